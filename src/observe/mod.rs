@@ -1,0 +1,93 @@
+//! Tells the world what a run does: events go in, records and progress come out.
+//!
+//! The library never prints. A run emits [`Event`]s to a list of [`Observer`]s, all on one thread and in order within a
+//! chain; chains may interleave. An observer that fails is reported once and dropped: it never ends the run.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+/// Describes one run, fixed when it starts.
+#[derive(Debug, Clone)]
+pub struct RunInfo {
+    /// Experiment's name in records (`-n`), "dln" unless given.
+    pub name: String,
+    /// The subcommand: "dln".
+    pub command: String,
+    /// The whole command line, as it was typed.
+    pub argv: Vec<String>,
+    /// The checked configuration, nested, with `seed` at its top level.
+    pub config: Value,
+    /// What the user changed against the defaults, nested likewise.
+    pub config_updates: Value,
+    /// A free remark (`--comment`).
+    pub comment: Option<String>,
+    /// Chains that will run.
+    pub num_chains: usize,
+    /// Draws recorded per chain, warm-up included.
+    pub num_draws: usize,
+    /// Leading draws of these that are warm-up.
+    pub num_warmup: usize,
+    /// Parameters d.
+    pub num_parameters: usize,
+    /// nβ, the factor of the mean loss.
+    pub n_beta: f64,
+    /// L_n(w*).
+    pub init_loss: f64,
+}
+
+/// Holds consecutive draws of one chain: structure of arrays, all of one length.
+#[derive(Debug, Clone, Default)]
+pub struct DrawBlock {
+    /// Loss of each draw (what `--loss-trace` asks for).
+    pub loss: Vec<f64>,
+    /// ‖w − w*‖ of each draw.
+    pub distance: Vec<f64>,
+    /// Mean Metropolis acceptance since the draw before; NaN where the sampler made none.
+    pub acceptance: Vec<f64>,
+}
+
+/// Says how a run ended, in Sacred's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Completed,
+    Failed,
+    Interrupted,
+}
+
+/// Names one thing that happened in a run.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    /// The run starts; everything checked, nothing sampled.
+    Started(&'a RunInfo),
+    /// A stage without draws: "reading the data", "searching the step size".
+    Stage(&'a str),
+    /// Draws `first_draw..first_draw + block.loss.len()` of `chain`.
+    Draws { chain: usize, first_draw: usize, block: &'a DrawBlock },
+    /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.
+    ChainEnded { chain: usize, num_draws: usize, error: Option<&'a str> },
+    /// Something the user should know.
+    Warning(&'a str),
+    /// The run ended. `report` is the object that `--json` prints; `fail_trace` explains a failure, line by line.
+    Ended { status: Status, report: Option<&'a Value>, fail_trace: &'a [String] },
+}
+
+/// Receives every event of a run, in order.
+pub trait Observer: Send {
+    /// Takes one event. An error is reported to the user once; the run goes on without this observer.
+    fn on_event(&mut self, event: &Event) -> Result<(), ObserverError>;
+
+    /// The run's folder, where this observer keeps one.
+    fn run_dir(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// Says why an observer could not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObserverError {
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+}
