@@ -6,8 +6,27 @@
 //!
 //! Modules that need no libtorch (theory, diagnostics, configuration, records) build with `--no-default-features`.
 
+#[cfg(feature = "torch")]
+pub mod chain;
 pub mod config;
+#[cfg(feature = "torch")]
+pub mod data;
 pub mod diagnostics;
+#[cfg(feature = "torch")]
+pub mod kernel;
+#[cfg(feature = "torch")]
+pub mod model;
 pub mod observe;
+#[cfg(feature = "torch")]
+pub mod params;
+#[cfg(feature = "torch")]
+pub mod probe;
 pub mod record;
+pub mod rng;
+#[cfg(feature = "torch")]
+pub mod run;
+#[cfg(feature = "torch")]
+pub mod target;
 pub mod theory;
+#[cfg(feature = "torch")]
+pub mod update;

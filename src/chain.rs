@@ -1,0 +1,284 @@
+//! Runs one chain: the only sampling loop of the project.
+//!
+//! A chain makes `num_draws` draws of `thin` steps each, records the loss, the distance from w* and the acceptance of each, and
+//! the virial terms of some. It stops early where it is cancelled or where the loss is no longer finite; what was drawn stays.
+//!
+//! *Tested by*: `tests/conformance.rs` (every sampler: same key, same draws; chain 3 of 4 equals chain 3 of 8; thinning keeps every
+//! k-th state; a cancelled chain keeps what it drew) and the law tests.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::data::minibatch::Minibatches;
+use crate::kernel::{Gradient, Kernel, KernelError, State};
+use crate::observe::DrawBlock;
+use crate::params::Params;
+use crate::rng::{Key, Role};
+use crate::target::{Batch, Target, TargetError};
+use crate::update;
+
+/// Says which loss a draw records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LossTrace {
+    /// The loss on the step's batch at the point before the step, as in the published experiments.
+    Minibatch,
+    /// The same less the loss at w* on the same batch, plus L_n(w*): most of the batch's noise cancels.
+    ControlVariate,
+    /// L_n at the draw itself.
+    Full,
+}
+
+/// Says how long a chain is and what it records; the same for all chains of a run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Draws, warm-up included.
+    pub num_draws: usize,
+    /// Leading draws that are warm-up.
+    pub num_warmup: usize,
+    /// Steps per draw, at least 1.
+    pub thin: usize,
+    /// Samples per step; `None` for all.
+    pub batch_size: Option<usize>,
+    /// Which loss a draw records.
+    pub loss_trace: LossTrace,
+    /// L_n(w*), for the control variate.
+    pub init_loss: f64,
+    /// Every how many kept draws the virial terms are recorded; 0 for never.
+    pub virial_every: usize,
+}
+
+/// One chain's place in a run.
+pub struct Chain<'a> {
+    /// Its number, from 0.
+    pub index: usize,
+    /// The run's root stream.
+    pub key: Key,
+    /// How long it is.
+    pub plan: &'a Plan,
+    /// Step size, once it is known.
+    pub epsilon: Option<f64>,
+    /// Set from outside to end the chain after the current draw.
+    pub cancel: &'a AtomicBool,
+    /// Receives finished draws: the number of the first, and the block.
+    pub emit: &'a mut dyn FnMut(usize, &DrawBlock),
+}
+
+impl Chain<'_> {
+    /// The stream of this chain for `role`.
+    pub fn stream(&self, role: Role) -> Key {
+        self.key.role(role).chain(self.index)
+    }
+
+    /// Whether the run was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+/// Says how a chain ended.
+#[derive(Debug)]
+pub enum End {
+    /// All draws were made.
+    Completed,
+    /// It was cancelled.
+    Cancelled,
+    /// It could not go on.
+    Failed(KernelError),
+}
+
+/// What a chain did.
+#[derive(Debug)]
+pub struct ChainRun {
+    /// Every draw, warm-up included.
+    pub trace: DrawBlock,
+    /// Virial terms (w − w*)·∇U per tensor, a row per recorded draw after warm-up.
+    pub virial: Vec<Vec<f64>>,
+    /// Step size, for samplers that have one.
+    pub epsilon: Option<f64>,
+    /// How it ended.
+    pub end: End,
+    /// Steps made, a step-size search excluded.
+    pub num_steps: u64,
+    /// Seconds in the loop, a step-size search excluded.
+    pub sampling_s: f64,
+}
+
+impl ChainRun {
+    /// A chain that never began.
+    pub fn failed(error: KernelError) -> ChainRun {
+        ChainRun {
+            trace: DrawBlock::default(),
+            virial: Vec::new(),
+            epsilon: None,
+            end: End::Failed(error),
+            num_steps: 0,
+            sampling_s: 0.0,
+        }
+    }
+
+    /// Whether it ended because the loss was no longer finite.
+    pub fn has_diverged(&self) -> bool {
+        matches!(
+            self.end,
+            End::Failed(KernelError::Diverged | KernelError::Target(TargetError::Decomposition { .. }))
+        )
+    }
+}
+
+/// Longest time between two blocks of draws that a chain emits.
+const EMIT_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs `kernel` on `target` from `start` as `chain` says.
+pub fn run<K: Kernel>(kernel: &K, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
+    let mut out = ChainRun { epsilon: chain.epsilon, end: End::Completed, ..ChainRun::failed(KernelError::Diverged) };
+    let began = Instant::now();
+    out.end = match sample(kernel, &mut chain, start, target, &mut out) {
+        Ok(end) => end,
+        Err(error) => End::Failed(error),
+    };
+    out.sampling_s = began.elapsed().as_secs_f64();
+    out
+}
+
+/// The batches that a chain's steps see, in order.
+pub(crate) struct Batches {
+    minibatches: Option<Minibatches>,
+    key: Key,
+}
+
+impl Batches {
+    pub(crate) fn new(chain: &Chain, target: &dyn Target, gradient: Gradient) -> Batches {
+        let key = chain.stream(Role::Minibatch);
+        let minibatches = match (gradient, chain.plan.batch_size, target.num_samples()) {
+            (Gradient::Minibatch, Some(size), Some(n)) => Some(Minibatches::new(key, n, size)),
+            _ => None,
+        };
+        Batches { minibatches, key }
+    }
+
+    pub(crate) fn at(&mut self, step: u64) -> Batch<'_> {
+        match &mut self.minibatches {
+            Some(batches) => Batch::Minibatch { key: self.key.step(step), indices: batches.at(step) },
+            None => Batch::Full,
+        }
+    }
+}
+
+fn sample<K: Kernel>(
+    kernel: &K,
+    chain: &mut Chain,
+    start: &Params,
+    target: &mut dyn Target,
+    out: &mut ChainRun,
+) -> Result<End, KernelError> {
+    let plan = chain.plan;
+    let noise = chain.stream(Role::Noise);
+    let mut batches = Batches::new(chain, target, K::GRADIENT);
+    let mut probe_batches = Batches { key: chain.stream(Role::Probe), ..Batches::new(chain, target, K::GRADIENT) };
+    let mut state = kernel.init(start, target, batches.at(0))?;
+    let mut grad = start.zeros_like()?;
+    let mut block = Emitter::new();
+    for draw in 0..plan.num_draws {
+        let mut acceptance = Mean::default();
+        let mut batch_loss = f64::NAN;
+        for _ in 0..plan.thin {
+            let batch = batches.at(out.num_steps);
+            let info = kernel.step(noise.step(out.num_steps), &mut state, target, batch)?;
+            out.num_steps += 1;
+            acceptance.add(info.acceptance);
+            batch_loss = info.loss;
+        }
+        // A kernel that keeps the exact gradient, or needs none, tells the new point's own loss.
+        let loss = match plan.loss_trace {
+            _ if K::GRADIENT != Gradient::Minibatch => batch_loss,
+            LossTrace::Minibatch => batch_loss,
+            LossTrace::ControlVariate => {
+                let w_star = target.local().w_star().try_clone()?;
+                batch_loss - target.loss(&w_star, batches.at(out.num_steps - 1))? + plan.init_loss
+            }
+            LossTrace::Full => target.loss(state.w(), Batch::Full)?,
+        };
+        if !loss.is_finite() {
+            block.finish(chain, &mut out.trace);
+            return Err(KernelError::Diverged);
+        }
+        let distance = update::squared_distance(state.w(), target.local().w_star())?.sqrt();
+        block.push(loss, distance, acceptance.value());
+        let kept = draw.checked_sub(plan.num_warmup);
+        if kept.is_some_and(|kept| plan.virial_every > 0 && kept.is_multiple_of(plan.virial_every)) {
+            let terms = match state.exact_gradient() {
+                Some(grad) => update::virial_terms(target.local(), grad, state.w())?,
+                None => {
+                    // A batch that the point has not seen: the gradient's noise then averages to nothing.
+                    target.loss_and_grad(state.w(), probe_batches.at(out.num_steps), &mut grad)?;
+                    update::virial_terms(target.local(), &grad, state.w())?
+                }
+            };
+            out.virial.push(terms);
+        }
+        block.emit_if_due(chain, &mut out.trace);
+        if chain.is_cancelled() {
+            block.finish(chain, &mut out.trace);
+            return Ok(if draw + 1 == plan.num_draws { End::Completed } else { End::Cancelled });
+        }
+    }
+    block.finish(chain, &mut out.trace);
+    Ok(End::Completed)
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    count: u64,
+}
+
+impl Mean {
+    fn add(&mut self, value: Option<f64>) {
+        if let Some(value) = value {
+            self.sum += value;
+            self.count += 1;
+        }
+    }
+
+    /// NaN where nothing was added.
+    fn value(&self) -> f64 {
+        self.sum / self.count as f64
+    }
+}
+
+/// Collects draws and hands them on in blocks.
+struct Emitter {
+    block: DrawBlock,
+    num_emitted: usize,
+    last: Instant,
+}
+
+impl Emitter {
+    fn new() -> Emitter {
+        Emitter { block: DrawBlock::default(), num_emitted: 0, last: Instant::now() }
+    }
+
+    fn push(&mut self, loss: f64, distance: f64, acceptance: f64) {
+        self.block.loss.push(loss);
+        self.block.distance.push(distance);
+        self.block.acceptance.push(acceptance);
+    }
+
+    fn emit_if_due(&mut self, chain: &mut Chain, trace: &mut DrawBlock) {
+        if self.last.elapsed() > EMIT_EVERY {
+            self.finish(chain, trace);
+        }
+    }
+
+    fn finish(&mut self, chain: &mut Chain, trace: &mut DrawBlock) {
+        self.last = Instant::now();
+        if self.block.loss.is_empty() {
+            return;
+        }
+        (chain.emit)(self.num_emitted, &self.block);
+        self.num_emitted += self.block.loss.len();
+        trace.loss.append(&mut self.block.loss);
+        trace.distance.append(&mut self.block.distance);
+        trace.acceptance.append(&mut self.block.acceptance);
+    }
+}

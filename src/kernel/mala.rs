@@ -1,0 +1,135 @@
+//! Samples by the Metropolis-adjusted Langevin algorithm: SGLD's proposal on the exact gradient, accepted or rejected.
+//!
+//! w′ = w − (ε/2)·∇U(w) + √ε·N(0, I), accepted with probability min(1, α) of [`super::log_acceptance`]. The accept step makes
+//! the target's law exact at every ε, and needs the exact energy: on minibatches it would correct towards the batch's law.
+//!
+//! *Reference*: Roberts and Tweedie, Bernoulli 2 (1996), <https://doi.org/10.2307/3318418>; optimal acceptance 0.574:
+//! Roberts and Rosenthal, JRSS B 60 (1998), <https://doi.org/10.1111/1467-9868.00123>.
+//!
+//! *Tested by*: detailed balance to 1e-10, stationary moments against closed forms, the mutant without proposal ratio.
+
+use super::tuning::{self, StepSize, Tuned};
+use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
+use crate::chain::{self, Chain, ChainRun};
+use crate::params::Params;
+use crate::rng::Key;
+use crate::target::{Batch, Target};
+use crate::update;
+
+/// What MALA is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MalaConfig {
+    /// Step size; `None` searches for one before the chain.
+    pub epsilon: Option<f64>,
+    /// Mean acceptance that the search aims at.
+    pub target_acceptance: f64,
+}
+
+/// The kernel, at a given ε.
+#[derive(Debug, Clone)]
+pub struct Mala {
+    /// Step size ε.
+    pub epsilon: f64,
+}
+
+/// The current point with its exact loss and gradient, and buffers for the proposal.
+#[derive(Debug)]
+pub struct ExactState {
+    pub(super) w: Params,
+    pub(super) loss: f64,
+    pub(super) grad: Params,
+    pub(super) proposal: Params,
+    pub(super) proposal_grad: Params,
+}
+
+impl ExactState {
+    pub(super) fn at(w: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
+        let mut state = ExactState {
+            w: w.try_clone()?,
+            loss: 0.0,
+            grad: w.zeros_like()?,
+            proposal: w.zeros_like()?,
+            proposal_grad: w.zeros_like()?,
+        };
+        state.loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
+        Ok(state)
+    }
+
+    /// Makes the proposal, of loss `loss`, the current point.
+    pub(super) fn accept(&mut self, loss: f64) {
+        self.loss = loss;
+        std::mem::swap(&mut self.w, &mut self.proposal);
+        std::mem::swap(&mut self.grad, &mut self.proposal_grad);
+    }
+}
+
+impl State for ExactState {
+    fn w(&self) -> &Params {
+        &self.w
+    }
+
+    fn exact_gradient(&self) -> Option<&Params> {
+        Some(&self.grad)
+    }
+}
+
+impl Kernel for Mala {
+    type State = ExactState;
+    const GRADIENT: Gradient = Gradient::Exact;
+
+    fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
+        ExactState::at(at, target, batch)
+    }
+
+    fn step(
+        &self,
+        key: Key,
+        state: &mut ExactState,
+        target: &mut dyn Target,
+        batch: Batch,
+    ) -> Result<Info, KernelError> {
+        state.proposal.copy_from(&state.w)?;
+        update::langevin(key, target.local(), self.epsilon, &[], 1.0, &state.grad, &mut state.proposal)?;
+        let loss = target.loss_and_grad(&state.proposal, batch, &mut state.proposal_grad)?;
+        let from = Evaluated { w: &state.w, loss: state.loss, grad: &state.grad };
+        let to = Evaluated { w: &state.proposal, loss, grad: &state.proposal_grad };
+        let log_alpha = log_acceptance(target.local(), self.epsilon, &[], from, to)?;
+        // A proposal of infinite or undefined energy is rejected: NaN fails every comparison.
+        let acceptance = if log_alpha >= 0.0 { 1.0 } else { log_alpha.exp() };
+        let acceptance = if acceptance.is_nan() { 0.0 } else { acceptance };
+        if key.part(super::ACCEPT).uniform(0) < acceptance {
+            state.accept(loss);
+        }
+        Ok(Info { loss: state.loss, acceptance: Some(acceptance) })
+    }
+}
+
+impl StepSize for Mala {
+    fn with_epsilon(&self, epsilon: f64) -> Mala {
+        Mala { epsilon }
+    }
+}
+
+impl Sampler for MalaConfig {
+    fn name(&self) -> &'static str {
+        "mala"
+    }
+
+    fn gradient(&self) -> Gradient {
+        Mala::GRADIENT
+    }
+
+    fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
+        if let Some(epsilon) = self.epsilon {
+            chain.epsilon = Some(epsilon);
+            return chain::run(&Mala { epsilon }, chain, start, target);
+        }
+        match tuning::dual_averaging(Mala { epsilon: 1.0 }, self.target_acceptance, &mut chain, start, target) {
+            Ok(Tuned { kernel, epsilon, w }) => {
+                chain.epsilon = Some(epsilon);
+                chain::run(&kernel, chain, &w, target)
+            }
+            Err(error) => ChainRun::failed(error),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Defines samplers: one file each, with its configuration, kernel, state and what a step tells.
+//!
+//! A kernel turns a state into the next one; it sees a [`Target`] and nothing of the model. [`registry`] lists every sampler by
+//! the name that the command line uses.
+
+pub mod gibbs;
+pub mod hmc;
+pub mod mala;
+mod metropolis;
+pub mod registry;
+pub mod sgld;
+pub mod tuning;
+
+pub use metropolis::{Evaluated, log_acceptance};
+
+use crate::chain::{Chain, ChainRun};
+use crate::params::Params;
+use crate::rng::Key;
+use crate::target::{Batch, Target, TargetError};
+
+/// Says what a kernel needs to know of the loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gradient {
+    /// ∇L on a minibatch is enough; the exact one serves too.
+    Minibatch,
+    /// L and ∇L on all samples: an acceptance ratio needs the exact energy.
+    Exact,
+    /// None: blocks of parameters are drawn from their exact conditional laws.
+    None,
+}
+
+/// What the chain loop reads from a state.
+pub trait State {
+    /// The current point.
+    fn w(&self) -> &Params;
+
+    /// ∇L_n at the current point, where the kernel holds it and it is exact.
+    fn exact_gradient(&self) -> Option<&Params> {
+        None
+    }
+}
+
+/// What one step tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Info {
+    /// Loss on the step's batch: of the new point where the batch is full, of the old one on a minibatch.
+    pub loss: f64,
+    /// Metropolis acceptance probability of the step, where it was computed.
+    pub acceptance: Option<f64>,
+}
+
+/// Turns a state into the next one.
+pub trait Kernel {
+    /// The least that the next step needs.
+    type State: State;
+
+    /// What the kernel needs of the loss.
+    const GRADIENT: Gradient;
+
+    /// The state that starts at `at`.
+    fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<Self::State, KernelError>;
+
+    /// One step; every random number comes from `key`.
+    fn step(
+        &self,
+        key: Key,
+        state: &mut Self::State,
+        target: &mut dyn Target,
+        batch: Batch,
+    ) -> Result<Info, KernelError>;
+}
+
+/// A sampler as the registry knows it: it prepares its kernel (a step-size search, say) and runs one chain.
+pub trait Sampler: Sync {
+    /// The kernel's name: "gibbs".
+    fn name(&self) -> &'static str;
+
+    /// What the kernel needs of the loss.
+    fn gradient(&self) -> Gradient;
+
+    /// Runs one chain on `target` from `start`.
+    fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun;
+}
+
+/// Says why a chain can't go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KernelError {
+    /// The loss is no longer finite.
+    #[error("the loss is no longer finite; a smaller ε, a larger γ or a smaller nβ keeps the chain closer to w*")]
+    Diverged,
+    /// No step size was found that accepts.
+    #[error("no step size between {smallest:e} and {largest:e} was accepted at w*; is the loss finite there?")]
+    NoStepSize { smallest: f64, largest: f64 },
+    /// The target could not be evaluated.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// libtorch's own error (first line).
+    #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
+    Torch(#[from] tch::TchError),
+}
+
+/// `loss`, or the error that ends the chain.
+fn finite(loss: f64) -> Result<f64, KernelError> {
+    if loss.is_finite() { Ok(loss) } else { Err(KernelError::Diverged) }
+}
+
+// Parts of a step's stream beside its Gaussian noise.
+const ACCEPT: u64 = u64::MAX;
+const JITTER: u64 = u64::MAX - 1;

@@ -1,0 +1,120 @@
+//! Samples by stochastic gradient Langevin dynamics: w ← w − (ε/2)·p·∇U(w) + √(ε·p)·N(0, I), ∇U = nβ·∇L_B(w) + γ(w − w*).
+//!
+//! (ε/2, ε) is Welling and Teh's convention and that of the papers on the local learning coefficient; blackjax and posteriors
+//! use (ε, 2ε). p is a fixed factor per tensor. There is no accept step: ε biases the result (by 1/(1 − εa/4) on a mode of
+//! curvature a = nβh + γ), which the virial ratio shows.
+//!
+//! *Reference*: Welling and Teh, ICML 2011, equation 4; Lau et al. 2023, <https://arxiv.org/abs/2308.12108>, section 5.
+//!
+//! *Tested by*: stationary variance and λ̂ on quadratics against the closed forms with ε, γ and minibatch factors
+//! ([`crate::theory`]), reduction to gradient descent without noise, and seven mutants (tests/laws.rs).
+
+use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
+use super::{tuning, tuning::Tuned};
+use crate::chain::{self, Chain, ChainRun};
+use crate::params::Params;
+use crate::rng::Key;
+use crate::target::{Batch, Target};
+use crate::update;
+
+/// What SGLD is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SgldConfig {
+    /// Step size; `None` searches for one before the chain.
+    pub epsilon: Option<f64>,
+    /// p per tensor; empty for 1 everywhere.
+    pub preconditioner: Vec<f64>,
+    /// Every how many steps the acceptance that a Metropolis test on the same batch would have had is computed; 0 for never.
+    pub acceptance_every: u64,
+}
+
+/// The kernel, at a given ε.
+#[derive(Debug, Clone)]
+pub struct Sgld {
+    /// Step size ε.
+    pub epsilon: f64,
+    /// p per tensor; empty for 1 everywhere.
+    pub preconditioner: Vec<f64>,
+    /// As in [`SgldConfig`].
+    pub acceptance_every: u64,
+    /// Factor of the noise: 1, or 0 for gradient descent.
+    pub noise: f64,
+}
+
+/// The current point, and a buffer for its gradient.
+#[derive(Debug)]
+pub struct SgldState {
+    w: Params,
+    grad: Params,
+    num_steps: u64,
+}
+
+impl State for SgldState {
+    fn w(&self) -> &Params {
+        &self.w
+    }
+}
+
+impl Kernel for Sgld {
+    type State = SgldState;
+    const GRADIENT: Gradient = Gradient::Minibatch;
+
+    fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<SgldState, KernelError> {
+        Ok(SgldState { w: at.try_clone()?, grad: at.zeros_like()?, num_steps: 0 })
+    }
+
+    fn step(
+        &self,
+        key: Key,
+        state: &mut SgldState,
+        target: &mut dyn Target,
+        batch: Batch,
+    ) -> Result<Info, KernelError> {
+        let loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
+        let due = self.acceptance_every > 0 && state.num_steps.is_multiple_of(self.acceptance_every);
+        state.num_steps += 1;
+        let before = if due { Some((state.w.try_clone()?, state.grad.try_clone()?)) } else { None };
+        let scale = &self.preconditioner;
+        update::langevin(key, target.local(), self.epsilon, scale, self.noise, &state.grad, &mut state.w)?;
+        let mut acceptance = None;
+        if let Some((w, grad)) = before {
+            let loss_after = target.loss_and_grad(&state.w, batch, &mut state.grad)?;
+            let from = Evaluated { w: &w, loss, grad: &grad };
+            let to = Evaluated { w: &state.w, loss: loss_after, grad: &state.grad };
+            acceptance = Some(log_acceptance(target.local(), self.epsilon, scale, from, to)?.exp().min(1.0));
+        }
+        Ok(Info { loss, acceptance })
+    }
+}
+
+impl Sampler for SgldConfig {
+    fn name(&self) -> &'static str {
+        "sgld"
+    }
+
+    fn gradient(&self) -> Gradient {
+        Sgld::GRADIENT
+    }
+
+    fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
+        let kernel = |epsilon| Sgld {
+            epsilon,
+            preconditioner: self.preconditioner.clone(),
+            acceptance_every: self.acceptance_every,
+            noise: 1.0,
+        };
+        match self.epsilon {
+            Some(epsilon) => {
+                chain.epsilon = Some(epsilon);
+                chain::run(&kernel(epsilon), chain, start, target)
+            }
+            None => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
+                Ok(Tuned { kernel, epsilon, .. }) => {
+                    chain.epsilon = Some(epsilon);
+                    chain::run(&kernel, chain, start, target)
+                }
+                Err(error) => ChainRun::failed(error),
+            },
+        }
+    }
+}

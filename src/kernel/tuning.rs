@@ -1,0 +1,167 @@
+//! Searches a step size before a chain, and outputs it: no tuning is hidden in a kernel's state.
+//!
+//! Each chain searches for itself, from its own stream, so that chain 3 of 4 equals chain 3 of 8.
+//!
+//! *Reference*: Hoffman and Gelman, JMLR 15 (2014), <https://arxiv.org/abs/1111.4246>, section 3.2 (dual averaging).
+
+use super::{Gradient, Kernel, KernelError, State};
+use crate::chain::{Batches, Chain};
+use crate::params::Params;
+use crate::probe::largest_curvature;
+use crate::rng::Role;
+use crate::target::{Batch, Target};
+use crate::update;
+
+/// A kernel whose step size can be set.
+pub trait StepSize: Kernel + Sized {
+    /// The same kernel at step size ε.
+    fn with_epsilon(&self, epsilon: f64) -> Self;
+}
+
+/// What a search found.
+#[derive(Debug)]
+pub struct Tuned<K> {
+    /// The kernel at the step size found.
+    pub kernel: K,
+    /// That step size ε.
+    pub epsilon: f64,
+    /// Where the search ended: the chain goes on from there.
+    pub w: Params,
+}
+
+// Hoffman and Gelman's constants: shrinkage towards the start, stabilisation of the first steps, decay of the average.
+const SHRINKAGE: f64 = 0.05;
+const EARLY: f64 = 10.0;
+const DECAY: f64 = 0.75;
+
+/// Steps of the search: at least what dual averaging needs to settle within a few percent of its target.
+const MIN_STEPS: usize = 200;
+
+/// Finds ε at which the mean acceptance is `target_acceptance`, by dual averaging on ln ε over as many steps as the warm-up has.
+pub fn dual_averaging<K: StepSize>(
+    kernel: K,
+    target_acceptance: f64,
+    chain: &mut Chain,
+    start: &Params,
+    target: &mut dyn Target,
+) -> Result<Tuned<K>, KernelError> {
+    let key = chain.stream(Role::Tuning);
+    let first = first_step_size(&kernel, chain, start, target)?;
+    let mut state = kernel.init(start, target, Batch::Full)?;
+    // Pull towards ten times the first guess, as there: it is better to come down from above.
+    let centre = (10.0 * first).ln();
+    let (mut error, mut average, mut epsilon) = (0.0, first.ln(), first);
+    for step in 1..=(chain.plan.num_warmup * chain.plan.thin).max(MIN_STEPS) {
+        let t = step as f64;
+        let tuned = kernel.with_epsilon(epsilon);
+        let info = tuned.step(key.step(step as u64), &mut state, target, Batch::Full)?;
+        let accepted = info.acceptance.unwrap_or(1.0);
+        error += (target_acceptance - accepted - error) / (t + EARLY);
+        let log_epsilon = centre - t.sqrt() / SHRINKAGE * error;
+        epsilon = log_epsilon.exp();
+        average += t.powf(-DECAY) * (log_epsilon - average);
+        if chain.is_cancelled() {
+            break;
+        }
+    }
+    let epsilon = average.exp();
+    Ok(Tuned { kernel: kernel.with_epsilon(epsilon), epsilon, w: state.w().try_clone()? })
+}
+
+/// A step size at which one step from `start` is accepted with probability about one half, from 1/(nβ·h_max + γ) by factors
+/// of 4.
+fn first_step_size<K: StepSize>(
+    kernel: &K,
+    chain: &Chain,
+    start: &Params,
+    target: &mut dyn Target,
+) -> Result<f64, KernelError> {
+    const FACTOR: f64 = 4.0;
+    const MAX_TRIES: usize = 60;
+    let key = chain.stream(Role::Tuning).part(0);
+    let stiffness = target.local().n_beta() * largest_curvature(target, key)? + target.local().gamma();
+    let first = if stiffness > 0.0 { 1.0 / stiffness } else { 1.0 };
+    let mut accepts = |epsilon: f64, step: usize| -> Result<bool, KernelError> {
+        let mut state = kernel.init(start, target, Batch::Full)?;
+        let info = kernel.with_epsilon(epsilon).step(key.step(step as u64), &mut state, target, Batch::Full)?;
+        Ok(info.acceptance.unwrap_or(0.0) > 0.5)
+    };
+    let mut epsilon = first;
+    let grows = accepts(epsilon, 0)?;
+    for step in 1..MAX_TRIES {
+        let next = if grows { epsilon * FACTOR } else { epsilon / FACTOR };
+        if accepts(next, step)? != grows {
+            return Ok(if grows { epsilon } else { next });
+        }
+        epsilon = next;
+    }
+    Err(KernelError::NoStepSize { smallest: first.min(epsilon), largest: first.max(epsilon) })
+}
+
+/// Share of the largest stable step 4/(nβ·h_max + γ) that SGLD starts from: the stiffest mode's variance is then
+/// 1/(1 − 0.1) too large, the other modes' less.
+const STABLE_SHARE: f64 = 0.1;
+
+/// Largest virial ratio of a tensor that a step size may show: 1/(1 − εa/4) of its modes on average, three percent.
+const MAX_VIRIAL: f64 = 1.03;
+
+/// Steps per check of a step size.
+const CHECK_STEPS: u64 = 1000;
+
+/// Most halvings of the first step size.
+const MAX_HALVINGS: usize = 12;
+
+/// Finds ε for a Langevin kernel without acceptance: a share of 4/(nβ·h_max + γ), halved until no tensor's virial ratio
+/// over a short run from `start` exceeds 1.03 by more than two standard errors.
+pub fn langevin_step_size<K: Kernel>(
+    kernel: &dyn Fn(f64) -> K,
+    chain: &mut Chain,
+    start: &Params,
+    target: &mut dyn Target,
+) -> Result<Tuned<K>, KernelError> {
+    let key = chain.stream(Role::Tuning);
+    let stiffness = target.local().n_beta() * largest_curvature(target, key.part(0))? + target.local().gamma();
+    let first = STABLE_SHARE * 4.0 / if stiffness > 0.0 { stiffness } else { 1.0 };
+    let mut epsilon = first;
+    for halving in 0..=MAX_HALVINGS {
+        let kernel = kernel(epsilon);
+        match short_run(&kernel, key.part(1 + halving as u64), chain, start, target) {
+            Ok((w, too_large)) if !too_large || chain.is_cancelled() => return Ok(Tuned { kernel, epsilon, w }),
+            Ok(_) | Err(KernelError::Diverged) => epsilon *= 0.5,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(KernelError::NoStepSize { smallest: epsilon, largest: first })
+}
+
+/// Where a short run ends, and whether its virial ratios say that the step is too large.
+fn short_run<K: Kernel>(
+    kernel: &K,
+    key: crate::rng::Key,
+    chain: &Chain,
+    start: &Params,
+    target: &mut dyn Target,
+) -> Result<(Params, bool), KernelError> {
+    let mut batches = Batches::new(chain, target, Gradient::Minibatch);
+    let mut state = kernel.init(start, target, Batch::Full)?;
+    let mut grad = start.zeros_like()?;
+    let sizes: Vec<f64> = start.layout().specs().iter().map(|spec| spec.len() as f64).collect();
+    let mut terms: Vec<Vec<f64>> = Vec::new();
+    for step in 0..CHECK_STEPS {
+        kernel.step(key.step(step), &mut state, target, batches.at(step))?;
+        if step >= CHECK_STEPS / 2 && step % 10 == 0 {
+            target.loss_and_grad(state.w(), Batch::Full, &mut grad)?;
+            terms.push(update::virial_terms(target.local(), &grad, state.w())?);
+        }
+        if chain.is_cancelled() {
+            break;
+        }
+    }
+    let n = terms.len() as f64;
+    let too_large = sizes.iter().enumerate().any(|(tensor, &size)| {
+        let mean = terms.iter().map(|row| row[tensor] / size).sum::<f64>() / n;
+        let variance = terms.iter().map(|row| (row[tensor] / size - mean).powi(2)).sum::<f64>() / n;
+        !mean.is_finite() || mean - 2.0 * (variance / n).sqrt() > MAX_VIRIAL
+    });
+    Ok((state.w().try_clone()?, too_large))
+}

@@ -1,0 +1,137 @@
+//! Runs several chains: small models side by side, one thread each; large ones in turn, with all threads.
+//!
+//! How many threads a chain has is part of the configuration, so that chain 3 of 4 equals chain 3 of 8.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+
+use crate::chain::{Chain, ChainRun, End, Plan};
+use crate::kernel::Sampler;
+use crate::observe::DrawBlock;
+use crate::params::Params;
+use crate::rng::Key;
+use crate::target::{Target, TargetError};
+
+/// Says how many chains run, and on how many threads.
+#[derive(Debug, Clone)]
+pub struct Chains {
+    /// The run's root stream.
+    pub key: Key,
+    /// Number of chains.
+    pub num_chains: usize,
+    /// Threads in all.
+    pub threads: usize,
+    /// Threads of one chain; `threads / threads_per_chain` chains run side by side.
+    pub threads_per_chain: usize,
+    /// What each chain does.
+    pub plan: Plan,
+}
+
+/// What reaches the caller while chains run.
+#[derive(Debug)]
+pub enum Progress {
+    /// Draws `first_draw..` of `chain`.
+    Draws { chain: usize, first_draw: usize, block: DrawBlock },
+    /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.
+    Ended { chain: usize, num_draws: usize, error: Option<String> },
+}
+
+/// Says why chains could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The target could not be copied for a chain.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A pool of threads could not be made.
+    #[error("cannot start {threads} threads: {source}")]
+    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+}
+
+impl Chains {
+    /// Runs `sampler` on copies of `target` from `start`, and tells `progress` from the calling thread. The chains come back in
+    /// their order, each with what it drew, also where it failed or `cancel` was set.
+    ///
+    /// # Errors
+    /// [`RunError`] where no chain could be started; a chain's own failure is in its [`ChainRun`].
+    pub fn run(
+        &self,
+        sampler: &dyn Sampler,
+        target: &dyn Target,
+        start: &Params,
+        cancel: &AtomicBool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<ChainRun>, RunError> {
+        let num_workers = (self.threads / self.threads_per_chain.max(1)).clamp(1, self.num_chains);
+        let mut workers = Vec::new();
+        for _ in 0..num_workers {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(self.threads_per_chain)
+                .build()
+                .map_err(|source| RunError::Threads { threads: self.threads_per_chain, source })?;
+            let copy = target.with_gamma(target.local().gamma())?;
+            workers.push((pool, copy, start.try_clone().map_err(TargetError::from)?));
+        }
+        let waiting = Mutex::new(0..self.num_chains);
+        let next = || waiting.lock().map(|mut chains| chains.next()).unwrap_or(None);
+        let (sender, receiver) = mpsc::channel();
+        let mut runs: Vec<Option<ChainRun>> = (0..self.num_chains).map(|_| None).collect();
+        std::thread::scope(|scope| {
+            for (pool, mut target, start) in workers {
+                let sender = sender.clone();
+                let next = &next;
+                scope.spawn(move || {
+                    pool.install(move || {
+                        // libtorch keeps the number of threads per calling thread.
+                        tch::set_num_threads(self.threads_per_chain as i32);
+                        while let Some(index) = next() {
+                            let run = self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender);
+                            // The receiver lives until every worker has ended.
+                            let _ = sender.send(Message::Done(index, Box::new(run)));
+                        }
+                    });
+                });
+            }
+            drop(sender);
+            for message in receiver {
+                match message {
+                    Message::Progress(event) => progress(event),
+                    Message::Done(index, run) => {
+                        let error = match &run.end {
+                            End::Failed(error) => Some(error.to_string()),
+                            End::Cancelled => Some("interrupted".to_string()),
+                            End::Completed => None,
+                        };
+                        progress(Progress::Ended { chain: index, num_draws: run.trace.loss.len(), error });
+                        runs[index] = Some(*run);
+                    }
+                }
+            }
+        });
+        // Every index was taken from the queue once and its result sent before the channel closed.
+        Ok(runs.into_iter().flatten().collect())
+    }
+
+    fn run_one(
+        &self,
+        index: usize,
+        sampler: &dyn Sampler,
+        target: &mut dyn Target,
+        start: &Params,
+        cancel: &AtomicBool,
+        sender: &mpsc::Sender<Message>,
+    ) -> ChainRun {
+        let mut emit = |first_draw: usize, block: &DrawBlock| {
+            let event = Progress::Draws { chain: index, first_draw, block: block.clone() };
+            let _ = sender.send(Message::Progress(event));
+        };
+        let chain = Chain { index, key: self.key, plan: &self.plan, epsilon: None, cancel, emit: &mut emit };
+        sampler.run_chain(chain, start, target)
+    }
+}
+
+enum Message {
+    Progress(Progress),
+    Done(usize, Box<ChainRun>),
+}
