@@ -32,7 +32,8 @@ use super::rational::{Rational, fraction};
 pub enum DeepLinearError {
     /// Fewer than an input and one layer.
     #[error(
-        "a deep linear network needs an input width and at least one layer, but has {num_widths} width(s): add layer widths"
+        "a deep linear network needs an input width and at least one layer, but \
+         has {num_widths} width(s): add layer widths"
     )]
     TooFewWidths {
         /// Widths given, the input included.

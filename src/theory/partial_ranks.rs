@@ -52,7 +52,8 @@ pub enum PartialRanksError {
     },
     /// Sylvester's inequality fails at a hidden width.
     #[error(
-        "ranks {before} and {after} on the two sides of hidden width {width} give a product of rank {before} + {after} − {width} or more, not {rank}"
+        "ranks {before} and {after} on the two sides of hidden width {width} give \
+         a product of rank {before} + {after} − {width} or more, not {rank}"
     )]
     ProductTooSmall {
         /// rank(W_l ⋯ W_1).

@@ -1,6 +1,7 @@
 //! Computes λ and m of reduced-rank regression, the linear network of two layers: f(x) = B·A·x, rank of the true map r.
 //!
 //! With M inputs, H hidden units and N outputs the global value has four cases (sum: M + H + N + r):
+//!
 //! | condition | λ | m |
 //! |---|---|---|
 //! | N + r ≤ M + H, M + r ≤ N + H, H + r ≤ M + N; sum even | (−(H+r)² − M² − N² + 2(H+r)M + 2(H+r)N + 2MN)/8 | 1 |
@@ -68,7 +69,8 @@ pub enum TwoLayerPointError {
     },
     /// Sylvester's inequality fails.
     #[error(
-        "around {hidden} hidden units layers of ranks {first} and {second} have a product of rank {first} + {second} − {hidden} or more, not {product_rank}"
+        "around {hidden} hidden units layers of ranks {first} and {second} have a product of \
+         rank {first} + {second} − {hidden} or more, not {product_rank}"
     )]
     ProductRankTooSmall {
         /// Rank of the layer next to the input.

@@ -11,7 +11,7 @@
 //! | HMC without acceptance, leapfrog step √ε, any number of steps | 1/(a·(1 − εa/4)) | as SGLD on the full batch |
 //!
 //! SGLD's update w ← w − (ε/2)·g + √ε·N(0, 1) has g = (a + δ)·w + c with independent batches: Var δ = v is the
-//! variance of a batch's nβ·h, Var c = C that of a batch's nβ·∇L at w*. Squaring and averaging, the mean of w staying 0,
+//! variance of a batch's nβ·h, Var c = C that of a batch's nβ·∇L at w*. Squaring and averaging (w keeps mean 0),
 //!   V ← ρ·V + ε + ε²·C/4,   ρ = (1 − εa/2)² + ε²·v/4.
 //! From w = w* the variance after t steps is (ε + ε²C/4)·(1 − ρ^t)/(1 − ρ); with v = C = 0 that is
 //!   λ̂(t) = nβ·h/(2a)·1/(1 − εa/4)·(1 − (1 − εa/2)^{2t}),
@@ -21,7 +21,8 @@
 //!
 //! *Convention*: drift ε/2 and noise variance ε. With the (ε, 2ε) of others, put 2ε for ε.
 //!
-//! *Reference*: derived for this project. *Tested by*: the tests below, which simulate each sampler and reject wrong laws.
+//! *Reference*: derived for this project. *Tested by*: the tests below, which simulate each
+//! sampler and reject wrong laws.
 
 use std::ops::Range;
 
