@@ -24,7 +24,8 @@
 //!
 //! *Reference*: Aoyagi and Watanabe, "Stochastic complexities of reduced rank regression in Bayesian estimation",
 //! Neural Networks 18 (2005), <https://doi.org/10.1016/j.neunet.2005.03.014>; the local value is derived for this
-//! project. *Tested by*: the tests below, and [`super::local_bounds`].
+//! project. *Tested by*: the tests below (at every point up to width 6 λ_local is half the codimension of the largest
+//! stratum nearby, and m the number of such strata), and those of [`super::local_bounds`].
 
 use num_bigint::BigInt;
 
@@ -278,6 +279,43 @@ mod tests {
                 assert_eq!(found, largest, "{network:?}");
             }
         });
+    }
+
+    /// The codimension of {(A, B) : B·A = P, rank A = a, rank B = b}, counted by choosing in turn the kernel of A within that
+    /// of P, A on a complement, B on the image of A (which P fixes), and B elsewhere: its part modulo the image of P has
+    /// rank b − r, the other is free.
+    fn codimension([m, h, n]: [usize; 3], r: usize, a: usize, b: usize) -> usize {
+        let kernel = (m - a) * (a - r);
+        let modulo_image = (b - r) * ((n - r) + (h - a) - (b - r));
+        (m + n) * h - (kernel + h * a + modulo_image + r * (h - a))
+    }
+
+    #[test]
+    fn the_local_value_is_half_the_codimension_of_the_largest_stratum_nearby() {
+        let mut num_points = 0;
+        for_every_network(6, |widths, r| {
+            let [m, h, n] = widths;
+            let network = ReducedRank::new(m, h, n, r).unwrap();
+            let ranks = |low: usize, high: usize| low..=high;
+            for (a, b) in ranks(0, m.min(h)).flat_map(|a| ranks(0, h.min(n)).map(move |b| (a, b))) {
+                let Ok(local) = network.local(a, b) else {
+                    continue;
+                };
+                // Ranks can only rise near a point, and rise to any that are possible.
+                let nearby =
+                    ranks(a, m.min(h)).flat_map(|a| ranks(b, h.min(n)).map(move |b| (a, b)));
+                let possible = nearby.filter(|&(a, b)| a + b <= h + r);
+                let codimensions: Vec<usize> = possible
+                    .map(|(a, b)| codimension(widths, r, a, b))
+                    .collect();
+                let least = *codimensions.iter().min().unwrap();
+                let num_least = codimensions.iter().filter(|&&c| c == least).count();
+                assert_eq!(local.lambda, fraction(least, 2), "{network:?} {a} {b}");
+                assert_eq!(local.multiplicity, num_least as u64, "{network:?} {a} {b}");
+                num_points += 1;
+            }
+        });
+        assert_eq!(num_points, 4_227);
     }
 
     #[test]

@@ -69,19 +69,14 @@ fn sgld_with_additive_and_multiplicative_batch_noise_has_the_variance_of_the_law
     let multiplicative = plain.with_curvature_variance(250.0f64.powi(2)).unwrap();
     let both = additive.with_curvature_variance(250.0f64.powi(2)).unwrap();
     for (seed, law) in [(11, additive), (12, multiplicative), (13, both)] {
-        for num_steps in [3, 30] {
-            let found = second_moment(seed, num_steps, sgld(law));
-            assert!(
-                z(found, law.variance(num_steps)) < MAX_Z,
-                "{law:?}: {found:?}"
-            );
-        }
+        let early = second_moment(seed, 3, sgld(law));
+        assert!(z(early, law.variance(3)) < MAX_Z, "{law:?}: {early:?}");
+        let late = second_moment(seed, 20, sgld(law));
+        assert!(z(late, law.variance(20)) < MAX_Z, "{law:?}: {late:?}");
         // The noise is large enough for the test to notice if a term were missing.
         assert!(
-            z(
-                second_moment(seed, 30, sgld(law)),
-                plain.stationary_variance()
-            ) > 3.0 * MAX_Z
+            z(late, plain.variance(20)) > 3.0 * MAX_Z,
+            "{law:?}: {late:?}"
         );
     }
 }
