@@ -281,9 +281,9 @@ mod tests {
         });
     }
 
-    /// The codimension of {(A, B) : B·A = P, rank A = a, rank B = b}, counted by choosing in turn the kernel of A within that
-    /// of P, A on a complement, B on the image of A (which P fixes), and B elsewhere: its part modulo the image of P has
-    /// rank b − r, the other is free.
+    /// The codimension of {(A, B) : B·A = P, rank A = a, rank B = b}, counted by choosing in turn the kernel of A
+    /// within that of P, A on a complement, B on the image of A (which P fixes), and B elsewhere: its part modulo the
+    /// image of P has rank b − r, the other is free.
     fn codimension([m, h, n]: [usize; 3], r: usize, a: usize, b: usize) -> usize {
         let kernel = (m - a) * (a - r);
         let modulo_image = (b - r) * ((n - r) + (h - a) - (b - r));
