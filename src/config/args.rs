@@ -43,8 +43,13 @@ pub struct DlnArgs {
 /// The flags that every experiment shares: where settings come from, and where results go.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// One of the published groups of networks, drawn from --seed, under everything else
-    #[arg(long, help_heading = "Where settings come from", value_name = "GROUP")]
+    /// A network drawn by --seed from a published group of about that many parameters, with its SGLD settings, under everything else
+    #[arg(
+        long,
+        help_heading = "Where settings come from",
+        value_name = "1k|10k|100k|1m|10m|100m",
+        hide_possible_values = true
+    )]
     pub preset: Option<Preset>,
     /// Read settings from a file
     #[arg(
@@ -89,15 +94,16 @@ pub struct RunArgs {
 impl DlnArgs {
     /// The subcommand, with its flags and help.
     pub fn command() -> Command {
-        let command = Command::new("dln")
-            .about("Estimate the learning coefficient of a deep linear network whose true value is known")
-            .after_help(EXAMPLES);
+        let command = Command::new("dln");
         let command = dln::KEYS
             .iter()
             .filter(|key| !key.flag.is_empty())
             .map(flag)
             .fold(command, Command::arg);
+        // Last, for augment_args would put the doc comment of `RunArgs` in place of it.
         RunArgs::augment_args(command)
+            .about("Estimate the learning coefficient of a deep linear network whose true value is known")
+            .after_help(EXAMPLES)
     }
 
     /// Reads what clap matched for [`DlnArgs::command`].

@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use super::Key;
 
-/// Why a configuration was refused. Programs print it after `error: ` and exit with 2; nothing has been written by then.
+/// Why a configuration was refused. Programs print it after `error: `, with its source if there is one, and exit with 2;
+/// nothing has been written by then.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -271,7 +272,7 @@ pub enum ConfigError {
         found: String,
     },
     /// A configuration file that cannot be read.
-    #[error("--config {}: cannot read the file: {source}", path.display())]
+    #[error("--config {}: cannot read the file", path.display())]
     ReadFile {
         /// The file.
         path: PathBuf,
@@ -289,7 +290,7 @@ pub enum ConfigError {
         message: String,
     },
     /// A folder for records that cannot be written.
-    #[error("--file-storage {}: cannot write there: {source}; choose another folder with -F", path.display())]
+    #[error("--file-storage {}: cannot write there, choose another folder with -F", path.display())]
     Storage {
         /// The folder.
         path: PathBuf,

@@ -29,6 +29,7 @@ mod raw;
 mod storage;
 mod theory_args;
 mod threads;
+mod typed;
 
 pub use args::DlnArgs;
 pub use dln::{

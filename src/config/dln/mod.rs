@@ -4,6 +4,7 @@
 //! `truth`, `sampler` and `run`. What the chosen sampler or truth doesn't use is not there at all.
 
 mod check;
+mod check_sampler;
 pub mod defaults;
 mod keys;
 mod presets;
