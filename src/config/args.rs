@@ -140,7 +140,8 @@ impl DlnArgs {
         )
     }
 
-    /// Lays preset, file, `--set` and flags over each other.
+    /// Lays preset, file, `--set` and flags over each other. A layer that changes the sampler or the truth takes back what
+    /// the layers below it said of the former one's own settings.
     ///
     /// # Errors
     ///
@@ -150,23 +151,26 @@ impl DlnArgs {
         if let Some(path) = &self.run.config {
             raw.layer_file(path)?;
         }
-        let assignment = |text: &'_ String| {
-            text.split_once('=')
-                .map(|(key, value)| (key.trim().to_owned(), value.to_owned()))
+        let assignment = |text: &'_ String| match text.split_once('=') {
+            Some((key, value)) => Ok((key.trim().to_owned(), value.to_owned())),
+            None => Err(ConfigError::NotAnAssignment { text: text.clone() }),
         };
-        let settings = self.run.settings.iter().map(|text| {
-            assignment(text).ok_or_else(|| ConfigError::NotAnAssignment { text: text.clone() })
-        });
-        let settings = settings.collect::<Result<Vec<_>, _>>()?;
+        let settings = self
+            .run
+            .settings
+            .iter()
+            .map(assignment)
+            .collect::<Result<Vec<_>, _>>()?;
+        let settings = settings
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        // One layer, so that `--set sampler.epsilon=1e-7 --sampler sgld` means what it says; flags come last and win.
         raw.layer_text(
-            settings
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str())),
-        )?;
-        raw.layer_text(
-            self.flags
-                .iter()
-                .map(|(key, value)| (key.path, value.as_str())),
+            settings.chain(
+                self.flags
+                    .iter()
+                    .map(|(key, value)| (key.path, value.as_str())),
+            ),
         )?;
         if let Some(preset) = self.run.preset {
             preset.fill(&mut raw);

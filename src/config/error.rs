@@ -64,6 +64,24 @@ pub enum ConfigError {
         /// The least legal value.
         minimum: u64,
     },
+    /// A whole number above the most that makes sense.
+    #[error("{key} is {found}: give {maximum} or less")]
+    TooLarge {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: u64,
+        /// The largest legal value.
+        maximum: u64,
+    },
+    /// An inverse temperature that overflows when n multiplies it.
+    #[error("{key} is {found}: n times it is not finite; give a smaller number")]
+    NBetaOverflows {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: f64,
+    },
     /// A number that is not finite and above zero.
     #[error("{key} is {found}: give a finite number above 0")]
     NotPositive {
@@ -250,6 +268,18 @@ pub enum ConfigError {
         needed: usize,
         /// A number of steps that keeps enough.
         enough: usize,
+    },
+    /// More draws than memory could hold.
+    #[error(
+        "{key} is {num_steps}: that is {draws:.0e} draws over all chains; record fewer of them, with --thin"
+    )]
+    TooManyDraws {
+        /// The key.
+        key: &'static Key,
+        /// The number of steps.
+        num_steps: usize,
+        /// The draws of all chains.
+        draws: f64,
     },
     /// More threads for one chain than there are for all.
     #[error(

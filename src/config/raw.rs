@@ -17,6 +17,33 @@ pub struct RawConfig {
 /// Pairs of keys that set the same quantity: a layer that sets one takes back the other's earlier value.
 const ALTERNATIVES: [(&str, &str); 1] = [("sampler.beta", "sampler.n_beta")];
 
+/// Settings that were chosen for one value of another: a layer that changes that value takes them back, so that
+/// `--config` with a file made for SGLD and `--sampler gibbs` go together.
+const DEPENDENTS: [(&str, &[&str]); 2] = [
+    (
+        "sampler.kind",
+        &[
+            "sampler.gradient",
+            "sampler.epsilon",
+            "sampler.batch_size",
+            "sampler.leapfrog_steps",
+            "sampler.target_acceptance",
+            "sampler.loss_trace",
+            "sampler.mala_every",
+            "sampler.preconditioner",
+        ],
+    ),
+    (
+        "truth.kind",
+        &[
+            "truth.rank",
+            "truth.prop_rank_reduce",
+            "truth.sv_mean",
+            "truth.sv_std",
+        ],
+    ),
+];
+
 impl RawConfig {
     /// No settings yet, out of `keys`.
     pub fn new(keys: &'static [Key]) -> Self {
@@ -131,6 +158,17 @@ impl RawConfig {
                 (true, false) => drop(self.values.remove(second)),
                 (false, true) => drop(self.values.remove(first)),
                 (false, false) => {}
+            }
+        }
+        for (choice, dependents) in DEPENDENTS {
+            let new = layer
+                .iter()
+                .rev()
+                .find(|(set, _)| *set == choice)
+                .map(|(_, value)| value);
+            let old = self.values.get(choice);
+            if old.is_some() && new.is_some() && new != old {
+                self.values.retain(|path, _| !dependents.contains(path));
             }
         }
         self.values.extend(layer);

@@ -24,6 +24,7 @@ impl RawConfig {
         }
     }
 
+    /// A whole number, `minimum` or more.
     pub(super) fn count(&self, path: &str, minimum: u64) -> Result<Option<usize>, ConfigError> {
         match self.whole(path) {
             Some(found) if found < minimum => Err(ConfigError::TooSmall {
@@ -35,6 +36,19 @@ impl RawConfig {
         }
     }
 
+    /// A whole number from 1 to `maximum`.
+    pub(super) fn count_to(&self, path: &str, maximum: u64) -> Result<Option<usize>, ConfigError> {
+        match self.whole(path) {
+            Some(found) if found > maximum => Err(ConfigError::TooLarge {
+                key: self.key(path)?,
+                found,
+                maximum,
+            }),
+            _ => self.count(path, 1),
+        }
+    }
+
+    /// A finite number above 0.
     pub(super) fn positive(&self, path: &str) -> Result<Option<PositiveF64>, ConfigError> {
         let key = self.key(path)?;
         self.real(path)
@@ -42,6 +56,7 @@ impl RawConfig {
             .transpose()
     }
 
+    /// A finite number, 0 or more.
     pub(super) fn non_negative(&self, path: &str) -> Result<Option<f64>, ConfigError> {
         match self.real(path) {
             // Not `value < 0.0`, which NaN passes.
@@ -54,6 +69,7 @@ impl RawConfig {
         }
     }
 
+    /// A number that `contains` accepts; `interval` tells users which do.
     pub(super) fn within(
         &self,
         path: &str,

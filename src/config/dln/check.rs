@@ -237,7 +237,9 @@ fn run(
     threads: usize,
 ) -> Result<RunConfig, ConfigError> {
     let d = model.num_parameters();
-    let threads = raw.count("run.threads", 1)?.unwrap_or(threads.max(1));
+    let threads = raw
+        .count_to("run.threads", defaults::MAX_THREADS)?
+        .unwrap_or(threads.max(1));
     let path = "run.threads_per_chain";
     let threads_per_chain = raw
         .count(path, 1)?

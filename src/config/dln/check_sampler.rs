@@ -7,6 +7,7 @@ use super::{
 use crate::config::typed::positive;
 use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
 
+/// The sampler, for a network and data that are legal already.
 pub(super) fn sampler(
     raw: &RawConfig,
     model: &ModelConfig,
@@ -26,6 +27,14 @@ pub(super) fn sampler(
         });
     }
     let beta = raw.positive("sampler.beta")?.map(Tempering::Beta);
+    if let Some(Tempering::Beta(beta)) = beta
+        && !(beta.get() * data.num_training_data as f64).is_finite()
+    {
+        return Err(ConfigError::NBetaOverflows {
+            key: raw.key("sampler.beta")?,
+            found: beta.get(),
+        });
+    }
     let n_beta = raw.positive("sampler.n_beta")?.map(Tempering::NBeta);
     let num_steps = raw
         .count("sampler.num_steps", 1)?
@@ -42,7 +51,7 @@ pub(super) fn sampler(
         warmup,
         thin: raw.count("sampler.thin", 1)?.unwrap_or(defaults::THIN),
         num_chains: raw
-            .count("sampler.num_chains", 1)?
+            .count_to("sampler.num_chains", defaults::MAX_CHAINS)?
             .unwrap_or(defaults::NUM_CHAINS),
         loss_trace: loss_trace(raw, gradient)?,
     };
@@ -58,6 +67,15 @@ pub(super) fn sampler(
             kept,
             needed,
             enough,
+        });
+    }
+    // As f64: the product may not fit.
+    let draws = sampler.num_draws() as f64 * sampler.num_chains as f64;
+    if draws > defaults::MAX_DRAWS as f64 {
+        return Err(ConfigError::TooManyDraws {
+            key: raw.key("sampler.num_steps")?,
+            num_steps,
+            draws,
         });
     }
     Ok(sampler)

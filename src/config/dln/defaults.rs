@@ -2,7 +2,7 @@
 //!
 //! None of them depends on the machine, except how many threads there are, which moves no law. The defaults aim at one
 //! thing: with nothing but widths and a seed, up to about 10⁴ parameters, a run ends within a minute in an estimate that
-//! can be trusted. Help texts in [`super::keys`] repeat these numbers; a test compares them.
+//! can be trusted. The help texts of [`super::KEYS`] repeat these numbers; a test compares them.
 
 use super::{Gradient, LossTrace, Precision, SamplerKind};
 
@@ -36,6 +36,12 @@ pub const LEAPFROG_STEPS: usize = 20;
 pub const MALA_EVERY: usize = 20;
 /// The least number of draws kept: fewer cannot be split in two halves of two for R-hat.
 pub const MIN_KEPT_DRAWS: usize = 4;
+/// The most chains: more is surely a slip, and would end in a want of memory rather than in a sentence.
+pub const MAX_CHAINS: u64 = 10_000;
+/// The most threads, for the same reason.
+pub const MAX_THREADS: u64 = 4_096;
+/// The most draws of all chains: at some ten numbers a draw, 80 GB.
+pub const MAX_DRAWS: usize = 1_000_000_000;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 pub const LARGE: usize = 100_000;
 

@@ -77,6 +77,37 @@ fn a_later_beta_takes_back_an_earlier_n_beta() {
     );
 }
 
+#[test]
+fn a_layer_that_changes_the_sampler_or_the_truth_takes_back_what_belonged_to_the_former() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("run.toml");
+    fs::write(&file, config("--preset 1k --num-steps 99").to_toml()).unwrap();
+    let line = format!("--config {}", file.display());
+    for kind in ["gibbs", "hmc", "mala"] {
+        let sampler = config(&format!("{line} --sampler {kind}"))
+            .sampler()
+            .clone();
+        assert_eq!(
+            (sampler.kernel.kind().name(), sampler.num_steps),
+            (kind, 99)
+        );
+    }
+    assert_eq!(
+        config(&format!("{line} --truth zero")).truth().kind,
+        Truth::Zero
+    );
+    assert_eq!(config(&format!("{line} --sampler sgld")), config(&line));
+    let chosen = config(&format!("{line} --set sampler.epsilon=3 --sampler hmc"));
+    let KernelConfig::Hmc(hmc) = &chosen.sampler().kernel else {
+        panic!("{chosen:?}")
+    };
+    assert_eq!(
+        serde_json::to_value(hmc.epsilon).unwrap(),
+        json!(3.0),
+        "--set and flags are one layer"
+    );
+}
+
 /// One line for each sampler, truth and odd value.
 const LEGAL: [&str; 10] = [
     "",

@@ -262,6 +262,19 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
             "--precision f16",
             "--precision (run.precision): `f16` is not one of auto, f32, f64",
         ),
+        (
+            "--threads 1e9",
+            "--threads (run.threads) is 1000000000: give 4096 or less",
+        ),
+        (
+            "--num-chains 1e9",
+            "--num-chains (sampler.num_chains) is 1000000000: give 10000 or less",
+        ),
+        (
+            "--num-steps 1e12",
+            "--num-steps (sampler.num_steps) is 1000000000000: that is 4e12 draws over all chains",
+        ),
+        ("--beta 1e305", "--beta (sampler.beta) is 1"),
         ("--seed -1", "--seed: `-1` is not a whole number from 0 up"),
         (
             "--seed 1e19",
