@@ -1,1 +1,46 @@
-//! TODO
+//! Turns what a user asked for into a configuration that is known to be legal.
+//!
+//! Layers, later ones win: defaults ⊕ `--preset` ⊕ `--config FILE.toml` ⊕ `--set key=value` ⊕ flags. They meet in a
+//! [`RawConfig`], a flat map from dotted keys to values whose kind is already right; [`DlnConfig`] is what the check
+//! makes of it. A [`DlnConfig`] cannot be built in any other way, so whoever holds one need not check again.
+//!
+//! One table, [`dln::KEYS`], names every key: the TOML layout, the flags, `--set` and `--help` are all read from it, so a
+//! new setting is one row there, one line in the check and one field in the checked configuration.
+//!
+//! ```
+//! use llc::config::DlnArgs;
+//!
+//! let args = DlnArgs::try_parse_from(["--layer-widths", "[20, 20, 10]", "--num-training-data", "1e5", "--seed", "1"])?;
+//! let checked = args.resolve()?;
+//! assert_eq!(checked.config.model().dims(), [10, 20, 20, 10]);
+//! assert_eq!(checked.config.n_beta(), 1e5 / 1e5_f64.ln());
+//!
+//! let error = DlnArgs::try_parse_from(["--set", "sampler.epsilom=1e-7"])?.resolve().unwrap_err();
+//! assert_eq!(error.to_string(), "unknown key `sampler.epsilom`: did you mean `sampler.epsilon`?");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod args;
+pub mod dln;
+mod error;
+mod key;
+mod positive;
+mod raw;
+mod storage;
+mod theory_args;
+mod threads;
+mod typed;
+
+pub use args::DlnArgs;
+pub use dln::{
+    CheckedDln, ConfigWarning, DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist,
+    KernelConfig, LossTrace, ModelConfig, Precision, Preset, RunConfig, SamplerConfig, Tempering,
+    Truth, TruthConfig,
+};
+pub use error::ConfigError;
+pub use key::{Key, Kind, Value};
+pub use positive::PositiveF64;
+pub use raw::RawConfig;
+pub use storage::check_storage;
+pub use theory_args::TheoryDlnArgs;
+pub use threads::available_threads;

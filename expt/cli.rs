@@ -1,0 +1,127 @@
+//! Puts the command line together out of the registry, and says what experiments are given and give back.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{ArgMatches, Command};
+use llc::config::args::RunArgs;
+
+use crate::registry::EXPERIMENTS;
+
+/// Something failed.
+pub const EXIT_FAILED: u8 = 1;
+/// The configuration is not legal; clap ends with the same code on bad usage.
+pub const EXIT_CONFIG: u8 = 2;
+
+/// How an experiment ended, if it didn't fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    dead_code,
+    reason = "which of them occur is for the experiments to say"
+)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// A chain met a loss that is not finite.
+    Diverged,
+    /// A signal ended it; what it had so far is in its record.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The program's exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Diverged => 3,
+            // EX_TEMPFAIL of sysexits.h: try again later.
+            Self::Interrupted => 75,
+        }
+    }
+}
+
+/// What an experiment is given besides its configuration.
+#[derive(Debug, Clone)]
+#[allow(
+    dead_code,
+    reason = "which of them it reads is for the experiment to say"
+)]
+pub struct Context {
+    /// Raised by Ctrl-C and SIGTERM: end in order.
+    pub cancel: Arc<AtomicBool>,
+    /// Folder of the records; it can be written to, but need not be there yet.
+    pub file_storage: PathBuf,
+    /// Name of the run in its record.
+    pub name: String,
+    /// A remark for the record.
+    pub comment: Option<String>,
+    /// What was changed of the defaults, nested: `meta.config_updates` of the record.
+    pub config_updates: serde_json::Value,
+    /// Whether the report is to be printed as one JSON object, the last line of standard output.
+    pub is_json: bool,
+    /// Whether to show no progress and no table.
+    pub is_quiet: bool,
+}
+
+impl Context {
+    /// Gathers it from the shared flags; `experiment` is the name of a run that was given none.
+    pub fn new(
+        cancel: &Arc<AtomicBool>,
+        args: &RunArgs,
+        experiment: &str,
+        config_updates: serde_json::Value,
+    ) -> Self {
+        Self {
+            cancel: Arc::clone(cancel),
+            file_storage: args.file_storage.clone(),
+            name: args.name.clone().unwrap_or_else(|| experiment.to_owned()),
+            comment: args.comment.clone(),
+            config_updates,
+            is_json: args.json,
+            is_quiet: args.quiet,
+        }
+    }
+}
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("llc")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Estimate the local learning coefficient of neural networks, with an error bar and a verdict")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(EXPERIMENTS.iter().map(|experiment| (experiment.command)()))
+}
+
+/// Runs the experiment that `matches` names.
+pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+    let (name, matches) = matches.subcommand().unwrap_or(("", matches));
+    let experiment = EXPERIMENTS
+        .iter()
+        .find(|experiment| (experiment.command)().get_name() == name);
+    let experiment =
+        experiment.ok_or_else(|| anyhow::anyhow!("no experiment is called `{name}`"))?;
+    (experiment.run)(matches, cancel)
+}
+
+/// Prints to standard output. A reader that has gone away (`| head`) is no failure.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Prints an error and its causes in one line: libtorch adds a stack trace below its own.
+pub fn print_error(error: &anyhow::Error) {
+    eprintln!(
+        "error: {}",
+        format!("{error:#}").lines().next().unwrap_or("unknown")
+    );
+}

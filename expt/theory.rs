@@ -1,0 +1,54 @@
+//! `llc theory`: prints learning coefficients that are known exactly, without sampling.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use llc::config::TheoryDlnArgs;
+use llc::theory::DeepLinear;
+use serde_json::json;
+
+use crate::cli::{self, Outcome};
+
+const EXAMPLE: &str = "\
+Example:
+  llc theory dln --input-dim 10 --layer-widths 10,10,10 --rank 5
+      λ = 46, multiplicity 3";
+
+/// The subcommand `theory`, with a subcommand for each kind of model.
+pub fn command() -> Command {
+    let dln = Command::new("dln")
+        .about("A deep linear network of given widths whose product has a given rank (Aoyagi)")
+        .after_help(EXAMPLE);
+    Command::new("theory")
+        .about("Print learning coefficients that are known exactly")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(TheoryDlnArgs::augment_args(dln))
+}
+
+/// Prints what was asked for.
+pub fn run(matches: &ArgMatches, _cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+    // `dln` is the only subcommand, and clap has seen to it that there is one.
+    let (_, matches) = matches.subcommand().unwrap_or(("dln", matches));
+    let args = TheoryDlnArgs::from_arg_matches(matches)?;
+    let (widths, rank) = args.resolve()?;
+    let network = DeepLinear::new(&widths, rank)?;
+    let known = network.learning_coefficient();
+    let (d, multiplicity) = (network.num_parameters(), known.multiplicity);
+    let text = if args.json {
+        let report = json!({
+            "lambda_true": known.lambda_f64(),
+            "lambda_true_exact": known.to_string(),
+            "multiplicity": multiplicity,
+            "rank_true": rank,
+            "widths": widths,
+            "d": d,
+        });
+        format!("{report}\n")
+    } else {
+        format!("λ = {known}, multiplicity {multiplicity}\n")
+    };
+    cli::print(&text)?;
+    Ok(Outcome::Done)
+}

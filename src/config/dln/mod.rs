@@ -1,0 +1,288 @@
+//! Configures `llc dln`: sampling around a deep linear network whose learning coefficient is known.
+//!
+//! Serialised, a [`DlnConfig`] has the layout of its TOML file: `experiment`, `seed`, and the tables `model`, `data`,
+//! `truth`, `sampler` and `run`. What the chosen sampler or truth doesn't use is not there at all.
+
+mod check;
+mod check_sampler;
+pub mod defaults;
+mod keys;
+mod presets;
+mod sampler;
+#[cfg(test)]
+mod tests;
+mod updates;
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{ConfigError, RawConfig, available_threads};
+
+pub use check::{CheckedDln, ConfigWarning};
+pub use keys::KEYS;
+pub use presets::Preset;
+pub use sampler::{
+    Epsilon, Gradient, HmcConfig, KernelConfig, LossTrace, MalaConfig, SamplerConfig, SamplerKind,
+    SgldConfig, Tempering,
+};
+
+/// A legal configuration of `llc dln`.
+///
+/// It can only come out of [`DlnConfig::check`], which deserialising goes through as well.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DlnConfig {
+    experiment: &'static str,
+    seed: u64,
+    model: ModelConfig,
+    data: DataConfig,
+    truth: TruthConfig,
+    sampler: SamplerConfig,
+    run: RunConfig,
+}
+
+impl DlnConfig {
+    /// The name of the experiment, in files and records.
+    pub const EXPERIMENT: &'static str = "dln";
+
+    /// Seed of everything random, below 2⁶³.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The network.
+    pub fn model(&self) -> &ModelConfig {
+        &self.model
+    }
+
+    /// The data.
+    pub fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    /// The true parameter w*.
+    pub fn truth(&self) -> &TruthConfig {
+        &self.truth
+    }
+
+    /// The sampler.
+    pub fn sampler(&self) -> &SamplerConfig {
+        &self.sampler
+    }
+
+    /// Threads, device, precision.
+    pub fn run(&self) -> &RunConfig {
+        &self.run
+    }
+
+    /// Seed of the truth: its own, or the run's.
+    pub fn truth_seed(&self) -> u64 {
+        self.truth.seed.unwrap_or(self.seed)
+    }
+
+    /// nβ, which multiplies the mean loss: as given, or n·β, or n/ln n where neither is.
+    pub fn n_beta(&self) -> f64 {
+        let n = self.data.num_training_data as f64;
+        match self.sampler.tempering {
+            Some(Tempering::NBeta(n_beta)) => n_beta.get(),
+            Some(Tempering::Beta(beta)) => n * beta.get(),
+            None => n / n.ln(),
+        }
+    }
+
+    /// The configuration as TOML that `--config` reads back to an equal one. A comment tells what follows from it.
+    pub fn to_toml(&self) -> String {
+        let (d, n_beta) = (self.model.num_parameters(), self.n_beta());
+        // Every value is a number that TOML holds (seeds stay below 2⁶³), text, or a list or table of these, and every
+        // table has text keys: nothing is left that the serialiser refuses.
+        let body = toml::to_string(self).expect("a checked configuration is valid TOML");
+        format!("# d = {d} parameters, n_beta = {n_beta}\n{body}")
+    }
+}
+
+impl<'de> Deserialize<'de> for DlnConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let table = toml::Table::deserialize(deserializer)?;
+        let checked = || -> Result<Self, ConfigError> {
+            let mut raw = RawConfig::new(KEYS);
+            raw.layer_table(&table)?;
+            Ok(Self::check(&raw, available_threads())?.config)
+        };
+        checked().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A deep linear network: f(x) = x·W_1·…·W_L, without biases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ModelConfig {
+    /// Width of the input H_0, at least 1.
+    pub input_dim: usize,
+    /// Widths H_1 … H_L, the output last; at least one, each at least 1.
+    pub layer_widths: Vec<usize>,
+}
+
+impl ModelConfig {
+    /// H_0, …, H_L: the input's width, then each layer's.
+    pub fn dims(&self) -> Vec<usize> {
+        std::iter::once(self.input_dim)
+            .chain(self.layer_widths.iter().copied())
+            .collect()
+    }
+
+    /// The number of parameters d = Σ H_{l−1}·H_l. The check has made sure that it doesn't overflow.
+    pub fn num_parameters(&self) -> usize {
+        self.dims().windows(2).map(|pair| pair[0] * pair[1]).sum()
+    }
+
+    /// min H_l: the largest rank that the product can have.
+    pub fn smallest_width(&self) -> usize {
+        self.layer_widths
+            .iter()
+            .copied()
+            .fold(self.input_dim, usize::min)
+    }
+}
+
+/// The samples.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DataConfig {
+    /// Samples n, at least 3: below, 1/ln n is no sensible β.
+    pub num_training_data: usize,
+    /// The law of the inputs.
+    pub input_dist: InputDist,
+}
+
+/// The law of the inputs x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InputDist {
+    /// Each coordinate uniform on (−10, 10).
+    Uniform,
+    /// Uniform in the unit ball.
+    UnitBall,
+}
+
+/// The true parameter w*.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TruthConfig {
+    /// How it is made.
+    #[serde(flatten)]
+    pub kind: Truth,
+    /// Its own seed, if it was given one; see [`DlnConfig::truth_seed`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// How the true parameter is made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Truth {
+    /// Truncated normal entries of standard deviation 1/√fan-in.
+    Random,
+    /// All entries 0.
+    Zero,
+    /// Random, then some layers lose their smallest singular values.
+    RandRank {
+        /// Probability that a layer does, in [0, 1].
+        prop_rank_reduce: f64,
+    },
+    /// Layers with normal singular values, some layers with a random rank.
+    RandRankSv {
+        /// Probability that a layer's rank is reduced, in [0, 1].
+        prop_rank_reduce: f64,
+        /// Mean of the singular values.
+        sv_mean: f64,
+        /// Standard deviation of the singular values, 0 or more.
+        sv_std: f64,
+    },
+    /// W_l = U_{l−1}·diag(σ_l)·U_lᵀ: every layer has the same rank exactly, so that Aoyagi's λ is the local one.
+    Aligned {
+        /// That rank, at most the smallest width.
+        rank: usize,
+    },
+}
+
+impl Truth {
+    /// The name in files and flags.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Zero => "zero",
+            Self::RandRank { .. } => "rand-rank",
+            Self::RandRankSv { .. } => "rand-rank-sv",
+            Self::Aligned { .. } => "aligned",
+        }
+    }
+}
+
+/// Threads, device, precision.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RunConfig {
+    /// Threads for all chains, at least 1.
+    pub threads: usize,
+    /// Threads for one chain, from 1 to `threads`.
+    pub threads_per_chain: usize,
+    /// Where the chains run.
+    pub device: Device,
+    /// The arithmetic of the chains; sums that meet nβ are in f64 in any case.
+    pub precision: Precision,
+}
+
+/// Where the chains run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// The GPU of that index.
+    Cuda(usize),
+}
+
+impl Device {
+    /// Reads `cpu`, `cuda` (the first GPU) or `cuda:N`.
+    ///
+    /// ```
+    /// use llc::config::Device;
+    /// assert_eq!(Device::parse("cuda"), Some(Device::Cuda(0)));
+    /// assert_eq!(Device::parse("gpu"), None);
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            _ => text.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The arithmetic of the chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Precision {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+}

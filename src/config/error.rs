@@ -1,0 +1,336 @@
+//! Says what is wrong with a configuration, in one sentence that names the key and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::Key;
+
+/// Why a configuration was refused. Programs print it after `error: `, with its source if there is one, and exit with 2;
+/// nothing has been written by then.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A key that no setting has, in a file or in `--set`.
+    #[error("unknown key `{key}`{}", hint(nearest.as_deref()))]
+    UnknownKey {
+        /// The key as given.
+        key: String,
+        /// The known key that looks most like it.
+        nearest: Option<String>,
+    },
+    /// A value where a file has a table.
+    #[error("`{section}` is a table: write its settings below [{section}]")]
+    NotATable {
+        /// The table's name.
+        section: String,
+    },
+    /// A `--set` without `=`.
+    #[error("--set {text}: write it as key=value, for example --set sampler.gamma=10")]
+    NotAnAssignment {
+        /// What stood there.
+        text: String,
+    },
+    /// A value of the wrong kind, such as text where a number belongs.
+    #[error("{key}: `{found}` is not {expected}")]
+    WrongKind {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: String,
+        /// What belongs there, with its article.
+        expected: &'static str,
+    },
+    /// A word that is none of a setting's choices.
+    #[error("{key}: `{found}` is not one of {}{}", choices.join(", "), hint(*nearest))]
+    UnknownChoice {
+        /// The key.
+        key: &'static Key,
+        /// The word as given.
+        found: String,
+        /// All choices.
+        choices: &'static [&'static str],
+        /// The choice that looks most like it.
+        nearest: Option<&'static str>,
+    },
+    /// A whole number below the least that makes sense.
+    #[error("{key} is {found}: give {minimum} or more")]
+    TooSmall {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: u64,
+        /// The least legal value.
+        minimum: u64,
+    },
+    /// A whole number above the most that makes sense.
+    #[error("{key} is {found}: give {maximum} or less")]
+    TooLarge {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: u64,
+        /// The largest legal value.
+        maximum: u64,
+    },
+    /// An inverse temperature that overflows when n multiplies it.
+    #[error("{key} is {found}: n times it is not finite; give a smaller number")]
+    NBetaOverflows {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: f64,
+    },
+    /// A number that is not finite and above zero.
+    #[error("{key} is {found}: give a finite number above 0")]
+    NotPositive {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: f64,
+    },
+    /// A number that is negative, infinite or NaN.
+    #[error("{key} is {found}: give a finite number, 0 or more")]
+    Negative {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: f64,
+    },
+    /// A number that is infinite or NaN.
+    #[error("{key} is {found}: give a finite number")]
+    NotFinite {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: f64,
+    },
+    /// A number outside the interval that its setting allows.
+    #[error("{key} is {found}: give a number in {interval}")]
+    OutsideInterval {
+        /// The key.
+        key: &'static Key,
+        /// The value as given.
+        found: f64,
+        /// The interval, as mathematics writes it.
+        interval: &'static str,
+    },
+    /// An empty list of widths.
+    #[error(
+        "{key} is empty: give the width of every layer, the last one being the output, for example 20,20,10"
+    )]
+    NoLayers {
+        /// The key.
+        key: &'static Key,
+    },
+    /// A layer of width 0.
+    #[error("{key}: layer {layer} has width 0: give every layer a width of 1 or more")]
+    ZeroWidth {
+        /// The key.
+        key: &'static Key,
+        /// The layer, counted from 1.
+        layer: usize,
+    },
+    /// More parameters than can be addressed.
+    #[error(
+        "{key}: the network has more than {limit:.0e} parameters: make it narrower or shallower"
+    )]
+    TooManyParameters {
+        /// The key.
+        key: &'static Key,
+        /// The most parameters allowed.
+        limit: f64,
+    },
+    /// A rank that no product of the layers can have.
+    #[error(
+        "{key} is {rank}: it cannot exceed the smallest width, {smallest_width} (the input counts as one)"
+    )]
+    RankTooLarge {
+        /// The key.
+        key: &'static Key,
+        /// The rank as given.
+        rank: usize,
+        /// The smallest width, the input dimension included.
+        smallest_width: usize,
+    },
+    /// A setting that the chosen kind of truth doesn't use.
+    #[error(
+        "{key} is used by --truth {used_by} only, and the truth is {truth}: leave it out or change --truth"
+    )]
+    NotForThisTruth {
+        /// The key.
+        key: &'static Key,
+        /// The chosen truth.
+        truth: &'static str,
+        /// The truths that use it.
+        used_by: &'static str,
+    },
+    /// A setting that the chosen sampler doesn't use.
+    #[error(
+        "{key} is used by --sampler {used_by} only, and the sampler is {sampler}: leave it out or change --sampler"
+    )]
+    NotForThisSampler {
+        /// The key.
+        key: &'static Key,
+        /// The chosen sampler.
+        sampler: &'static str,
+        /// The samplers that use it.
+        used_by: &'static str,
+    },
+    /// More samples in a minibatch than there are.
+    #[error(
+        "{key} is {batch_size}: it cannot exceed the number of samples, --num-training-data {num_training_data}"
+    )]
+    BatchTooLarge {
+        /// The key.
+        key: &'static Key,
+        /// The minibatch's size.
+        batch_size: usize,
+        /// The number of samples n.
+        num_training_data: usize,
+    },
+    /// Minibatch gradients for a sampler with an acceptance step.
+    #[error(
+        "{key} is minibatch: {sampler} accepts or rejects by the exact energy difference, which a minibatch cannot give; \
+         use --gradient exact, or --sampler sgld"
+    )]
+    NeedsExactGradient {
+        /// The key.
+        key: &'static Key,
+        /// The chosen sampler.
+        sampler: &'static str,
+    },
+    /// Minibatch gradients for Gibbs.
+    #[error(
+        "{key} is minibatch: gibbs draws each layer from its exact conditional; leave it out, or use --sampler sgld"
+    )]
+    GibbsHasNoGradient {
+        /// The key.
+        key: &'static Key,
+    },
+    /// A step size for Gibbs.
+    #[error(
+        "{key}: gibbs draws each layer exactly and has no step size; leave it out, or use --sampler hmc"
+    )]
+    GibbsHasNoStep {
+        /// The key.
+        key: &'static Key,
+    },
+    /// No localisation for Gibbs.
+    #[error(
+        "{key} is 0: without it the flat directions have no law that gibbs could draw from; give a number above 0"
+    )]
+    GibbsNeedsGamma {
+        /// The key.
+        key: &'static Key,
+    },
+    /// A minibatch loss trace where no minibatches are drawn.
+    #[error(
+        "{key} is {found}: only sgld with --gradient minibatch draws minibatches; use --loss-trace full"
+    )]
+    NoMinibatchToTrace {
+        /// The key.
+        key: &'static Key,
+        /// The loss trace as given.
+        found: &'static str,
+    },
+    /// A preconditioner that doesn't match the network.
+    #[error("{key} has {found} entries: give one for each of the {layers} layers")]
+    PreconditionerLength {
+        /// The key.
+        key: &'static Key,
+        /// The number of entries.
+        found: usize,
+        /// The number of layers.
+        layers: usize,
+    },
+    /// Two ways to set the same inverse temperature.
+    #[error("{beta} and {n_beta} are both given: n_beta is n·beta, so give one of them")]
+    BetaAndNBeta {
+        /// The key of β.
+        beta: &'static Key,
+        /// The key of nβ.
+        n_beta: &'static Key,
+    },
+    /// Too few draws after warm-up to say anything.
+    #[error(
+        "{key} is {num_steps}: it keeps {kept} draws of the {needed} needed; give {enough} or more"
+    )]
+    TooFewDraws {
+        /// The key.
+        key: &'static Key,
+        /// The number of steps.
+        num_steps: usize,
+        /// The draws left after thinning and warm-up.
+        kept: usize,
+        /// The least number of draws to keep.
+        needed: usize,
+        /// A number of steps that keeps enough.
+        enough: usize,
+    },
+    /// More draws than memory could hold.
+    #[error(
+        "{key} is {num_steps}: that is {draws:.0e} draws over all chains; record fewer of them, with --thin"
+    )]
+    TooManyDraws {
+        /// The key.
+        key: &'static Key,
+        /// The number of steps.
+        num_steps: usize,
+        /// The draws of all chains.
+        draws: f64,
+    },
+    /// More threads for one chain than there are for all.
+    #[error(
+        "{key} is {found}: it cannot exceed --threads, which is {threads}; raise --threads or lower it"
+    )]
+    ThreadsPerChain {
+        /// The key.
+        key: &'static Key,
+        /// The threads wanted for one chain.
+        found: usize,
+        /// The threads for all chains.
+        threads: usize,
+    },
+    /// A device that doesn't exist.
+    #[error("{key}: `{found}` is not a device: give cpu, cuda or cuda:N")]
+    UnknownDevice {
+        /// The key.
+        key: &'static Key,
+        /// The device as given.
+        found: String,
+    },
+    /// A configuration file that cannot be read.
+    #[error("--config {}: cannot read the file", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A configuration file that is not TOML.
+    #[error("--config {}: line {line}: {message}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// A folder for records that cannot be written.
+    #[error("--file-storage {}: cannot write there, choose another folder with -F", path.display())]
+    Storage {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| {
+        format!(": did you mean `{nearest}`?")
+    })
+}

@@ -1,0 +1,208 @@
+//! Gathers settings from layers: each is optional, its kind is checked, its meaning not yet.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::ConfigError;
+use super::key::{self, Key, Value};
+
+/// Settings by key, from as many layers as were laid over each other. A later layer wins.
+#[derive(Debug, Clone)]
+pub struct RawConfig {
+    keys: &'static [Key],
+    values: BTreeMap<&'static str, Value>,
+}
+
+/// Pairs of keys that set the same quantity: a layer that sets one takes back the other's earlier value.
+const ALTERNATIVES: [(&str, &str); 1] = [("sampler.beta", "sampler.n_beta")];
+
+/// Settings that were chosen for one value of another: a layer that changes that value takes them back, so that
+/// `--config` with a file made for SGLD and `--sampler gibbs` go together.
+const DEPENDENTS: [(&str, &[&str]); 2] = [
+    (
+        "sampler.kind",
+        &[
+            "sampler.gradient",
+            "sampler.epsilon",
+            "sampler.batch_size",
+            "sampler.leapfrog_steps",
+            "sampler.target_acceptance",
+            "sampler.loss_trace",
+            "sampler.mala_every",
+            "sampler.preconditioner",
+        ],
+    ),
+    (
+        "truth.kind",
+        &[
+            "truth.rank",
+            "truth.prop_rank_reduce",
+            "truth.sv_mean",
+            "truth.sv_std",
+        ],
+    ),
+];
+
+impl RawConfig {
+    /// No settings yet, out of `keys`.
+    pub fn new(keys: &'static [Key]) -> Self {
+        Self {
+            keys,
+            values: BTreeMap::new(),
+        }
+    }
+
+    /// Lays the file at `path` over what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::ReadFile`] and [`ConfigError::Toml`] for the file, else as [`RawConfig::layer_table`].
+    pub fn layer_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::ReadFile {
+            path: path.to_owned(),
+            source,
+        })?;
+        let table = text
+            .parse::<toml::Table>()
+            .map_err(|error| ConfigError::Toml {
+                path: path.to_owned(),
+                line: error.span().map_or(1, |span| {
+                    1 + text[..span.start.min(text.len())].matches('\n').count()
+                }),
+                message: error.message().lines().collect::<Vec<_>>().join(" "),
+            })?;
+        self.layer_table(&table)
+    }
+
+    /// Lays a table, nested as in a file, over what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::UnknownKey`], or what [`Key::convert`] says of a value.
+    pub fn layer_table(&mut self, table: &toml::Table) -> Result<(), ConfigError> {
+        let mut layer = Vec::new();
+        self.flatten("", table, &mut layer)?;
+        self.layer(layer)
+    }
+
+    /// Lays settings given as text, by dotted key, over what is there: all of `--set`, or all flags.
+    ///
+    /// ```
+    /// use llc::config::{RawConfig, dln};
+    /// let mut raw = RawConfig::new(dln::KEYS);
+    /// raw.layer_text([("sampler.gamma", "10"), ("model.layer_widths", "[20, 10]")])?;
+    /// assert!(raw.layer_text([("sampler.gama", "10")]).is_err());
+    /// # Ok::<(), llc::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::UnknownKey`], or what [`Key::parse`] says of a value.
+    pub fn layer_text<'a>(
+        &mut self,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), ConfigError> {
+        let read = |(path, text)| {
+            self.key(path)
+                .and_then(|key| Ok((key.path, key.parse(text)?)))
+        };
+        let layer = settings.into_iter().map(read).collect::<Result<_, _>>()?;
+        self.layer(layer)
+    }
+
+    /// The key of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::UnknownKey`], with the nearest one that there is.
+    pub fn key(&self, path: &str) -> Result<&'static Key, ConfigError> {
+        self.keys
+            .iter()
+            .find(|key| key.path == path)
+            .ok_or_else(|| ConfigError::UnknownKey {
+                key: path.to_owned(),
+                nearest: key::nearest(path, self.keys.iter().map(|key| key.path))
+                    .map(str::to_owned),
+            })
+    }
+
+    /// Sets `path` where no layer has: how a preset goes under the layers above it.
+    pub(super) fn fill(&mut self, path: &'static str, value: Value) {
+        let is_set = |path| self.values.contains_key(path);
+        if !is_set(path) {
+            self.values.insert(path, value);
+        }
+    }
+
+    /// The paths that some layer has set.
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.values.keys().copied()
+    }
+
+    /// The value at `path`, if a layer has set it.
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        self.values.get(path)
+    }
+
+    fn layer(&mut self, layer: Vec<(&'static str, Value)>) -> Result<(), ConfigError> {
+        for (first, second) in ALTERNATIVES {
+            let sets = |path| layer.iter().any(|(set, _)| *set == path);
+            match (sets(first), sets(second)) {
+                (true, true) => {
+                    return Err(ConfigError::BetaAndNBeta {
+                        beta: self.key(first)?,
+                        n_beta: self.key(second)?,
+                    });
+                }
+                (true, false) => drop(self.values.remove(second)),
+                (false, true) => drop(self.values.remove(first)),
+                (false, false) => {}
+            }
+        }
+        for (choice, dependents) in DEPENDENTS {
+            let new = layer
+                .iter()
+                .rev()
+                .find(|(set, _)| *set == choice)
+                .map(|(_, value)| value);
+            let old = self.values.get(choice);
+            if old.is_some() && new.is_some() && new != old {
+                self.values.retain(|path, _| !dependents.contains(path));
+            }
+        }
+        self.values.extend(layer);
+        Ok(())
+    }
+
+    fn flatten(
+        &self,
+        prefix: &str,
+        table: &toml::Table,
+        layer: &mut Vec<(&'static str, Value)>,
+    ) -> Result<(), ConfigError> {
+        for (name, value) in table {
+            let path = format!("{prefix}{name}");
+            let section = format!("{path}.");
+            let is_section = self.keys.iter().any(|key| key.path.starts_with(&section));
+            match value {
+                toml::Value::Table(inner) if is_section => self.flatten(&section, inner, layer)?,
+                toml::Value::Table(_) if self.key(&path).is_err() => {
+                    let sections = self
+                        .keys
+                        .iter()
+                        .filter_map(|key| key.path.split_once('.'))
+                        .map(|(section, _)| section);
+                    let nearest = key::nearest(&path, sections).map(str::to_owned);
+                    return Err(ConfigError::UnknownKey { key: path, nearest });
+                }
+                _ if is_section => return Err(ConfigError::NotATable { section: path }),
+                value => {
+                    let key = self.key(&path)?;
+                    layer.push((key.path, key.convert(value)?));
+                }
+            }
+        }
+        Ok(())
+    }
+}
