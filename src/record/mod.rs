@@ -13,6 +13,7 @@ pub mod atomic;
 pub mod draws;
 pub mod folder;
 pub mod json;
+pub mod read;
 pub mod redact;
 pub mod time;
 pub mod zarr;
