@@ -8,7 +8,7 @@
 //! | `config.json` | at the start |
 //! | `run.json` | at the start, at every heartbeat, twice at the end: the last beat, then the status |
 //! | `cout.txt` | as text arrives: stages, warnings, the program's own output |
-//! | `metrics.json` | at every heartbeat ([`Metrics`]) |
+//! | `metrics.json` | at every heartbeat ([`crate::observe::metrics`]) |
 //! | `draws.zarr` | four times a heartbeat ([`crate::record::draws`]) |
 //! | `report.json`, `info.json` | at the end |
 //!
@@ -18,27 +18,25 @@
 //! *Tested by* `tests/file_tree.rs`, and against incense and arviz by `tests/readers.rs`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::metrics::Metrics;
-use super::{Event, Observer, ObserverError, RunInfo, Status, identity};
-use crate::record::atomic::{Durability, replace};
-use crate::record::draws::{DrawBuffer, DrawWriter, Extent};
+use super::writer::{TICKS_PER_BEAT, Writer, io_error, write};
+use super::{DrawBlock, Event, Observer, ObserverError, RunInfo, Status, identity};
+use crate::record::atomic::Durability;
+use crate::record::draws::{DrawWriter, Extent};
 use crate::record::folder::RunFolder;
 use crate::record::{json, redact, time};
 
 /// Time between heartbeats, as in Sacred. A reader takes a run without one for 120 s for dead.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Draws are written this many times a heartbeat.
-const TICKS_PER_BEAT: u32 = 4;
 /// Writing that fails is tried again for this many heartbeats before the observer gives up: a network file system may
 /// be away for a moment.
 const PATIENCE_BEATS: u32 = 6;
@@ -69,41 +67,18 @@ pub struct FileTreeObserver {
     base: PathBuf,
     heartbeat: Duration,
     cout: File,
+    /// Text that `cout.txt` does not have yet.
+    unsaid: String,
     running: Option<Running>,
 }
 
 /// What exists from the start of a run to its end.
 #[derive(Debug)]
 struct Running {
-    shared: Arc<Shared>,
+    writer: Arc<Writer>,
     /// Dropping it stops the thread.
     stop: mpsc::Sender<()>,
     thread: JoinHandle<()>,
-}
-
-/// What the sampler's thread and the heartbeat's share. `disk` is locked before `state`, never after.
-#[derive(Debug)]
-struct Shared {
-    /// Held while writing, so that one thread writes at a time.
-    disk: Mutex<Disk>,
-    /// Held for moments.
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct Disk {
-    run_dir: PathBuf,
-    draws: DrawWriter,
-}
-
-#[derive(Debug)]
-struct State {
-    /// `run.json`.
-    run: Map<String, Value>,
-    metrics: Metrics,
-    draws: DrawBuffer,
-    /// Since when writing fails, and how.
-    failing: Option<(Instant, ObserverError)>,
 }
 
 impl FileTreeObserver {
@@ -135,95 +110,79 @@ impl FileTreeObserver {
             base: base.to_owned(),
             heartbeat,
             cout,
+            unsaid: String::new(),
             running: None,
         })
     }
 
     fn start(&mut self, info: &RunInfo) -> Result<(), ObserverError> {
         let run_dir = self.folder.path().to_owned();
-        write(
-            &run_dir,
-            "config.json",
-            &json::to_string(&redact::value(&info.config)),
-            Durability::Power,
-        )?;
-
-        let extent = Extent {
-            num_chains: info.num_chains,
-            num_draws: info.num_draws,
-            num_warmup: info.num_warmup,
-        };
+        let file = |name: &str, text: String| write(&run_dir, name, &text, Durability::Power);
+        file("config.json", json::to_string(&redact::value(&info.config)))?;
         let started = Timestamp::now();
         let path = run_dir.join("draws.zarr");
-        let draws = DrawWriter::create(path.clone(), extent, &draw_attributes(info, started))
-            .map_err(|source| io_error(&path, source))?;
-
+        let draws = DrawWriter::create(
+            path.clone(),
+            Extent::of(info),
+            &draw_attributes(info, started),
+        )
+        .map_err(|source| io_error(&path, source))?;
         let run = run_fields(info, &self.base, started);
-        write(
-            &run_dir,
-            "run.json",
-            &json::to_string(&Value::Object(run.clone())),
-            Durability::Power,
-        )?;
+        file("run.json", json::to_string(&Value::Object(run.clone())))?;
         self.folder.keep();
 
-        let state = State {
-            run,
-            metrics: Metrics::new(info),
-            draws: DrawBuffer::new(extent),
-            failing: None,
-        };
-        let shared = Arc::new(Shared {
-            disk: Mutex::new(Disk { run_dir, draws }),
-            state: Mutex::new(state),
-        });
+        let writer = Arc::new(Writer::new(run_dir, info, run, draws));
         let (stop, stopped) = mpsc::channel();
-        let for_thread = Arc::clone(&shared);
+        let for_thread = Arc::clone(&writer);
         let tick = self.heartbeat / TICKS_PER_BEAT;
         let thread = thread::Builder::new()
             .name("heartbeat".to_owned())
             .spawn(move || for_thread.beat_until(&stopped, tick))
             .map_err(|source| io_error(self.folder.path(), source))?;
         self.running = Some(Running {
-            shared,
+            writer,
             stop,
             thread,
         });
         Ok(())
     }
 
-    /// Adds `text` to `cout.txt`, ended by a newline.
-    fn say(&mut self, text: &str) -> Result<(), ObserverError> {
-        let mut text = redact::text(text);
-        if !text.ends_with('\n') {
-            text.push('\n');
+    /// Adds `text` to `cout.txt`, ended by a newline. Where that fails it is kept for the next time.
+    fn say(&mut self, text: &str) {
+        self.unsaid.push_str(&redact::text(text));
+        if !self.unsaid.ends_with('\n') {
+            self.unsaid.push('\n');
         }
+        // `end` tries for the last time, and tells.
+        let _ = self.write_unsaid();
+    }
+
+    fn write_unsaid(&mut self) -> Result<(), ObserverError> {
+        let path = self.folder.path().join("cout.txt");
         self.cout
-            .write_all(text.as_bytes())
-            .map_err(|source| io_error(&self.folder.path().join("cout.txt"), source))
+            .write_all(self.unsaid.as_bytes())
+            .map_err(|source| io_error(&path, source))?;
+        self.unsaid.clear();
+        Ok(())
     }
 
     fn push(
-        &self,
+        &mut self,
         chain: usize,
         first_draw: usize,
-        block: &super::DrawBlock,
+        block: &DrawBlock,
     ) -> Result<(), ObserverError> {
         let Some(running) = &self.running else {
             return Ok(());
         };
-        let mut state = lock(&running.shared.state);
-        if state
-            .failing
-            .as_ref()
-            .is_some_and(|(since, _)| since.elapsed() > PATIENCE_BEATS * self.heartbeat)
-            && let Some((_, error)) = state.failing.take()
-        {
-            return Err(error);
+        let failed = running
+            .writer
+            .push(chain, first_draw, block, PATIENCE_BEATS * self.heartbeat);
+        if failed.is_err() {
+            // Nothing more is written, not even that the run failed: it goes on.
+            self.running = None;
         }
-        state.metrics.push(chain, first_draw, block);
-        state.draws.push(chain, first_draw, block);
-        Ok(())
+        failed
     }
 
     fn end(
@@ -233,7 +192,7 @@ impl FileTreeObserver {
         fail_trace: &[String],
     ) -> Result<(), ObserverError> {
         let Some(Running {
-            shared,
+            writer,
             stop,
             thread,
         }) = self.running.take()
@@ -243,38 +202,43 @@ impl FileTreeObserver {
         drop(stop);
         // The thread doesn't panic; if it did, the end of the run is still worth writing.
         let _ = thread.join();
-        shared.finish(status, report, fail_trace)
+        writer
+            .finish(status, report, fail_trace)
+            .and(self.write_unsaid())
     }
 }
 
 impl Observer for FileTreeObserver {
     fn on_event(&mut self, event: &Event) -> Result<(), ObserverError> {
         match *event {
-            Event::Started(info) => self.start(info),
+            Event::Started(info) => return self.start(info),
             Event::Draws {
                 chain,
                 first_draw,
                 block,
-            } => self.push(chain, first_draw, block),
+            } => return self.push(chain, first_draw, block),
             Event::Stage(text) | Event::Output(text) => self.say(text),
             Event::Warning(text) => self.say(&format!("warning: {text}")),
-            Event::ChainEnded { error: None, .. } => Ok(()),
+            Event::ChainEnded { error: None, .. } => {}
             Event::ChainEnded {
                 chain,
                 num_draws,
                 error: Some(error),
-            } => self.say(&format!(
-                "chain {chain} ended after {num_draws} draws: {error}"
-            )),
+            } => {
+                self.say(&format!(
+                    "chain {chain} ended after {num_draws} draws: {error}"
+                ));
+            }
             Event::Ended {
                 status,
                 report,
                 fail_trace,
             } => {
-                let said = fail_trace.iter().try_for_each(|line| self.say(line));
-                said.and(self.end(status, report, fail_trace))
+                fail_trace.iter().for_each(|line| self.say(line));
+                return self.end(status, report, fail_trace);
             }
         }
+        Ok(())
     }
 
     fn run_dir(&self) -> Option<PathBuf> {
@@ -288,126 +252,6 @@ impl Drop for FileTreeObserver {
         let trace = "the record was closed before the run said how it ended".to_owned();
         // An error has nowhere to go.
         let _ = self.end(Status::Failed, None, &[trace]);
-    }
-}
-
-impl Shared {
-    /// Writes until the sender of `stopped` is dropped: draws at every tick, everything at every heartbeat.
-    fn beat_until(&self, stopped: &mpsc::Receiver<()>, tick: Duration) {
-        for count in 1_u32.. {
-            if stopped.recv_timeout(tick) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
-            let written = if count % TICKS_PER_BEAT == 0 {
-                self.beat()
-            } else {
-                self.write_draws(&lock(&self.disk))
-            };
-            let mut state = lock(&self.state);
-            state.failing = match (written, state.failing.take()) {
-                (Ok(()), _) => None,
-                (Err(error), Some((since, _))) => Some((since, error)),
-                (Err(error), None) => Some((Instant::now(), error)),
-            };
-        }
-    }
-
-    /// Writes the draws that are not on disk yet; where that fails they are kept for the next time.
-    fn write_draws(&self, disk: &Disk) -> Result<(), ObserverError> {
-        let unwritten = lock(&self.state).draws.take_unwritten();
-        let written = disk.draws.write(&unwritten);
-        let mut state = lock(&self.state);
-        match written {
-            Ok(()) => {
-                state.draws.forget(&unwritten);
-                Ok(())
-            }
-            Err(source) => {
-                state.draws.put_back(&unwritten);
-                Err(io_error(&disk.run_dir.join("draws.zarr"), source))
-            }
-        }
-    }
-
-    /// Writes draws, metrics and a new heartbeat.
-    fn beat(&self) -> Result<(), ObserverError> {
-        let disk = lock(&self.disk);
-        let draws = self.write_draws(&disk);
-        let (metrics, run) = {
-            let mut state = lock(&self.state);
-            state.run.insert("heartbeat".to_owned(), now());
-            let metrics = (!state.metrics.is_empty()).then(|| state.metrics.to_json());
-            (metrics, json::to_string(&Value::Object(state.run.clone())))
-        };
-        let metrics = metrics.map_or(Ok(()), |text| {
-            write(&disk.run_dir, "metrics.json", &text, Durability::Process)
-        });
-        // A disk that takes no draws may still take the heartbeat, which says that the run lives.
-        let run = write(&disk.run_dir, "run.json", &run, Durability::Process);
-        draws.and(metrics).and(run)
-    }
-
-    /// Writes the files of a run that has ended, the status last. One that fails doesn't keep the others from it.
-    fn finish(
-        &self,
-        status: Status,
-        report: Option<&Value>,
-        fail_trace: &[String],
-    ) -> Result<(), ObserverError> {
-        let report = report.map(redact::value);
-        {
-            let mut state = lock(&self.state);
-            state.metrics.finish();
-            let result = report
-                .as_ref()
-                .and_then(|report| report.pointer("/llc/mean"))
-                .filter(|mean| mean.is_number());
-            state
-                .run
-                .insert("result".to_owned(), result.cloned().unwrap_or(Value::Null));
-        }
-        let beaten = self.beat();
-
-        let mut disk = lock(&self.disk);
-        let path = disk.run_dir.join("draws.zarr");
-        let drawn = disk
-            .draws
-            .finish(&lock(&self.state).draws)
-            .map_err(|source| io_error(&path, source));
-        let mut state = lock(&self.state);
-        let file = |name: &str, text: &str| write(&disk.run_dir, name, text, Durability::Power);
-        let metrics = file("metrics.json", &state.metrics.to_json());
-        let reported = report.as_ref().map_or(Ok(()), |report| {
-            file("report.json", &json::to_string(report))
-        });
-        let info = report.map_or_else(|| json!({}), |report| json!({"report": report}));
-        if info.get("report").is_some() {
-            state
-                .run
-                .insert("artifacts".to_owned(), json!(["report.json"]));
-        }
-        let informed = file("info.json", &json::to_string(&info));
-
-        state
-            .run
-            .insert("status".to_owned(), Value::from(status.as_str()));
-        state.run.insert("stop_time".to_owned(), now());
-        if status == Status::Failed {
-            let lines = fail_trace
-                .iter()
-                .map(|line| format!("{}\n", redact::text(line.trim_end_matches('\n'))));
-            state.run.insert("fail_trace".to_owned(), lines.collect());
-        }
-        let closed = file(
-            "run.json",
-            &json::to_string(&Value::Object(state.run.clone())),
-        );
-        beaten
-            .and(drawn)
-            .and(metrics)
-            .and(reported)
-            .and(informed)
-            .and(closed)
     }
 }
 
@@ -447,30 +291,4 @@ fn draw_attributes(info: &RunInfo, started: Timestamp) -> Value {
         "num_parameters": info.num_parameters,
         "sample_dims": ["chain", "draw"],
     })
-}
-
-fn now() -> Value {
-    Value::from(time::format(Timestamp::now()))
-}
-
-fn write(
-    run_dir: &Path,
-    name: &str,
-    text: &str,
-    durability: Durability,
-) -> Result<(), ObserverError> {
-    let path = run_dir.join(name);
-    replace(&path, text.as_bytes(), durability).map_err(|source| io_error(&path, source))
-}
-
-fn io_error(path: &Path, source: io::Error) -> ObserverError {
-    ObserverError::Io {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// A thread that panicked while it held the lock left plain data: the record goes on.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

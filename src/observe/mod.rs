@@ -11,6 +11,7 @@ mod identity;
 pub mod metrics;
 mod observers;
 pub mod terminal;
+mod writer;
 
 use std::fmt;
 use std::path::PathBuf;

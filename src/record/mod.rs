@@ -5,11 +5,12 @@
 //! ```
 //!
 //! [`folder`] allocates `<id>`, [`atomic`] replaces files so that a reader never sees half of one, [`json`] writes
-//! Python's layout, [`time`] Sacred's timestamps, [`redact`] keeps credentials out, [`draws`] lays out `draws.zarr`
-//! on [`zarr`], and [`read`] lists what is there. The observer that drives them is
+//! Python's layout, [`time`] Sacred's timestamps, [`redact`] keeps credentials out, [`draw_buffer`] and [`draws`]
+//! fill `draws.zarr` on [`zarr`], and [`read`] lists what is there. The observer that drives them is
 //! [`FileTreeObserver`](crate::observe::file_tree::FileTreeObserver).
 
 pub mod atomic;
+pub mod draw_buffer;
 pub mod draws;
 pub mod folder;
 pub mod json;
