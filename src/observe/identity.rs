@@ -62,7 +62,10 @@ pub(super) fn host() -> Value {
 
 /// The field `meta` of `run.json`. `base` is the folder that `-F` names.
 pub(super) fn meta(info: &RunInfo, base: &Path) -> Value {
-    let config_updates = redact::value(&info.config_updates);
+    let mut config_updates = redact::value(&info.config_updates);
+    if !config_updates.is_object() {
+        config_updates = json!({});
+    }
     let mut updates = Vec::new();
     push_updates(&mut updates, "", &config_updates);
     let comment = info.comment.as_deref().map(redact::text);
@@ -201,6 +204,16 @@ mod tests {
                 "widths=[2,3]"
             ]
         );
+    }
+
+    #[test]
+    fn a_run_without_updates_has_none() {
+        let meta = meta(&RunInfo::default(), Path::new("runs"));
+        assert_eq!(
+            (&meta["config_updates"], &meta["options"]["UPDATE"]),
+            (&json!({}), &json!([]))
+        );
+        assert!(meta.get("comment").is_none());
     }
 
     #[test]

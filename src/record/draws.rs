@@ -53,8 +53,11 @@ pub(super) struct Phase {
 /// The groups of a phase.
 const GROUPS: [&str; 2] = ["posterior", "sample_stats"];
 
+/// Where a block has a variable.
+type Column = fn(&DrawBlock) -> &[f64];
+
 /// The variables of a phase: group, name, and where a block has it.
-const VARIABLES: [(&str, &str, fn(&DrawBlock) -> &[f64]); 3] = [
+const VARIABLES: [(&str, &str, Column); 3] = [
     ("posterior", "loss", |block| &block.loss),
     ("posterior", "distance", |block| &block.distance),
     ("sample_stats", "acceptance", |block| &block.acceptance),

@@ -16,7 +16,7 @@ pub fn format(at: Timestamp) -> String {
     format!("{:.6}", TimeZone::UTC.to_datetime(at))
 }
 
-/// Reads a timestamp of [`format`] or of Python's `isoformat`; `None` where `text` is neither.
+/// Reads a timestamp of [`format()`] or of Python's `isoformat`; `None` where `text` is neither.
 pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse::<DateTime>()
         .ok()?
