@@ -72,7 +72,7 @@ impl RunningLlc {
 }
 
 /// Holds the points of every metric of a run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Metrics {
     running: RunningLlc,
     draw_stride: usize,
