@@ -88,14 +88,16 @@ impl Writer {
             if stopped.recv_timeout(tick) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
-            let written = if count % TICKS_PER_BEAT == 0 {
+            let is_beat = count % TICKS_PER_BEAT == 0;
+            let written = if is_beat {
                 self.beat()
             } else {
                 self.write_draws(&lock(&self.disk))
             };
             let mut state = lock(&self.state);
             state.failing = match (written, state.failing.take()) {
-                (Ok(()), _) => None,
+                // Draws may go where run.json does not: a whole heartbeat must succeed.
+                (Ok(()), failing) => failing.filter(|_| !is_beat),
                 (Err(error), Some((since, _))) => Some((since, error)),
                 (Err(error), None) => Some((Instant::now(), error)),
             };
