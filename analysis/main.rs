@@ -1,1 +1,46 @@
-fn main() {}
+//! The program `llc-analysis`: reads records, and needs no libtorch.
+
+mod runs;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Reads the records that `llc` writes.
+#[derive(Debug, Parser)]
+#[command(name = "llc-analysis", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists, shows and exports runs.
+    #[command(subcommand)]
+    Runs(runs::Command),
+}
+
+fn main() -> ExitCode {
+    let Command::Runs(command) = Arguments::parse().command;
+    let mut output = io::stdout().lock();
+    match runs::execute(&command, &mut output).and_then(|()| Ok(output.flush()?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads, `head` say, has seen enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::from(if error.is::<runs::UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>());
+    kinds
+        .map(io::Error::kind)
+        .any(|kind| kind == io::ErrorKind::BrokenPipe)
+}

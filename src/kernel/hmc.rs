@@ -16,21 +16,11 @@ use super::mala::ExactState;
 use super::tuning::{self, StepSize, Tuned};
 use super::{Gradient, Info, Kernel, KernelError, Sampler};
 use crate::chain::{self, Chain, ChainRun};
+use crate::config::dln::{Epsilon, HmcConfig};
 use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, LocalPosterior, Target};
 use crate::update;
-
-/// What HMC is told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HmcConfig {
-    /// Step size ε = h²; `None` searches for one before the chain.
-    pub epsilon: Option<f64>,
-    /// Mean number K̄ of leapfrog steps; `None` for trajectories as long as the flat directions are wide.
-    pub leapfrog_steps: Option<usize>,
-    /// Mean acceptance that the search aims at.
-    pub target_acceptance: f64,
-}
 
 /// The kernel, at a given ε.
 #[derive(Debug, Clone)]
@@ -138,11 +128,13 @@ impl Sampler for HmcConfig {
     }
 
     fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
-        let kernel = Hmc { epsilon: self.epsilon.unwrap_or(1.0), leapfrog_steps: self.leapfrog_steps };
-        if let Some(epsilon) = self.epsilon {
+        if let Epsilon::Fixed(epsilon) = self.epsilon {
+            let epsilon = epsilon.get();
             chain.epsilon = Some(epsilon);
+            let kernel = Hmc { epsilon, leapfrog_steps: self.leapfrog_steps };
             return chain::run(&kernel, chain, start, target);
         }
+        let kernel = Hmc { epsilon: 1.0, leapfrog_steps: self.leapfrog_steps };
         match tuning::dual_averaging(kernel, self.target_acceptance, &mut chain, start, target) {
             Ok(Tuned { kernel, epsilon, w }) => {
                 chain.epsilon = Some(epsilon);

@@ -11,19 +11,11 @@
 use super::tuning::{self, StepSize, Tuned};
 use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
 use crate::chain::{self, Chain, ChainRun};
+use crate::config::dln::{Epsilon, MalaConfig};
 use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, Target};
 use crate::update;
-
-/// What MALA is told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MalaConfig {
-    /// Step size; `None` searches for one before the chain.
-    pub epsilon: Option<f64>,
-    /// Mean acceptance that the search aims at.
-    pub target_acceptance: f64,
-}
 
 /// The kernel, at a given ε.
 #[derive(Debug, Clone)]
@@ -120,7 +112,8 @@ impl Sampler for MalaConfig {
     }
 
     fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
-        if let Some(epsilon) = self.epsilon {
+        if let Epsilon::Fixed(epsilon) = self.epsilon {
+            let epsilon = epsilon.get();
             chain.epsilon = Some(epsilon);
             return chain::run(&Mala { epsilon }, chain, start, target);
         }

@@ -12,21 +12,11 @@
 use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
 use super::{tuning, tuning::Tuned};
 use crate::chain::{self, Chain, ChainRun};
+use crate::config::dln::{Epsilon, SgldConfig};
 use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, Target};
 use crate::update;
-
-/// What SGLD is told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SgldConfig {
-    /// Step size; `None` searches for one before the chain.
-    pub epsilon: Option<f64>,
-    /// p per tensor; empty for 1 everywhere.
-    pub preconditioner: Vec<f64>,
-    /// Every how many steps the acceptance that a Metropolis test on the same batch would have had is computed; 0 for never.
-    pub acceptance_every: u64,
-}
 
 /// The kernel, at a given ε.
 #[derive(Debug, Clone)]
@@ -35,7 +25,7 @@ pub struct Sgld {
     pub epsilon: f64,
     /// p per tensor; empty for 1 everywhere.
     pub preconditioner: Vec<f64>,
-    /// As in [`SgldConfig`].
+    /// Every how many steps the acceptance that a Metropolis test on the same batch would have had is computed; 0 for never.
     pub acceptance_every: u64,
     /// Factor of the noise: 1, or 0 for gradient descent.
     pub noise: f64,
@@ -99,16 +89,17 @@ impl Sampler for SgldConfig {
     fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
         let kernel = |epsilon| Sgld {
             epsilon,
-            preconditioner: self.preconditioner.clone(),
-            acceptance_every: self.acceptance_every,
+            preconditioner: self.preconditioner.iter().flatten().map(|factor| factor.get()).collect(),
+            acceptance_every: self.mala_every as u64,
             noise: 1.0,
         };
         match self.epsilon {
-            Some(epsilon) => {
+            Epsilon::Fixed(epsilon) => {
+                let epsilon = epsilon.get();
                 chain.epsilon = Some(epsilon);
                 chain::run(&kernel(epsilon), chain, start, target)
             }
-            None => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
+            Epsilon::Auto => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
                 Ok(Tuned { kernel, epsilon, .. }) => {
                     chain.epsilon = Some(epsilon);
                     chain::run(&kernel, chain, start, target)

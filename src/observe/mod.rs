@@ -2,13 +2,28 @@
 //!
 //! The library never prints. A run emits [`Event`]s to a list of [`Observer`]s, all on one thread and in order within a
 //! chain; chains may interleave. An observer that fails is reported once and dropped: it never ends the run.
+//!
+//! [`Observers`] fans events out; [`file_tree`] keeps the record on disk, [`terminal`] shows the progress. Another
+//! observer is one file here that implements [`Observer`], and one line where the program makes its list.
 
+pub mod file_tree;
+mod identity;
+pub mod metrics;
+mod observers;
+pub mod terminal;
+mod writer;
+
+use std::fmt;
 use std::path::PathBuf;
+
+pub use observers::Observers;
 
 use serde_json::Value;
 
+use crate::record::folder::FolderError;
+
 /// Describes one run, fixed when it starts.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RunInfo {
     /// Experiment's name in records (`-n`), "dln" unless given.
     pub name: String,
@@ -50,9 +65,29 @@ pub struct DrawBlock {
 /// Says how a run ended, in Sacred's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
+    /// The run reached its end.
     Completed,
+    /// An error ended it.
     Failed,
+    /// Ctrl-C or SIGTERM ended it.
     Interrupted,
+}
+
+impl Status {
+    /// Sacred's word: `COMPLETED`, `FAILED`, `INTERRUPTED`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Interrupted => "INTERRUPTED",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Names one thing that happened in a run.
@@ -76,6 +111,8 @@ pub enum Event<'a> {
     },
     /// Something the user should know.
     Warning(&'a str),
+    /// Text that the program itself shows, such as the table at the end: for records, not to be shown again.
+    Output(&'a str),
     /// The run ended. `report` is the object that `--json` prints; `fail_trace` explains a failure, line by line.
     Ended {
         status: Status,
@@ -99,10 +136,15 @@ pub trait Observer: Send {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObserverError {
+    /// The run's folder could not be made.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A file could not be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {}: {source}", path.display())]
     Io {
+        /// The file or folder.
         path: PathBuf,
+        /// What the file system says.
         source: std::io::Error,
     },
 }

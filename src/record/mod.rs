@@ -1,1 +1,20 @@
-//! TODO
+//! Writes and reads a run on disk: Sacred's file tree, plus draws that ArviZ opens. Needs no libtorch.
+//!
+//! ```text
+//! BASE/<id>/config.json  run.json  cout.txt  metrics.json  info.json  report.json  draws.zarr/
+//! ```
+//!
+//! [`folder`] allocates `<id>`, [`atomic`] replaces files so that a reader never sees half of one, [`json`] writes
+//! Python's layout, [`time`] Sacred's timestamps, [`redact`] keeps credentials out, [`draw_buffer`] and [`draws`]
+//! fill `draws.zarr` on [`zarr`], and [`read`] lists what is there. The observer that drives them is
+//! [`FileTreeObserver`](crate::observe::file_tree::FileTreeObserver).
+
+pub mod atomic;
+pub mod draw_buffer;
+pub mod draws;
+pub mod folder;
+pub mod json;
+pub mod read;
+pub mod redact;
+pub mod time;
+pub mod zarr;

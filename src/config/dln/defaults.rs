@@ -30,8 +30,6 @@ pub const PROP_RANK_REDUCE: f64 = 0.5;
 pub const SV_MEAN: f64 = 0.0;
 /// Standard deviation of the singular values of `rand-rank-sv`, as published.
 pub const SV_STD: f64 = 5.0;
-/// Leapfrog steps of one HMC trajectory, before jitter.
-pub const LEAPFROG_STEPS: usize = 20;
 /// Steps from one acceptance diagnostic of SGLD to the next, as published.
 pub const MALA_EVERY: usize = 20;
 /// The least number of draws kept: fewer cannot be split in two halves of two for R-hat.

@@ -161,7 +161,7 @@ pub const KEYS: &[Key] = &[
         "leapfrog-steps",
         Kind::Whole,
         "STEPS",
-        "hmc: leapfrog steps of a trajectory, before jitter [default: 20]",
+        "hmc: mean leapfrog steps of a trajectory [default: 1/(h·√gamma), as far as flat directions are wide, at most 2048]",
     ),
     key(
         "sampler.target_acceptance",

@@ -124,8 +124,10 @@ impl SamplerKind {
 pub struct HmcConfig {
     /// Step size: h² of the leapfrog step h.
     pub epsilon: Epsilon,
-    /// Leapfrog steps of a trajectory before jitter, at least 1.
-    pub leapfrog_steps: usize,
+    /// Mean number of leapfrog steps of a trajectory, at least 1; `None` for trajectories as long as the flat directions are
+    /// wide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leapfrog_steps: Option<usize>,
     /// Acceptance that the tuning of ε aims at, in (0, 1).
     pub target_acceptance: f64,
 }

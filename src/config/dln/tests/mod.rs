@@ -215,7 +215,7 @@ fn what_a_sampler_leaves_open_gets_that_sampler_s_default() {
         hmc.sampler().kernel,
         KernelConfig::Hmc(HmcConfig {
             epsilon: Epsilon::Auto,
-            leapfrog_steps: 20,
+            leapfrog_steps: None,
             target_acceptance: 0.8
         })
     );

@@ -1,0 +1,294 @@
+//! Keeps the record of a run on disk: Sacred's file tree, `report.json`, and `draws.zarr` for ArviZ.
+//!
+//! A thread of its own does nearly all the writing, so that the heartbeat beats while the sampler is busy and the
+//! sampler never waits for the disk. Every file is replaced in one step, `cout.txt` apart, to which text is added.
+//!
+//! | file | written |
+//! |---|---|
+//! | `config.json` | at the start |
+//! | `run.json` | at the start, at every heartbeat, twice at the end: the last beat, then the status |
+//! | `cout.txt` | as text arrives: stages, warnings, the program's own output |
+//! | `metrics.json` | at every heartbeat ([`crate::observe::metrics`]) |
+//! | `draws.zarr` | four times a heartbeat ([`crate::record::draws`]) |
+//! | `report.json`, `info.json` | at the end |
+//!
+//! Sacred's own observer loses the run on SIGTERM and the output of a run that fails; this one does not. `kill -9`
+//! leaves the status RUNNING with a heartbeat that grows old, and all draws but those of the last seconds.
+//!
+//! *Tested by* `tests/file_tree.rs`, and against incense and arviz by `tests/readers.rs`.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::writer::{TICKS_PER_BEAT, Writer, io_error, write};
+use super::{DrawBlock, Event, Observer, ObserverError, RunInfo, Status, identity};
+use crate::record::atomic::Durability;
+use crate::record::draws::{DrawWriter, Extent};
+use crate::record::folder::RunFolder;
+use crate::record::{json, redact, time};
+
+/// Time between heartbeats, as in Sacred. A reader takes a run without one for 120 s for dead.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Writing that fails is tried again for this many heartbeats before the observer gives up: a network file system may
+/// be away for a moment.
+const PATIENCE_BEATS: u32 = 6;
+
+/// Writes one run's folder.
+///
+/// ```
+/// use llc::observe::{DrawBlock, Event, Observers, RunInfo, Status};
+/// use llc::observe::file_tree::FileTreeObserver;
+///
+/// let base = tempfile::tempdir()?;
+/// let mut observers = Observers::default();
+/// observers.push(Box::new(FileTreeObserver::create(base.path())?));
+/// let info = RunInfo { name: "dln".into(), num_chains: 1, num_draws: 2, n_beta: 10.0, ..RunInfo::default() };
+/// observers.emit(&Event::Started(&info));
+/// let block = DrawBlock { loss: vec![0.5, 0.7], distance: vec![1.0, 1.1], acceptance: vec![0.8, 0.9] };
+/// observers.emit(&Event::Draws { chain: 0, first_draw: 0, block: &block });
+/// observers.emit(&Event::Ended { status: Status::Completed, report: None, fail_trace: &[] });
+/// assert!(observers.failures().is_empty());
+///
+/// let run = llc::record::read::Run::open(&base.path().join("1"))?;
+/// assert_eq!(run.status, "COMPLETED");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct FileTreeObserver {
+    folder: RunFolder,
+    base: PathBuf,
+    heartbeat: Duration,
+    cout: File,
+    /// Text that `cout.txt` does not have yet.
+    unsaid: String,
+    running: Option<Running>,
+}
+
+/// What exists from the start of a run to its end.
+#[derive(Debug)]
+struct Running {
+    writer: Arc<Writer>,
+    /// Dropping it stops the thread.
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl FileTreeObserver {
+    /// Takes the next free folder `base/<id>`, which proves that records can be written before anything is sampled.
+    /// It is removed again where the observer is dropped before [`Event::Started`].
+    ///
+    /// # Errors
+    ///
+    /// [`ObserverError`] where `base` can't be made or written; nothing is left behind.
+    pub fn create(base: &Path) -> Result<Self, ObserverError> {
+        Self::with_heartbeat(base, HEARTBEAT)
+    }
+
+    /// The same with another time between heartbeats than 10 s, for tests.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn with_heartbeat(base: &Path, heartbeat: Duration) -> Result<Self, ObserverError> {
+        let folder = RunFolder::create(base)?;
+        let path = folder.path().join("cout.txt");
+        let cout = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|source| io_error(&path, source))?;
+        Ok(Self {
+            folder,
+            base: base.to_owned(),
+            heartbeat,
+            cout,
+            unsaid: String::new(),
+            running: None,
+        })
+    }
+
+    fn start(&mut self, info: &RunInfo) -> Result<(), ObserverError> {
+        let run_dir = self.folder.path().to_owned();
+        let file = |name: &str, text: String| write(&run_dir, name, &text, Durability::Power);
+        file("config.json", json::to_string(&redact::value(&info.config)))?;
+        let started = Timestamp::now();
+        let path = run_dir.join("draws.zarr");
+        let draws = DrawWriter::create(
+            path.clone(),
+            Extent::of(info),
+            &draw_attributes(info, started),
+        )
+        .map_err(|source| io_error(&path, source))?;
+        let run = run_fields(info, &self.base, started);
+        file("run.json", json::to_string(&Value::Object(run.clone())))?;
+        self.folder.keep();
+
+        let writer = Arc::new(Writer::new(run_dir, info, run, draws));
+        let (stop, stopped) = mpsc::channel();
+        let for_thread = Arc::clone(&writer);
+        let tick = self.heartbeat / TICKS_PER_BEAT;
+        let thread = thread::Builder::new()
+            .name("heartbeat".to_owned())
+            .spawn(move || for_thread.beat_until(&stopped, tick))
+            .map_err(|source| io_error(self.folder.path(), source))?;
+        self.running = Some(Running {
+            writer,
+            stop,
+            thread,
+        });
+        Ok(())
+    }
+
+    /// Adds `text` to `cout.txt`, ended by a newline. Where that fails it is kept for the next time.
+    fn say(&mut self, text: &str) {
+        self.unsaid.push_str(&redact::text(text));
+        if !self.unsaid.ends_with('\n') {
+            self.unsaid.push('\n');
+        }
+        // `end` tries for the last time, and tells.
+        let _ = self.write_unsaid();
+    }
+
+    fn write_unsaid(&mut self) -> Result<(), ObserverError> {
+        let path = self.folder.path().join("cout.txt");
+        self.cout
+            .write_all(self.unsaid.as_bytes())
+            .map_err(|source| io_error(&path, source))?;
+        self.unsaid.clear();
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        chain: usize,
+        first_draw: usize,
+        block: &DrawBlock,
+    ) -> Result<(), ObserverError> {
+        let Some(running) = &self.running else {
+            return Ok(());
+        };
+        let failed = running
+            .writer
+            .push(chain, first_draw, block, PATIENCE_BEATS * self.heartbeat);
+        if failed.is_err() {
+            // Nothing more is written, not even that the run failed: it goes on.
+            self.running = None;
+        }
+        failed
+    }
+
+    fn end(
+        &mut self,
+        status: Status,
+        report: Option<&Value>,
+        fail_trace: &[String],
+    ) -> Result<(), ObserverError> {
+        let Some(Running {
+            writer,
+            stop,
+            thread,
+        }) = self.running.take()
+        else {
+            return Ok(());
+        };
+        drop(stop);
+        // The thread doesn't panic; if it did, the end of the run is still worth writing.
+        let _ = thread.join();
+        writer
+            .finish(status, report, fail_trace)
+            .and(self.write_unsaid())
+    }
+}
+
+impl Observer for FileTreeObserver {
+    fn on_event(&mut self, event: &Event) -> Result<(), ObserverError> {
+        match *event {
+            Event::Started(info) => return self.start(info),
+            Event::Draws {
+                chain,
+                first_draw,
+                block,
+            } => return self.push(chain, first_draw, block),
+            Event::Stage(text) | Event::Output(text) => self.say(text),
+            Event::Warning(text) => self.say(&format!("warning: {text}")),
+            Event::ChainEnded { error: None, .. } => {}
+            Event::ChainEnded {
+                chain,
+                num_draws,
+                error: Some(error),
+            } => {
+                self.say(&format!(
+                    "chain {chain} ended after {num_draws} draws: {error}"
+                ));
+            }
+            Event::Ended {
+                status,
+                report,
+                fail_trace,
+            } => {
+                fail_trace.iter().for_each(|line| self.say(line));
+                return self.end(status, report, fail_trace);
+            }
+        }
+        Ok(())
+    }
+
+    fn run_dir(&self) -> Option<PathBuf> {
+        Some(self.folder.path().to_owned())
+    }
+}
+
+impl Drop for FileTreeObserver {
+    /// A run that never said how it ended, because of a panic, say, is recorded as failed.
+    fn drop(&mut self) {
+        let trace = "the record was closed before the run said how it ended".to_owned();
+        // An error has nowhere to go.
+        let _ = self.end(Status::Failed, None, &[trace]);
+    }
+}
+
+/// The fields of `run.json` at the start. The heartbeat is there from the start: some readers fail without.
+fn run_fields(info: &RunInfo, base: &Path, started: Timestamp) -> Map<String, Value> {
+    let started = Value::from(time::format(started));
+    let mut experiment = identity::experiment(info);
+    experiment["name"] = Value::from(redact::text(&info.name));
+    [
+        ("artifacts", json!([])),
+        ("command", json!(info.command)),
+        ("experiment", experiment),
+        ("heartbeat", started.clone()),
+        ("host", identity::host()),
+        ("meta", identity::meta(info, base)),
+        ("resources", json!([])),
+        ("result", Value::Null),
+        ("start_time", started),
+        ("status", json!("RUNNING")),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
+    .collect()
+}
+
+/// The attributes of `draws.zarr`: what ArviZ's own files carry, and what λ̂ needs beside the losses.
+fn draw_attributes(info: &RunInfo, started: Timestamp) -> Value {
+    json!({
+        "created_at": time::format(started),
+        "creation_library": env!("CARGO_PKG_NAME"),
+        "creation_library_language": "Rust",
+        "creation_library_version": env!("CARGO_PKG_VERSION"),
+        "inference_library": env!("CARGO_PKG_NAME"),
+        "inference_library_version": env!("CARGO_PKG_VERSION"),
+        "init_loss": info.init_loss,
+        "n_beta": info.n_beta,
+        "num_parameters": info.num_parameters,
+        "sample_dims": ["chain", "draw"],
+    })
+}

@@ -1,0 +1,305 @@
+//! Follows a run by a modest number of points: the running estimate, and the draws of each chain thinned.
+//!
+//! | metric | step | value |
+//! |---|---|---|
+//! | `llc` | kept draws so far, over all chains | λ̂ so far: nβ·(mean of L over these draws − L_n(w*)) |
+//! | `loss_0`, `distance_0`, `acceptance_0`, … | draw | of that draw; the number is the chain's |
+//!
+//! Each has at most about a thousand points however long the run is. A chain has metrics of its own because one line
+//! through several chains jumps from one to the other.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use super::{DrawBlock, RunInfo};
+use crate::record::{json, time};
+
+/// Points of one metric, about.
+const MAX_POINTS: usize = 1000;
+
+/// Averages the loss over all kept draws so far: λ̂ = nβ·(mean of L − L_n(w*)).
+///
+/// Non-finite losses are not left out: λ̂ is then non-finite too.
+#[derive(Debug, Clone)]
+pub struct RunningLlc {
+    n_beta: f64,
+    init_loss: f64,
+    num_warmup: usize,
+    /// Σ (L − L_n(w*)): the difference is small, so it is summed rather than L.
+    sum: f64,
+    num_kept: usize,
+}
+
+impl RunningLlc {
+    /// Starts without draws.
+    pub fn new(info: &RunInfo) -> Self {
+        let RunInfo {
+            n_beta,
+            init_loss,
+            num_warmup,
+            ..
+        } = *info;
+        Self {
+            n_beta,
+            init_loss,
+            num_warmup,
+            sum: 0.0,
+            num_kept: 0,
+        }
+    }
+
+    /// Adds the kept draws among `first_draw..` with these losses.
+    pub fn push(&mut self, first_draw: usize, loss: &[f64]) {
+        let num_skipped = self.num_warmup.saturating_sub(first_draw).min(loss.len());
+        self.sum += loss[num_skipped..]
+            .iter()
+            .map(|loss| loss - self.init_loss)
+            .sum::<f64>();
+        self.num_kept += loss.len() - num_skipped;
+    }
+
+    /// λ̂ so far; `None` before the first kept draw.
+    pub fn llc(&self) -> Option<f64> {
+        (self.num_kept > 0).then(|| self.n_beta * self.sum / self.num_kept as f64)
+    }
+
+    /// Kept draws so far, over all chains.
+    pub fn num_kept(&self) -> usize {
+        self.num_kept
+    }
+}
+
+/// Holds the points of every metric of a run.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    running: RunningLlc,
+    draw_stride: usize,
+    kept_stride: usize,
+    /// Kept draws at which `llc` gets its next point.
+    next_kept: usize,
+    series: BTreeMap<String, Series>,
+}
+
+/// The points of one metric, in the order of their arrival.
+#[derive(Debug, Clone, Default)]
+struct Series {
+    steps: Vec<usize>,
+    timestamps: Vec<Timestamp>,
+    values: Vec<f64>,
+}
+
+impl Metrics {
+    /// Starts without points.
+    pub fn new(info: &RunInfo) -> Self {
+        let num_kept = info.num_chains * info.num_draws.saturating_sub(info.num_warmup);
+        Self {
+            running: RunningLlc::new(info),
+            draw_stride: info.num_draws.div_ceil(MAX_POINTS).max(1),
+            kept_stride: num_kept.div_ceil(MAX_POINTS).max(1),
+            next_kept: 1,
+            series: BTreeMap::new(),
+        }
+    }
+
+    /// Adds draws `first_draw..` of `chain`.
+    pub fn push(&mut self, chain: usize, first_draw: usize, block: &DrawBlock) {
+        let now = Timestamp::now();
+        let first_point = first_draw.next_multiple_of(self.draw_stride) - first_draw;
+        for (name, column) in [
+            ("loss", &block.loss),
+            ("distance", &block.distance),
+            ("acceptance", &block.acceptance),
+        ] {
+            // An acceptance of NaN says that the sampler made none, which is no point.
+            let is_point = |value: &f64| name != "acceptance" || !value.is_nan();
+            let points = column
+                .iter()
+                .enumerate()
+                .skip(first_point)
+                .step_by(self.draw_stride);
+            let mut points = points.filter(|(_, value)| is_point(value)).peekable();
+            if points.peek().is_some() {
+                let series = self.series.entry(format!("{name}_{chain}")).or_default();
+                points.for_each(|(i, &value)| series.push(first_draw + i, now, value));
+            }
+        }
+        self.running.push(first_draw, &block.loss);
+        if self.running.num_kept() >= self.next_kept {
+            self.push_llc(now);
+        }
+    }
+
+    /// Adds the last point of `llc`, so that it ends in the mean over every draw.
+    pub fn finish(&mut self) {
+        if self
+            .series
+            .get("llc")
+            .and_then(|series| series.steps.last())
+            != Some(&self.running.num_kept())
+        {
+            self.push_llc(Timestamp::now());
+        }
+    }
+
+    /// Says whether there is nothing to write yet.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// The text of `metrics.json`: `{name: {"steps": […], "timestamps": […], "values": […]}}`, as Sacred lays it out.
+    pub fn to_json(&self) -> String {
+        if self.series.is_empty() {
+            return "{}".to_owned();
+        }
+        let mut text = String::from("{");
+        for (i, (name, series)) in self.series.iter().enumerate() {
+            let comma = if i > 0 { "," } else { "" };
+            // Writing to a String can't fail. A metric's name needs no escapes.
+            let _ = write!(text, "{comma}\n  \"{name}\": {{");
+            push_list(
+                &mut text,
+                "steps",
+                series.steps.iter().map(usize::to_string),
+            );
+            text.push(',');
+            push_list(
+                &mut text,
+                "timestamps",
+                series
+                    .timestamps
+                    .iter()
+                    .map(|&at| format!("\"{}\"", time::format(at))),
+            );
+            text.push(',');
+            push_list(
+                &mut text,
+                "values",
+                series.values.iter().copied().map(json::number),
+            );
+            text.push_str("\n  }");
+        }
+        text.push_str("\n}");
+        text
+    }
+
+    fn push_llc(&mut self, now: Timestamp) {
+        if let Some(llc) = self.running.llc() {
+            let num_kept = self.running.num_kept();
+            self.series
+                .entry("llc".to_owned())
+                .or_default()
+                .push(num_kept, now, llc);
+            self.next_kept = num_kept + self.kept_stride;
+        }
+    }
+}
+
+impl Series {
+    fn push(&mut self, step: usize, at: Timestamp, value: f64) {
+        self.steps.push(step);
+        self.timestamps.push(at);
+        self.values.push(value);
+    }
+}
+
+fn push_list(text: &mut String, key: &str, items: impl Iterator<Item = String>) {
+    let _ = write!(text, "\n    \"{key}\": [");
+    for (i, item) in items.enumerate() {
+        text.push_str(if i > 0 { ",\n      " } else { "\n      " });
+        text.push_str(&item);
+    }
+    text.push_str("\n    ]");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(num_chains: usize, num_draws: usize, num_warmup: usize) -> RunInfo {
+        RunInfo {
+            num_chains,
+            num_draws,
+            num_warmup,
+            n_beta: 10.0,
+            init_loss: 1.0,
+            ..RunInfo::default()
+        }
+    }
+
+    fn block(losses: impl Iterator<Item = f64>) -> DrawBlock {
+        let loss: Vec<f64> = losses.collect();
+        DrawBlock {
+            distance: loss.clone(),
+            acceptance: vec![f64::NAN; loss.len()],
+            loss,
+        }
+    }
+
+    #[test]
+    fn the_running_llc_is_the_mean_over_kept_draws() {
+        let mut running = RunningLlc::new(&info(2, 4, 2));
+        running.push(0, &[100.0]);
+        assert_eq!(running.llc(), None);
+        running.push(1, &[100.0, 1.5, 2.5]);
+        running.push(3, &[2.0]);
+        assert_eq!(running.num_kept(), 3);
+        assert!((running.llc().unwrap() - 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_long_run_has_a_thousand_points_a_metric_at_round_draws() {
+        let mut metrics = Metrics::new(&info(2, 100_000, 10_000));
+        for first in (0..100_000).step_by(130) {
+            for chain in 0..2 {
+                let end = (first + 130).min(100_000);
+                metrics.push(chain, first, &block((first..end).map(|draw| draw as f64)));
+            }
+        }
+        metrics.finish();
+        let names: Vec<&str> = metrics.series.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["distance_0", "distance_1", "llc", "loss_0", "loss_1"]
+        );
+        let loss = &metrics.series["loss_1"];
+        assert_eq!(loss.steps, (0..100_000).step_by(100).collect::<Vec<_>>());
+        assert!(
+            loss.steps
+                .iter()
+                .zip(&loss.values)
+                .all(|(&step, &value)| step as f64 == value)
+        );
+        let llc = &metrics.series["llc"];
+        assert!(
+            (500..=1001).contains(&llc.steps.len()) && llc.steps.is_sorted_by(|a, b| a < b),
+            "{}",
+            llc.steps.len()
+        );
+        assert_eq!(
+            (llc.steps.last(), llc.values.last().copied()),
+            (Some(&180_000), metrics.running.llc())
+        );
+    }
+
+    #[test]
+    fn the_text_is_sacreds() {
+        let mut metrics = Metrics::new(&info(1, 3, 0));
+        assert_eq!(metrics.to_json(), "{}");
+        metrics.push(0, 0, &block([1.5, f64::NAN, f64::INFINITY].into_iter()));
+        let text = metrics.to_json();
+        let expected = "{\n  \"distance_0\": {\n    \"steps\": [\n      0,\n      1,\n      2\n    ],\n    \"timestamps\": [";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(
+            text.contains(
+                "    \"values\": [\n      1.5,\n      NaN,\n      Infinity\n    ]\n  },\n  \"llc\""
+            ),
+            "{text}"
+        );
+        assert_eq!(
+            json::parse(&text).unwrap()["loss_0"]["steps"],
+            serde_json::json!([0, 1, 2])
+        );
+    }
+}

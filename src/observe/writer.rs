@@ -1,0 +1,238 @@
+//! Writes a run's files from the heartbeat's thread, and for the last time from the caller's.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::metrics::Metrics;
+use super::{DrawBlock, ObserverError, RunInfo, Status};
+use crate::record::atomic::{Durability, replace};
+use crate::record::draw_buffer::DrawBuffer;
+use crate::record::draws::{DrawWriter, Extent};
+use crate::record::{json, redact, time};
+
+/// Draws are written this many times a heartbeat.
+pub(super) const TICKS_PER_BEAT: u32 = 4;
+
+/// What the sampler's thread and the heartbeat's share. `disk` is locked before `state`, never after.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// Held while writing, so that one thread writes at a time.
+    disk: Mutex<Disk>,
+    /// Held for moments.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct Disk {
+    run_dir: PathBuf,
+    draws: DrawWriter,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `run.json`.
+    run: Map<String, Value>,
+    metrics: Metrics,
+    draws: DrawBuffer,
+    /// Since when writing fails, and how.
+    failing: Option<(Instant, ObserverError)>,
+}
+
+impl Writer {
+    /// Starts with the fields `run` of `run.json` and the empty `draws.zarr` of `draws`.
+    pub(super) fn new(
+        run_dir: PathBuf,
+        info: &RunInfo,
+        run: Map<String, Value>,
+        draws: DrawWriter,
+    ) -> Self {
+        let draw_buffer = DrawBuffer::new(Extent::of(info));
+        let state = State {
+            run,
+            metrics: Metrics::new(info),
+            draws: draw_buffer,
+            failing: None,
+        };
+        Self {
+            disk: Mutex::new(Disk { run_dir, draws }),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Takes draws, to be written later. Returns the error with which writing fails for longer than `patience`.
+    pub(super) fn push(
+        &self,
+        chain: usize,
+        first_draw: usize,
+        block: &DrawBlock,
+        patience: Duration,
+    ) -> Result<(), ObserverError> {
+        let mut state = lock(&self.state);
+        state.metrics.push(chain, first_draw, block);
+        state.draws.push(chain, first_draw, block);
+        let given_up = state
+            .failing
+            .take_if(|(since, _)| since.elapsed() > patience);
+        given_up.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// Writes until the sender of `stopped` is dropped: draws at every tick, everything at every heartbeat.
+    pub(super) fn beat_until(&self, stopped: &mpsc::Receiver<()>, tick: Duration) {
+        for count in 1_u32.. {
+            if stopped.recv_timeout(tick) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let is_beat = count % TICKS_PER_BEAT == 0;
+            let written = if is_beat {
+                self.beat()
+            } else {
+                self.write_draws(&lock(&self.disk))
+            };
+            let mut state = lock(&self.state);
+            state.failing = match (written, state.failing.take()) {
+                // Draws may go where run.json does not: a whole heartbeat must succeed.
+                (Ok(()), failing) => failing.filter(|_| !is_beat),
+                (Err(error), Some((since, _))) => Some((since, error)),
+                (Err(error), None) => Some((Instant::now(), error)),
+            };
+        }
+    }
+
+    /// Writes the draws that are not on disk yet; where that fails they are kept for the next time.
+    fn write_draws(&self, disk: &Disk) -> Result<(), ObserverError> {
+        let unwritten = lock(&self.state).draws.take_unwritten();
+        let written = disk.draws.write(&unwritten);
+        let mut state = lock(&self.state);
+        match written {
+            Ok(()) => {
+                state.draws.forget(&unwritten);
+                Ok(())
+            }
+            Err(source) => {
+                state.draws.put_back(&unwritten);
+                Err(io_error(&disk.run_dir.join("draws.zarr"), source))
+            }
+        }
+    }
+
+    /// Writes draws, metrics and a new heartbeat.
+    fn beat(&self) -> Result<(), ObserverError> {
+        let disk = lock(&self.disk);
+        let draws = self.write_draws(&disk);
+        let (metrics, run) = {
+            let mut state = lock(&self.state);
+            state.run.insert("heartbeat".to_owned(), now());
+            (state.metrics.clone(), state.run.clone())
+        };
+        // Formatted without the lock: with a hundred chains it takes a moment.
+        let metrics = if metrics.is_empty() {
+            Ok(())
+        } else {
+            write(
+                &disk.run_dir,
+                "metrics.json",
+                &metrics.to_json(),
+                Durability::Process,
+            )
+        };
+        let run = json::to_string(&Value::Object(run));
+        // A disk that takes no draws may still take the heartbeat, which says that the run lives.
+        let run = write(&disk.run_dir, "run.json", &run, Durability::Process);
+        draws.and(metrics).and(run)
+    }
+
+    /// Writes the files of a run that has ended, the status last. One that fails doesn't keep the others from it.
+    pub(super) fn finish(
+        &self,
+        status: Status,
+        report: Option<&Value>,
+        fail_trace: &[String],
+    ) -> Result<(), ObserverError> {
+        let report = report.map(redact::value);
+        {
+            let mut state = lock(&self.state);
+            state.metrics.finish();
+            let result = report
+                .as_ref()
+                .and_then(|report| report.pointer("/llc/mean"))
+                .filter(|mean| mean.is_number());
+            state
+                .run
+                .insert("result".to_owned(), result.cloned().unwrap_or(Value::Null));
+        }
+        let beaten = self.beat();
+
+        let mut disk = lock(&self.disk);
+        let path = disk.run_dir.join("draws.zarr");
+        let drawn = disk
+            .draws
+            .finish(&lock(&self.state).draws)
+            .map_err(|source| io_error(&path, source));
+        let mut state = lock(&self.state);
+        let file = |name: &str, text: &str| write(&disk.run_dir, name, text, Durability::Power);
+        let metrics = file("metrics.json", &state.metrics.to_json());
+        let reported = report.as_ref().map_or(Ok(()), |report| {
+            file("report.json", &json::to_string(report))
+        });
+        let info = report.map_or_else(|| json!({}), |report| json!({"report": report}));
+        if info.get("report").is_some() {
+            state
+                .run
+                .insert("artifacts".to_owned(), json!(["report.json"]));
+        }
+        let informed = file("info.json", &json::to_string(&info));
+
+        state
+            .run
+            .insert("status".to_owned(), Value::from(status.as_str()));
+        state.run.insert("stop_time".to_owned(), now());
+        if status == Status::Failed {
+            let lines = fail_trace
+                .iter()
+                .map(|line| format!("{}\n", redact::text(line.trim_end_matches('\n'))));
+            state.run.insert("fail_trace".to_owned(), lines.collect());
+        }
+        let closed = file(
+            "run.json",
+            &json::to_string(&Value::Object(state.run.clone())),
+        );
+        beaten
+            .and(drawn)
+            .and(metrics)
+            .and(reported)
+            .and(informed)
+            .and(closed)
+    }
+}
+
+fn now() -> Value {
+    Value::from(time::format(Timestamp::now()))
+}
+
+pub(super) fn write(
+    run_dir: &Path,
+    name: &str,
+    text: &str,
+    durability: Durability,
+) -> Result<(), ObserverError> {
+    let path = run_dir.join(name);
+    replace(&path, text.as_bytes(), durability).map_err(|source| io_error(&path, source))
+}
+
+pub(super) fn io_error(path: &Path, source: io::Error) -> ObserverError {
+    ObserverError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A thread that panicked while it held the lock left plain data: the record goes on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,111 @@
+//! Keeps credentials out of records: the `user:password@` of an address never reaches a file.
+//!
+//! Rather too much is taken out than too little: everything between `://` and the last `@` of a word goes, so that a
+//! password holding an unescaped `/`, `:` or `@` goes whole.
+
+use serde_json::Value;
+
+/// Stands where credentials were.
+const MASK: &str = "***";
+
+/// Masks the credentials of every address in `text`, with a scheme (`mongodb://user:password@host`) or without
+/// (`user:password@host`). Everything else stays as it was.
+///
+/// ```
+/// use llc::record::redact::text;
+/// assert_eq!(text("-m=mongodb://me:secret@db.org:27017/llc"), "-m=mongodb://***@db.org:27017/llc");
+/// assert_eq!(text("--mongo me:secret@db.org:27017:llc"), "--mongo ***@db.org:27017:llc");
+/// assert_eq!(text("write to a.b@c.org: thanks"), "write to a.b@c.org: thanks");
+/// ```
+pub fn text(text: &str) -> String {
+    text.split_inclusive(char::is_whitespace)
+        .map(word)
+        .collect()
+}
+
+/// Masks credentials in every string of `value`, keys left as they are.
+pub fn value(value: &Value) -> Value {
+    match value {
+        Value::String(string) => Value::String(text(string)),
+        Value::Array(items) => Value::Array(items.iter().map(self::value).collect()),
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(key, field)| (key.clone(), self::value(field)))
+                .collect(),
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+fn word(word: &str) -> String {
+    let Some(at) = word.rfind('@') else {
+        return word.to_owned();
+    };
+    let start = match word.find("://") {
+        Some(scheme) if scheme < at => scheme + "://".len(),
+        _ => match word[..at].find(':') {
+            // Without a scheme only `user:password@` is a credential; `--option=` and quotes before it are kept.
+            Some(colon) => word[..colon]
+                .rfind(['=', '"', '\'', '(', '[', ','])
+                .map_or(0, |before| before + 1),
+            None => return word.to_owned(),
+        },
+    };
+    format!("{}{MASK}{}", &word[..start], &word[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_survives_however_odd() {
+        for secret in [
+            "secret",
+            "se:cret",
+            "se@cret",
+            "se/cret",
+            "s%40cret",
+            "geheim-ä",
+        ] {
+            for form in [
+                "mongodb://me:{}@h:1/db",
+                "mongodb+srv://me:{}@h/",
+                "me:{}@h:1:db",
+                "-m=\"me:{}@h\"",
+                "x://{}@h",
+            ] {
+                let masked = text(&form.replace("{}", secret));
+                assert!(
+                    !masked.contains("cret") && !masked.contains("geheim"),
+                    "{masked}"
+                );
+                assert!(masked.contains("***@h"), "{masked}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_without_credentials_stays() {
+        for plain in [
+            "",
+            "git@github.com:me/repo.git",
+            "a:b",
+            "100:150,120",
+            "two  spaces\n",
+            "https://example.org/a",
+        ] {
+            assert_eq!(text(plain), plain);
+        }
+    }
+
+    #[test]
+    fn strings_deep_in_a_value_are_masked() {
+        let config = serde_json::json!({"sinks": [{"url": "mongodb://me:secret@h"}], "seed": 1});
+        assert_eq!(
+            value(&config),
+            serde_json::json!({"sinks": [{"url": "mongodb://***@h"}], "seed": 1})
+        );
+    }
+}
