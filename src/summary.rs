@@ -1,0 +1,121 @@
+//! Sums up the kept draws of several chains: λ̂ with its error, and the diagnostics that a verdict rests on.
+
+use serde::Serialize;
+
+use crate::diagnostics::{
+    Draws, Estimate, Trend, ess_bulk, ess_tail, gamma_sensitivity, rhat, trend, variance_ratio, virial_ratio,
+};
+use crate::llc::LlcEstimate;
+
+/// The kept draws of one chain.
+#[derive(Debug, Clone, Default)]
+pub struct KeptDraws {
+    /// Loss of each draw.
+    pub loss: Vec<f64>,
+    /// ‖w − w*‖ of each draw.
+    pub distance: Vec<f64>,
+    /// Acceptance of each draw; NaN where none was computed.
+    pub acceptance: Vec<f64>,
+    /// Virial terms (w − w*)·∇U per tensor, a row per recorded draw.
+    pub virial: Vec<Vec<f64>>,
+}
+
+/// The density that the draws are from.
+#[derive(Debug, Clone)]
+pub struct Density {
+    /// nβ, the factor of the mean loss.
+    pub n_beta: f64,
+    /// γ, the strength of the localisation.
+    pub gamma: f64,
+    /// L_n(w*).
+    pub init_loss: f64,
+    /// Name and number of elements of each tensor.
+    pub tensors: Vec<(String, usize)>,
+}
+
+impl Density {
+    /// Number of parameters d.
+    pub fn num_parameters(&self) -> usize {
+        self.tensors.iter().map(|(_, len)| len).sum()
+    }
+}
+
+/// What is known of how well the draws represent the density. NaN means that a number could not be computed, and never counts
+/// in favour; in JSON it is null.
+#[derive(Debug, Clone, Serialize)]
+pub struct Diagnostics {
+    /// Rank-normalised split R-hat of the loss.
+    pub rhat: f64,
+    /// The same of the distance from w*: flat directions settle last.
+    pub rhat_distance: f64,
+    /// Bulk effective sample size of the loss, over all chains.
+    pub ess_bulk: f64,
+    /// Tail effective sample size of the loss, over all chains.
+    pub ess_tail: f64,
+    /// Mean Metropolis acceptance; none where the sampler makes none.
+    pub acceptance: Option<f64>,
+    /// Σ(w − w*)·∇U/d over all parameters: 1 at equilibrium.
+    pub virial: Estimate,
+    /// The same for each tensor.
+    pub virial_per_tensor: Vec<TensorVirial>,
+    /// Variance over mean of nβ(L − L_n(w*)): 1 at equilibrium where γ is weak (Gamma law).
+    pub variance_ratio: Estimate,
+    /// Drift of λ̂ between the halves of the kept draws, in units of λ̂.
+    pub trend: Trend,
+    /// Drift of ‖w − w*‖² between the halves, in units of ‖w − w*‖².
+    pub trend_distance: Trend,
+    /// dλ̂/dlnγ: to first order minus what the localisation takes from λ̂.
+    pub gamma_sensitivity: Estimate,
+    /// √E‖w − w*‖²: the radius of the region that λ̂ describes.
+    pub radius: f64,
+    /// γ·E‖w − w*‖²/d: the share of the directions that the localisation holds, not the loss.
+    pub held_by_gamma: f64,
+}
+
+/// Virial ratio of one tensor.
+#[derive(Debug, Clone, Serialize)]
+pub struct TensorVirial {
+    pub name: String,
+    pub value: f64,
+    pub mcse: f64,
+}
+
+/// λ̂ and the diagnostics of the kept draws of `chains`; chains of unequal length are cut to the shortest.
+pub fn summarise(chains: &[KeptDraws], density: &Density) -> (LlcEstimate, Diagnostics) {
+    let column = |f: fn(&KeptDraws) -> &Vec<f64>| Draws::new(&chains.iter().map(f).collect::<Vec<_>>());
+    let loss = column(|chain| &chain.loss);
+    let distance = column(|chain| &chain.distance);
+    let squares = distance.map(|r| r * r);
+    let llc = LlcEstimate::new(&loss, density.init_loss, density.n_beta);
+    let excess = loss.map(|loss| density.n_beta * (loss - density.init_loss));
+    let accepted: Vec<f64> =
+        chains.iter().flat_map(|chain| &chain.acceptance).copied().filter(|a| !a.is_nan()).collect();
+    let d = density.num_parameters();
+    let virial_of = |terms: &dyn Fn(&Vec<f64>) -> f64| {
+        Draws::new(&chains.iter().map(|c| c.virial.iter().map(terms).collect::<Vec<f64>>()).collect::<Vec<_>>())
+    };
+    let virial_per_tensor = density.tensors.iter().enumerate().map(|(index, (name, len))| {
+        let ratio = virial_ratio(&virial_of(&|row| row[index]), *len);
+        TensorVirial { name: name.clone(), value: ratio.value, mcse: ratio.mcse }
+    });
+    let diagnostics = Diagnostics {
+        rhat: rhat(&loss),
+        rhat_distance: rhat(&distance),
+        ess_bulk: ess_bulk(&loss),
+        ess_tail: ess_tail(&loss),
+        acceptance: (!accepted.is_empty()).then(|| accepted.iter().sum::<f64>() / accepted.len() as f64),
+        virial: virial_ratio(&virial_of(&|row| row.iter().sum()), d),
+        virial_per_tensor: virial_per_tensor.collect(),
+        variance_ratio: variance_ratio(&loss, density.init_loss, density.n_beta),
+        trend: relative(trend(&excess), llc.mean),
+        trend_distance: relative(trend(&squares), squares.mean()),
+        gamma_sensitivity: gamma_sensitivity(&loss, &distance, density.n_beta, density.gamma),
+        radius: squares.mean().sqrt(),
+        held_by_gamma: density.gamma * squares.mean() / d as f64,
+    };
+    (llc, diagnostics)
+}
+
+fn relative(trend: Trend, scale: f64) -> Trend {
+    Trend { difference: trend.difference / scale, mcse: trend.mcse / scale.abs(), z: trend.z }
+}
