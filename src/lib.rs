@@ -8,6 +8,7 @@
 
 pub mod config;
 pub mod diagnostics;
+pub mod llc;
 pub mod observe;
 pub mod record;
 pub mod theory;

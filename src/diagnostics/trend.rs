@@ -1,0 +1,69 @@
+//! Looks for a slow drift that all chains share, which R-hat, comparing chains, is slow to see.
+
+use serde::Serialize;
+
+use super::{Draws, Estimate, mcse_mean};
+
+/// The difference of the means of the second and the first half of the kept draws.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Trend {
+    /// mean(second half) − mean(first half), in the draws' unit.
+    pub difference: f64,
+    /// Its Monte Carlo standard error, √(mcse₁² + mcse₂²).
+    pub mcse: f64,
+    /// difference/mcse: about standard normal without a trend.
+    pub z: f64,
+}
+
+/// Compares the second half of every chain with the first, over all chains together.
+///
+/// The error of each half comes from the effective sample size of that half alone. The covariance of the two halves,
+/// positive for the chains at hand, is neglected, which widens the error a little. NaN with fewer than eight draws a
+/// chain, or where either half is constant.
+///
+/// ```
+/// use llc::diagnostics::{Draws, trend};
+///
+/// let drifting: Vec<f64> = (0..200).map(|i| 0.1 * i as f64 + (i * i % 7) as f64).collect();
+/// assert!(trend(&Draws::new(&[drifting])).z > 3.0);
+/// ```
+pub fn trend(draws: &Draws) -> Trend {
+    let [first, second] = draws.halves();
+    let difference = second.mean() - first.mean();
+    let mcse = mcse_mean(&first).hypot(mcse_mean(&second));
+    Trend {
+        difference,
+        mcse,
+        z: Estimate {
+            value: difference,
+            mcse,
+        }
+        .z(0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostics::rhat;
+    use crate::diagnostics::testing::{ar1, assert_standard};
+
+    #[test]
+    fn stationary_chains_have_a_standard_normal_trend() {
+        let z: Vec<f64> = (0..100)
+            .map(|seed| trend(&ar1(300 + seed, 4, 2000, 0.8)).z)
+            .collect();
+        assert_standard(&z);
+    }
+
+    #[test]
+    fn a_drift_that_rhat_passes_is_seen() {
+        let mut step = 0;
+        let draws = ar1(5, 4, 4000, 0.0).map(|x| {
+            step += 1;
+            x + 0.25 * ((step - 1) % 4000) as f64 / 4000.0
+        });
+        assert!(rhat(&draws) < 1.01);
+        assert!(trend(&draws).z > 5.0, "{:?}", trend(&draws));
+    }
+}
