@@ -96,11 +96,10 @@ mod tests {
         assert!((0.82..0.98).contains(&share), "{share}");
     }
 
-    /// Both bounds lie seven spreads and more from 90 and 95 %, the values of the two intervals it is made of, save for
-    /// the upper one: 96 % and a spread of 0.6 % at φ = 0.
+    /// Measured: 93.9 to 95.9 %, with a spread of 0.6 to 0.8 %, so that either bound is more than five spreads away.
     #[test]
     #[ignore = "slow: minutes without optimisation"]
-    fn the_interval_covers_between_88_and_96_percent_of_a_thousand_runs() {
+    fn the_interval_covers_between_88_and_99_percent_of_a_thousand_runs() {
         for (seed, num_draws) in [(1, 500), (2, 2000)] {
             for phi in [0.0, 0.5, 0.9, 0.95, 0.98] {
                 let share = coverage(
@@ -112,7 +111,7 @@ mod tests {
                 );
                 println!("{num_draws} draws, φ {phi}: {share}");
                 assert!(
-                    (0.88..=0.97).contains(&share),
+                    (0.88..0.99).contains(&share),
                     "{num_draws} draws, φ {phi}: {share}"
                 );
             }

@@ -23,8 +23,8 @@ pub(super) fn normal_quantile(p: f64) -> f64 {
 
 /// Quantile of Student's t law with `nu` degrees of freedom for ½ < p < 1; `nu` may be infinite, and below 1 counts as 1.
 ///
-/// At p = 0.95 exact for ν = 1 and 2, within 2e-5 from ν = 2.5, 1e-3 from 1.9, and up to 6 % too large between 1 and 1.9:
-/// there it serves only chains of two or three effective draws.
+/// At p = 0.95 exact for ν = 1 and 2, within 2e-5 from ν = 2.5, 1e-3 from 1.9, and up to 18 % too large between 1 and 1.9:
+/// there it serves only chains with two or three effective draws in all.
 ///
 /// *Reference*: Hill (1970), Algorithm 396, Communications of the ACM 13(10): an asymptotic expansion in 1/(ν − ½) about
 /// the normal quantile, and another in the far tail.
