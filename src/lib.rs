@@ -14,6 +14,7 @@ pub mod data;
 pub mod diagnostics;
 #[cfg(feature = "torch")]
 pub mod kernel;
+pub mod llc;
 #[cfg(feature = "torch")]
 pub mod model;
 pub mod observe;
@@ -25,8 +26,10 @@ pub mod record;
 pub mod rng;
 #[cfg(feature = "torch")]
 pub mod run;
+pub mod summary;
 #[cfg(feature = "torch")]
 pub mod target;
 pub mod theory;
 #[cfg(feature = "torch")]
 pub mod update;
+pub mod verdict;

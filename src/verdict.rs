@@ -262,7 +262,7 @@ fn not_equilibrated(evidence: &Evidence) -> Option<Finding> {
 /// Rosenthal 1998, at its Gaussian case). Each mode's energy is too large by the factor 1/(1 − εaᵢ/4); the mean of εaᵢ is at most
 /// the cube root of the mean of (εaᵢ)³, so that the relative bias is at most ¼·(16σ²/k)^⅓, with k = 2λ̂ modes that the loss holds.
 pub fn discretisation_bias(acceptance: f64, llc: f64) -> f64 {
-    let sigma = -2.0 * crate::diagnostics::normal_quantile(0.5 * acceptance.clamp(1e-12, 1.0));
+    let sigma = -2.0 * crate::diagnostics::special::normal_quantile(0.5 * acceptance.clamp(1e-12, 1.0));
     0.25 * (16.0 * sigma * sigma / (2.0 * llc).max(1.0)).cbrt()
 }
 

@@ -1,0 +1,56 @@
+//! Gives an interval for the mean of correlated draws that widens when the chains disagree.
+//!
+//! Half-width = max( t_{n_eff − 1}·sd/√n_eff , t_{C − 1}·s_B/√C ), with C chains, s_B the standard deviation of their means,
+//! n_eff = `ess_mean` and t_ν the quantile of Student's t law at (1 + level)/2.
+//!
+//! The first is sharp when the chains mix, but it trusts an autocorrelation estimated from the same draws: with the
+//! normal quantile it covers 76 % where 90 % is claimed once the chains sit at places of their own (R-hat > 1), and 51 %
+//! for one chain of two autocorrelation times. The second is exact for any stationary chains that are independent of
+//! each other, however slowly they mix, and pays for it with C − 1 degrees of freedom. Neither alone will do, so the
+//! wider is taken; where both are valid that covers a little more than claimed.
+//! (The larger *standard error* with t_{C − 1} covers 98 %; a test for disagreement first, and then one or the other,
+//! would cover less than either.)
+//!
+//! Simulated coverage at level 0.9, four chains, in percent of 500 runs (AR(1) with φ; `apart` adds N(0, 1) to each
+//! chain, as much as the spread within):
+//!
+//! | draws a chain | φ = 0 | 0.5 | 0.9 | 0.98 | apart |
+//! |---|---|---|---|---|---|
+//! | 100 | 96.0 | 95.6 | 93.8 | 91.4 | 88.4–89.8 |
+//! | 500 | 96.4 | 95.6 | 96.2 | 92.2 | 89.4–90.2 |
+//! | 2000 | 94.8 | 96.0 | 95.2 | 93.6 | 89.4–90.0 |
+//!
+//! Use four chains or more: two leave one degree of freedom (t = 6.3, an interval three times as wide), and one alone
+//! cannot know that it is stuck.
+//!
+//! *Tested by* the coverage of [`crate::llc`].
+
+use super::draws::{mean, variance};
+use super::special::student_quantile;
+use super::{Draws, ess_mean};
+
+/// Interval `[low, high]` that covers the mean of the chains' common law with probability about `level` (0 < level < 1),
+/// in the draws' unit. NaN wherever [`super::mcse_mean`] is.
+///
+/// ```
+/// use llc::diagnostics::{Draws, mean_interval};
+///
+/// let agree = [[1.0, 3.0, 2.0, 0.0, 2.0, 3.0, 1.0, 0.0], [2.0, 0.0, 3.0, 1.0, 1.0, 2.0, 0.0, 3.0]];
+/// let [low, high] = mean_interval(&Draws::new(&agree), 0.9);
+/// assert!(low < 1.5 && 1.5 < high);
+/// ```
+pub fn mean_interval(draws: &Draws, level: f64) -> [f64; 2] {
+    let p = 0.5 + level / 2.0;
+    let centre = draws.mean();
+    let ess = ess_mean(draws);
+    let mut half_width = student_quantile(p, ess - 1.0) * (draws.variance() / ess).sqrt();
+    let chain_means: Vec<f64> = draws.chains().map(mean).collect();
+    let num_chains = chain_means.len() as f64;
+    let between =
+        student_quantile(p, num_chains - 1.0) * (variance(&chain_means) / num_chains).sqrt();
+    // False for one chain, whose `between` is NaN, and where `half_width` is NaN, which must stay.
+    if between > half_width {
+        half_width = between;
+    }
+    [centre - half_width, centre + half_width]
+}
