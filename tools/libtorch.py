@@ -126,8 +126,8 @@ def link_to(tree):
 
 def bring(wheels, variant, cache, tree):
     """Fetches and unpacks beside `tree`, then renames: a tree of that name is never half written."""
-    check_room(wheels, variant, cache)
     pip = pip_command()
+    check_room(wheels, variant, cache)
     with scratch(cache) as folder:
         files = [fetch(wheel, pip, cache, folder) for wheel in wheels]
         fresh = folder / "tree"
