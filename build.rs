@@ -9,19 +9,25 @@ use std::fs;
 use std::path::PathBuf;
 
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build.rs");
     if env::var_os("CARGO_FEATURE_TORCH").is_none() {
         return;
     }
-    let Some(lib) = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
+    let Some(linked) = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
         return;
     };
-    // `.libtorch` is a link into the user's cache: the programs must outlive this checkout.
-    let lib = fs::canonicalize(&lib).unwrap_or(lib);
-    println!("cargo:rustc-link-search=native={}", lib.display());
-    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
-        println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
-        println!("cargo:rustc-link-arg=-ltorch");
+    // Written anew when `./x setup` turns `.libtorch` to another variant; torch-sys itself doesn't notice that.
+    let version = linked.with_file_name("build-version");
+    if version.exists() {
+        println!("cargo::rerun-if-changed={}", version.display());
     }
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    // `.libtorch` leads into the user's cache: the programs must outlive this checkout.
+    let lib = fs::canonicalize(&linked).unwrap_or(linked);
+    println!("cargo::rustc-link-search=native={}", lib.display());
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+        println!("cargo::rustc-link-arg=-Wl,--push-state,--no-as-needed");
+        println!("cargo::rustc-link-arg=-ltorch");
+        println!("cargo::rustc-link-arg=-Wl,--pop-state");
+    }
+    println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
 }
