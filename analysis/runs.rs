@@ -54,12 +54,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Folder {
     /// The folder of the runs, as given to `llc -F`.
-    #[arg(
-        short = 'F',
-        long = "folder",
-        value_name = "DIR",
-        default_value = "runs"
-    )]
+    #[arg(short = 'F', long = "folder", value_name = "DIR", default_value = "runs")]
     folder: PathBuf,
 }
 
@@ -88,11 +83,7 @@ pub enum UsageError {
 pub fn execute(command: &Command, output: &mut dyn Write) -> Result<()> {
     let now = Timestamp::now();
     match command {
-        Command::List {
-            selection,
-            csv,
-            json,
-        } => {
+        Command::List { selection, csv, json } => {
             let runs = select(selection, now)?;
             let rows: Vec<_> = runs.iter().map(|run| listed(run, now)).collect();
             if *json {
@@ -105,24 +96,14 @@ pub fn execute(command: &Command, output: &mut dyn Write) -> Result<()> {
         }
         Command::Show { id, folder, json } => {
             let run = find(&folder.folder, *id)?;
-            if *json {
-                write_json(output, &whole(&run, now))
-            } else {
-                show(output, &run, now)
-            }
+            if *json { write_json(output, &whole(&run, now)) } else { show(output, &run, now) }
         }
-        Command::Export {
-            selection,
-            output: path,
-            csv: _,
-            json,
-        } => {
+        Command::Export { selection, output: path, csv: _, json } => {
             let runs = select(selection, now)?;
             let mut file;
             let output = match path {
                 Some(path) => {
-                    file = File::create(path)
-                        .with_context(|| format!("cannot write {}", path.display()))?;
+                    file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
                     &mut file as &mut dyn Write
                 }
                 None => output,
@@ -157,11 +138,7 @@ fn select(selection: &Selection, now: Timestamp) -> Result<Vec<Run>> {
 fn find(folder: &Path, id: u64) -> Result<Run> {
     let path = folder.join(id.to_string());
     if !path.is_dir() {
-        return Err(UsageError::NoRun {
-            folder: folder.to_owned(),
-            id,
-        }
-        .into());
+        return Err(UsageError::NoRun { folder: folder.to_owned(), id }.into());
     }
     Ok(Run::open(&path)?)
 }
@@ -170,12 +147,7 @@ type Cell = (String, Value);
 
 /// What a line of the list tells of a run.
 fn listed(run: &Run, now: Timestamp) -> [Cell; 8] {
-    let report = |pointer: &str| {
-        run.report
-            .as_ref()
-            .and_then(|report| report.pointer(pointer))
-            .cloned()
-    };
+    let report = |pointer: &str| run.report.as_ref().and_then(|report| report.pointer(pointer)).cloned();
     [
         ("id", json!(run.id)),
         ("status", json!(run.shown_status(now))),
@@ -216,27 +188,17 @@ fn whole(run: &Run, now: Timestamp) -> Value {
 /// The same in one row: what the list tells, then `config.sampler.gamma` and so on.
 fn flat(run: &Run, now: Timestamp) -> Vec<Cell> {
     let mut row = Vec::from(listed(run, now));
-    for (name, value) in [
-        ("command", &run.command),
-        ("comment", &run.comment),
-        ("hostname", &run.hostname),
-    ] {
+    for (name, value) in [("command", &run.command), ("comment", &run.comment), ("hostname", &run.hostname)] {
         row.push((name.to_owned(), json!(value)));
     }
     push_flat(&mut row, "config", &run.config);
-    push_flat(
-        &mut row,
-        "report",
-        run.report.as_ref().unwrap_or(&Value::Null),
-    );
+    push_flat(&mut row, "report", run.report.as_ref().unwrap_or(&Value::Null));
     row
 }
 
 fn push_flat(row: &mut Vec<Cell>, name: &str, value: &Value) {
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(key, field)| push_flat(row, &format!("{name}.{key}"), field)),
+        Value::Object(fields) => fields.iter().for_each(|(key, field)| push_flat(row, &format!("{name}.{key}"), field)),
         Value::Null => {}
         _ => row.push((name.to_owned(), value.clone())),
     }
@@ -269,57 +231,27 @@ fn write_csv(output: &mut dyn Write, rows: Vec<Vec<Cell>>) -> Result<()> {
 }
 
 fn write_table(output: &mut dyn Write, rows: &[[Cell; 8]]) -> Result<()> {
-    let head = [
-        "id",
-        "status",
-        "name",
-        "started (UTC)",
-        "seconds",
-        "λ̂",
-        "mcse",
-        "verdict",
-    ]
-    .map(str::to_owned);
+    let head = ["id", "status", "name", "started (UTC)", "seconds", "λ̂", "mcse", "verdict"].map(str::to_owned);
     let lines: Vec<[String; 8]> = rows
         .iter()
         .map(|row| {
-            let mut cells = row
-                .each_ref()
-                .map(|(_, value)| value.as_f64().map_or_else(|| plain(value), short));
+            let mut cells = row.each_ref().map(|(_, value)| value.as_f64().map_or_else(|| plain(value), short));
             cells[0] = plain(&row[0].1);
-            cells[3] = cells[3]
-                .chars()
-                .take("2026-11-21T17:20:43".len())
-                .collect::<String>()
-                .replace('T', " ");
+            cells[3] = cells[3].chars().take("2026-11-21T17:20:43".len()).collect::<String>().replace('T', " ");
             cells
         })
         .collect();
     let widths: [usize; 8] = std::array::from_fn(|column| {
         // The accent of λ̂ is a character without a width.
-        let width = |cell: &String| {
-            cell.chars()
-                .filter(|&character| character != '\u{302}')
-                .count()
-        };
-        lines
-            .iter()
-            .chain([&head])
-            .map(|line| width(&line[column]))
-            .max()
-            .unwrap_or(0)
+        let width = |cell: &String| cell.chars().filter(|&character| character != '\u{302}').count();
+        lines.iter().chain([&head]).map(|line| width(&line[column])).max().unwrap_or(0)
     });
     for line in [&head].into_iter().chain(&lines) {
         let mut text = String::new();
         for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
             let is_number = matches!(column, 0 | 4 | 5 | 6);
-            let padding =
-                " ".repeat(width.saturating_sub(cell.chars().filter(|&c| c != '\u{302}').count()));
-            text += &if is_number {
-                format!("{padding}{cell}  ")
-            } else {
-                format!("{cell}{padding}  ")
-            };
+            let padding = " ".repeat(width.saturating_sub(cell.chars().filter(|&c| c != '\u{302}').count()));
+            text += &if is_number { format!("{padding}{cell}  ") } else { format!("{cell}{padding}  ") };
         }
         writeln!(output, "{}", text.trim_end())?;
     }
@@ -363,9 +295,5 @@ fn plain(value: &Value) -> String {
 
 /// A number for people: three decimals, or four digits where that shows nothing.
 fn short(number: f64) -> String {
-    if number != 0.0 && number.abs() < 0.01 {
-        format!("{number:.3e}")
-    } else {
-        format!("{number:.3}")
-    }
+    if number != 0.0 && number.abs() < 0.01 { format!("{number:.3e}") } else { format!("{number:.3}") }
 }

@@ -13,17 +13,10 @@ pub fn random_line(rng: &mut impl Rng, seed: u64) -> String {
     let widths: Vec<u64> = (0..num_layers).map(|_| rng.random_range(5..50)).collect();
     let input_dim = rng.random_range(5..50);
     let smallest = widths.iter().copied().fold(input_dim, u64::min);
-    let widths = widths
-        .iter()
-        .map(u64::to_string)
-        .collect::<Vec<_>>()
-        .join(",");
+    let widths = widths.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let mut line = format!("llc dln --input-dim {input_dim} --layer-widths {widths}");
     let n = pick(rng, &["10000", "100000", "1000000"]);
-    line += &format!(
-        " --num-training-data {n} --input-dist {}",
-        pick(rng, &["uniform", "unit-ball"])
-    );
+    line += &format!(" --num-training-data {n} --input-dist {}", pick(rng, &["uniform", "unit-ball"]));
     line += &random_truth(rng, smallest);
     line += &random_sampler(rng);
     line += &format!(" --gamma {} --seed {seed}", pick(rng, &["0.1", "1", "10"]));
@@ -37,38 +30,23 @@ pub fn random_line(rng: &mut impl Rng, seed: u64) -> String {
 /// What `llc dln` would refuse it with.
 pub fn check(line: &str) -> anyhow::Result<DlnConfig> {
     let mut words = line.split_whitespace();
-    ensure!(
-        words.next() == Some("llc") && words.next() == Some("dln"),
-        "it does not start with `llc dln`"
-    );
+    ensure!(words.next() == Some("llc") && words.next() == Some("dln"), "it does not start with `llc dln`");
     Ok(DlnArgs::try_parse_from(words)?.resolve()?.config)
 }
 
 fn random_truth(rng: &mut impl Rng, smallest_width: u64) -> String {
     match pick(rng, &["random", "zero", "rand-rank", "aligned"]) {
-        "rand-rank" => format!(
-            " --truth rand-rank --prop-rank-reduce {}",
-            pick(rng, &["0.2", "0.5", "0.8"])
-        ),
-        "aligned" => format!(
-            " --truth aligned --rank {}",
-            rng.random_range(0..=smallest_width)
-        ),
+        "rand-rank" => format!(" --truth rand-rank --prop-rank-reduce {}", pick(rng, &["0.2", "0.5", "0.8"])),
+        "aligned" => format!(" --truth aligned --rank {}", rng.random_range(0..=smallest_width)),
         truth => format!(" --truth {truth}"),
     }
 }
 
 fn random_sampler(rng: &mut impl Rng) -> String {
     match pick(rng, &["gibbs", "hmc", "mala", "sgld"]) {
-        "hmc" => format!(
-            " --sampler hmc --leapfrog-steps {}",
-            pick(rng, &["10", "20", "50"])
-        ),
+        "hmc" => format!(" --sampler hmc --leapfrog-steps {}", pick(rng, &["10", "20", "50"])),
         "sgld" => {
-            let (epsilon, batch_size) = (
-                pick(rng, &["auto", "1e-7", "5e-7"]),
-                pick(rng, &["100", "500"]),
-            );
+            let (epsilon, batch_size) = (pick(rng, &["auto", "1e-7", "5e-7"]), pick(rng, &["100", "500"]));
             format!(" --sampler sgld --epsilon {epsilon} --batch-size {batch_size}")
         }
         sampler => format!(" --sampler {sampler}"),
@@ -105,14 +83,8 @@ mod tests {
     #[test]
     fn every_sampler_and_truth_turns_up() {
         let configs: Vec<_> = lines(2).iter().map(|line| check(line).unwrap()).collect();
-        let samplers: BTreeSet<_> = configs
-            .iter()
-            .map(|config| config.sampler().kernel.kind().name())
-            .collect();
-        let truths: BTreeSet<_> = configs
-            .iter()
-            .map(|config| config.truth().kind.name())
-            .collect();
+        let samplers: BTreeSet<_> = configs.iter().map(|config| config.sampler().kernel.kind().name()).collect();
+        let truths: BTreeSet<_> = configs.iter().map(|config| config.truth().kind.name()).collect();
         assert_eq!((samplers.len(), truths.len()), (4, 4));
     }
 

@@ -17,10 +17,7 @@ pub const EXIT_CONFIG: u8 = 2;
 
 /// How an experiment ended, if it didn't fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(
-    dead_code,
-    reason = "which of them occur is for the experiments to say"
-)]
+#[allow(dead_code, reason = "which of them occur is for the experiments to say")]
 pub enum Outcome {
     /// It is done.
     Done,
@@ -44,10 +41,7 @@ impl Outcome {
 
 /// What an experiment is given besides its configuration.
 #[derive(Debug, Clone)]
-#[allow(
-    dead_code,
-    reason = "which of them it reads is for the experiment to say"
-)]
+#[allow(dead_code, reason = "which of them it reads is for the experiment to say")]
 pub struct Context {
     /// Raised by Ctrl-C and SIGTERM: end in order.
     pub cancel: Arc<AtomicBool>,
@@ -67,12 +61,7 @@ pub struct Context {
 
 impl Context {
     /// Gathers it from the shared flags; `experiment` is the name of a run that was given none.
-    pub fn new(
-        cancel: &Arc<AtomicBool>,
-        args: &RunArgs,
-        experiment: &str,
-        config_updates: serde_json::Value,
-    ) -> Self {
+    pub fn new(cancel: &Arc<AtomicBool>, args: &RunArgs, experiment: &str, config_updates: serde_json::Value) -> Self {
         Self {
             cancel: Arc::clone(cancel),
             file_storage: args.file_storage.clone(),
@@ -83,6 +72,22 @@ impl Context {
             is_quiet: args.quiet,
         }
     }
+}
+
+/// The record can't be written: nothing was sampled.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CannotRecord(pub String);
+
+/// The device that was asked for is not there.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--device cuda:{index} is not there: libtorch sees {num_devices} GPUs; `./x setup --cuda` brings a libtorch with CUDA, \
+     --device cpu does without"
+)]
+pub struct NoDevice {
+    pub index: usize,
+    pub num_devices: i64,
 }
 
 /// The whole command line.
@@ -98,21 +103,15 @@ pub fn command() -> Command {
 /// Runs the experiment that `matches` names.
 pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
     let (name, matches) = matches.subcommand().unwrap_or(("", matches));
-    let experiment = EXPERIMENTS
-        .iter()
-        .find(|experiment| (experiment.command)().get_name() == name);
-    let experiment =
-        experiment.ok_or_else(|| anyhow::anyhow!("no experiment is called `{name}`"))?;
+    let experiment = EXPERIMENTS.iter().find(|experiment| (experiment.command)().get_name() == name);
+    let experiment = experiment.ok_or_else(|| anyhow::anyhow!("no experiment is called `{name}`"))?;
     (experiment.run)(matches, cancel)
 }
 
 /// Prints to standard output. A reader that has gone away (`| head`) is no failure.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
@@ -120,8 +119,5 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 
 /// Prints an error and its causes in one line: libtorch adds a stack trace below its own.
 pub fn print_error(error: &anyhow::Error) {
-    eprintln!(
-        "error: {}",
-        format!("{error:#}").lines().next().unwrap_or("unknown")
-    );
+    eprintln!("error: {}", format!("{error:#}").lines().next().unwrap_or("unknown"));
 }

@@ -6,6 +6,7 @@
 mod cli;
 mod dln;
 mod registry;
+mod table;
 mod theory;
 
 use std::process::ExitCode;
@@ -27,12 +28,10 @@ fn main() -> ExitCode {
         Ok(outcome) => ExitCode::from(outcome.exit_code()),
         Err(error) => {
             cli::print_error(&error);
-            let is_config = error.chain().any(|cause| cause.is::<ConfigError>());
-            ExitCode::from(if is_config {
-                cli::EXIT_CONFIG
-            } else {
-                cli::EXIT_FAILED
-            })
+            let is_config = error.chain().any(|cause| {
+                cause.is::<ConfigError>() || cause.is::<cli::CannotRecord>() || cause.is::<cli::NoDevice>()
+            });
+            ExitCode::from(if is_config { cli::EXIT_CONFIG } else { cli::EXIT_FAILED })
         }
     }
 }
@@ -42,11 +41,7 @@ fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     let handle = || -> std::io::Result<()> {
         // Handlers run in this order: the first signal finds the flag down and raises it, the second finds it raised.
-        flag::register_conditional_shutdown(
-            SIGINT,
-            Outcome::Interrupted.exit_code().into(),
-            Arc::clone(&cancel),
-        )?;
+        flag::register_conditional_shutdown(SIGINT, Outcome::Interrupted.exit_code().into(), Arc::clone(&cancel))?;
         for signal in [SIGINT, SIGTERM] {
             flag::register(signal, Arc::clone(&cancel))?;
         }

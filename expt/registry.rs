@@ -19,14 +19,8 @@ pub struct Experiment {
 
 /// Every subcommand, in the order of `llc help`.
 pub const EXPERIMENTS: &[Experiment] = &[
-    Experiment {
-        command: DlnArgs::command,
-        run: run_dln,
-    },
-    Experiment {
-        command: theory::command,
-        run: theory::run,
-    },
+    Experiment { command: DlnArgs::command, run: run_dln },
+    Experiment { command: theory::command, run: theory::run },
 ];
 
 fn run_dln(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {

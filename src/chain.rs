@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::config::dln::LossTrace;
 use crate::data::minibatch::Minibatches;
 use crate::kernel::{Gradient, Kernel, KernelError, State};
 use crate::observe::DrawBlock;
@@ -16,17 +17,6 @@ use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::target::{Batch, Target, TargetError};
 use crate::update;
-
-/// Says which loss a draw records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LossTrace {
-    /// The loss on the step's batch at the point before the step, as in the published experiments.
-    Minibatch,
-    /// The same less the loss at w* on the same batch, plus L_n(w*): most of the batch's noise cancels.
-    ControlVariate,
-    /// L_n at the draw itself.
-    Full,
-}
 
 /// Says how long a chain is and what it records; the same for all chains of a run.
 #[derive(Debug, Clone)]
@@ -118,10 +108,7 @@ impl ChainRun {
 
     /// Whether it ended because the loss was no longer finite.
     pub fn has_diverged(&self) -> bool {
-        matches!(
-            self.end,
-            End::Failed(KernelError::Diverged | KernelError::Target(TargetError::Decomposition { .. }))
-        )
+        matches!(self.end, End::Failed(KernelError::Diverged | KernelError::Target(TargetError::Decomposition { .. })))
     }
 }
 

@@ -13,6 +13,8 @@ pub mod config;
 pub mod data;
 pub mod diagnostics;
 #[cfg(feature = "torch")]
+pub mod estimate;
+#[cfg(feature = "torch")]
 pub mod kernel;
 pub mod llc;
 #[cfg(feature = "torch")]

@@ -47,10 +47,7 @@ impl LlcEstimate {
             mean: excess.mean(),
             mcse: mcse_mean(&excess),
             ci90: mean_interval(&excess, 0.9),
-            per_chain: excess
-                .chains()
-                .map(|chain| chain.iter().sum::<f64>() / chain.len() as f64)
-                .collect(),
+            per_chain: excess.chains().map(|chain| chain.iter().sum::<f64>() / chain.len() as f64).collect(),
         }
     }
 }
@@ -69,11 +66,7 @@ mod tests {
                 let noise = ar1(seed + run, 4, num_draws, phi);
                 let places = ar1(seed + run + 1_000_000_000, 1, 4, 0.0);
                 let chains: Vec<Vec<f64>> = (noise.chains().zip(places.values()))
-                    .map(|(x, place)| {
-                        x.iter()
-                            .map(|x| 0.5 + (LAMBDA + 3.0 * (x + apart * place)) / 1e4)
-                            .collect()
-                    })
+                    .map(|(x, place)| x.iter().map(|x| 0.5 + (LAMBDA + 3.0 * (x + apart * place)) / 1e4).collect())
                     .collect();
                 let [low, high] = LlcEstimate::new(&Draws::new(&chains), 0.5, 1e4).ci90;
                 low <= LAMBDA && LAMBDA <= high
@@ -102,18 +95,9 @@ mod tests {
     fn the_interval_covers_between_88_and_99_percent_of_a_thousand_runs() {
         for (seed, num_draws) in [(1, 500), (2, 2000)] {
             for phi in [0.0, 0.5, 0.9, 0.95, 0.98] {
-                let share = coverage(
-                    1000,
-                    seed * 1_000_000 + (phi * 1e5) as u64 * 10,
-                    num_draws,
-                    phi,
-                    0.0,
-                );
+                let share = coverage(1000, seed * 1_000_000 + (phi * 1e5) as u64 * 10, num_draws, phi, 0.0);
                 println!("{num_draws} draws, φ {phi}: {share}");
-                assert!(
-                    (0.88..0.99).contains(&share),
-                    "{num_draws} draws, φ {phi}: {share}"
-                );
+                assert!((0.88..0.99).contains(&share), "{num_draws} draws, φ {phi}: {share}");
             }
         }
     }
@@ -121,15 +105,9 @@ mod tests {
     #[test]
     fn chains_average_to_the_pooled_mean_and_nan_is_null_in_json() {
         let llc = LlcEstimate::new(&Draws::new(&[[1.0, 3.0], [5.0, 7.0]]), 1.0, 2.0);
-        assert_eq!(
-            (llc.mean, llc.per_chain.as_slice()),
-            (6.0, &[2.0, 10.0][..])
-        );
+        assert_eq!((llc.mean, llc.per_chain.as_slice()), (6.0, &[2.0, 10.0][..]));
         let json = serde_json::to_string(&llc).unwrap();
-        assert_eq!(
-            json,
-            r#"{"mean":6.0,"mcse":null,"ci90":[null,null],"per_chain":[2.0,10.0]}"#
-        );
+        assert_eq!(json, r#"{"mean":6.0,"mcse":null,"ci90":[null,null],"per_chain":[2.0,10.0]}"#);
     }
 
     /// In powers of two, so that nothing but the order of subtraction and mean could round.

@@ -1,6 +1,8 @@
 //! Sums up the kept draws of several chains: λ̂ with its error, and the diagnostics that a verdict rests on.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::diagnostics::{
     Draws, Estimate, Trend, ess_bulk, ess_tail, gamma_sensitivity, rhat, trend, variance_ratio, virial_ratio,
@@ -42,7 +44,7 @@ impl Density {
 
 /// What is known of how well the draws represent the density. NaN means that a number could not be computed, and never counts
 /// in favour; in JSON it is null.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Diagnostics {
     /// Rank-normalised split R-hat of the loss.
     pub rhat: f64,
@@ -56,8 +58,8 @@ pub struct Diagnostics {
     pub acceptance: Option<f64>,
     /// Σ(w − w*)·∇U/d over all parameters: 1 at equilibrium.
     pub virial: Estimate,
-    /// The same for each tensor.
-    pub virial_per_tensor: Vec<TensorVirial>,
+    /// The same for each tensor, by name.
+    pub virial_per_tensor: Vec<(String, Estimate)>,
     /// Variance over mean of nβ(L − L_n(w*)): 1 at equilibrium where γ is weak (Gamma law).
     pub variance_ratio: Estimate,
     /// Drift of λ̂ between the halves of the kept draws, in units of λ̂.
@@ -72,12 +74,29 @@ pub struct Diagnostics {
     pub held_by_gamma: f64,
 }
 
-/// Virial ratio of one tensor.
-#[derive(Debug, Clone, Serialize)]
-pub struct TensorVirial {
-    pub name: String,
-    pub value: f64,
-    pub mcse: f64,
+impl Serialize for Diagnostics {
+    /// Each estimate as its value under its own name and its error under `…_mcse`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("rhat", &self.rhat)?;
+        map.serialize_entry("rhat_distance", &self.rhat_distance)?;
+        map.serialize_entry("ess_bulk", &self.ess_bulk)?;
+        map.serialize_entry("ess_tail", &self.ess_tail)?;
+        map.serialize_entry("acceptance", &self.acceptance)?;
+        map.serialize_entry("virial", &self.virial.value)?;
+        map.serialize_entry("virial_mcse", &self.virial.mcse)?;
+        let per_tensor: BTreeMap<_, _> = self.virial_per_tensor.iter().map(|(name, ratio)| (name, ratio)).collect();
+        map.serialize_entry("virial_per_tensor", &per_tensor)?;
+        map.serialize_entry("variance_ratio", &self.variance_ratio.value)?;
+        map.serialize_entry("variance_ratio_mcse", &self.variance_ratio.mcse)?;
+        map.serialize_entry("trend", &self.trend)?;
+        map.serialize_entry("trend_distance", &self.trend_distance)?;
+        map.serialize_entry("gamma_sensitivity", &self.gamma_sensitivity.value)?;
+        map.serialize_entry("gamma_sensitivity_mcse", &self.gamma_sensitivity.mcse)?;
+        map.serialize_entry("radius", &self.radius)?;
+        map.serialize_entry("held_by_gamma", &self.held_by_gamma)?;
+        map.end()
+    }
 }
 
 /// λ̂ and the diagnostics of the kept draws of `chains`; chains of unequal length are cut to the shortest.
@@ -94,10 +113,11 @@ pub fn summarise(chains: &[KeptDraws], density: &Density) -> (LlcEstimate, Diagn
     let virial_of = |terms: &dyn Fn(&Vec<f64>) -> f64| {
         Draws::new(&chains.iter().map(|c| c.virial.iter().map(terms).collect::<Vec<f64>>()).collect::<Vec<_>>())
     };
-    let virial_per_tensor = density.tensors.iter().enumerate().map(|(index, (name, len))| {
-        let ratio = virial_ratio(&virial_of(&|row| row[index]), *len);
-        TensorVirial { name: name.clone(), value: ratio.value, mcse: ratio.mcse }
-    });
+    let virial_per_tensor = density
+        .tensors
+        .iter()
+        .enumerate()
+        .map(|(index, (name, len))| (name.clone(), virial_ratio(&virial_of(&|row| row[index]), *len)));
     let diagnostics = Diagnostics {
         rhat: rhat(&loss),
         rhat_distance: rhat(&distance),

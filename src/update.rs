@@ -58,7 +58,8 @@ struct LangevinMove {
 impl LangevinMove {
     fn on_cpu<T: Element>(&self, key: Key, range: std::ops::Range<usize>, g: &Params, w_star: &Params, w: &mut Params) {
         // Kind and device were matched by the caller and are equal for all buffers of one target.
-        let (Some(g), Some(w_star), Some(w)) = (g.as_slice::<T>(), w_star.as_slice::<T>(), w.as_mut_slice::<T>()) else {
+        let (Some(g), Some(w_star), Some(w)) = (g.as_slice::<T>(), w_star.as_slice::<T>(), w.as_mut_slice::<T>())
+        else {
             return;
         };
         let (pull, back, kick) = (T::of(self.pull), T::of(self.back), T::of(self.kick));
@@ -89,9 +90,16 @@ impl LangevinMove {
 }
 
 /// y ← y + a·(nβ·g + γ(w − w*)): half a kick of the leapfrog with y the momentum and a = −h/2.
-pub fn add_potential_gradient(a: f64, local: &LocalPosterior, g: &Params, w: &Params, y: &mut Params) -> Result<(), tch::TchError> {
+pub fn add_potential_gradient(
+    a: f64,
+    local: &LocalPosterior,
+    g: &Params,
+    w: &Params,
+    y: &mut Params,
+) -> Result<(), tch::TchError> {
     let (c_g, c_w) = (a * local.n_beta(), a * local.gamma());
-    if let (Some(g), Some(w), Some(w_star)) = (g.as_slice::<f64>(), w.as_slice::<f64>(), local.w_star().as_slice::<f64>())
+    if let (Some(g), Some(w), Some(w_star)) =
+        (g.as_slice::<f64>(), w.as_slice::<f64>(), local.w_star().as_slice::<f64>())
         && let Some(y) = y.as_mut_slice::<f64>()
     {
         vectorised(|| {
@@ -250,7 +258,10 @@ fn vectorised(body: impl FnOnce()) {
         fn with_avx2(body: impl FnOnce()) {
             body();
         }
-        if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512bw") {
+        if is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+        {
             // SAFETY: the processor has these instructions, as just detected (dq, vl and bw include f).
             return unsafe { with_avx512(body) };
         }

@@ -342,7 +342,10 @@ fn localisation_bias(evidence: &Evidence) -> Option<Finding> {
     }
     finding(
         Reason::LocalisationBias,
-        format!("{}: λ̂ depends on γ; try a smaller --gamma, or a larger --n-beta where the loss is exact", found.join("; ")),
+        format!(
+            "{}: λ̂ depends on γ; try a smaller --gamma, or a larger --n-beta where the loss is exact",
+            found.join("; ")
+        ),
     )
 }
 

@@ -8,11 +8,7 @@ use std::process::{Command, Output};
 use tempfile::tempdir;
 
 fn llc(folder: &Path, line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_llc"))
-        .args(line.split_whitespace())
-        .current_dir(folder)
-        .output()
-        .unwrap()
+    Command::new(env!("CARGO_BIN_EXE_llc")).args(line.split_whitespace()).current_dir(folder).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -38,10 +34,7 @@ fn a_refused_run_ends_with_2_and_one_sentence_and_leaves_nothing_behind() {
         let output = llc(folder.path(), line);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{line}: {error}");
-        assert!(
-            error.starts_with("error: ") && error.trim_end().lines().count() == 1,
-            "{line}: {error}"
-        );
+        assert!(error.starts_with("error: ") && error.trim_end().lines().count() == 1, "{line}: {error}");
         assert!(output.stdout.is_empty(), "{line}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{line}");
     }
@@ -58,10 +51,7 @@ fn an_unknown_flag_ends_with_2_and_the_nearest_one() {
 #[test]
 fn a_printed_configuration_is_taken_back() {
     let folder = tempdir().unwrap();
-    let first = llc(
-        folder.path(),
-        "dln --preset 1k --seed 5 --gamma 2 --print-config",
-    );
+    let first = llc(folder.path(), "dln --preset 1k --seed 5 --gamma 2 --print-config");
     assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
     let file = folder.path().join("run.toml");
     fs::write(&file, &first.stdout).unwrap();
@@ -73,33 +63,17 @@ fn a_printed_configuration_is_taken_back() {
 fn theory_prints_the_known_value() {
     let folder = tempdir().unwrap();
     let line = "theory dln --input-dim 10 --layer-widths 10,10,10 --rank";
-    assert_eq!(
-        text(&llc(folder.path(), &format!("{line} 5")).stdout),
-        "λ = 46, multiplicity 3\n"
-    );
-    assert_eq!(
-        text(&llc(folder.path(), &format!("{line} 0")).stdout),
-        "λ = 67/2, multiplicity 3\n"
-    );
+    assert_eq!(text(&llc(folder.path(), &format!("{line} 5")).stdout), "λ = 46, multiplicity 3\n");
+    assert_eq!(text(&llc(folder.path(), &format!("{line} 0")).stdout), "λ = 67/2, multiplicity 3\n");
     let json: serde_json::Value =
         serde_json::from_slice(&llc(folder.path(), &format!("{line} 0 --json")).stdout).unwrap();
-    assert_eq!(
-        (json["lambda_true"].as_f64(), json["multiplicity"].as_u64()),
-        (Some(33.5), Some(3))
-    );
+    assert_eq!((json["lambda_true"].as_f64(), json["multiplicity"].as_u64()), (Some(33.5), Some(3)));
 }
 
 #[test]
 fn version_and_help_end_with_0() {
     let folder = tempdir().unwrap();
-    for line in [
-        "--version",
-        "--help",
-        "help",
-        "dln --help",
-        "help dln",
-        "theory dln --help",
-    ] {
+    for line in ["--version", "--help", "help", "dln --help", "help dln", "theory dln --help"] {
         let output = llc(folder.path(), line);
         assert_eq!(output.status.code(), Some(0), "{line}");
         assert!(!output.stdout.is_empty(), "{line}");

@@ -1,22 +1,15 @@
 //! Compares the diagnostics with those of ArviZ on the series of tests/fixtures/diagnostics.py.
 
-use llc::diagnostics::{
-    Draws, ess_bulk, ess_mean, ess_sd, ess_tail, mcse_mean, mcse_sd, quantile, rhat,
-};
+use llc::diagnostics::{Draws, ess_bulk, ess_mean, ess_sd, ess_tail, mcse_mean, mcse_sd, quantile, rhat};
 use serde_json::Value;
 
 fn fixtures() -> Vec<(String, Draws, Value)> {
-    let records: Vec<Value> =
-        serde_json::from_str(include_str!("fixtures/diagnostics.json")).unwrap();
+    let records: Vec<Value> = serde_json::from_str(include_str!("fixtures/diagnostics.json")).unwrap();
     records
         .into_iter()
         .map(|record| {
             let chains: Vec<Vec<f64>> = serde_json::from_value(record["chains"].clone()).unwrap();
-            (
-                record["name"].as_str().unwrap().to_owned(),
-                Draws::new(&chains),
-                record,
-            )
+            (record["name"].as_str().unwrap().to_owned(), Draws::new(&chains), record)
         })
         .collect()
 }
@@ -25,10 +18,7 @@ fn fixtures() -> Vec<(String, Draws, Value)> {
 #[test]
 fn every_number_equals_that_of_arviz() {
     let mut num_compared = 0;
-    for (name, draws, record) in fixtures()
-        .into_iter()
-        .filter(|(name, ..)| name != "constant")
-    {
+    for (name, draws, record) in fixtures().into_iter().filter(|(name, ..)| name != "constant") {
         let ours = [
             ("rhat", rhat(&draws)),
             ("ess_bulk", ess_bulk(&draws)),
@@ -50,29 +40,17 @@ fn every_number_equals_that_of_arviz() {
                 None => assert!(value.is_nan(), "{what} of {name}: {value} for NaN"),
             }
         }
-        for (p, expected) in [0.05, 0.25, 0.5, 0.95]
-            .into_iter()
-            .zip(record["quantiles"].as_array().unwrap())
-        {
+        for (p, expected) in [0.05, 0.25, 0.5, 0.95].into_iter().zip(record["quantiles"].as_array().unwrap()) {
             let expected = expected.as_f64().unwrap();
-            assert!(
-                (quantile(&draws, p) - expected).abs() <= 1e-12 * expected.abs(),
-                "quantile {p} of {name}"
-            );
+            assert!((quantile(&draws, p) - expected).abs() <= 1e-12 * expected.abs(), "quantile {p} of {name}");
         }
     }
-    assert!(
-        num_compared > 150,
-        "only {num_compared} numbers were compared"
-    );
+    assert!(num_compared > 150, "only {num_compared} numbers were compared");
 }
 
 #[test]
 fn a_constant_has_no_diagnostics_where_arviz_counts_its_draws() {
-    let (_, draws, record) = fixtures()
-        .into_iter()
-        .find(|(name, ..)| name == "constant")
-        .unwrap();
+    let (_, draws, record) = fixtures().into_iter().find(|(name, ..)| name == "constant").unwrap();
     assert_eq!(record["ess_bulk"].as_f64(), Some(80.0));
     assert!(rhat(&draws).is_nan() && ess_bulk(&draws).is_nan() && mcse_mean(&draws).is_nan());
 }

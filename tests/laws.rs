@@ -71,8 +71,9 @@ fn sgld_on_noisy_gradients_has_the_variance_that_the_noise_adds() {
     let mut target = quadratic(GradientNoise::Additive { sigma });
     let traced = sample(&sgld(EPSILON), &mut target, 400_000);
     let variance = (N_BETA * sigma).powi(2);
-    let laws = CURVATURES
-        .map(|h| SgldLaw::new(mode(h), EPSILON).unwrap().with_gradient_variance(variance).unwrap().stationary_variance());
+    let laws = CURVATURES.map(|h| {
+        SgldLaw::new(mode(h), EPSILON).unwrap().with_gradient_variance(variance).unwrap().stationary_variance()
+    });
     assert_law(&quadratic_scores(&traced, &laws), "SGLD with additive noise");
 }
 
@@ -82,8 +83,9 @@ fn sgld_on_noise_that_grows_with_w_has_the_variance_of_its_law() {
     let mut target = quadratic(GradientNoise::Multiplicative { sigma });
     let traced = sample(&sgld(EPSILON), &mut target, 400_000);
     let variance = (N_BETA * sigma).powi(2);
-    let laws = CURVATURES
-        .map(|h| SgldLaw::new(mode(h), EPSILON).unwrap().with_curvature_variance(variance).unwrap().stationary_variance());
+    let laws = CURVATURES.map(|h| {
+        SgldLaw::new(mode(h), EPSILON).unwrap().with_curvature_variance(variance).unwrap().stationary_variance()
+    });
     assert_law(&quadratic_scores(&traced, &laws), "SGLD with multiplicative noise");
 }
 
@@ -146,8 +148,7 @@ fn the_virial_sum_is_the_number_of_parameters() {
     let traced = sample(&Hmc { epsilon: 0.01, leapfrog_steps: Some(9) }, &mut powers, 200_000);
     assert_law(&[score(&traced.virial, 3.0)], "the virial identity");
     let traced = sample(&sgld(EPSILON), &mut quadratic(GradientNoise::None), 400_000);
-    let inflated: f64 =
-        CURVATURES.iter().map(|&h| SgldLaw::new(mode(h), EPSILON).unwrap().stationary_virial()).sum();
+    let inflated: f64 = CURVATURES.iter().map(|&h| SgldLaw::new(mode(h), EPSILON).unwrap().stationary_virial()).sum();
     assert_law(&[score(&traced.virial, inflated)], "SGLD's virial");
 }
 

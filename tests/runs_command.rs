@@ -17,13 +17,7 @@ fn write_run(base: &Path, name: &str, status: Status, report: Option<Value>) {
     let mut observer = FileTreeObserver::create(base).unwrap();
     observer.on_event(&Event::Started(&info)).unwrap();
     let fail_trace = ["every chain, \"all\" of them, diverged".to_owned()];
-    observer
-        .on_event(&Event::Ended {
-            status,
-            report: report.as_ref(),
-            fail_trace: &fail_trace,
-        })
-        .unwrap();
+    observer.on_event(&Event::Ended { status, report: report.as_ref(), fail_trace: &fail_trace }).unwrap();
 }
 
 fn three_runs() -> tempfile::TempDir {
@@ -37,22 +31,12 @@ fn three_runs() -> tempfile::TempDir {
 
 fn runs(base: &Path, arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_llc-analysis");
-    Command::new(program)
-        .arg("runs")
-        .args(arguments)
-        .arg("-F")
-        .arg(base)
-        .output()
-        .unwrap()
+    Command::new(program).arg("runs").args(arguments).arg("-F").arg(base).output().unwrap()
 }
 
 fn stdout(base: &Path, arguments: &[&str]) -> String {
     let output = runs(base, arguments);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -60,40 +44,14 @@ fn stdout(base: &Path, arguments: &[&str]) -> String {
 fn the_list_is_a_table_of_the_selected_runs() {
     let base = three_runs();
     let table = stdout(base.path(), &["list"]);
-    let lines: Vec<Vec<&str>> = table
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
-    assert_eq!(
-        lines[0],
-        [
-            "id", "status", "name", "started", "(UTC)", "seconds", "λ̂", "mcse", "verdict"
-        ]
-    );
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["id", "status", "name", "started", "(UTC)", "seconds", "λ̂", "mcse", "verdict"]);
     assert_eq!(lines[1][..3], ["1", "COMPLETED", "dln"]);
     assert_eq!(lines[1][6..], ["49.812", "0.250", "trusted"]);
-    assert_eq!(
-        (lines.len(), lines[2][1], lines[3][1]),
-        (4, "FAILED", "INTERRUPTED")
-    );
-    assert_eq!(
-        stdout(base.path(), &["list", "--status", "failed"])
-            .lines()
-            .count(),
-        2
-    );
-    assert_eq!(
-        stdout(base.path(), &["list", "--name", "other"])
-            .lines()
-            .count(),
-        2
-    );
-    assert_eq!(
-        stdout(base.path(), &["list", "--name", "oth"])
-            .lines()
-            .count(),
-        1
-    );
+    assert_eq!((lines.len(), lines[2][1], lines[3][1]), (4, "FAILED", "INTERRUPTED"));
+    assert_eq!(stdout(base.path(), &["list", "--status", "failed"]).lines().count(), 2);
+    assert_eq!(stdout(base.path(), &["list", "--name", "other"]).lines().count(), 2);
+    assert_eq!(stdout(base.path(), &["list", "--name", "oth"]).lines().count(), 1);
 }
 
 #[test]
@@ -106,9 +64,7 @@ fn list_as_csv_and_as_json_tell_the_same() {
     for (i, row) in reader.records().enumerate() {
         for (column, cell) in columns.iter().zip(row.unwrap().iter()) {
             let value = &json[i][column];
-            let expected = value
-                .as_str()
-                .map_or_else(|| value.to_string().replace("null", ""), str::to_owned);
+            let expected = value.as_str().map_or_else(|| value.to_string().replace("null", ""), str::to_owned);
             assert_eq!(cell, expected, "{column} of row {i}");
         }
     }
@@ -123,34 +79,20 @@ fn an_export_has_the_configuration_and_the_report_in_columns() {
     let mut reader = csv::Reader::from_path(&file).unwrap();
     let columns = reader.headers().unwrap().clone();
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let cell = |row: usize, column: &str| {
-        rows[row][columns.iter().position(|name| name == column).unwrap()].to_owned()
-    };
-    assert_eq!(
-        (cell(0, "config.sampler.gamma"), cell(0, "config.widths")),
-        ("2.5".to_owned(), "[20,10]".to_owned())
-    );
-    assert_eq!(
-        (cell(0, "report.llc.mean"), cell(1, "report.llc.mean")),
-        ("49.8125".to_owned(), String::new())
-    );
+    let cell = |row: usize, column: &str| rows[row][columns.iter().position(|name| name == column).unwrap()].to_owned();
+    assert_eq!((cell(0, "config.sampler.gamma"), cell(0, "config.widths")), ("2.5".to_owned(), "[20,10]".to_owned()));
+    assert_eq!((cell(0, "report.llc.mean"), cell(1, "report.llc.mean")), ("49.8125".to_owned(), String::new()));
 
     let json: Value = serde_json::from_str(&stdout(base.path(), &["export", "--json"])).unwrap();
     assert_eq!(json[0]["report"]["llc"]["mcse"], 0.25);
-    assert_eq!(
-        json[1]["fail_trace"],
-        json!(["every chain, \"all\" of them, diverged"])
-    );
+    assert_eq!(json[1]["fail_trace"], json!(["every chain, \"all\" of them, diverged"]));
 }
 
 #[test]
 fn one_run_is_shown_in_full() {
     let base = three_runs();
     let text = stdout(base.path(), &["show", "2"]);
-    assert!(
-        text.contains("FAILED") && text.contains("every chain") && text.contains("\"gamma\": 2.5"),
-        "{text}"
-    );
+    assert!(text.contains("FAILED") && text.contains("every chain") && text.contains("\"gamma\": 2.5"), "{text}");
     let json: Value = serde_json::from_str(&stdout(base.path(), &["show", "1", "--json"])).unwrap();
     assert_eq!((&json["id"], &json["result"]), (&json!(1), &json!(49.8125)));
 }
@@ -161,11 +103,7 @@ fn what_is_not_there_is_bad_usage() {
     for (folder, arguments, named) in [
         (base.path().join("nowhere"), vec!["list"], "nowhere"),
         (base.path().to_owned(), vec!["show", "9"], "no run 9"),
-        (
-            base.path().to_owned(),
-            vec!["list", "--csv", "--json"],
-            "--json",
-        ),
+        (base.path().to_owned(), vec!["list", "--csv", "--json"], "--json"),
     ] {
         let output = runs(&folder, &arguments);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();

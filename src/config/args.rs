@@ -22,10 +22,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 inter
 
 /// The sections of a file, under which `--help` shows their flags.
 const HEADINGS: [(&str, &str); 5] = [
-    (
-        "model.",
-        "The network: f(x) = x W_1 ... W_L, without biases",
-    ),
+    ("model.", "The network: f(x) = x W_1 ... W_L, without biases"),
     ("data.", "The data"),
     ("truth.", "The truth w*"),
     ("sampler.", "The sampler"),
@@ -52,30 +49,16 @@ pub struct RunArgs {
     )]
     pub preset: Option<Preset>,
     /// Read settings from a file
-    #[arg(
-        long,
-        help_heading = "Where settings come from",
-        value_name = "FILE.toml"
-    )]
+    #[arg(long, help_heading = "Where settings come from", value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
     /// Set one key, as in a file; may be repeated
-    #[arg(
-        long = "set",
-        help_heading = "Where settings come from",
-        value_name = "KEY=VALUE"
-    )]
+    #[arg(long = "set", help_heading = "Where settings come from", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
     /// Print the configuration as a file that --config takes, and stop
     #[arg(long, help_heading = "Where settings come from")]
     pub print_config: bool,
     /// Folder of the records
-    #[arg(
-        short = 'F',
-        long,
-        help_heading = "Results",
-        value_name = "DIR",
-        default_value = "runs"
-    )]
+    #[arg(short = 'F', long, help_heading = "Results", value_name = "DIR", default_value = "runs")]
     pub file_storage: PathBuf,
     /// Name of the run in its record [default: dln]
     #[arg(short = 'n', long, help_heading = "Results", value_name = "NAME")]
@@ -95,11 +78,7 @@ impl DlnArgs {
     /// The subcommand, with its flags and help.
     pub fn command() -> Command {
         let command = Command::new("dln");
-        let command = dln::KEYS
-            .iter()
-            .filter(|key| !key.flag.is_empty())
-            .map(flag)
-            .fold(command, Command::arg);
+        let command = dln::KEYS.iter().filter(|key| !key.flag.is_empty()).map(flag).fold(command, Command::arg);
         // Last, for augment_args would put the doc comment of `RunArgs` in place of it.
         RunArgs::augment_args(command)
             .about("Estimate the learning coefficient of a deep linear network whose true value is known")
@@ -118,10 +97,7 @@ impl DlnArgs {
             Some((key, words.map(String::as_str).collect::<Vec<_>>().join(" ")))
         };
         let keys = dln::KEYS.iter().filter(|key| !key.flag.is_empty());
-        Ok(Self {
-            run: RunArgs::from_arg_matches(matches)?,
-            flags: keys.filter_map(value).collect(),
-        })
+        Ok(Self { run: RunArgs::from_arg_matches(matches)?, flags: keys.filter_map(value).collect() })
     }
 
     /// Reads the words that follow `llc dln`.
@@ -133,11 +109,7 @@ impl DlnArgs {
     where
         T: Into<OsString> + Clone,
     {
-        Self::from_matches(
-            &Self::command()
-                .no_binary_name(true)
-                .try_get_matches_from(words)?,
-        )
+        Self::from_matches(&Self::command().no_binary_name(true).try_get_matches_from(words)?)
     }
 
     /// Lays preset, file, `--set` and flags over each other. A layer that changes the sampler or the truth takes back what
@@ -155,23 +127,10 @@ impl DlnArgs {
             Some((key, value)) => Ok((key.trim().to_owned(), value.to_owned())),
             None => Err(ConfigError::NotAnAssignment { text: text.clone() }),
         };
-        let settings = self
-            .run
-            .settings
-            .iter()
-            .map(assignment)
-            .collect::<Result<Vec<_>, _>>()?;
-        let settings = settings
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let settings = self.run.settings.iter().map(assignment).collect::<Result<Vec<_>, _>>()?;
+        let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         // One layer, so that `--set sampler.epsilon=1e-7 --sampler sgld` means what it says; flags come last and win.
-        raw.layer_text(
-            settings.chain(
-                self.flags
-                    .iter()
-                    .map(|(key, value)| (key.path, value.as_str())),
-            ),
-        )?;
+        raw.layer_text(settings.chain(self.flags.iter().map(|(key, value)| (key.path, value.as_str()))))?;
         if let Some(preset) = self.run.preset {
             preset.fill(&mut raw);
         }
@@ -189,10 +148,7 @@ impl DlnArgs {
 }
 
 fn flag(key: &'static Key) -> Arg {
-    let heading = HEADINGS
-        .iter()
-        .find(|(section, _)| key.path.starts_with(section))
-        .map(|(_, heading)| *heading);
+    let heading = HEADINGS.iter().find(|(section, _)| key.path.starts_with(section)).map(|(_, heading)| *heading);
     let arg = Arg::new(key.path)
         .long(key.flag)
         .value_name(key.value_name)

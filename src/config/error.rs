@@ -117,9 +117,7 @@ pub enum ConfigError {
         interval: &'static str,
     },
     /// An empty list of widths.
-    #[error(
-        "{key} is empty: give the width of every layer, the last one being the output, for example 20,20,10"
-    )]
+    #[error("{key} is empty: give the width of every layer, the last one being the output, for example 20,20,10")]
     NoLayers {
         /// The key.
         key: &'static Key,
@@ -133,9 +131,7 @@ pub enum ConfigError {
         layer: usize,
     },
     /// More parameters than can be addressed.
-    #[error(
-        "{key}: the network has more than {limit:.0e} parameters: make it narrower or shallower"
-    )]
+    #[error("{key}: the network has more than {limit:.0e} parameters: make it narrower or shallower")]
     TooManyParameters {
         /// The key.
         key: &'static Key,
@@ -143,9 +139,7 @@ pub enum ConfigError {
         limit: f64,
     },
     /// A rank that no product of the layers can have.
-    #[error(
-        "{key} is {rank}: it cannot exceed the smallest width, {smallest_width} (the input counts as one)"
-    )]
+    #[error("{key} is {rank}: it cannot exceed the smallest width, {smallest_width} (the input counts as one)")]
     RankTooLarge {
         /// The key.
         key: &'static Key,
@@ -155,9 +149,7 @@ pub enum ConfigError {
         smallest_width: usize,
     },
     /// A setting that the chosen kind of truth doesn't use.
-    #[error(
-        "{key} is used by --truth {used_by} only, and the truth is {truth}: leave it out or change --truth"
-    )]
+    #[error("{key} is used by --truth {used_by} only, and the truth is {truth}: leave it out or change --truth")]
     NotForThisTruth {
         /// The key.
         key: &'static Key,
@@ -179,9 +171,7 @@ pub enum ConfigError {
         used_by: &'static str,
     },
     /// More samples in a minibatch than there are.
-    #[error(
-        "{key} is {batch_size}: it cannot exceed the number of samples, --num-training-data {num_training_data}"
-    )]
+    #[error("{key} is {batch_size}: it cannot exceed the number of samples, --num-training-data {num_training_data}")]
     BatchTooLarge {
         /// The key.
         key: &'static Key,
@@ -210,25 +200,19 @@ pub enum ConfigError {
         key: &'static Key,
     },
     /// A step size for Gibbs.
-    #[error(
-        "{key}: gibbs draws each layer exactly and has no step size; leave it out, or use --sampler hmc"
-    )]
+    #[error("{key}: gibbs draws each layer exactly and has no step size; leave it out, or use --sampler hmc")]
     GibbsHasNoStep {
         /// The key.
         key: &'static Key,
     },
     /// No localisation for Gibbs.
-    #[error(
-        "{key} is 0: without it the flat directions have no law that gibbs could draw from; give a number above 0"
-    )]
+    #[error("{key} is 0: without it the flat directions have no law that gibbs could draw from; give a number above 0")]
     GibbsNeedsGamma {
         /// The key.
         key: &'static Key,
     },
     /// A minibatch loss trace where no minibatches are drawn.
-    #[error(
-        "{key} is {found}: only sgld with --gradient minibatch draws minibatches; use --loss-trace full"
-    )]
+    #[error("{key} is {found}: only sgld with --gradient minibatch draws minibatches; use --loss-trace full")]
     NoMinibatchToTrace {
         /// The key.
         key: &'static Key,
@@ -254,9 +238,7 @@ pub enum ConfigError {
         n_beta: &'static Key,
     },
     /// Too few draws after warm-up to say anything.
-    #[error(
-        "{key} is {num_steps}: it keeps {kept} draws of the {needed} needed; give {enough} or more"
-    )]
+    #[error("{key} is {num_steps}: it keeps {kept} draws of the {needed} needed; give {enough} or more")]
     TooFewDraws {
         /// The key.
         key: &'static Key,
@@ -270,9 +252,7 @@ pub enum ConfigError {
         enough: usize,
     },
     /// More draws than memory could hold.
-    #[error(
-        "{key} is {num_steps}: that is {draws:.0e} draws over all chains; record fewer of them, with --thin"
-    )]
+    #[error("{key} is {num_steps}: that is {draws:.0e} draws over all chains; record fewer of them, with --thin")]
     TooManyDraws {
         /// The key.
         key: &'static Key,
@@ -282,9 +262,7 @@ pub enum ConfigError {
         draws: f64,
     },
     /// More threads for one chain than there are for all.
-    #[error(
-        "{key} is {found}: it cannot exceed --threads, which is {threads}; raise --threads or lower it"
-    )]
+    #[error("{key} is {found}: it cannot exceed --threads, which is {threads}; raise --threads or lower it")]
     ThreadsPerChain {
         /// The key.
         key: &'static Key,
@@ -330,7 +308,5 @@ pub enum ConfigError {
 }
 
 fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| {
-        format!(": did you mean `{nearest}`?")
-    })
+    nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?"))
 }

@@ -89,34 +89,20 @@ impl Key {
         match (self.kind, value) {
             (Kind::Choice(_) | Kind::Text, Toml::String(text)) => self.text(text),
             (Kind::Choice(_) | Kind::Text, other) => Err(wrong(other, "text in quotes")),
-            (Kind::RealOrAuto, Toml::String(text)) if text == "auto" => {
-                Ok(Value::Text(text.clone()))
+            (Kind::RealOrAuto, Toml::String(text)) if text == "auto" => Ok(Value::Text(text.clone())),
+            (Kind::Whole, value) => whole(value).map(Value::Whole).map_err(|expected| wrong(value, expected)),
+            (Kind::Real | Kind::RealOrAuto, value) => {
+                real(value).map(Value::Real).map_err(|expected| wrong(value, expected))
             }
-            (Kind::Whole, value) => whole(value)
-                .map(Value::Whole)
-                .map_err(|expected| wrong(value, expected)),
-            (Kind::Real | Kind::RealOrAuto, value) => real(value)
-                .map(Value::Real)
-                .map_err(|expected| wrong(value, expected)),
             (Kind::WholeList, Toml::Array(items)) => {
                 let item = |item| whole(item).map_err(|expected| wrong(item, expected));
-                items
-                    .iter()
-                    .map(item)
-                    .collect::<Result<_, _>>()
-                    .map(Value::WholeList)
+                items.iter().map(item).collect::<Result<_, _>>().map(Value::WholeList)
             }
             (Kind::RealList, Toml::Array(items)) => {
                 let item = |item| real(item).map_err(|expected| wrong(item, expected));
-                items
-                    .iter()
-                    .map(item)
-                    .collect::<Result<_, _>>()
-                    .map(Value::RealList)
+                items.iter().map(item).collect::<Result<_, _>>().map(Value::RealList)
             }
-            (Kind::WholeList | Kind::RealList, other) => {
-                Err(wrong(other, "a list such as [20, 20, 10]"))
-            }
+            (Kind::WholeList | Kind::RealList, other) => Err(wrong(other, "a list such as [20, 20, 10]")),
         }
     }
 
@@ -150,11 +136,7 @@ impl Key {
     }
 
     fn wrong(&'static self, found: String, expected: &'static str) -> ConfigError {
-        ConfigError::WrongKind {
-            key: self,
-            found,
-            expected,
-        }
+        ConfigError::WrongKind { key: self, found, expected }
     }
 }
 
@@ -172,10 +154,7 @@ impl fmt::Display for Key {
 /// The candidate that looks most like `word`, if any looks like it at all.
 ///
 /// A candidate's last part counts as well as its whole, so that `epsilon` finds `sampler.epsilon`.
-pub(super) fn nearest(
-    word: &str,
-    candidates: impl Iterator<Item = &'static str>,
-) -> Option<&'static str> {
+pub(super) fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     // Below 0.8 Jaro-Winkler pairs words that share little but their first letter.
     const ALIKE: f64 = 0.8;
     let last = |path: &str| path.rsplit('.').next().unwrap_or(path).replace('-', "_");
@@ -192,10 +171,7 @@ pub(super) fn nearest(
 }
 
 fn unquote(text: &str) -> &str {
-    ['"', '\'']
-        .iter()
-        .find_map(|&quote| text.strip_prefix(quote)?.strip_suffix(quote))
-        .unwrap_or(text)
+    ['"', '\''].iter().find_map(|&quote| text.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(text)
 }
 
 fn parse_real(text: &str) -> Result<f64, &'static str> {
@@ -240,20 +216,10 @@ fn real(value: &toml::Value) -> Result<f64, &'static str> {
 mod tests {
     use super::*;
 
-    static STEPS: Key = Key {
-        path: "sampler.num_steps",
-        flag: "num-steps",
-        kind: Kind::Whole,
-        value_name: "",
-        help: "",
-    };
-    static WIDTHS: Key = Key {
-        path: "model.layer_widths",
-        flag: "layer-widths",
-        kind: Kind::WholeList,
-        value_name: "",
-        help: "",
-    };
+    static STEPS: Key =
+        Key { path: "sampler.num_steps", flag: "num-steps", kind: Kind::Whole, value_name: "", help: "" };
+    static WIDTHS: Key =
+        Key { path: "model.layer_widths", flag: "layer-widths", kind: Kind::WholeList, value_name: "", help: "" };
 
     fn sentence(key: &'static Key, text: &str) -> String {
         key.parse(text).unwrap_err().to_string()
@@ -264,82 +230,38 @@ mod tests {
         for text in ["100000", "1e5", "1E5", "100_000", "1e+5", "100000.0"] {
             assert_eq!(STEPS.parse(text).unwrap(), Value::Whole(100_000), "{text}");
         }
-        assert_eq!(
-            STEPS.parse("9223372036854775807").unwrap(),
-            Value::Whole(i64::MAX as u64)
-        );
+        assert_eq!(STEPS.parse("9223372036854775807").unwrap(), Value::Whole(i64::MAX as u64));
     }
 
     #[test]
     fn what_is_no_whole_number_is_told_why() {
         let start = "--num-steps (sampler.num_steps): ";
-        assert_eq!(
-            sentence(&STEPS, "abc"),
-            format!("{start}`abc` is not a number")
-        );
-        assert_eq!(
-            sentence(&STEPS, "1.5"),
-            format!("{start}`1.5` is not a whole number")
-        );
-        assert_eq!(
-            sentence(&STEPS, "nan"),
-            format!("{start}`nan` is not a whole number")
-        );
-        assert_eq!(
-            sentence(&STEPS, "-3"),
-            format!("{start}`-3` is not a whole number from 0 up")
-        );
-        assert_eq!(
-            sentence(&STEPS, "1e30"),
-            format!("{start}`1e30` is not a whole number below 2^63")
-        );
-        let text = STEPS
-            .convert(&toml::Value::String("1000".to_owned()))
-            .unwrap_err()
-            .to_string();
+        assert_eq!(sentence(&STEPS, "abc"), format!("{start}`abc` is not a number"));
+        assert_eq!(sentence(&STEPS, "1.5"), format!("{start}`1.5` is not a whole number"));
+        assert_eq!(sentence(&STEPS, "nan"), format!("{start}`nan` is not a whole number"));
+        assert_eq!(sentence(&STEPS, "-3"), format!("{start}`-3` is not a whole number from 0 up"));
+        assert_eq!(sentence(&STEPS, "1e30"), format!("{start}`1e30` is not a whole number below 2^63"));
+        let text = STEPS.convert(&toml::Value::String("1000".to_owned())).unwrap_err().to_string();
         assert_eq!(text, format!("{start}`\"1000\"` is not a number"));
     }
 
     #[test]
     fn layer_widths_are_read_with_and_without_brackets() {
-        for text in [
-            "259,286,885",
-            "[259, 286, 885]",
-            "[259,286,885]",
-            " 259 286 885 ",
-            "[259, 286, 885,]",
-        ] {
-            assert_eq!(
-                WIDTHS.parse(text).unwrap(),
-                Value::WholeList(vec![259, 286, 885]),
-                "{text}"
-            );
+        for text in ["259,286,885", "[259, 286, 885]", "[259,286,885]", " 259 286 885 ", "[259, 286, 885,]"] {
+            assert_eq!(WIDTHS.parse(text).unwrap(), Value::WholeList(vec![259, 286, 885]), "{text}");
         }
         assert_eq!(WIDTHS.parse("[]").unwrap(), Value::WholeList(vec![]));
         assert_eq!(
             sentence(&WIDTHS, "[1,2"),
             "--layer-widths (model.layer_widths): `[1,2` is not a list such as 20,20,10"
         );
-        assert_eq!(
-            sentence(&WIDTHS, "1,x"),
-            "--layer-widths (model.layer_widths): `x` is not a number"
-        );
-        assert_eq!(
-            sentence(&WIDTHS, "["),
-            "--layer-widths (model.layer_widths): `[` is not a list such as 20,20,10"
-        );
+        assert_eq!(sentence(&WIDTHS, "1,x"), "--layer-widths (model.layer_widths): `x` is not a number");
+        assert_eq!(sentence(&WIDTHS, "["), "--layer-widths (model.layer_widths): `[` is not a list such as 20,20,10");
     }
 
     #[test]
     fn the_nearest_key_is_found_by_its_whole_or_its_last_part() {
-        let keys = [
-            "sampler.epsilon",
-            "sampler.gamma",
-            "run.threads",
-            "run.threads_per_chain",
-            "seed",
-            "truth.seed",
-        ];
+        let keys = ["sampler.epsilon", "sampler.gamma", "run.threads", "run.threads_per_chain", "seed", "truth.seed"];
         let find = |word| nearest(word, keys.iter().copied());
         assert_eq!(find("sampler.epsilom"), Some("sampler.epsilon"));
         assert_eq!(find("epsilon"), Some("sampler.epsilon"));

@@ -33,9 +33,8 @@ mod typed;
 
 pub use args::DlnArgs;
 pub use dln::{
-    CheckedDln, ConfigWarning, DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist,
-    KernelConfig, LossTrace, ModelConfig, Precision, Preset, RunConfig, SamplerConfig, Tempering,
-    Truth, TruthConfig,
+    CheckedDln, ConfigWarning, DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist, KernelConfig, LossTrace,
+    ModelConfig, Precision, Preset, RunConfig, SamplerConfig, Tempering, Truth, TruthConfig,
 };
 pub use error::ConfigError;
 pub use key::{Key, Kind, Value};

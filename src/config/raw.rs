@@ -33,24 +33,13 @@ const DEPENDENTS: [(&str, &[&str]); 2] = [
             "sampler.preconditioner",
         ],
     ),
-    (
-        "truth.kind",
-        &[
-            "truth.rank",
-            "truth.prop_rank_reduce",
-            "truth.sv_mean",
-            "truth.sv_std",
-        ],
-    ),
+    ("truth.kind", &["truth.rank", "truth.prop_rank_reduce", "truth.sv_mean", "truth.sv_std"]),
 ];
 
 impl RawConfig {
     /// No settings yet, out of `keys`.
     pub fn new(keys: &'static [Key]) -> Self {
-        Self {
-            keys,
-            values: BTreeMap::new(),
-        }
+        Self { keys, values: BTreeMap::new() }
     }
 
     /// Lays the file at `path` over what is there.
@@ -59,19 +48,13 @@ impl RawConfig {
     ///
     /// [`ConfigError::ReadFile`] and [`ConfigError::Toml`] for the file, else as [`RawConfig::layer_table`].
     pub fn layer_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::ReadFile {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::ReadFile { path: path.to_owned(), source })?;
+        let table = text.parse::<toml::Table>().map_err(|error| ConfigError::Toml {
             path: path.to_owned(),
-            source,
+            line: error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count()),
+            message: error.message().lines().collect::<Vec<_>>().join(" "),
         })?;
-        let table = text
-            .parse::<toml::Table>()
-            .map_err(|error| ConfigError::Toml {
-                path: path.to_owned(),
-                line: error.span().map_or(1, |span| {
-                    1 + text[..span.start.min(text.len())].matches('\n').count()
-                }),
-                message: error.message().lines().collect::<Vec<_>>().join(" "),
-            })?;
         self.layer_table(&table)
     }
 
@@ -103,10 +86,7 @@ impl RawConfig {
         &mut self,
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), ConfigError> {
-        let read = |(path, text)| {
-            self.key(path)
-                .and_then(|key| Ok((key.path, key.parse(text)?)))
-        };
+        let read = |(path, text)| self.key(path).and_then(|key| Ok((key.path, key.parse(text)?)));
         let layer = settings.into_iter().map(read).collect::<Result<_, _>>()?;
         self.layer(layer)
     }
@@ -117,14 +97,10 @@ impl RawConfig {
     ///
     /// [`ConfigError::UnknownKey`], with the nearest one that there is.
     pub fn key(&self, path: &str) -> Result<&'static Key, ConfigError> {
-        self.keys
-            .iter()
-            .find(|key| key.path == path)
-            .ok_or_else(|| ConfigError::UnknownKey {
-                key: path.to_owned(),
-                nearest: key::nearest(path, self.keys.iter().map(|key| key.path))
-                    .map(str::to_owned),
-            })
+        self.keys.iter().find(|key| key.path == path).ok_or_else(|| ConfigError::UnknownKey {
+            key: path.to_owned(),
+            nearest: key::nearest(path, self.keys.iter().map(|key| key.path)).map(str::to_owned),
+        })
     }
 
     /// Sets `path` where no layer has: how a preset goes under the layers above it.
@@ -150,10 +126,7 @@ impl RawConfig {
             let sets = |path| layer.iter().any(|(set, _)| *set == path);
             match (sets(first), sets(second)) {
                 (true, true) => {
-                    return Err(ConfigError::BetaAndNBeta {
-                        beta: self.key(first)?,
-                        n_beta: self.key(second)?,
-                    });
+                    return Err(ConfigError::BetaAndNBeta { beta: self.key(first)?, n_beta: self.key(second)? });
                 }
                 (true, false) => drop(self.values.remove(second)),
                 (false, true) => drop(self.values.remove(first)),
@@ -161,11 +134,7 @@ impl RawConfig {
             }
         }
         for (choice, dependents) in DEPENDENTS {
-            let new = layer
-                .iter()
-                .rev()
-                .find(|(set, _)| *set == choice)
-                .map(|(_, value)| value);
+            let new = layer.iter().rev().find(|(set, _)| *set == choice).map(|(_, value)| value);
             let old = self.values.get(choice);
             if old.is_some() && new.is_some() && new != old {
                 self.values.retain(|path, _| !dependents.contains(path));
@@ -188,11 +157,8 @@ impl RawConfig {
             match value {
                 toml::Value::Table(inner) if is_section => self.flatten(&section, inner, layer)?,
                 toml::Value::Table(_) if self.key(&path).is_err() => {
-                    let sections = self
-                        .keys
-                        .iter()
-                        .filter_map(|key| key.path.split_once('.'))
-                        .map(|(section, _)| section);
+                    let sections =
+                        self.keys.iter().filter_map(|key| key.path.split_once('.')).map(|(section, _)| section);
                     let nearest = key::nearest(&path, sections).map(str::to_owned);
                     return Err(ConfigError::UnknownKey { key: path, nearest });
                 }

@@ -20,29 +20,20 @@ use super::ConfigError;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn check_storage(directory: &Path) -> Result<(), ConfigError> {
-    try_storage(directory).map_err(|source| ConfigError::Storage {
-        path: directory.to_owned(),
-        source,
-    })
+    try_storage(directory).map_err(|source| ConfigError::Storage { path: directory.to_owned(), source })
 }
 
 fn try_storage(directory: &Path) -> io::Result<()> {
     let mut existing = directory;
     // A dangling link counts as there: making the folder would fail on it.
-    while existing
-        .symlink_metadata()
-        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    {
+    while existing.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         existing = match existing.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
     }
     if !existing.metadata()?.is_dir() {
-        return Err(io::Error::new(
-            io::ErrorKind::NotADirectory,
-            format!("{} is not a folder", existing.display()),
-        ));
+        return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is not a folder", existing.display())));
     }
     // An unnamed file: it is gone even if the process is killed here.
     tempfile::tempfile_in(existing).map(drop)
@@ -59,10 +50,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         for path in [file.clone(), file.join("runs")] {
             let message = check_storage(&path).unwrap_err().to_string();
-            assert!(
-                message.starts_with("--file-storage") && message.contains("file"),
-                "{message}"
-            );
+            assert!(message.starts_with("--file-storage") && message.contains("file"), "{message}");
         }
         assert!(check_storage(&folder.path().join("new/runs")).is_ok());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -8,12 +8,7 @@ use super::{ConfigError, DlnConfig, RawConfig, Truth, dln};
 #[derive(Debug, Clone, Args)]
 pub struct TheoryDlnArgs {
     /// Width of the input
-    #[arg(
-        long,
-        value_name = "WIDTH",
-        default_value = "10",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "WIDTH", default_value = "10", allow_negative_numbers = true)]
     input_dim: String,
     /// Width of each layer, the output last: 20,20,10 or '[20, 20, 10]'
     #[arg(long, value_name = "WIDTHS", required = true, num_args = 1.., allow_negative_numbers = true)]
@@ -57,32 +52,16 @@ mod tests {
 
     fn resolve(line: &str) -> Result<(Vec<usize>, usize), ConfigError> {
         let command = TheoryDlnArgs::augment_args(Command::new("dln").no_binary_name(true));
-        let matches = command
-            .try_get_matches_from(line.split_whitespace())
-            .unwrap();
+        let matches = command.try_get_matches_from(line.split_whitespace()).unwrap();
         TheoryDlnArgs::from_arg_matches(&matches).unwrap().resolve()
     }
 
     #[test]
     fn widths_and_rank_are_checked_as_for_a_run() {
-        assert_eq!(
-            resolve("--input-dim 9 --layer-widths [8, 7] --rank 5").unwrap(),
-            (vec![9, 8, 7], 5)
-        );
-        assert_eq!(
-            resolve("--layer-widths 10 --rank 0").unwrap(),
-            (vec![10, 10], 0)
-        );
-        let too_large = resolve("--layer-widths 8,7 --rank 8")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            too_large.contains("cannot exceed the smallest width, 7"),
-            "{too_large}"
-        );
-        assert!(matches!(
-            resolve("--layer-widths 8,-7 --rank 8"),
-            Err(ConfigError::WrongKind { .. })
-        ));
+        assert_eq!(resolve("--input-dim 9 --layer-widths [8, 7] --rank 5").unwrap(), (vec![9, 8, 7], 5));
+        assert_eq!(resolve("--layer-widths 10 --rank 0").unwrap(), (vec![10, 10], 0));
+        let too_large = resolve("--layer-widths 8,7 --rank 8").unwrap_err().to_string();
+        assert!(too_large.contains("cannot exceed the smallest width, 7"), "{too_large}");
+        assert!(matches!(resolve("--layer-widths 8,-7 --rank 8"), Err(ConfigError::WrongKind { .. })));
     }
 }

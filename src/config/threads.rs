@@ -17,13 +17,7 @@ pub fn available_threads() -> usize {
 }
 
 fn granted(variable: impl Fn(&str) -> Option<String>) -> Option<usize> {
-    SLURM_VARIABLES.iter().find_map(|name| {
-        variable(name)?
-            .trim()
-            .parse()
-            .ok()
-            .filter(|&threads| threads > 0)
-    })
+    SLURM_VARIABLES.iter().find_map(|name| variable(name)?.trim().parse().ok().filter(|&threads| threads > 0))
 }
 
 #[cfg(test)]
@@ -32,21 +26,9 @@ mod tests {
 
     #[test]
     fn a_task_s_own_grant_comes_before_the_node_s() {
-        let both = |name: &str| {
-            Some(
-                if name == "SLURM_CPUS_PER_TASK" {
-                    "3"
-                } else {
-                    "8"
-                }
-                .to_owned(),
-            )
-        };
+        let both = |name: &str| Some(if name == "SLURM_CPUS_PER_TASK" { "3" } else { "8" }.to_owned());
         assert_eq!(granted(both), Some(3));
-        assert_eq!(
-            granted(|name| (name == "SLURM_CPUS_ON_NODE").then(|| "8".to_owned())),
-            Some(8)
-        );
+        assert_eq!(granted(|name| (name == "SLURM_CPUS_ON_NODE").then(|| "8".to_owned())), Some(8));
     }
 
     #[test]

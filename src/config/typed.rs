@@ -27,11 +27,7 @@ impl RawConfig {
     /// A whole number, `minimum` or more.
     pub(super) fn count(&self, path: &str, minimum: u64) -> Result<Option<usize>, ConfigError> {
         match self.whole(path) {
-            Some(found) if found < minimum => Err(ConfigError::TooSmall {
-                key: self.key(path)?,
-                found,
-                minimum,
-            }),
+            Some(found) if found < minimum => Err(ConfigError::TooSmall { key: self.key(path)?, found, minimum }),
             found => Ok(found.map(to_usize)),
         }
     }
@@ -39,11 +35,7 @@ impl RawConfig {
     /// A whole number from 1 to `maximum`.
     pub(super) fn count_to(&self, path: &str, maximum: u64) -> Result<Option<usize>, ConfigError> {
         match self.whole(path) {
-            Some(found) if found > maximum => Err(ConfigError::TooLarge {
-                key: self.key(path)?,
-                found,
-                maximum,
-            }),
+            Some(found) if found > maximum => Err(ConfigError::TooLarge { key: self.key(path)?, found, maximum }),
             _ => self.count(path, 1),
         }
     }
@@ -51,19 +43,16 @@ impl RawConfig {
     /// A finite number above 0.
     pub(super) fn positive(&self, path: &str) -> Result<Option<PositiveF64>, ConfigError> {
         let key = self.key(path)?;
-        self.real(path)
-            .map(|value| positive(key, value))
-            .transpose()
+        self.real(path).map(|value| positive(key, value)).transpose()
     }
 
     /// A finite number, 0 or more.
     pub(super) fn non_negative(&self, path: &str) -> Result<Option<f64>, ConfigError> {
         match self.real(path) {
             // Not `value < 0.0`, which NaN passes.
-            Some(value) if !(value.is_finite() && value >= 0.0) => Err(ConfigError::Negative {
-                key: self.key(path)?,
-                found: value,
-            }),
+            Some(value) if !(value.is_finite() && value >= 0.0) => {
+                Err(ConfigError::Negative { key: self.key(path)?, found: value })
+            }
             // −0 + 0 = 0: a sign would survive into records.
             value => Ok(value.map(|value| value + 0.0)),
         }
@@ -77,11 +66,9 @@ impl RawConfig {
         contains: impl Fn(f64) -> bool,
     ) -> Result<Option<f64>, ConfigError> {
         match self.real(path) {
-            Some(found) if !contains(found) => Err(ConfigError::OutsideInterval {
-                key: self.key(path)?,
-                found,
-                interval,
-            }),
+            Some(found) if !contains(found) => {
+                Err(ConfigError::OutsideInterval { key: self.key(path)?, found, interval })
+            }
             value => Ok(value),
         }
     }

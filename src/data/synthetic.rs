@@ -3,16 +3,8 @@
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use crate::config::dln::InputDist;
 use crate::rng::{Key, ROW, fill_normal, unit_interval};
-
-/// Names the distribution of an input x in R^d.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputDist {
-    /// Each coordinate uniform on (−10, 10): E[xxᵀ] = 100/3·I.
-    Uniform,
-    /// Uniform in the unit ball: E[xxᵀ] = I/(d + 2).
-    UnitBall,
-}
 
 /// Half the width of the uniform distribution's support, as in the published experiments.
 const HALF_WIDTH: f64 = 10.0;
@@ -97,14 +89,11 @@ impl SyntheticInputs {
     fn fill_uniform(&self, index: u64, row: &mut [f64]) {
         // One block gives two numbers of 52 bits.
         for (pair, out) in row.chunks_mut(2).enumerate() {
-            let words = crate::rng::block(
-                self.key.words(),
-                [index as u32, (index >> 32) as u32, pair as u32, ROW],
-            );
-            for (x, word) in out.iter_mut().zip([
-                words[0] as u64 | (words[1] as u64) << 32,
-                words[2] as u64 | (words[3] as u64) << 32,
-            ]) {
+            let words = crate::rng::block(self.key.words(), [index as u32, (index >> 32) as u32, pair as u32, ROW]);
+            for (x, word) in out
+                .iter_mut()
+                .zip([words[0] as u64 | (words[1] as u64) << 32, words[2] as u64 | (words[3] as u64) << 32])
+            {
                 *x = HALF_WIDTH * (2.0 * unit_interval(word) - 1.0);
             }
         }

@@ -18,29 +18,20 @@ pub(super) fn mean_autocovariance(draws: &Draws) -> Vec<f64> {
     }
     let padded = (2 * n).next_power_of_two();
     let mut planner = RealFftPlanner::<f64>::new();
-    let (forward, inverse) = (
-        planner.plan_fft_forward(padded),
-        planner.plan_fft_inverse(padded),
-    );
+    let (forward, inverse) = (planner.plan_fft_forward(padded), planner.plan_fft_inverse(padded));
     let mut power = forward.make_output_vec();
     let mut spectrum = forward.make_output_vec();
     let mut signal = forward.make_input_vec();
     for chain in draws.chains() {
         let centre = mean(chain);
         signal.fill(0.0);
-        signal
-            .iter_mut()
-            .zip(chain)
-            .for_each(|(s, x)| *s = x - centre);
+        signal.iter_mut().zip(chain).for_each(|(s, x)| *s = x - centre);
         // The only errors are wrong lengths (the plan made these buffers) and an imaginary part at the ends of a
         // spectrum (squared moduli have none).
         if forward.process(&mut signal, &mut spectrum).is_err() {
             return vec![f64::NAN; n];
         }
-        power
-            .iter_mut()
-            .zip(&spectrum)
-            .for_each(|(p, s)| p.re += s.norm_sqr());
+        power.iter_mut().zip(&spectrum).for_each(|(p, s)| p.re += s.norm_sqr());
     }
     if inverse.process(&mut power, &mut signal).is_err() {
         return vec![f64::NAN; n];
@@ -60,10 +51,7 @@ mod tests {
         let direct = |lag: usize| {
             let one = |x: &[f64; 5]| {
                 let m = mean(x);
-                (0..5 - lag)
-                    .map(|s| (x[s] - m) * (x[s + lag] - m))
-                    .sum::<f64>()
-                    / 5.0
+                (0..5 - lag).map(|s| (x[s] - m) * (x[s + lag] - m)).sum::<f64>() / 5.0
             };
             (one(&chains[0]) + one(&chains[1])) / 2.0
         };

@@ -24,16 +24,8 @@ impl Draws {
     /// cost all others their draws: leave it out, and say so, before coming here.
     pub fn new<C: AsRef<[f64]>>(chains: &[C]) -> Self {
         let num_draws = chains.iter().map(|c| c.as_ref().len()).min().unwrap_or(0);
-        let values = chains
-            .iter()
-            .flat_map(|c| &c.as_ref()[..num_draws])
-            .copied()
-            .collect();
-        Self {
-            values,
-            num_chains: chains.len(),
-            num_draws,
-        }
+        let values = chains.iter().flat_map(|c| &c.as_ref()[..num_draws]).copied().collect();
+        Self { values, num_chains: chains.len(), num_draws }
     }
 
     /// Number of chains, the rows.
@@ -69,10 +61,7 @@ impl Draws {
 
     /// The draws with `f` applied to each.
     pub fn map(&self, f: impl FnMut(f64) -> f64) -> Self {
-        Self {
-            values: self.values.iter().copied().map(f).collect(),
-            ..*self
-        }
+        Self { values: self.values.iter().copied().map(f).collect(), ..*self }
     }
 
     /// Applies `f` to the draws of two quantities at the same chain and step, cut to the chains and draws that both have.
@@ -80,15 +69,8 @@ impl Draws {
         let num_chains = self.num_chains.min(other.num_chains);
         let num_draws = self.num_draws.min(other.num_draws);
         let pairs = self.chains().zip(other.chains());
-        let values = pairs
-            .flat_map(|(a, b)| a.iter().zip(b))
-            .map(|(&a, &b)| f(a, b))
-            .collect();
-        Self {
-            values,
-            num_chains,
-            num_draws,
-        }
+        let values = pairs.flat_map(|(a, b)| a.iter().zip(b)).map(|(&a, &b)| f(a, b)).collect();
+        Self { values, num_chains, num_draws }
     }
 
     /// First and second half of every chain as two matrices `[num_chains, num_draws / 2]`; the middle draw of an odd
@@ -116,12 +98,8 @@ impl Draws {
     /// True if all draws are equal up to the rounding of f64, or if there are none. The scale is the draws' own, so that
     /// losses of 1e-20 are not taken for constant.
     pub fn is_constant(&self) -> bool {
-        let (min, max) = self
-            .values
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), &x| {
-                (min.min(x), max.max(x))
-            });
+        let (min, max) =
+            self.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), &x| (min.min(x), max.max(x)));
         max - min <= f64::EPSILON * max.abs().max(min.abs()) || self.values.is_empty()
     }
 }
@@ -157,10 +135,7 @@ mod tests {
         let a = Draws::new(&[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]);
         let b = Draws::new(&[[10.0, 20.0]]);
         let sum = a.zip_map(&b, |a, b| a + b);
-        assert_eq!(
-            (sum.num_chains(), sum.num_draws(), sum.values()),
-            (1, 2, &[11.0, 22.0][..])
-        );
+        assert_eq!((sum.num_chains(), sum.num_draws(), sum.values()), (1, 2, &[11.0, 22.0][..]));
     }
 
     #[test]

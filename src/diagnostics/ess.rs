@@ -129,19 +129,13 @@ mod tests {
         for (seed, phi) in [(1, -0.5), (2, 0.0), (3, 0.3), (4, 0.9)] {
             let draws = ar1(seed, 4, 50_000, phi);
             let expected = 200_000.0 * (1.0 - phi) / (1.0 + phi);
-            assert!(
-                (ess_mean(&draws) / expected - 1.0).abs() < 0.2,
-                "φ {phi}: {}",
-                ess_mean(&draws)
-            );
+            assert!((ess_mean(&draws) / expected - 1.0).abs() < 0.2, "φ {phi}: {}", ess_mean(&draws));
         }
     }
 
     #[test]
     fn antithetic_chains_are_capped() {
-        let alternating: Vec<f64> = (0..1000)
-            .map(|t| [1.0, -1.0][t % 2] * (1.0 + 1e-3 * (t % 17) as f64))
-            .collect();
+        let alternating: Vec<f64> = (0..1000).map(|t| [1.0, -1.0][t % 2] * (1.0 + 1e-3 * (t % 17) as f64)).collect();
         let ess = ess_mean(&Draws::new(&[alternating]));
         assert!((ess - 3000.0).abs() < 1e-9, "{ess}"); // S·log10 S
     }
@@ -166,14 +160,7 @@ mod tests {
         };
         let short = Draws::new(&[[1.0, 2.0, 3.0], [2.0, 3.0, 1.0]]);
         let empty = Draws::new::<Vec<f64>>(&[]);
-        for draws in [
-            constant,
-            with(f64::NAN),
-            with(f64::INFINITY),
-            with(f64::NEG_INFINITY),
-            short,
-            empty,
-        ] {
+        for draws in [constant, with(f64::NAN), with(f64::INFINITY), with(f64::NEG_INFINITY), short, empty] {
             let [low, high] = mean_interval(&draws, 0.9);
             let all = [
                 rhat(&draws),

@@ -46,8 +46,7 @@ pub fn mean_interval(draws: &Draws, level: f64) -> [f64; 2] {
     let mut half_width = student_quantile(p, ess - 1.0) * (draws.variance() / ess).sqrt();
     let chain_means: Vec<f64> = draws.chains().map(mean).collect();
     let num_chains = chain_means.len() as f64;
-    let between =
-        student_quantile(p, num_chains - 1.0) * (variance(&chain_means) / num_chains).sqrt();
+    let between = student_quantile(p, num_chains - 1.0) * (variance(&chain_means) / num_chains).sqrt();
     // False for one chain, whose `between` is NaN, and where `half_width` is NaN, which must stay.
     if between > half_width {
         half_width = between;

@@ -18,10 +18,7 @@ impl Estimate {
     /// errors of the means, function − its limit = mean of ψ (the delta method), and so its standard error is that of
     /// the mean of ψ, correlations between the means and along the chain included.
     pub(super) fn from_influence(value: f64, influence: &Draws) -> Self {
-        Self {
-            value,
-            mcse: mcse_mean(influence),
-        }
+        Self { value, mcse: mcse_mean(influence) }
     }
 
     /// (value − expected)/mcse: a standard normal where `expected` is true and the chains are long; NaN without a

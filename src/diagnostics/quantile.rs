@@ -47,10 +47,7 @@ mod tests {
         // 0.95 · 180 is 170.99999999999997 or 171 in f64, depending on the order of the operations.
         for size in [21, 61, 181, 1021] {
             let draws = Draws::new(&[(0..size).map(|i| (i as f64).sqrt()).collect::<Vec<_>>()]);
-            assert_eq!(
-                quantile(&draws, 0.95),
-                ((size - 1) as f64 * 0.95).round().sqrt()
-            );
+            assert_eq!(quantile(&draws, 0.95), ((size - 1) as f64 * 0.95).round().sqrt());
         }
     }
 

@@ -45,9 +45,6 @@ mod tests {
 
     #[test]
     fn ties_share_their_mean_rank() {
-        assert_eq!(
-            mean_ranks(&[3.0, 1.0, 3.0, 0.0, -0.0]),
-            [4.5, 3.0, 4.5, 1.5, 1.5]
-        );
+        assert_eq!(mean_ranks(&[3.0, 1.0, 3.0, 0.0, -0.0]), [4.5, 3.0, 4.5, 1.5, 1.5]);
     }
 }

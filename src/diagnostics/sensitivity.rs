@@ -30,9 +30,7 @@ pub fn gamma_sensitivity(losses: &Draws, distances: &Draws, n_beta: f64, gamma: 
     let x = losses.zip_map(distances, |loss, _| n_beta * loss);
     let squares = distances.zip_map(losses, |r, _| r * r);
     let (x_mean, squares_mean) = (x.mean(), squares.mean());
-    let influence = x.zip_map(&squares, |x, r2| {
-        -0.5 * gamma * (x - x_mean) * (r2 - squares_mean)
-    });
+    let influence = x.zip_map(&squares, |x, r2| -0.5 * gamma * (x - x_mean) * (r2 - squares_mean));
     let size = influence.values().len() as f64;
     Estimate::from_influence(influence.mean() * size / (size - 1.0), &influence)
 }
@@ -46,19 +44,14 @@ mod tests {
     fn estimate(seed: u64, a: f64, gamma: f64) -> (Estimate, f64) {
         let w = ar1(seed, 4, 4000, 0.5).map(|z| z / (a + gamma).sqrt());
         let losses = w.map(|w| a * w * w / 2.0);
-        (
-            gamma_sensitivity(&losses, &w.map(f64::abs), 1.0, gamma),
-            losses.mean(),
-        )
+        (gamma_sensitivity(&losses, &w.map(f64::abs), 1.0, gamma), losses.mean())
     }
 
     #[test]
     fn a_regular_mode_gives_its_closed_form_with_an_honest_error() {
         let (a, gamma) = (3.0f64, 1.0f64);
         let expected = -a * gamma / (2.0 * (a + gamma).powi(2));
-        let z: Vec<f64> = (0..60)
-            .map(|seed| estimate(1000 + seed, a, gamma).0.z(expected))
-            .collect();
+        let z: Vec<f64> = (0..60).map(|seed| estimate(1000 + seed, a, gamma).0.z(expected)).collect();
         assert_standard(&z);
     }
 
@@ -69,9 +62,6 @@ mod tests {
         // What is left is second order: λ − (λ̂ − derivative) = γ²/(2(a + γ)²), against a bias of γ/(2(a + γ)).
         let expected = 0.5 - gamma * gamma / (2.0 * (a + gamma) * (a + gamma));
         let tolerance = SIGMA * 0.02; // the errors of λ̂ and of the derivative are 0.008 and 0.002
-        assert!(
-            (llc - sensitivity.value - expected).abs() < tolerance,
-            "{llc} {sensitivity:?}"
-        );
+        assert!((llc - sensitivity.value - expected).abs() < tolerance, "{llc} {sensitivity:?}");
     }
 }

@@ -41,8 +41,5 @@ pub(crate) fn assert_standard(z: &[f64]) {
     let square = z.iter().map(|z| z * z).sum::<f64>() / k;
     assert!(mean.abs() < SIGMA / k.sqrt(), "mean z {mean} of {k}");
     let bound = |sigma: f64| (1.0 - 2.0 / (9.0 * k) + sigma * (2.0 / (9.0 * k)).sqrt()).powi(3);
-    assert!(
-        (bound(-SIGMA)..bound(SIGMA)).contains(&square),
-        "mean z² {square} of {k}"
-    );
+    assert!((bound(-SIGMA)..bound(SIGMA)).contains(&square), "mean z² {square} of {k}");
 }

@@ -34,15 +34,7 @@ pub fn trend(draws: &Draws) -> Trend {
     let difference = second.mean() - first.mean();
     let [first, second] = without_common_line(draws).halves();
     let mcse = mcse_mean(&first).hypot(mcse_mean(&second));
-    Trend {
-        difference,
-        mcse,
-        z: Estimate {
-            value: difference,
-            mcse,
-        }
-        .z(0.0),
-    }
+    Trend { difference, mcse, z: Estimate { value: difference, mcse }.z(0.0) }
 }
 
 /// x − b·(t − t̄) with b = Σ (t − t̄)·x / Σ (t − t̄)² over all draws of all chains.
@@ -51,16 +43,10 @@ fn without_common_line(draws: &Draws) -> Draws {
     let middle = (n as f64 - 1.0) / 2.0;
     // Draws lie chain after chain, so the step within the chain is the index modulo n.
     let time = |index: usize| (index % n) as f64 - middle;
-    let (products, squares) = (draws.values().iter().enumerate())
-        .fold((0.0, 0.0), |(p, s), (i, x)| {
-            (p + time(i) * x, s + time(i) * time(i))
-        });
+    let (products, squares) =
+        (draws.values().iter().enumerate()).fold((0.0, 0.0), |(p, s), (i, x)| (p + time(i) * x, s + time(i) * time(i)));
     // A constant keeps still: the rounding of its slope must not make it vary.
-    let slope = if draws.is_constant() {
-        0.0
-    } else {
-        products / squares
-    };
+    let slope = if draws.is_constant() { 0.0 } else { products / squares };
     let mut index = 0;
     draws.map(|x| {
         index += 1;
@@ -76,18 +62,14 @@ mod tests {
 
     #[test]
     fn stationary_chains_have_a_standard_normal_trend() {
-        let z: Vec<f64> = (0..100)
-            .map(|seed| trend(&ar1(300 + seed, 4, 2000, 0.8)).z)
-            .collect();
+        let z: Vec<f64> = (0..100).map(|seed| trend(&ar1(300 + seed, 4, 2000, 0.8)).z).collect();
         assert_standard(&z);
     }
 
     /// Four chains of 2000/39 autocorrelation times.
     #[test]
     fn slow_stationary_chains_are_not_taken_to_drift() {
-        let z: Vec<f64> = (0..100)
-            .map(|seed| trend(&ar1(900 + seed, 4, 2000, 0.95)).z)
-            .collect();
+        let z: Vec<f64> = (0..100).map(|seed| trend(&ar1(900 + seed, 4, 2000, 0.95)).z).collect();
         assert_standard(&z);
     }
 

@@ -41,13 +41,8 @@ mod tests {
         for (seed, lambda) in [(1, 0.5), (2, 5.0), (3, 250.0)] {
             let law = Gamma::new(lambda, 1.0).unwrap();
             let mut random = generator(seed);
-            let chains: Vec<Vec<f64>> = (0..4)
-                .map(|_| {
-                    (0..4000)
-                        .map(|_| 0.3 + law.sample(&mut random) / 1e4)
-                        .collect()
-                })
-                .collect();
+            let chains: Vec<Vec<f64>> =
+                (0..4).map(|_| (0..4000).map(|_| 0.3 + law.sample(&mut random) / 1e4).collect()).collect();
             let ratio = variance_ratio(&Draws::new(&chains), 0.3, 1e4);
             assert!(ratio.z(1.0).abs() < SIGMA, "λ {lambda}: {ratio:?}");
             assert!(ratio.mcse < 0.06, "λ {lambda}: {ratio:?}");

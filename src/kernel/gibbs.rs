@@ -58,6 +58,10 @@ impl Sampler for Gibbs {
         Self::GRADIENT
     }
 
+    fn passes_per_step(&self, _: f64) -> f64 {
+        1.0
+    }
+
     fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
         chain::run(self, chain, start, target)
     }

@@ -55,13 +55,15 @@ impl super::State for HmcState {
 impl Hmc {
     /// Number of leapfrog steps of the trajectory that `key` belongs to.
     fn num_leapfrogs(&self, key: Key, gamma: f64) -> usize {
-        let mean = self.leapfrog_steps.unwrap_or_else(|| {
-            // γ = 0 sets no width: 1/(h·√0) is infinite and the cap decides.
-            (1.0 / (self.epsilon * gamma).sqrt()).round().clamp(1.0, MAX_LEAPFROG_STEPS) as usize
-        });
+        let mean = mean_leapfrogs(self.leapfrog_steps, self.epsilon, gamma);
         let (low, high) = (mean.div_ceil(2), 3 * mean / 2);
         low + key.part(super::JITTER).below(0, (high - low + 1) as u64) as usize
     }
+}
+
+/// K̄: as configured, or 1/(h·√γ). γ = 0 sets no width: 1/(h·√0) is infinite and the cap decides.
+fn mean_leapfrogs(configured: Option<usize>, epsilon: f64, gamma: f64) -> usize {
+    configured.unwrap_or_else(|| (1.0 / (epsilon * gamma).sqrt()).round().clamp(1.0, MAX_LEAPFROG_STEPS) as usize)
 }
 
 fn energy(local: &LocalPosterior, loss: f64, w: &Params, momentum: &Params) -> Result<f64, tch::TchError> {
@@ -77,13 +79,7 @@ impl Kernel for Hmc {
         Ok(HmcState { at: ExactState::at(at, target, batch)?, momentum: at.zeros_like()? })
     }
 
-    fn step(
-        &self,
-        key: Key,
-        state: &mut HmcState,
-        target: &mut dyn Target,
-        batch: Batch,
-    ) -> Result<Info, KernelError> {
+    fn step(&self, key: Key, state: &mut HmcState, target: &mut dyn Target, batch: Batch) -> Result<Info, KernelError> {
         let HmcState { at, momentum } = state;
         let h = self.epsilon.sqrt();
         update::fill_standard_normal(key, momentum)?;
@@ -125,6 +121,14 @@ impl Sampler for HmcConfig {
 
     fn gradient(&self) -> Gradient {
         Hmc::GRADIENT
+    }
+
+    fn passes_per_step(&self, gamma: f64) -> f64 {
+        match self.epsilon {
+            Epsilon::Fixed(epsilon) => mean_leapfrogs(self.leapfrog_steps, epsilon.get(), gamma) as f64,
+            // Unknown before the search; where trajectories are automatic it is the cap that decides for all but tiny networks.
+            Epsilon::Auto => 1.25 * self.leapfrog_steps.map_or(MAX_LEAPFROG_STEPS, |steps| steps as f64),
+        }
     }
 
     fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {

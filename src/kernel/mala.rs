@@ -111,6 +111,10 @@ impl Sampler for MalaConfig {
         Mala::GRADIENT
     }
 
+    fn passes_per_step(&self, _: f64) -> f64 {
+        if self.epsilon == Epsilon::Auto { 1.25 } else { 1.0 }
+    }
+
     fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
         if let Epsilon::Fixed(epsilon) = self.epsilon {
             let epsilon = epsilon.get();

@@ -86,6 +86,10 @@ impl Sampler for SgldConfig {
         Sgld::GRADIENT
     }
 
+    fn passes_per_step(&self, _: f64) -> f64 {
+        1.0 + if self.mala_every > 0 { 1.0 / self.mala_every as f64 } else { 0.0 }
+    }
+
     fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
         let kernel = |epsilon| Sgld {
             epsilon,

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::config::dln::Truth;
 use crate::params::{Layout, ParamSpec, Params};
 use crate::rng::{Key, fill_normal};
 
 /// The tensors of a network of widths H₀ … H_L: "layer1" of shape `[H₀, H₁]`, and so on.
 pub fn layout(widths: &[usize]) -> Arc<Layout> {
-    let specs = widths.windows(2).enumerate().map(|(l, pair)| ParamSpec {
-        name: format!("layer{}", l + 1),
-        shape: vec![pair[0] as i64, pair[1] as i64],
-    });
+    let specs = widths
+        .windows(2)
+        .enumerate()
+        .map(|(l, pair)| ParamSpec { name: format!("layer{}", l + 1), shape: vec![pair[0] as i64, pair[1] as i64] });
     Arc::new(Layout::new(specs.collect()))
 }
 
@@ -27,26 +28,9 @@ pub fn product(w: &Params) -> Result<Tensor, tch::TchError> {
     Ok(product)
 }
 
-/// Says how the true parameter w* of a deep linear network is drawn.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum TruthKind {
-    /// Each weight normal with deviation 1/√fan_in, redrawn beyond two deviations (Haiku's default).
-    Random,
-    /// Every weight zero: the most singular point.
-    Zero,
-    /// As `Random`; then each layer, with probability `prop_rank_reduce`, loses a random number of its smallest singular
-    /// values, uniform on 0 … rank − 1.
-    RandRank { prop_rank_reduce: f64 },
-    /// As `RandRank`, after the singular values of every layer were replaced by |N(sv_mean, sv_std²)|.
-    RandRankSv { prop_rank_reduce: f64, sv_mean: f64, sv_std: f64 },
-    /// W_l = U_(l−1)·diag(σ_l)·U_lᵀ, U_l orthonormal frames of `rank` columns shared by neighbours, σ_l ~ U(0.5, 1.5):
-    /// every layer has rank exactly `rank`, and the point lies where Aoyagi's coefficient is the local one.
-    Aligned { rank: usize },
-}
-
 /// A true parameter with what is known of it.
 #[derive(Debug)]
-pub struct Truth {
+pub struct TrueParameter {
     /// w*, f64 on the CPU.
     pub w_star: Params,
     /// Rank of each layer, exact by construction.
@@ -55,57 +39,66 @@ pub struct Truth {
     pub rank: usize,
 }
 
-impl TruthKind {
-    /// Draws w* for `widths` from the stream `key`.
-    pub fn draw(self, key: Key, widths: &[usize]) -> Result<Truth, tch::TchError> {
-        let mut w_star = Params::zeros(&layout(widths), Kind::Double, Device::Cpu)?;
-        let num_layers = widths.len() - 1;
-        let full_rank = |l: usize| widths[l].min(widths[l + 1]);
-        let mut layer_ranks: Vec<usize> = (0..num_layers).map(full_rank).collect();
-        match self {
-            TruthKind::Zero => layer_ranks.fill(0),
-            TruthKind::Random => fill_truncated_normal(key, widths, &mut w_star),
-            TruthKind::RandRank { prop_rank_reduce } => {
-                fill_truncated_normal(key, widths, &mut w_star);
-                for (l, rank) in layer_ranks.iter_mut().enumerate() {
-                    let lost = singular_values_lost(key.part(l as u64), prop_rank_reduce, *rank);
-                    if lost > 0 {
-                        *rank -= lost;
-                        reshape_spectrum(w_star.view(l), *rank, |s| s)?;
-                    }
-                }
-            }
-            TruthKind::RandRankSv { prop_rank_reduce, sv_mean, sv_std } => {
-                fill_truncated_normal(key, widths, &mut w_star);
-                for (l, rank) in layer_ranks.iter_mut().enumerate() {
-                    let layer_key = key.part(l as u64);
-                    let mut values = vec![0.0; *rank];
-                    fill_normal(layer_key.part(SPECTRUM), 0, &mut values);
-                    values.iter_mut().for_each(|z| *z = (sv_mean + sv_std * *z).abs());
-                    values.sort_by(|a, b| b.total_cmp(a));
-                    *rank -= singular_values_lost(layer_key, prop_rank_reduce, *rank);
-                    let values = Tensor::f_from_slice(&values)?;
-                    reshape_spectrum(w_star.view(l), *rank, |_| values)?;
-                }
-            }
-            TruthKind::Aligned { rank } => {
-                layer_ranks.fill(rank);
-                let frames = widths
-                    .iter()
-                    .enumerate()
-                    .map(|(s, &width)| orthonormal_frame(key.part(s as u64).part(FRAME), width, rank))
-                    .collect::<Result<Vec<_>, _>>()?;
-                for l in 0..num_layers {
-                    let sigma: Vec<f64> =
-                        (0..rank).map(|i| 0.5 + key.part(l as u64).part(SPECTRUM).uniform(i as u64)).collect();
-                    let scaled = &frames[l] * Tensor::f_from_slice(&sigma)?;
-                    w_star.view(l).shallow_clone().f_copy_(&scaled.f_mm(&frames[l + 1].f_tr()?)?)?;
+/// Draws w* for `widths` from the stream `key`, as `truth` says:
+///
+/// - `Random`: each weight normal with deviation 1/√fan_in, redrawn beyond two deviations (Haiku's default).
+/// - `Zero`: every weight zero, the most singular point.
+/// - `RandRank`: as `Random`; then each layer, with the given probability, loses a random number of its smallest singular values,
+///   uniform on 0 … rank − 1.
+/// - `RandRankSv`: as `RandRank`, after the singular values of every layer were replaced by |N(sv_mean, sv_std²)|.
+/// - `Aligned`: W_l = U_(l−1)·diag(σ_l)·U_lᵀ, U_l orthonormal frames of `rank` columns shared by neighbours, σ_l ~ U(0.5, 1.5): every
+///   layer has rank exactly `rank`, and the point lies where Aoyagi's coefficient is the local one.
+///
+/// # Errors
+/// Whatever libtorch reports.
+pub fn draw_truth(truth: &Truth, key: Key, widths: &[usize]) -> Result<TrueParameter, tch::TchError> {
+    let mut w_star = Params::zeros(&layout(widths), Kind::Double, Device::Cpu)?;
+    let num_layers = widths.len() - 1;
+    let full_rank = |l: usize| widths[l].min(widths[l + 1]);
+    let mut layer_ranks: Vec<usize> = (0..num_layers).map(full_rank).collect();
+    match *truth {
+        Truth::Zero => layer_ranks.fill(0),
+        Truth::Random => fill_truncated_normal(key, widths, &mut w_star),
+        Truth::RandRank { prop_rank_reduce } => {
+            fill_truncated_normal(key, widths, &mut w_star);
+            for (l, rank) in layer_ranks.iter_mut().enumerate() {
+                let lost = singular_values_lost(key.part(l as u64), prop_rank_reduce, *rank);
+                if lost > 0 {
+                    *rank -= lost;
+                    reshape_spectrum(w_star.view(l), *rank, |s| s)?;
                 }
             }
         }
-        let rank = layer_ranks.iter().copied().min().unwrap_or(0);
-        Ok(Truth { w_star, layer_ranks, rank })
+        Truth::RandRankSv { prop_rank_reduce, sv_mean, sv_std } => {
+            fill_truncated_normal(key, widths, &mut w_star);
+            for (l, rank) in layer_ranks.iter_mut().enumerate() {
+                let layer_key = key.part(l as u64);
+                let mut values = vec![0.0; *rank];
+                fill_normal(layer_key.part(SPECTRUM), 0, &mut values);
+                values.iter_mut().for_each(|z| *z = (sv_mean + sv_std * *z).abs());
+                values.sort_by(|a, b| b.total_cmp(a));
+                *rank -= singular_values_lost(layer_key, prop_rank_reduce, *rank);
+                let values = Tensor::f_from_slice(&values)?;
+                reshape_spectrum(w_star.view(l), *rank, |_| values)?;
+            }
+        }
+        Truth::Aligned { rank } => {
+            layer_ranks.fill(rank);
+            let frames = widths
+                .iter()
+                .enumerate()
+                .map(|(s, &width)| orthonormal_frame(key.part(s as u64).part(FRAME), width, rank))
+                .collect::<Result<Vec<_>, _>>()?;
+            for l in 0..num_layers {
+                let sigma: Vec<f64> =
+                    (0..rank).map(|i| 0.5 + key.part(l as u64).part(SPECTRUM).uniform(i as u64)).collect();
+                let scaled = &frames[l] * Tensor::f_from_slice(&sigma)?;
+                w_star.view(l).shallow_clone().f_copy_(&scaled.f_mm(&frames[l + 1].f_tr()?)?)?;
+            }
+        }
     }
+    let rank = layer_ranks.iter().copied().min().unwrap_or(0);
+    Ok(TrueParameter { w_star, layer_ranks, rank })
 }
 
 // Parts of a layer's stream.
@@ -168,14 +161,14 @@ mod tests {
     fn truths_have_the_ranks_that_they_state() {
         let widths = [6, 9, 7, 5];
         for kind in [
-            TruthKind::Random,
-            TruthKind::Zero,
-            TruthKind::RandRank { prop_rank_reduce: 0.9 },
-            TruthKind::RandRankSv { prop_rank_reduce: 0.9, sv_mean: 1.0, sv_std: 0.3 },
-            TruthKind::Aligned { rank: 3 },
+            Truth::Random,
+            Truth::Zero,
+            Truth::RandRank { prop_rank_reduce: 0.9 },
+            Truth::RandRankSv { prop_rank_reduce: 0.9, sv_mean: 1.0, sv_std: 0.3 },
+            Truth::Aligned { rank: 3 },
         ] {
             for seed in 0..10 {
-                let truth = kind.draw(Key::new(seed), &widths).unwrap();
+                let truth = draw_truth(&kind, Key::new(seed), &widths).unwrap();
                 let count = |x: &Tensor| singular_values(x).iter().filter(|s| **s > 1e-10).count();
                 let ranks: Vec<usize> = truth.w_star.views().iter().map(count).collect();
                 assert_eq!(ranks, truth.layer_ranks, "{kind:?}");
@@ -186,7 +179,7 @@ mod tests {
 
     #[test]
     fn random_weights_are_a_truncated_normal() {
-        let truth = TruthKind::Random.draw(Key::new(1), &[400, 500]).unwrap();
+        let truth = draw_truth(&Truth::Random, Key::new(1), &[400, 500]).unwrap();
         let w: Vec<f64> = Vec::try_from(truth.w_star.flat()).unwrap();
         let scaled: Vec<f64> = w.iter().map(|w| w * 20.0).collect();
         assert!(scaled.iter().all(|z| z.abs() <= 2.0));
@@ -197,7 +190,7 @@ mod tests {
 
     #[test]
     fn aligned_layers_share_their_frames() {
-        let truth = TruthKind::Aligned { rank: 3 }.draw(Key::new(2), &[6, 9, 5]).unwrap();
+        let truth = draw_truth(&Truth::Aligned { rank: 3 }, Key::new(2), &[6, 9, 5]).unwrap();
         let spectra = singular_values(truth.w_star.view(0));
         assert!(spectra[..3].iter().all(|s| (0.5..1.5).contains(s)));
         // The product's squared Frobenius norm is Σ (σ₁σ₂)² only where the frames in the middle are the same.

@@ -100,19 +100,9 @@ impl FileTreeObserver {
     pub fn with_heartbeat(base: &Path, heartbeat: Duration) -> Result<Self, ObserverError> {
         let folder = RunFolder::create(base)?;
         let path = folder.path().join("cout.txt");
-        let cout = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|source| io_error(&path, source))?;
-        Ok(Self {
-            folder,
-            base: base.to_owned(),
-            heartbeat,
-            cout,
-            unsaid: String::new(),
-            running: None,
-        })
+        let cout =
+            OpenOptions::new().create(true).append(true).open(&path).map_err(|source| io_error(&path, source))?;
+        Ok(Self { folder, base: base.to_owned(), heartbeat, cout, unsaid: String::new(), running: None })
     }
 
     fn start(&mut self, info: &RunInfo) -> Result<(), ObserverError> {
@@ -121,12 +111,8 @@ impl FileTreeObserver {
         file("config.json", json::to_string(&redact::value(&info.config)))?;
         let started = Timestamp::now();
         let path = run_dir.join("draws.zarr");
-        let draws = DrawWriter::create(
-            path.clone(),
-            Extent::of(info),
-            &draw_attributes(info, started),
-        )
-        .map_err(|source| io_error(&path, source))?;
+        let draws = DrawWriter::create(path.clone(), Extent::of(info), &draw_attributes(info, started))
+            .map_err(|source| io_error(&path, source))?;
         let run = run_fields(info, &self.base, started);
         file("run.json", json::to_string(&Value::Object(run.clone())))?;
         self.folder.keep();
@@ -139,11 +125,7 @@ impl FileTreeObserver {
             .name("heartbeat".to_owned())
             .spawn(move || for_thread.beat_until(&stopped, tick))
             .map_err(|source| io_error(self.folder.path(), source))?;
-        self.running = Some(Running {
-            writer,
-            stop,
-            thread,
-        });
+        self.running = Some(Running { writer, stop, thread });
         Ok(())
     }
 
@@ -159,25 +141,16 @@ impl FileTreeObserver {
 
     fn write_unsaid(&mut self) -> Result<(), ObserverError> {
         let path = self.folder.path().join("cout.txt");
-        self.cout
-            .write_all(self.unsaid.as_bytes())
-            .map_err(|source| io_error(&path, source))?;
+        self.cout.write_all(self.unsaid.as_bytes()).map_err(|source| io_error(&path, source))?;
         self.unsaid.clear();
         Ok(())
     }
 
-    fn push(
-        &mut self,
-        chain: usize,
-        first_draw: usize,
-        block: &DrawBlock,
-    ) -> Result<(), ObserverError> {
+    fn push(&mut self, chain: usize, first_draw: usize, block: &DrawBlock) -> Result<(), ObserverError> {
         let Some(running) = &self.running else {
             return Ok(());
         };
-        let failed = running
-            .writer
-            .push(chain, first_draw, block, PATIENCE_BEATS * self.heartbeat);
+        let failed = running.writer.push(chain, first_draw, block, PATIENCE_BEATS * self.heartbeat);
         if failed.is_err() {
             // Nothing more is written, not even that the run failed: it goes on.
             self.running = None;
@@ -185,26 +158,14 @@ impl FileTreeObserver {
         failed
     }
 
-    fn end(
-        &mut self,
-        status: Status,
-        report: Option<&Value>,
-        fail_trace: &[String],
-    ) -> Result<(), ObserverError> {
-        let Some(Running {
-            writer,
-            stop,
-            thread,
-        }) = self.running.take()
-        else {
+    fn end(&mut self, status: Status, report: Option<&Value>, fail_trace: &[String]) -> Result<(), ObserverError> {
+        let Some(Running { writer, stop, thread }) = self.running.take() else {
             return Ok(());
         };
         drop(stop);
         // The thread doesn't panic; if it did, the end of the run is still worth writing.
         let _ = thread.join();
-        writer
-            .finish(status, report, fail_trace)
-            .and(self.write_unsaid())
+        writer.finish(status, report, fail_trace).and(self.write_unsaid())
     }
 }
 
@@ -212,28 +173,14 @@ impl Observer for FileTreeObserver {
     fn on_event(&mut self, event: &Event) -> Result<(), ObserverError> {
         match *event {
             Event::Started(info) => return self.start(info),
-            Event::Draws {
-                chain,
-                first_draw,
-                block,
-            } => return self.push(chain, first_draw, block),
+            Event::Draws { chain, first_draw, block } => return self.push(chain, first_draw, block),
             Event::Stage(text) | Event::Output(text) => self.say(text),
             Event::Warning(text) => self.say(&format!("warning: {text}")),
             Event::ChainEnded { error: None, .. } => {}
-            Event::ChainEnded {
-                chain,
-                num_draws,
-                error: Some(error),
-            } => {
-                self.say(&format!(
-                    "chain {chain} ended after {num_draws} draws: {error}"
-                ));
+            Event::ChainEnded { chain, num_draws, error: Some(error) } => {
+                self.say(&format!("chain {chain} ended after {num_draws} draws: {error}"));
             }
-            Event::Ended {
-                status,
-                report,
-                fail_trace,
-            } => {
+            Event::Ended { status, report, fail_trace } => {
                 fail_trace.iter().for_each(|line| self.say(line));
                 return self.end(status, report, fail_trace);
             }

@@ -26,14 +26,8 @@ const ENVIRONMENT: [&str; 6] = [
 /// The field `experiment` of `run.json`.
 pub(super) fn experiment(info: &RunInfo) -> Value {
     let program = env::current_exe().ok();
-    let mainfile = program
-        .as_deref()
-        .and_then(Path::file_name)
-        .map(|name| name.to_string_lossy().into_owned());
-    let repository = program
-        .as_deref()
-        .and_then(Path::parent)
-        .and_then(repository);
+    let mainfile = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let repository = program.as_deref().and_then(Path::parent).and_then(repository);
     json!({
         "base_dir": env::current_dir().ok().map(|path| path.to_string_lossy().into_owned()),
         "dependencies": [concat!(env!("CARGO_PKG_NAME"), "==", env!("CARGO_PKG_VERSION"))],
@@ -46,10 +40,8 @@ pub(super) fn experiment(info: &RunInfo) -> Value {
 
 /// The field `host` of `run.json`.
 pub(super) fn host() -> Value {
-    let environment: Map<String, Value> = ENVIRONMENT
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), Value::from(env::var(name).ok()?))))
-        .collect();
+    let environment: Map<String, Value> =
+        ENVIRONMENT.into_iter().filter_map(|name| Some((name.to_owned(), Value::from(env::var(name).ok()?)))).collect();
     json!({
         "ENV": environment,
         "cpu": cpu(),
@@ -94,11 +86,7 @@ pub(super) fn meta(info: &RunInfo, base: &Path) -> Value {
 fn push_updates(updates: &mut Vec<String>, prefix: &str, value: &Value) {
     if let Value::Object(fields) = value {
         for (key, field) in fields {
-            let name = if prefix.is_empty() {
-                key.clone()
-            } else {
-                format!("{prefix}.{key}")
-            };
+            let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
             push_updates(updates, &name, field);
         }
     } else {
@@ -111,31 +99,18 @@ fn repository(folder: &Path) -> Option<Value> {
     let root = git(folder, &["rev-parse", "--show-toplevel"])?;
     // An installed program may lie in somebody's repository of dot files.
     let manifest = fs::read_to_string(Path::new(&root).join("Cargo.toml")).ok()?;
-    if !manifest
-        .lines()
-        .any(|line| line == concat!("name = \"", env!("CARGO_PKG_NAME"), "\""))
-    {
+    if !manifest.lines().any(|line| line == concat!("name = \"", env!("CARGO_PKG_NAME"), "\"")) {
         return None;
     }
     let url = git(folder, &["config", "--get", "remote.origin.url"]).map(|url| redact::text(&url));
     let changes = git(folder, &["status", "--porcelain", "--untracked-files=no"])?;
-    Some(
-        json!({"commit": git(folder, &["rev-parse", "HEAD"])?, "dirty": !changes.is_empty(), "url": url}),
-    )
+    Some(json!({"commit": git(folder, &["rev-parse", "HEAD"])?, "dirty": !changes.is_empty(), "url": url}))
 }
 
 /// What git prints, trimmed; `None` where git is missing or fails.
 fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(folder)
-        .args(arguments)
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The processor's name, or its architecture where the system doesn't tell.
@@ -146,22 +121,11 @@ fn cpu() -> String {
         Some(line.split_once(':')?.1.trim().to_owned())
     };
     let from_macos = || {
-        let output = Command::new("sysctl")
-            .args(["-n", "machdep.cpu.brand_string"])
-            .output()
-            .ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let output = Command::new("sysctl").args(["-n", "machdep.cpu.brand_string"]).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    let name = if cfg!(target_os = "macos") {
-        from_macos()
-    } else {
-        from_linux()
-    };
-    name.filter(|name| !name.is_empty())
-        .unwrap_or_else(|| env::consts::ARCH.to_owned())
+    let name = if cfg!(target_os = "macos") { from_macos() } else { from_linux() };
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| env::consts::ARCH.to_owned())
 }
 
 /// The system's name as Python's `platform.system()` has it.
@@ -176,11 +140,7 @@ fn os() -> &'static str {
 
 fn kernel_release() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    if release.trim().is_empty() {
-        "unknown".to_owned()
-    } else {
-        release.trim().to_owned()
-    }
+    if release.trim().is_empty() { "unknown".to_owned() } else { release.trim().to_owned() }
 }
 
 #[cfg(test)]
@@ -190,29 +150,14 @@ mod tests {
     #[test]
     fn updates_are_flattened_to_dotted_words() {
         let mut updates = Vec::new();
-        push_updates(
-            &mut updates,
-            "",
-            &json!({"n": 2, "sampler": {"gamma": 5.0, "kind": "hmc"}, "widths": [2, 3]}),
-        );
-        assert_eq!(
-            updates,
-            [
-                "n=2",
-                "sampler.gamma=5.0",
-                "sampler.kind=\"hmc\"",
-                "widths=[2,3]"
-            ]
-        );
+        push_updates(&mut updates, "", &json!({"n": 2, "sampler": {"gamma": 5.0, "kind": "hmc"}, "widths": [2, 3]}));
+        assert_eq!(updates, ["n=2", "sampler.gamma=5.0", "sampler.kind=\"hmc\"", "widths=[2,3]"]);
     }
 
     #[test]
     fn a_run_without_updates_has_none() {
         let meta = meta(&RunInfo::default(), Path::new("runs"));
-        assert_eq!(
-            (&meta["config_updates"], &meta["options"]["UPDATE"]),
-            (&json!({}), &json!([]))
-        );
+        assert_eq!((&meta["config_updates"], &meta["options"]["UPDATE"]), (&json!({}), &json!([])));
         assert!(meta.get("comment").is_none());
     }
 
@@ -235,40 +180,16 @@ mod tests {
     #[test]
     fn a_checkout_of_this_package_is_named_without_credentials() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(
-            folder.path().join("Cargo.toml"),
-            "[package]\nname = \"llc\"\n",
-        )
-        .unwrap();
+        fs::write(folder.path().join("Cargo.toml"), "[package]\nname = \"llc\"\n").unwrap();
         let run = |arguments: &[&str]| git(folder.path(), arguments).expect("git works");
         run(&["init", "--quiet"]);
-        run(&[
-            "remote",
-            "add",
-            "origin",
-            "https://me:secret@example.org/llc.git",
-        ]);
+        run(&["remote", "add", "origin", "https://me:secret@example.org/llc.git"]);
         run(&["add", "."]);
-        run(&[
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@example.org",
-            "commit",
-            "--quiet",
-            "-m",
-            "First",
-        ]);
+        run(&["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "First"]);
 
         let clean = repository(folder.path()).unwrap();
         assert_eq!(clean["url"], "https://***@example.org/llc.git");
-        assert_eq!(
-            (
-                clean["dirty"].as_bool(),
-                clean["commit"].as_str().map(str::len)
-            ),
-            (Some(false), Some(40))
-        );
+        assert_eq!((clean["dirty"].as_bool(), clean["commit"].as_str().map(str::len)), (Some(false), Some(40)));
         fs::write(folder.path().join("Cargo.toml"), "name = \"llc\"\n").unwrap();
         assert_eq!(repository(folder.path()).unwrap()["dirty"], true);
     }

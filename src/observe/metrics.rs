@@ -35,28 +35,14 @@ pub struct RunningLlc {
 impl RunningLlc {
     /// Starts without draws.
     pub fn new(info: &RunInfo) -> Self {
-        let RunInfo {
-            n_beta,
-            init_loss,
-            num_warmup,
-            ..
-        } = *info;
-        Self {
-            n_beta,
-            init_loss,
-            num_warmup,
-            sum: 0.0,
-            num_kept: 0,
-        }
+        let RunInfo { n_beta, init_loss, num_warmup, .. } = *info;
+        Self { n_beta, init_loss, num_warmup, sum: 0.0, num_kept: 0 }
     }
 
     /// Adds the kept draws among `first_draw..` with these losses.
     pub fn push(&mut self, first_draw: usize, loss: &[f64]) {
         let num_skipped = self.num_warmup.saturating_sub(first_draw).min(loss.len());
-        self.sum += loss[num_skipped..]
-            .iter()
-            .map(|loss| loss - self.init_loss)
-            .sum::<f64>();
+        self.sum += loss[num_skipped..].iter().map(|loss| loss - self.init_loss).sum::<f64>();
         self.num_kept += loss.len() - num_skipped;
     }
 
@@ -107,18 +93,11 @@ impl Metrics {
     pub fn push(&mut self, chain: usize, first_draw: usize, block: &DrawBlock) {
         let now = Timestamp::now();
         let first_point = first_draw.next_multiple_of(self.draw_stride) - first_draw;
-        for (name, column) in [
-            ("loss", &block.loss),
-            ("distance", &block.distance),
-            ("acceptance", &block.acceptance),
-        ] {
+        for (name, column) in [("loss", &block.loss), ("distance", &block.distance), ("acceptance", &block.acceptance)]
+        {
             // An acceptance of NaN says that the sampler made none, which is no point.
             let is_point = |value: &f64| name != "acceptance" || !value.is_nan();
-            let points = column
-                .iter()
-                .enumerate()
-                .skip(first_point)
-                .step_by(self.draw_stride);
+            let points = column.iter().enumerate().skip(first_point).step_by(self.draw_stride);
             let mut points = points.filter(|(_, value)| is_point(value)).peekable();
             if points.peek().is_some() {
                 let series = self.series.entry(format!("{name}_{chain}")).or_default();
@@ -133,12 +112,7 @@ impl Metrics {
 
     /// Adds the last point of `llc`, so that it ends in the mean over every draw.
     pub fn finish(&mut self) {
-        if self
-            .series
-            .get("llc")
-            .and_then(|series| series.steps.last())
-            != Some(&self.running.num_kept())
-        {
+        if self.series.get("llc").and_then(|series| series.steps.last()) != Some(&self.running.num_kept()) {
             self.push_llc(Timestamp::now());
         }
     }
@@ -158,26 +132,11 @@ impl Metrics {
             let comma = if i > 0 { "," } else { "" };
             // Writing to a String can't fail. A metric's name needs no escapes.
             let _ = write!(text, "{comma}\n  \"{name}\": {{");
-            push_list(
-                &mut text,
-                "steps",
-                series.steps.iter().map(usize::to_string),
-            );
+            push_list(&mut text, "steps", series.steps.iter().map(usize::to_string));
             text.push(',');
-            push_list(
-                &mut text,
-                "timestamps",
-                series
-                    .timestamps
-                    .iter()
-                    .map(|&at| format!("\"{}\"", time::format(at))),
-            );
+            push_list(&mut text, "timestamps", series.timestamps.iter().map(|&at| format!("\"{}\"", time::format(at))));
             text.push(',');
-            push_list(
-                &mut text,
-                "values",
-                series.values.iter().copied().map(json::number),
-            );
+            push_list(&mut text, "values", series.values.iter().copied().map(json::number));
             text.push_str("\n  }");
         }
         text.push_str("\n}");
@@ -187,10 +146,7 @@ impl Metrics {
     fn push_llc(&mut self, now: Timestamp) {
         if let Some(llc) = self.running.llc() {
             let num_kept = self.running.num_kept();
-            self.series
-                .entry("llc".to_owned())
-                .or_default()
-                .push(num_kept, now, llc);
+            self.series.entry("llc".to_owned()).or_default().push(num_kept, now, llc);
             self.next_kept = num_kept + self.kept_stride;
         }
     }
@@ -218,23 +174,12 @@ mod tests {
     use super::*;
 
     fn info(num_chains: usize, num_draws: usize, num_warmup: usize) -> RunInfo {
-        RunInfo {
-            num_chains,
-            num_draws,
-            num_warmup,
-            n_beta: 10.0,
-            init_loss: 1.0,
-            ..RunInfo::default()
-        }
+        RunInfo { num_chains, num_draws, num_warmup, n_beta: 10.0, init_loss: 1.0, ..RunInfo::default() }
     }
 
     fn block(losses: impl Iterator<Item = f64>) -> DrawBlock {
         let loss: Vec<f64> = losses.collect();
-        DrawBlock {
-            distance: loss.clone(),
-            acceptance: vec![f64::NAN; loss.len()],
-            loss,
-        }
+        DrawBlock { distance: loss.clone(), acceptance: vec![f64::NAN; loss.len()], loss }
     }
 
     #[test]
@@ -259,28 +204,13 @@ mod tests {
         }
         metrics.finish();
         let names: Vec<&str> = metrics.series.keys().map(String::as_str).collect();
-        assert_eq!(
-            names,
-            ["distance_0", "distance_1", "llc", "loss_0", "loss_1"]
-        );
+        assert_eq!(names, ["distance_0", "distance_1", "llc", "loss_0", "loss_1"]);
         let loss = &metrics.series["loss_1"];
         assert_eq!(loss.steps, (0..100_000).step_by(100).collect::<Vec<_>>());
-        assert!(
-            loss.steps
-                .iter()
-                .zip(&loss.values)
-                .all(|(&step, &value)| step as f64 == value)
-        );
+        assert!(loss.steps.iter().zip(&loss.values).all(|(&step, &value)| step as f64 == value));
         let llc = &metrics.series["llc"];
-        assert!(
-            (500..=1001).contains(&llc.steps.len()) && llc.steps.is_sorted_by(|a, b| a < b),
-            "{}",
-            llc.steps.len()
-        );
-        assert_eq!(
-            (llc.steps.last(), llc.values.last().copied()),
-            (Some(&180_000), metrics.running.llc())
-        );
+        assert!((500..=1001).contains(&llc.steps.len()) && llc.steps.is_sorted_by(|a, b| a < b), "{}", llc.steps.len());
+        assert_eq!((llc.steps.last(), llc.values.last().copied()), (Some(&180_000), metrics.running.llc()));
     }
 
     #[test]
@@ -289,17 +219,13 @@ mod tests {
         assert_eq!(metrics.to_json(), "{}");
         metrics.push(0, 0, &block([1.5, f64::NAN, f64::INFINITY].into_iter()));
         let text = metrics.to_json();
-        let expected = "{\n  \"distance_0\": {\n    \"steps\": [\n      0,\n      1,\n      2\n    ],\n    \"timestamps\": [";
+        let expected =
+            "{\n  \"distance_0\": {\n    \"steps\": [\n      0,\n      1,\n      2\n    ],\n    \"timestamps\": [";
         assert!(text.starts_with(expected), "{text}");
         assert!(
-            text.contains(
-                "    \"values\": [\n      1.5,\n      NaN,\n      Infinity\n    ]\n  },\n  \"llc\""
-            ),
+            text.contains("    \"values\": [\n      1.5,\n      NaN,\n      Infinity\n    ]\n  },\n  \"llc\""),
             "{text}"
         );
-        assert_eq!(
-            json::parse(&text).unwrap()["loss_0"]["steps"],
-            serde_json::json!([0, 1, 2])
-        );
+        assert_eq!(json::parse(&text).unwrap()["loss_0"]["steps"], serde_json::json!([0, 1, 2]));
     }
 }

@@ -98,27 +98,15 @@ pub enum Event<'a> {
     /// A stage without draws: "reading the data", "searching the step size".
     Stage(&'a str),
     /// Draws `first_draw..first_draw + block.loss.len()` of `chain`.
-    Draws {
-        chain: usize,
-        first_draw: usize,
-        block: &'a DrawBlock,
-    },
+    Draws { chain: usize, first_draw: usize, block: &'a DrawBlock },
     /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.
-    ChainEnded {
-        chain: usize,
-        num_draws: usize,
-        error: Option<&'a str>,
-    },
+    ChainEnded { chain: usize, num_draws: usize, error: Option<&'a str> },
     /// Something the user should know.
     Warning(&'a str),
     /// Text that the program itself shows, such as the table at the end: for records, not to be shown again.
     Output(&'a str),
     /// The run ended. `report` is the object that `--json` prints; `fail_trace` explains a failure, line by line.
-    Ended {
-        status: Status,
-        report: Option<&'a Value>,
-        fail_trace: &'a [String],
-    },
+    Ended { status: Status, report: Option<&'a Value>, fail_trace: &'a [String] },
 }
 
 /// Receives every event of a run, in order.

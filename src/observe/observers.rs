@@ -47,14 +47,13 @@ impl Observers {
     /// Ends with as many active observers fewer as errors are returned, so that [`emit`](Self::emit) ends too.
     fn deliver(&mut self, event: &Event) -> Vec<String> {
         let mut errors = Vec::new();
-        self.active
-            .retain_mut(|observer| match observer.on_event(event) {
-                Ok(()) => true,
-                Err(error) => {
-                    errors.push(error.to_string());
-                    false
-                }
-            });
+        self.active.retain_mut(|observer| match observer.on_event(event) {
+            Ok(()) => true,
+            Err(error) => {
+                errors.push(error.to_string());
+                false
+            }
+        });
         errors
     }
 }
@@ -78,10 +77,7 @@ mod tests {
             let mut seen = self.seen.lock().unwrap();
             seen.push(format!("{event:?}"));
             if seen.len() > self.fails_at {
-                return Err(ObserverError::Io {
-                    path: "somewhere".into(),
-                    source: io::ErrorKind::StorageFull.into(),
-                });
+                return Err(ObserverError::Io { path: "somewhere".into(), source: io::ErrorKind::StorageFull.into() });
             }
             Ok(())
         }
@@ -95,14 +91,8 @@ mod tests {
     fn a_failing_observer_is_dropped_and_the_others_hear_of_it_once() {
         let (good, bad) = (Arc::new(Mutex::default()), Arc::new(Mutex::default()));
         let mut observers = Observers::default();
-        observers.push(Box::new(Probe {
-            seen: Arc::clone(&bad),
-            fails_at: 1,
-        }));
-        observers.push(Box::new(Probe {
-            seen: Arc::clone(&good),
-            fails_at: 100,
-        }));
+        observers.push(Box::new(Probe { seen: Arc::clone(&bad), fails_at: 1 }));
+        observers.push(Box::new(Probe { seen: Arc::clone(&good), fails_at: 100 }));
         assert_eq!(observers.run_dir(), Some("1".into()));
         for stage in ["one", "two", "three"] {
             observers.emit(&Event::Stage(stage));
@@ -111,25 +101,15 @@ mod tests {
         assert_eq!(bad.lock().unwrap().len(), 2);
         let good = good.lock().unwrap();
         assert_eq!(good.len(), 4);
-        assert!(
-            good[2].contains("Warning") && good[2].contains("cannot write somewhere"),
-            "{}",
-            good[2]
-        );
-        assert_eq!(
-            (observers.run_dir(), observers.failures().len()),
-            (Some("100".into()), 1)
-        );
+        assert!(good[2].contains("Warning") && good[2].contains("cannot write somewhere"), "{}", good[2]);
+        assert_eq!((observers.run_dir(), observers.failures().len()), (Some("100".into()), 1));
     }
 
     #[test]
     fn observers_that_all_fail_end_in_an_empty_list() {
         let mut observers = Observers::default();
         for _ in 0..3 {
-            observers.push(Box::new(Probe {
-                seen: Arc::default(),
-                fails_at: 0,
-            }));
+            observers.push(Box::new(Probe { seen: Arc::default(), fails_at: 0 }));
         }
         observers.emit(&Event::Stage("one"));
         observers.emit(&Event::Stage("two"));

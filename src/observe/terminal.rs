@@ -55,30 +55,17 @@ impl TerminalObserver {
     /// most, from the losses of the chains.
     pub fn new(is_quiet: bool, rhat: Rhat) -> Self {
         let is_shown = !is_quiet && io::stderr().is_terminal();
-        let target = if is_shown {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(None, target)
-            .with_style(style("{spinner} {msg} {elapsed}"));
+        let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style("{spinner} {msg} {elapsed}"));
         if is_shown {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self {
-            bar,
-            progress: None,
-            rhat,
-            text_at: None,
-        }
+        Self { bar, progress: None, rhat, text_at: None }
     }
 
     fn start(&mut self, info: &RunInfo) {
-        self.bar
-            .set_length((info.num_chains * info.num_draws) as u64);
-        self.bar.set_style(style(
-            "{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left",
-        ));
+        self.bar.set_length((info.num_chains * info.num_draws) as u64);
+        self.bar.set_style(style("{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left"));
         self.bar.set_message("");
         self.bar.reset();
         self.progress = Some(Progress::new(info));
@@ -111,20 +98,10 @@ impl Observer for TerminalObserver {
         match *event {
             Event::Started(info) => self.start(info),
             Event::Stage(text) => self.bar.set_message(text.to_owned()),
-            Event::Draws {
-                chain,
-                first_draw,
-                block,
-            } => self.push(chain, first_draw, block),
+            Event::Draws { chain, first_draw, block } => self.push(chain, first_draw, block),
             Event::ChainEnded { error: None, .. } | Event::Output(_) => {}
-            Event::ChainEnded {
-                chain,
-                num_draws,
-                error: Some(error),
-            } => {
-                self.warn(&format!(
-                    "chain {chain} ended after {num_draws} draws: {error}"
-                ));
+            Event::ChainEnded { chain, num_draws, error: Some(error) } => {
+                self.warn(&format!("chain {chain} ended after {num_draws} draws: {error}"));
             }
             Event::Warning(text) => self.warn(text),
             Event::Ended { .. } => self.bar.finish_and_clear(),
@@ -155,10 +132,7 @@ impl Progress {
     fn push(&mut self, chain: usize, first_draw: usize, block: &DrawBlock) {
         self.running.push(first_draw, &block.loss);
         if let Some(trace) = self.traces.get_mut(chain) {
-            let first_point = first_draw
-                .max(self.num_warmup)
-                .next_multiple_of(self.stride)
-                - first_draw;
+            let first_point = first_draw.max(self.num_warmup).next_multiple_of(self.stride) - first_draw;
             trace.extend(block.loss.iter().skip(first_point).step_by(self.stride));
         }
     }
@@ -173,25 +147,14 @@ impl Progress {
             self.rhat_at = Some(Instant::now());
         }
         let llc = format!("λ̂ {llc:.4}");
-        if self.rhat.is_finite() {
-            format!("{llc}  R-hat {:.3}", self.rhat)
-        } else {
-            llc
-        }
+        if self.rhat.is_finite() { format!("{llc}  R-hat {:.3}", self.rhat) } else { llc }
     }
 
     /// The last draws of every chain that has some, as many of each: where chains run in turn the later ones have none.
     fn comparable(&self) -> Vec<&[f64]> {
-        let started: Vec<&Vec<f64>> = self
-            .traces
-            .iter()
-            .filter(|trace| trace.len() >= MIN_TRACE)
-            .collect();
+        let started: Vec<&Vec<f64>> = self.traces.iter().filter(|trace| trace.len() >= MIN_TRACE).collect();
         let length = started.iter().map(|trace| trace.len()).min().unwrap_or(0);
-        started
-            .into_iter()
-            .map(|trace| &trace[trace.len() - length..])
-            .collect()
+        started.into_iter().map(|trace| &trace[trace.len() - length..]).collect()
     }
 }
 
@@ -205,21 +168,11 @@ mod tests {
     use super::*;
 
     fn info(num_draws: usize, num_warmup: usize) -> RunInfo {
-        RunInfo {
-            num_chains: 3,
-            num_draws,
-            num_warmup,
-            n_beta: 10.0,
-            init_loss: 1.0,
-            ..RunInfo::default()
-        }
+        RunInfo { num_chains: 3, num_draws, num_warmup, n_beta: 10.0, init_loss: 1.0, ..RunInfo::default() }
     }
 
     fn constant(loss: f64, len: usize) -> DrawBlock {
-        DrawBlock {
-            loss: vec![loss; len],
-            ..DrawBlock::default()
-        }
+        DrawBlock { loss: vec![loss; len], ..DrawBlock::default() }
     }
 
     #[test]
@@ -228,16 +181,10 @@ mod tests {
         progress.push(0, 0, &constant(9.0, 10));
         assert_eq!(progress.text(|_| f64::NAN), "warm-up");
         progress.push(0, 10, &constant(1.25, 10));
-        assert_eq!(
-            progress.text(|chains| chains.len() as f64 / 0.0 * 0.0),
-            "λ̂ 2.5000"
-        );
+        assert_eq!(progress.text(|chains| chains.len() as f64 / 0.0 * 0.0), "λ̂ 2.5000");
         progress.rhat_at = None;
         progress.push(0, 20, &constant(1.25, 10));
-        assert_eq!(
-            progress.text(|chains| 1.0 + chains.len() as f64 / 100.0),
-            "λ̂ 2.5000  R-hat 1.010"
-        );
+        assert_eq!(progress.text(|chains| 1.0 + chains.len() as f64 / 100.0), "λ̂ 2.5000  R-hat 1.010");
     }
 
     #[test]
@@ -247,10 +194,7 @@ mod tests {
         progress.push(1, 0, &constant(2.0, 30));
         progress.push(2, 0, &constant(3.0, 2));
         let chains = progress.comparable();
-        assert_eq!(
-            chains.iter().map(|chain| chain.len()).collect::<Vec<_>>(),
-            [30, 30]
-        );
+        assert_eq!(chains.iter().map(|chain| chain.len()).collect::<Vec<_>>(), [30, 30]);
     }
 
     #[test]
@@ -259,11 +203,7 @@ mod tests {
         for first in (0..1_000_000).step_by(777) {
             progress.push(0, first, &constant(1.0, 777.min(1_000_000 - first)));
         }
-        assert!(
-            (1900..=MAX_TRACE).contains(&progress.traces[0].len()),
-            "{}",
-            progress.traces[0].len()
-        );
+        assert!((1900..=MAX_TRACE).contains(&progress.traces[0].len()), "{}", progress.traces[0].len());
     }
 
     #[test]
@@ -271,18 +211,13 @@ mod tests {
         let mut progress = Progress::new(&info(100, 0));
         progress.push(0, 0, &constant(1.5, 50));
         assert!(progress.text(|_| 1.5).ends_with("R-hat 1.500"));
-        assert!(
-            progress.text(|_| 2.5).ends_with("R-hat 1.500"),
-            "the last one is shown again"
-        );
+        assert!(progress.text(|_| 2.5).ends_with("R-hat 1.500"), "the last one is shown again");
     }
 
     #[test]
     fn every_template_is_valid() {
-        for template in [
-            "{spinner} {msg} {elapsed}",
-            "{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left",
-        ] {
+        for template in ["{spinner} {msg} {elapsed}", "{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left"]
+        {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -46,23 +46,10 @@ struct State {
 
 impl Writer {
     /// Starts with the fields `run` of `run.json` and the empty `draws.zarr` of `draws`.
-    pub(super) fn new(
-        run_dir: PathBuf,
-        info: &RunInfo,
-        run: Map<String, Value>,
-        draws: DrawWriter,
-    ) -> Self {
+    pub(super) fn new(run_dir: PathBuf, info: &RunInfo, run: Map<String, Value>, draws: DrawWriter) -> Self {
         let draw_buffer = DrawBuffer::new(Extent::of(info));
-        let state = State {
-            run,
-            metrics: Metrics::new(info),
-            draws: draw_buffer,
-            failing: None,
-        };
-        Self {
-            disk: Mutex::new(Disk { run_dir, draws }),
-            state: Mutex::new(state),
-        }
+        let state = State { run, metrics: Metrics::new(info), draws: draw_buffer, failing: None };
+        Self { disk: Mutex::new(Disk { run_dir, draws }), state: Mutex::new(state) }
     }
 
     /// Takes draws, to be written later. Returns the error with which writing fails for longer than `patience`.
@@ -76,9 +63,7 @@ impl Writer {
         let mut state = lock(&self.state);
         state.metrics.push(chain, first_draw, block);
         state.draws.push(chain, first_draw, block);
-        let given_up = state
-            .failing
-            .take_if(|(since, _)| since.elapsed() > patience);
+        let given_up = state.failing.take_if(|(since, _)| since.elapsed() > patience);
         given_up.map_or(Ok(()), |(_, error)| Err(error))
     }
 
@@ -89,11 +74,7 @@ impl Writer {
                 return;
             }
             let is_beat = count % TICKS_PER_BEAT == 0;
-            let written = if is_beat {
-                self.beat()
-            } else {
-                self.write_draws(&lock(&self.disk))
-            };
+            let written = if is_beat { self.beat() } else { self.write_draws(&lock(&self.disk)) };
             let mut state = lock(&self.state);
             state.failing = match (written, state.failing.take()) {
                 // Draws may go where run.json does not: a whole heartbeat must succeed.
@@ -134,12 +115,7 @@ impl Writer {
         let metrics = if metrics.is_empty() {
             Ok(())
         } else {
-            write(
-                &disk.run_dir,
-                "metrics.json",
-                &metrics.to_json(),
-                Durability::Process,
-            )
+            write(&disk.run_dir, "metrics.json", &metrics.to_json(), Durability::Process)
         };
         let run = json::to_string(&Value::Object(run));
         // A disk that takes no draws may still take the heartbeat, which says that the run lives.
@@ -158,56 +134,32 @@ impl Writer {
         {
             let mut state = lock(&self.state);
             state.metrics.finish();
-            let result = report
-                .as_ref()
-                .and_then(|report| report.pointer("/llc/mean"))
-                .filter(|mean| mean.is_number());
-            state
-                .run
-                .insert("result".to_owned(), result.cloned().unwrap_or(Value::Null));
+            let result = report.as_ref().and_then(|report| report.pointer("/llc/mean")).filter(|mean| mean.is_number());
+            state.run.insert("result".to_owned(), result.cloned().unwrap_or(Value::Null));
         }
         let beaten = self.beat();
 
         let mut disk = lock(&self.disk);
         let path = disk.run_dir.join("draws.zarr");
-        let drawn = disk
-            .draws
-            .finish(&lock(&self.state).draws)
-            .map_err(|source| io_error(&path, source));
+        let drawn = disk.draws.finish(&lock(&self.state).draws).map_err(|source| io_error(&path, source));
         let mut state = lock(&self.state);
         let file = |name: &str, text: &str| write(&disk.run_dir, name, text, Durability::Power);
         let metrics = file("metrics.json", &state.metrics.to_json());
-        let reported = report.as_ref().map_or(Ok(()), |report| {
-            file("report.json", &json::to_string(report))
-        });
+        let reported = report.as_ref().map_or(Ok(()), |report| file("report.json", &json::to_string(report)));
         let info = report.map_or_else(|| json!({}), |report| json!({"report": report}));
         if info.get("report").is_some() {
-            state
-                .run
-                .insert("artifacts".to_owned(), json!(["report.json"]));
+            state.run.insert("artifacts".to_owned(), json!(["report.json"]));
         }
         let informed = file("info.json", &json::to_string(&info));
 
-        state
-            .run
-            .insert("status".to_owned(), Value::from(status.as_str()));
+        state.run.insert("status".to_owned(), Value::from(status.as_str()));
         state.run.insert("stop_time".to_owned(), now());
         if status == Status::Failed {
-            let lines = fail_trace
-                .iter()
-                .map(|line| format!("{}\n", redact::text(line.trim_end_matches('\n'))));
+            let lines = fail_trace.iter().map(|line| format!("{}\n", redact::text(line.trim_end_matches('\n'))));
             state.run.insert("fail_trace".to_owned(), lines.collect());
         }
-        let closed = file(
-            "run.json",
-            &json::to_string(&Value::Object(state.run.clone())),
-        );
-        beaten
-            .and(drawn)
-            .and(metrics)
-            .and(reported)
-            .and(informed)
-            .and(closed)
+        let closed = file("run.json", &json::to_string(&Value::Object(state.run.clone())));
+        beaten.and(drawn).and(metrics).and(reported).and(informed).and(closed)
     }
 }
 
@@ -215,21 +167,13 @@ fn now() -> Value {
     Value::from(time::format(Timestamp::now()))
 }
 
-pub(super) fn write(
-    run_dir: &Path,
-    name: &str,
-    text: &str,
-    durability: Durability,
-) -> Result<(), ObserverError> {
+pub(super) fn write(run_dir: &Path, name: &str, text: &str, durability: Durability) -> Result<(), ObserverError> {
     let path = run_dir.join(name);
     replace(&path, text.as_bytes(), durability).map_err(|source| io_error(&path, source))
 }
 
 pub(super) fn io_error(path: &Path, source: io::Error) -> ObserverError {
-    ObserverError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    ObserverError::Io { path: path.to_owned(), source }
 }
 
 /// A thread that panicked while it held the lock left plain data: the record goes on.

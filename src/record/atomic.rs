@@ -35,18 +35,11 @@ pub enum Durability {
 /// ```
 pub fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!(
-        ".{}.{}-{count}.tmp",
-        name.to_string_lossy(),
-        process::id()
-    ));
+    let temporary = path.with_file_name(format!(".{}.{}-{count}.tmp", name.to_string_lossy(), process::id()));
 
-    let written =
-        write_new(&temporary, bytes, durability).and_then(|()| fs::rename(&temporary, path));
+    let written = write_new(&temporary, bytes, durability).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The first error is the one worth telling; there may be no file to remove.
         let _ = fs::remove_file(&temporary);
@@ -73,10 +66,7 @@ mod tests {
         let path = folder.path().join("target");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("inside"), "").unwrap();
-        assert!(
-            replace(&path, b"text", Durability::Process).is_err(),
-            "a folder can't be replaced by a file"
-        );
+        assert!(replace(&path, b"text", Durability::Process).is_err(), "a folder can't be replaced by a file");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

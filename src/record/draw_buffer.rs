@@ -30,10 +30,7 @@ pub struct Unwritten {
 impl DrawBuffer {
     /// Starts empty.
     pub fn new(extent: Extent) -> Self {
-        Self {
-            phases: extent.phases(),
-            tails: vec![Default::default(); extent.num_chains],
-        }
+        Self { phases: extent.phases(), tails: vec![Default::default(); extent.num_chains] }
     }
 
     /// Adds draws `first_draw..` of `chain`. Draws past the planned ones and chains past the last are ignored; a gap
@@ -67,16 +64,8 @@ impl DrawBuffer {
     pub fn take_unwritten(&mut self) -> Vec<Unwritten> {
         let mut unwritten = Vec::new();
         for (chain, tails) in self.tails.iter_mut().enumerate() {
-            for (phase, tail) in tails
-                .iter_mut()
-                .enumerate()
-                .filter(|(_, tail)| tail.is_dirty)
-            {
-                unwritten.push(Unwritten {
-                    chain,
-                    phase,
-                    tail: tail.clone(),
-                });
+            for (phase, tail) in tails.iter_mut().enumerate().filter(|(_, tail)| tail.is_dirty) {
+                unwritten.push(Unwritten { chain, phase, tail: tail.clone() });
                 tail.is_dirty = false;
             }
         }
@@ -90,11 +79,7 @@ impl DrawBuffer {
             let full = tail.draws.loss.len() / chunk * chunk;
             let held = &mut self.tails[*chain][*phase];
             held.start += full;
-            for column in [
-                &mut held.draws.loss,
-                &mut held.draws.distance,
-                &mut held.draws.acceptance,
-            ] {
+            for column in [&mut held.draws.loss, &mut held.draws.distance, &mut held.draws.acceptance] {
                 column.drain(..full);
             }
         }
@@ -110,21 +95,13 @@ impl DrawBuffer {
     /// Draws of the longest chain in each phase.
     pub(super) fn num_drawn(&self) -> [usize; 2] {
         let longest = |phase: usize| {
-            self.tails
-                .iter()
-                .map(|tails| tails[phase].start + tails[phase].draws.loss.len())
-                .max()
-                .unwrap_or(0)
+            self.tails.iter().map(|tails| tails[phase].start + tails[phase].draws.loss.len()).max().unwrap_or(0)
         };
         [longest(0), longest(1)]
     }
 
     /// Draws in memory, over all chains.
     pub fn num_held(&self) -> usize {
-        self.tails
-            .iter()
-            .flatten()
-            .map(|tail| tail.draws.loss.len())
-            .sum()
+        self.tails.iter().flatten().map(|tail| tail.draws.loss.len()).sum()
     }
 }

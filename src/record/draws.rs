@@ -77,39 +77,19 @@ impl Phase {
 impl Extent {
     /// The sizes that `info` plans.
     pub fn of(info: &RunInfo) -> Self {
-        let RunInfo {
-            num_chains,
-            num_draws,
-            num_warmup,
-            ..
-        } = *info;
-        Self {
-            num_chains,
-            num_draws,
-            num_warmup,
-        }
+        let RunInfo { num_chains, num_draws, num_warmup, .. } = *info;
+        Self { num_chains, num_draws, num_warmup }
     }
 
     /// Warm-up and kept draws, in this order.
     pub(super) fn phases(self) -> [Phase; 2] {
         let phase = |prefix, first_draw, end: usize| {
             let num_draws = end.saturating_sub(first_draw);
-            let chunk = num_draws
-                .div_ceil(CHUNKS_PER_CHAIN)
-                .clamp(MIN_CHUNK, MAX_CHUNK)
-                .min(num_draws.max(1));
-            Phase {
-                prefix,
-                first_draw,
-                num_draws,
-                chunk,
-            }
+            let chunk = num_draws.div_ceil(CHUNKS_PER_CHAIN).clamp(MIN_CHUNK, MAX_CHUNK).min(num_draws.max(1));
+            Phase { prefix, first_draw, num_draws, chunk }
         };
         let num_warmup = self.num_warmup.min(self.num_draws);
-        [
-            phase("warmup_", 0, num_warmup),
-            phase("", num_warmup, self.num_draws),
-        ]
+        [phase("warmup_", 0, num_warmup), phase("", num_warmup, self.num_draws)]
     }
 }
 
@@ -152,35 +132,20 @@ impl DrawWriter {
             for (group, name, _) in VARIABLES {
                 let array = format!("{}/{name}", phase.path(group));
                 let shape = [num_chains, phase.num_draws];
-                store.add_array(
-                    &array,
-                    Element::Float,
-                    &shape,
-                    &[1, phase.chunk],
-                    &["chain", "draw"],
-                );
+                store.add_array(&array, Element::Float, &shape, &[1, phase.chunk], &["chain", "draw"]);
             }
         }
         store.commit()?;
 
-        let integers =
-            |range: Range<usize>| range.map(|i| (i as i64).to_le_bytes()).collect::<Vec<_>>();
+        let integers = |range: Range<usize>| range.map(|i| (i as i64).to_le_bytes()).collect::<Vec<_>>();
         for phase in phases.into_iter().filter(|phase| phase.is_present()) {
             let draws = phase.first_draw..phase.first_draw + phase.num_draws.max(1);
             for group in GROUPS.map(|group| phase.path(group)) {
-                store.write_chunk(
-                    &format!("{group}/chain"),
-                    [0],
-                    &integers(0..num_chains.max(1)),
-                )?;
+                store.write_chunk(&format!("{group}/chain"), [0], &integers(0..num_chains.max(1)))?;
                 store.write_chunk(&format!("{group}/draw"), [0], &integers(draws.clone()))?;
             }
         }
-        Ok(Self {
-            store,
-            phases,
-            num_chains,
-        })
+        Ok(Self { store, phases, num_chains })
     }
 
     /// Writes the chunks that `unwritten` touches, each in one step.
@@ -194,14 +159,9 @@ impl DrawWriter {
             for (group, name, column) in VARIABLES {
                 let array = format!("{}/{name}", phase.path(group));
                 for (i, draws) in column(&tail.draws).chunks(phase.chunk).enumerate() {
-                    let mut numbers: Vec<[u8; 8]> =
-                        draws.iter().map(|draw| draw.to_le_bytes()).collect();
+                    let mut numbers: Vec<[u8; 8]> = draws.iter().map(|draw| draw.to_le_bytes()).collect();
                     numbers.resize(phase.chunk, f64::NAN.to_le_bytes());
-                    self.store.write_chunk(
-                        &array,
-                        [*chain, tail.start / phase.chunk + i],
-                        &numbers,
-                    )?;
+                    self.store.write_chunk(&array, [*chain, tail.start / phase.chunk + i], &numbers)?;
                 }
             }
         }
@@ -220,10 +180,7 @@ impl DrawWriter {
                 self.store.resize(&format!("{group}/draw"), &[num_draws]);
             }
             for (group, name, _) in VARIABLES {
-                self.store.resize(
-                    &format!("{}/{name}", phase.path(group)),
-                    &[self.num_chains, num_draws],
-                );
+                self.store.resize(&format!("{}/{name}", phase.path(group)), &[self.num_chains, num_draws]);
             }
         }
         self.store.commit()
@@ -243,11 +200,7 @@ mod tests {
     /// Draws `range` of a chain whose loss at draw i is 1000·chain + i.
     fn block(chain: usize, range: Range<usize>) -> DrawBlock {
         let loss: Vec<f64> = range.map(|draw| (1000 * chain + draw) as f64).collect();
-        DrawBlock {
-            distance: loss.iter().map(|x| -x).collect(),
-            acceptance: vec![0.5; loss.len()],
-            loss,
-        }
+        DrawBlock { distance: loss.iter().map(|x| -x).collect(), acceptance: vec![0.5; loss.len()], loss }
     }
 
     fn flush(buffer: &mut DrawBuffer, writer: &DrawWriter) {
@@ -257,15 +210,8 @@ mod tests {
     }
 
     fn start(folder: &Path, num_draws: usize, num_warmup: usize) -> (DrawBuffer, DrawWriter) {
-        let extent = Extent {
-            num_chains: 2,
-            num_draws,
-            num_warmup,
-        };
-        (
-            DrawBuffer::new(extent),
-            DrawWriter::create(folder.join("draws.zarr"), extent, &json!({})).unwrap(),
-        )
+        let extent = Extent { num_chains: 2, num_draws, num_warmup };
+        (DrawBuffer::new(extent), DrawWriter::create(folder.join("draws.zarr"), extent, &json!({})).unwrap())
     }
 
     #[test]
@@ -281,24 +227,13 @@ mod tests {
             }
         }
         flush(&mut buffer, &writer);
-        assert!(
-            buffer.num_held() < 4 * MIN_CHUNK,
-            "full chunks are forgotten"
-        );
+        assert!(buffer.num_held() < 4 * MIN_CHUNK, "full chunks are forgotten");
         writer.finish(&buffer).unwrap();
 
-        let read =
-            |array: &str| read_floats(&folder.path().join("draws.zarr").join(array)).unwrap();
-        let expected =
-            |range: Range<usize>| [block(0, range.clone()).loss, block(1, range).loss].concat();
-        assert_eq!(
-            read("warmup_posterior/loss"),
-            (vec![2, 1500], expected(0..1500))
-        );
-        assert_eq!(
-            read("posterior/loss"),
-            (vec![2, 3500], expected(1500..5000))
-        );
+        let read = |array: &str| read_floats(&folder.path().join("draws.zarr").join(array)).unwrap();
+        let expected = |range: Range<usize>| [block(0, range.clone()).loss, block(1, range).loss].concat();
+        assert_eq!(read("warmup_posterior/loss"), (vec![2, 1500], expected(0..1500)));
+        assert_eq!(read("posterior/loss"), (vec![2, 3500], expected(1500..5000)));
         assert_eq!(read("posterior/distance").1[0], -1500.0);
         assert_eq!(read("sample_stats/acceptance").1, [0.5; 7000]);
     }
@@ -346,9 +281,7 @@ mod tests {
         buffer.put_back(&unwritten);
         flush(&mut buffer, &writer);
         assert_eq!(
-            read_floats(&folder.path().join("draws.zarr/posterior/loss"))
-                .unwrap()
-                .1[..2000],
+            read_floats(&folder.path().join("draws.zarr/posterior/loss")).unwrap().1[..2000],
             block(0, 0..2000).loss
         );
     }
@@ -358,18 +291,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut buffer, mut writer) = start(folder.path(), 10, 10);
         buffer.push(7, 0, &block(7, 0..3));
-        buffer.push(
-            0,
-            2,
-            &DrawBlock {
-                loss: vec![1.0; 20],
-                ..DrawBlock::default()
-            },
-        );
+        buffer.push(0, 2, &DrawBlock { loss: vec![1.0; 20], ..DrawBlock::default() });
         flush(&mut buffer, &writer);
         writer.finish(&buffer).unwrap();
-        let read =
-            |array: &str| read_floats(&folder.path().join("draws.zarr").join(array)).unwrap();
+        let read = |array: &str| read_floats(&folder.path().join("draws.zarr").join(array)).unwrap();
         assert_eq!(read("posterior/loss").0, [2, 0]);
         let (shape, loss) = read("warmup_posterior/loss");
         assert_eq!(shape, [2, 10]);

@@ -48,26 +48,12 @@ impl RunFolder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(base: &Path) -> Result<Self, FolderError> {
-        let error = |source| FolderError::Base {
-            base: base.to_owned(),
-            source,
-        };
+        let error = |source| FolderError::Base { base: base.to_owned(), source };
         let base = std::path::absolute(base).map_err(error)?;
-        let made: Vec<PathBuf> = base
-            .ancestors()
-            .take_while(|path| !path.exists())
-            .map(Path::to_owned)
-            .collect();
-        let allocated = fs::create_dir_all(&base)
-            .map_err(error)
-            .and_then(|()| allocate(&base));
+        let made: Vec<PathBuf> = base.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
+        let allocated = fs::create_dir_all(&base).map_err(error).and_then(|()| allocate(&base));
         match allocated {
-            Ok((id, path)) => Ok(Self {
-                id,
-                path,
-                made,
-                is_kept: false,
-            }),
+            Ok((id, path)) => Ok(Self { id, path, made, is_kept: false }),
             Err(error) => {
                 remove_empty(&made);
                 Err(error)
@@ -102,10 +88,7 @@ impl Drop for RunFolder {
 }
 
 fn allocate(base: &Path) -> Result<(u64, PathBuf), FolderError> {
-    let error = |source| FolderError::Base {
-        base: base.to_owned(),
-        source,
-    };
+    let error = |source| FolderError::Base { base: base.to_owned(), source };
     let first = run_ids(base).map_err(error)?.into_iter().max().unwrap_or(0) + 1;
     for id in first..first + MAX_ATTEMPTS {
         let path = base.join(id.to_string());
@@ -115,10 +98,7 @@ fn allocate(base: &Path) -> Result<(u64, PathBuf), FolderError> {
             Err(source) => return Err(error(source)),
         }
     }
-    Err(FolderError::NoFreeId {
-        base: base.to_owned(),
-        last: first + MAX_ATTEMPTS - 1,
-    })
+    Err(FolderError::NoFreeId { base: base.to_owned(), last: first + MAX_ATTEMPTS - 1 })
 }
 
 /// The numbers of all runs in `base`, in no order. Names that are not all digits belong to nobody here.
@@ -126,15 +106,9 @@ pub(crate) fn run_ids(base: &Path) -> io::Result<Vec<u64>> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(base)? {
         let name = entry?.file_name();
-        let digits = name
-            .to_str()
-            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        let digits = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
         // A number too large for u64 can't have come from max + 1.
-        ids.extend(
-            digits
-                .and_then(|digits| digits.parse::<u64>().ok())
-                .filter(|&id| id < u64::MAX - MAX_ATTEMPTS),
-        );
+        ids.extend(digits.and_then(|digits| digits.parse::<u64>().ok()).filter(|&id| id < u64::MAX - MAX_ATTEMPTS));
     }
     Ok(ids)
 }
@@ -166,10 +140,7 @@ mod tests {
                 folder.id()
             };
             let handles: Vec<_> = (0..32).map(|_| scope.spawn(start)).collect();
-            handles
-                .into_iter()
-                .map(|handle| handle.join().unwrap())
-                .collect()
+            handles.into_iter().map(|handle| handle.join().unwrap()).collect()
         });
         assert_eq!(ids, (1..=32).collect());
     }
@@ -197,10 +168,7 @@ mod tests {
         for impossible in ["file", "file/below"] {
             let impossible = base.path().join(impossible);
             let error = RunFolder::create(&impossible).unwrap_err().to_string();
-            assert!(
-                error.contains(impossible.to_str().unwrap()) && error.contains("-F"),
-                "{error}"
-            );
+            assert!(error.contains(impossible.to_str().unwrap()) && error.contains("-F"), "{error}");
         }
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 1);
     }

@@ -21,10 +21,7 @@ use serde_json::ser::{CharEscape, Formatter, PrettyFormatter, Serializer};
 pub fn to_string(value: &Value) -> String {
     let mut bytes = Vec::new();
     // Neither can fail: a Vec takes every byte, a Value has string keys, and the formatter writes ASCII.
-    let _ = value.serialize(&mut Serializer::with_formatter(
-        &mut bytes,
-        PythonFormatter::new(),
-    ));
+    let _ = value.serialize(&mut Serializer::with_formatter(&mut bytes, PythonFormatter::new()));
     String::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -63,9 +60,7 @@ fn without_non_finite(text: &str) -> String {
     let mut rest = text;
     let mut in_string = false;
     while let Some(first) = rest.chars().next() {
-        let word = ["NaN", "Infinity", "-Infinity"]
-            .into_iter()
-            .find(|word| !in_string && rest.starts_with(word));
+        let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| !in_string && rest.starts_with(word));
         if let Some(word) = word {
             strict.push_str("null");
             rest = &rest[word.len()..];
@@ -100,11 +95,7 @@ impl Formatter for PythonFormatter {
     fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.end_array(writer)
     }
-    fn begin_array_value<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         self.0.begin_array_value(writer, first)
     }
     fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -116,11 +107,7 @@ impl Formatter for PythonFormatter {
     fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.end_object(writer)
     }
-    fn begin_object_key<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
         self.0.begin_object_key(writer, first)
     }
     fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
@@ -129,11 +116,7 @@ impl Formatter for PythonFormatter {
     fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.end_object_value(writer)
     }
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut escaped = String::with_capacity(fragment.len());
         for character in fragment.chars() {
             if (' '..='~').contains(&character) {
@@ -147,11 +130,7 @@ impl Formatter for PythonFormatter {
         }
         writer.write_all(escaped.as_bytes())
     }
-    fn write_char_escape<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        escape: CharEscape,
-    ) -> io::Result<()> {
+    fn write_char_escape<W: ?Sized + io::Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
         let text = match escape {
             CharEscape::Quote => "\\\"".to_owned(),
             CharEscape::ReverseSolidus => "\\\\".to_owned(),
@@ -198,9 +177,6 @@ mod tests {
         for value in [0.1, -1e-300, 1.0, 123_456_789.123, f64::MAX] {
             assert_eq!(number(value).parse::<f64>().unwrap(), value);
         }
-        assert_eq!(
-            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(number),
-            ["NaN", "Infinity", "-Infinity"]
-        );
+        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(number), ["NaN", "Infinity", "-Infinity"]);
     }
 }

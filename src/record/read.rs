@@ -58,10 +58,7 @@ pub enum ReadError {
     Io { path: PathBuf, source: io::Error },
     /// A file holds no JSON.
     #[error("{} is not JSON: {source}", path.display())]
-    Json {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
+    Json { path: PathBuf, source: serde_json::Error },
     /// The folder's name is no number.
     #[error("{} is no run: its name is not a number", path.display())]
     NotARun { path: PathBuf },
@@ -83,13 +80,8 @@ impl Run {
     ///
     /// [`ReadError`] where `run.json` or `config.json` is missing or broken, or `report.json` is broken.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let id = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.parse().ok());
-        let id = id.ok_or_else(|| ReadError::NotARun {
-            path: path.to_owned(),
-        })?;
+        let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let id = id.ok_or_else(|| ReadError::NotARun { path: path.to_owned() })?;
         let run = read_json(&path.join("run.json"))?;
         let config = read_json(&path.join("config.json"))?;
         let report = match read_json(&path.join("report.json")) {
@@ -97,22 +89,9 @@ impl Run {
             Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let text = |pointer: &str| {
-            run.pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let moment = |pointer: &str| {
-            run.pointer(pointer)
-                .and_then(Value::as_str)
-                .and_then(time::parse)
-        };
-        let lines = run["fail_trace"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
+        let text = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let moment = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).and_then(time::parse);
+        let lines = run["fail_trace"].as_array().into_iter().flatten().filter_map(Value::as_str);
         Ok(Self {
             id,
             path: path.to_owned(),
@@ -134,21 +113,13 @@ impl Run {
     /// The status at the time `now`: the one on disk, or `PROBABLY_DEAD` for a running run without a recent heartbeat.
     pub fn shown_status(&self, now: Timestamp) -> &str {
         let last_sign = self.heartbeat.max(self.start);
-        let is_silent =
-            last_sign.is_none_or(|last| time::seconds_between(last, now) > DEAD_AFTER_S);
-        if self.status == "RUNNING" && is_silent {
-            "PROBABLY_DEAD"
-        } else {
-            &self.status
-        }
+        let is_silent = last_sign.is_none_or(|last| time::seconds_between(last, now) > DEAD_AFTER_S);
+        if self.status == "RUNNING" && is_silent { "PROBABLY_DEAD" } else { &self.status }
     }
 
     /// Seconds from the start to the end, or to the last heartbeat of a run without an end.
     pub fn duration_s(&self) -> Option<f64> {
-        Some(time::seconds_between(
-            self.start?,
-            self.stop.or(self.heartbeat)?,
-        ))
+        Some(time::seconds_between(self.start?, self.stop.or(self.heartbeat)?))
     }
 }
 
@@ -164,10 +135,7 @@ impl Run {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn list(base: &Path) -> Result<Runs, ReadError> {
-    let mut ids = run_ids(base).map_err(|source| ReadError::Io {
-        path: base.to_owned(),
-        source,
-    })?;
+    let mut ids = run_ids(base).map_err(|source| ReadError::Io { path: base.to_owned(), source })?;
     ids.sort_unstable();
     let mut found = Runs::default();
     for id in ids {
@@ -180,14 +148,8 @@ pub fn list(base: &Path) -> Result<Runs, ReadError> {
 }
 
 fn read_json(path: &Path) -> Result<Value, ReadError> {
-    let text = fs::read_to_string(path).map_err(|source| ReadError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    json::parse(&text).map_err(|source| ReadError::Json {
-        path: path.to_owned(),
-        source,
-    })
+    let text = fs::read_to_string(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    json::parse(&text).map_err(|source| ReadError::Json { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -213,16 +175,10 @@ mod tests {
         let runs = list(base.path()).unwrap().runs;
         let at = |text: &str| time::parse(text).unwrap();
         assert_eq!(runs[0].shown_status(at("2026-11-21T17:22:50")), "RUNNING");
-        assert_eq!(
-            runs[0].shown_status(at("2026-11-21T17:22:54")),
-            "PROBABLY_DEAD"
-        );
+        assert_eq!(runs[0].shown_status(at("2026-11-21T17:22:54")), "PROBABLY_DEAD");
         assert_eq!(runs[1].shown_status(at("2027-11-21T17:22:54")), "FAILED");
         assert!((runs[0].duration_s().unwrap() - 10.1).abs() < 1e-9);
-        assert_eq!(
-            (runs[0].result, &runs[0].config["seed"]),
-            (None, &Value::from(3))
-        );
+        assert_eq!((runs[0].result, &runs[0].config["seed"]), (None, &Value::from(3)));
     }
 
     #[test]
@@ -232,14 +188,8 @@ mod tests {
         write(base.path(), "9", "{");
         fs::create_dir(base.path().join("8")).unwrap();
         let found = list(base.path()).unwrap();
-        assert_eq!(
-            found.runs.iter().map(|run| run.id).collect::<Vec<_>>(),
-            [10]
-        );
+        assert_eq!(found.runs.iter().map(|run| run.id).collect::<Vec<_>>(), [10]);
         let reasons: Vec<String> = found.unreadable.iter().map(ToString::to_string).collect();
-        assert!(
-            reasons[0].contains("run.json") && reasons[1].contains("not JSON"),
-            "{reasons:?}"
-        );
+        assert!(reasons[0].contains("run.json") && reasons[1].contains("not JSON"), "{reasons:?}");
     }
 }

@@ -18,9 +18,7 @@ const MASK: &str = "***";
 /// assert_eq!(text("write to a.b@c.org: thanks"), "write to a.b@c.org: thanks");
 /// ```
 pub fn text(text: &str) -> String {
-    text.split_inclusive(char::is_whitespace)
-        .map(word)
-        .collect()
+    text.split_inclusive(char::is_whitespace).map(word).collect()
 }
 
 /// Masks credentials in every string of `value`, keys left as they are.
@@ -28,12 +26,9 @@ pub fn value(value: &Value) -> Value {
     match value {
         Value::String(string) => Value::String(text(string)),
         Value::Array(items) => Value::Array(items.iter().map(self::value).collect()),
-        Value::Object(fields) => Value::Object(
-            fields
-                .iter()
-                .map(|(key, field)| (key.clone(), self::value(field)))
-                .collect(),
-        ),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(key, field)| (key.clone(), self::value(field))).collect())
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
 }
@@ -46,9 +41,7 @@ fn word(word: &str) -> String {
         Some(scheme) if scheme < at => scheme + "://".len(),
         _ => match word[..at].find(':') {
             // Without a scheme only `user:password@` is a credential; `--option=` and quotes before it are kept.
-            Some(colon) => word[..colon]
-                .rfind(['=', '"', '\'', '(', '[', ','])
-                .map_or(0, |before| before + 1),
+            Some(colon) => word[..colon].rfind(['=', '"', '\'', '(', '[', ',']).map_or(0, |before| before + 1),
             None => return word.to_owned(),
         },
     };
@@ -61,26 +54,12 @@ mod tests {
 
     #[test]
     fn no_password_survives_however_odd() {
-        for secret in [
-            "secret",
-            "se:cret",
-            "se@cret",
-            "se/cret",
-            "s%40cret",
-            "geheim-ä",
-        ] {
-            for form in [
-                "mongodb://me:{}@h:1/db",
-                "mongodb+srv://me:{}@h/",
-                "me:{}@h:1:db",
-                "-m=\"me:{}@h\"",
-                "x://{}@h",
-            ] {
+        for secret in ["secret", "se:cret", "se@cret", "se/cret", "s%40cret", "geheim-ä"] {
+            for form in
+                ["mongodb://me:{}@h:1/db", "mongodb+srv://me:{}@h/", "me:{}@h:1:db", "-m=\"me:{}@h\"", "x://{}@h"]
+            {
                 let masked = text(&form.replace("{}", secret));
-                assert!(
-                    !masked.contains("cret") && !masked.contains("geheim"),
-                    "{masked}"
-                );
+                assert!(!masked.contains("cret") && !masked.contains("geheim"), "{masked}");
                 assert!(masked.contains("***@h"), "{masked}");
             }
         }
@@ -88,14 +67,8 @@ mod tests {
 
     #[test]
     fn text_without_credentials_stays() {
-        for plain in [
-            "",
-            "git@github.com:me/repo.git",
-            "a:b",
-            "100:150,120",
-            "two  spaces\n",
-            "https://example.org/a",
-        ] {
+        for plain in ["", "git@github.com:me/repo.git", "a:b", "100:150,120", "two  spaces\n", "https://example.org/a"]
+        {
             assert_eq!(text(plain), plain);
         }
     }
@@ -103,9 +76,6 @@ mod tests {
     #[test]
     fn strings_deep_in_a_value_are_masked() {
         let config = serde_json::json!({"sinks": [{"url": "mongodb://me:secret@h"}], "seed": 1});
-        assert_eq!(
-            value(&config),
-            serde_json::json!({"sinks": [{"url": "mongodb://***@h"}], "seed": 1})
-        );
+        assert_eq!(value(&config), serde_json::json!({"sinks": [{"url": "mongodb://***@h"}], "seed": 1}));
     }
 }

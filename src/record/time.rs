@@ -18,11 +18,7 @@ pub fn format(at: Timestamp) -> String {
 
 /// Reads a timestamp of [`format()`] or of Python's `isoformat`; `None` where `text` is neither.
 pub fn parse(text: &str) -> Option<Timestamp> {
-    text.parse::<DateTime>()
-        .ok()?
-        .to_zoned(TimeZone::UTC)
-        .ok()
-        .map(|zoned| zoned.timestamp())
+    text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
 /// Seconds from `start` to `end`.
@@ -36,11 +32,7 @@ mod tests {
 
     #[test]
     fn six_digits_are_written_and_read_back() {
-        for text in [
-            "2026-11-21T17:20:43.704198",
-            "2026-11-21T17:20:43.000000",
-            "1999-12-31T23:59:59.999999",
-        ] {
+        for text in ["2026-11-21T17:20:43.704198", "2026-11-21T17:20:43.000000", "1999-12-31T23:59:59.999999"] {
             assert_eq!(format(parse(text).unwrap()), text);
         }
         let now = Timestamp::now();

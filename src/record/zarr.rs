@@ -35,13 +35,8 @@ pub struct Store {
 impl Store {
     /// Starts a store in the folder `root`, with `attributes` on its root group. Nothing is written yet.
     pub fn new(root: PathBuf, attributes: Value) -> Self {
-        let mut store = Self {
-            root,
-            metadata: BTreeMap::new(),
-        };
-        store
-            .metadata
-            .insert(".zgroup".to_owned(), json!({"zarr_format": 2}));
+        let mut store = Self { root, metadata: BTreeMap::new() };
+        store.metadata.insert(".zgroup".to_owned(), json!({"zarr_format": 2}));
         store.metadata.insert(".zattrs".to_owned(), attributes);
         store
     }
@@ -53,20 +48,12 @@ impl Store {
 
     /// Adds a group below the root.
     pub fn add_group(&mut self, group: &str, attributes: Value) {
-        self.metadata
-            .insert(format!("{group}/.zgroup"), json!({"zarr_format": 2}));
+        self.metadata.insert(format!("{group}/.zgroup"), json!({"zarr_format": 2}));
         self.metadata.insert(format!("{group}/.zattrs"), attributes);
     }
 
     /// Adds an array, one entry of `shape`, `chunks` and `dims` per dimension. `chunks` are at least 1.
-    pub fn add_array(
-        &mut self,
-        array: &str,
-        element: Element,
-        shape: &[usize],
-        chunks: &[usize],
-        dims: &[&str],
-    ) {
+    pub fn add_array(&mut self, array: &str, element: Element, shape: &[usize], chunks: &[usize], dims: &[&str]) {
         let (dtype, fill_value) = match element {
             Element::Float => ("<f8", json!("NaN")),
             Element::Integer => ("<i8", json!(null)),
@@ -76,10 +63,7 @@ impl Store {
             "order": "C", "compressor": null, "filters": null,
         });
         self.metadata.insert(format!("{array}/.zarray"), zarray);
-        self.metadata.insert(
-            format!("{array}/.zattrs"),
-            json!({"_ARRAY_DIMENSIONS": dims}),
-        );
+        self.metadata.insert(format!("{array}/.zattrs"), json!({"_ARRAY_DIMENSIONS": dims}));
     }
 
     /// Changes the shape of an array added before. Chunks beyond the new shape are ignored by readers.
@@ -100,18 +84,10 @@ impl Store {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
             }
-            replace(
-                &path,
-                json::to_string(value).as_bytes(),
-                Durability::Process,
-            )?;
+            replace(&path, json::to_string(value).as_bytes(), Durability::Process)?;
         }
         let consolidated = json!({"zarr_consolidated_format": 1, "metadata": self.metadata});
-        replace(
-            &self.root.join(".zmetadata"),
-            json::to_string(&consolidated).as_bytes(),
-            Durability::Process,
-        )
+        replace(&self.root.join(".zmetadata"), json::to_string(&consolidated).as_bytes(), Durability::Process)
     }
 
     /// Writes one whole chunk, given by its place along each dimension, as numbers in C order.
@@ -119,18 +95,9 @@ impl Store {
     /// # Errors
     ///
     /// Whatever the file system says.
-    pub fn write_chunk<const N: usize>(
-        &self,
-        array: &str,
-        place: [usize; N],
-        numbers: &[[u8; 8]],
-    ) -> io::Result<()> {
+    pub fn write_chunk<const N: usize>(&self, array: &str, place: [usize; N], numbers: &[[u8; 8]]) -> io::Result<()> {
         let name = place.map(|index| index.to_string()).join(".");
-        replace(
-            &self.root.join(array).join(name),
-            numbers.as_flattened(),
-            Durability::Process,
-        )
+        replace(&self.root.join(array).join(name), numbers.as_flattened(), Durability::Process)
     }
 }
 
@@ -142,16 +109,10 @@ impl Store {
 ///
 /// Where a file can't be read, or the array is not an uncompressed `<f8` of that layout.
 pub fn read_floats(array: &Path) -> io::Result<(Vec<usize>, Vec<f64>)> {
-    let invalid = || {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{}: not a Zarr array of llc", array.display()),
-        )
-    };
+    let invalid =
+        || io::Error::new(io::ErrorKind::InvalidData, format!("{}: not a Zarr array of llc", array.display()));
     let zarray = json::parse(&fs::read_to_string(array.join(".zarray"))?)?;
-    let sizes = |key: &str| {
-        serde_json::from_value::<Vec<usize>>(zarray[key].clone()).map_err(|_| invalid())
-    };
+    let sizes = |key: &str| serde_json::from_value::<Vec<usize>>(zarray[key].clone()).map_err(|_| invalid());
     let (shape, chunks) = (sizes("shape")?, sizes("chunks")?);
     let (num_rows, num_columns, chunk) = match (shape[..].as_ref(), chunks[..].as_ref()) {
         (&[columns], &[chunk]) => (1, columns, chunk),
@@ -165,22 +126,13 @@ pub fn read_floats(array: &Path) -> io::Result<(Vec<usize>, Vec<f64>)> {
     let mut numbers = Vec::new();
     for row in 0..num_rows {
         for start in (0..num_columns).step_by(chunk) {
-            let name = if shape.len() == 1 {
-                format!("{}", start / chunk)
-            } else {
-                format!("{row}.{}", start / chunk)
-            };
+            let name = if shape.len() == 1 { format!("{}", start / chunk) } else { format!("{row}.{}", start / chunk) };
             let width = chunk.min(num_columns - start);
             match fs::read(array.join(name)) {
                 Ok(bytes) => {
                     let (words, _) = bytes.as_chunks::<8>();
-                    numbers.extend(
-                        words
-                            .get(..width)
-                            .ok_or_else(invalid)?
-                            .iter()
-                            .map(|word| f64::from_le_bytes(*word)),
-                    );
+                    numbers
+                        .extend(words.get(..width).ok_or_else(invalid)?.iter().map(|word| f64::from_le_bytes(*word)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     numbers.resize(numbers.len() + width, f64::NAN);
@@ -203,12 +155,8 @@ mod tests {
         store.add_group("g", json!({"created_by": "test"}));
         store.add_array("g/x", Element::Float, &[2, 5], &[1, 2], &["chain", "draw"]);
         store.commit().unwrap();
-        store
-            .write_chunk("g/x", [0, 0], &[1.0_f64, 2.0].map(f64::to_le_bytes))
-            .unwrap();
-        store
-            .write_chunk("g/x", [1, 2], &[3.0_f64, 4.0].map(f64::to_le_bytes))
-            .unwrap();
+        store.write_chunk("g/x", [0, 0], &[1.0_f64, 2.0].map(f64::to_le_bytes)).unwrap();
+        store.write_chunk("g/x", [1, 2], &[3.0_f64, 4.0].map(f64::to_le_bytes)).unwrap();
 
         let (shape, numbers) = read_floats(&store.root().join("g/x")).unwrap();
         assert_eq!(shape, [2, 5]);
@@ -227,9 +175,7 @@ mod tests {
         let mut store = Store::new(folder.path().to_owned(), json!({}));
         store.add_array("x", Element::Integer, &[1], &[1], &["chain"]);
         store.commit().unwrap();
-        let read = |name: &str| {
-            json::parse(&fs::read_to_string(folder.path().join(name)).unwrap()).unwrap()
-        };
+        let read = |name: &str| json::parse(&fs::read_to_string(folder.path().join(name)).unwrap()).unwrap();
         let consolidated = read(".zmetadata");
         for name in [".zgroup", ".zattrs", "x/.zarray", "x/.zattrs"] {
             assert_eq!(consolidated["metadata"][name], read(name), "{name}");

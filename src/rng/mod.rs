@@ -15,8 +15,8 @@ mod permutation;
 mod philox;
 
 pub use normal::{Real, fill_normal};
-pub use permutation::Permutation;
 pub(crate) use normal::{for_each_group, unit_interval};
+pub use permutation::Permutation;
 pub(crate) use philox::{LANES, block, blocks};
 
 /// Says what a stream of random numbers is for, so that no two uses share numbers.

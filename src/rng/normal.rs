@@ -225,11 +225,7 @@ mod tests {
         let expected = n * 6.334e-5;
         assert!((far - expected).abs() < 6.0 * expected.sqrt(), "{far} beyond 4, expected {expected}");
         z.sort_by(f64::total_cmp);
-        let distance = z
-            .iter()
-            .enumerate()
-            .map(|(i, &x)| (cdf(x) - (i as f64 + 0.5) / n).abs())
-            .fold(0.0, f64::max);
+        let distance = z.iter().enumerate().map(|(i, &x)| (cdf(x) - (i as f64 + 0.5) / n).abs()).fold(0.0, f64::max);
         // P(√n·D > 2.7) = 2·exp(−2·2.7²) ≈ 9·10⁻⁷.
         assert!(distance * n.sqrt() < 2.7, "Kolmogorov–Smirnov {}", distance * n.sqrt());
     }

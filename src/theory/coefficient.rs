@@ -34,10 +34,7 @@ pub struct LearningCoefficient {
 
 impl LearningCoefficient {
     pub(crate) fn new(lambda: Rational, multiplicity: u64) -> Self {
-        Self {
-            lambda,
-            multiplicity,
-        }
+        Self { lambda, multiplicity }
     }
 
     /// λ as the nearest f64.
@@ -61,11 +58,7 @@ impl LearningCoefficient {
     /// # Ok::<(), llc::theory::DeepLinearError>(())
     /// ```
     pub fn finite_n(&self, n_beta: f64) -> f64 {
-        if n_beta > 1.0 {
-            self.lambda_f64() - (self.multiplicity - 1) as f64 / n_beta.ln()
-        } else {
-            f64::NAN
-        }
+        if n_beta > 1.0 { self.lambda_f64() - (self.multiplicity - 1) as f64 / n_beta.ln() } else { f64::NAN }
     }
 }
 

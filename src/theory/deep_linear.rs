@@ -40,9 +40,7 @@ pub enum DeepLinearError {
         num_widths: usize,
     },
     /// A layer of nothing.
-    #[error(
-        "width {index} of {widths:?} is 0 (width 0 is the input): every width must be at least 1"
-    )]
+    #[error("width {index} of {widths:?} is 0 (width 0 is the input): every width must be at least 1")]
     ZeroWidth {
         /// Position of the first zero.
         index: usize,
@@ -62,9 +60,7 @@ pub enum DeepLinearError {
         widths: Vec<usize>,
     },
     /// Counts would not fit in 64 bits.
-    #[error(
-        "the network has more than 2^64 parameters or 2^32 widths: check the widths for a typing error"
-    )]
+    #[error("the network has more than 2^64 parameters or 2^32 widths: check the widths for a typing error")]
     TooLarge,
 }
 
@@ -102,21 +98,13 @@ impl DeepLinear {
         }
         let smallest = smallest_of(&widths);
         if rank > smallest {
-            return Err(DeepLinearError::RankTooLarge {
-                rank,
-                smallest,
-                widths,
-            });
+            return Err(DeepLinearError::RankTooLarge { rank, smallest, widths });
         }
-        let num_parameters = widths.windows(2).try_fold(0u64, |total, pair| {
-            total.checked_add((pair[0] as u64).checked_mul(pair[1] as u64)?)
-        });
+        let num_parameters = widths
+            .windows(2)
+            .try_fold(0u64, |total, pair| total.checked_add((pair[0] as u64).checked_mul(pair[1] as u64)?));
         match num_parameters {
-            Some(num_parameters) if num_widths as u64 <= 1 << 32 => Ok(Self {
-                widths,
-                rank,
-                num_parameters,
-            }),
+            Some(num_parameters) if num_widths as u64 <= 1 << 32 => Ok(Self { widths, rank, num_parameters }),
             _ => Err(DeepLinearError::TooLarge),
         }
     }
@@ -170,20 +158,13 @@ impl DeepLinear {
     /// one-parameter groups); and the local λ is at most that of nearby points of the fibre. It is at most d/2, and
     /// equal to λ if r = h.
     pub fn largest_local(&self) -> Rational {
-        let smallest = self
-            .widths
-            .iter()
-            .fold(usize::MAX, |least, &w| least.min(w));
+        let smallest = self.widths.iter().fold(usize::MAX, |least, &w| least.min(w));
         fraction(dimension_of_rank(smallest, &self.widths), 2)
     }
 
     /// λ and m, by the formula at the top of this page.
     pub fn learning_coefficient(&self) -> LearningCoefficient {
-        let mut delta: Vec<i128> = self
-            .widths
-            .iter()
-            .map(|&h| (h - self.rank) as i128)
-            .collect();
+        let mut delta: Vec<i128> = self.widths.iter().map(|&h| (h - self.rank) as i128).collect();
         delta.sort_unstable();
         let (sigma, s) = minimal_prefix(&delta);
         let l = sigma.len() as i128 - 1;

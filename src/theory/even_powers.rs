@@ -38,23 +38,14 @@ impl EvenPowers {
     /// A k of 0, which would be a constant, or above 1000, whose integrals would need too many points.
     pub fn new(exponents: &[u32]) -> Result<Self, InvalidArgument> {
         if let Some(&k) = exponents.iter().find(|&&k| k == 0 || k > 1_000) {
-            return Err(InvalidArgument {
-                name: "exponent",
-                value: f64::from(k),
-                requirement: "from 1 to 1000",
-            });
+            return Err(InvalidArgument { name: "exponent", value: f64::from(k), requirement: "from 1 to 1000" });
         }
-        Ok(Self {
-            exponents: exponents.to_vec(),
-        })
+        Ok(Self { exponents: exponents.to_vec() })
     }
 
     /// λ = Σ 1/(2k_i), m = 1.
     pub fn learning_coefficient(&self) -> LearningCoefficient {
-        let terms = self
-            .exponents
-            .iter()
-            .map(|&k| fraction(1, 2 * u64::from(k)));
+        let terms = self.exponents.iter().map(|&k| fraction(1, 2 * u64::from(k)));
         LearningCoefficient::new(terms.sum::<Rational>(), 1)
     }
 
@@ -76,12 +67,7 @@ impl EvenPowers {
         self.sum_of_moments(n_beta, gamma, |[_, variance]| variance)
     }
 
-    fn sum_of_moments(
-        &self,
-        n_beta: f64,
-        gamma: f64,
-        pick: impl Fn([f64; 2]) -> f64,
-    ) -> Result<f64, InvalidArgument> {
+    fn sum_of_moments(&self, n_beta: f64, gamma: f64, pick: impl Fn([f64; 2]) -> f64) -> Result<f64, InvalidArgument> {
         let n_beta = positive("n_beta", n_beta)?;
         let gamma = non_negative("gamma", gamma)?;
         let of_one = |&k: &u32| pick(mean_and_variance(k, n_beta, gamma));
@@ -122,14 +108,8 @@ mod tests {
             let f = 2.0 * n_beta / (2.0 * n_beta + gamma);
             let mean = square.scaled_loss_mean(n_beta, gamma).unwrap();
             let variance = square.scaled_loss_variance(n_beta, gamma).unwrap();
-            assert!(
-                (mean / (f / 2.0) - 1.0).abs() < 1e-12,
-                "{n_beta} {gamma}: {mean}"
-            );
-            assert!(
-                (variance / (f * f / 2.0) - 1.0).abs() < 1e-11,
-                "{n_beta} {gamma}"
-            );
+            assert!((mean / (f / 2.0) - 1.0).abs() < 1e-12, "{n_beta} {gamma}: {mean}");
+            assert!((variance / (f * f / 2.0) - 1.0).abs() < 1e-11, "{n_beta} {gamma}");
         }
     }
 
@@ -142,14 +122,8 @@ mod tests {
             for gamma in [0.0, 1e-13] {
                 let mean = loss.scaled_loss_mean(n_beta, gamma).unwrap();
                 let variance = loss.scaled_loss_variance(n_beta, gamma).unwrap();
-                assert!(
-                    (mean - lambda).abs() < 1e-10,
-                    "{n_beta} {gamma}: {mean} for {lambda}"
-                );
-                assert!(
-                    (variance - lambda).abs() < 1e-10,
-                    "{n_beta} {gamma}: {variance}"
-                );
+                assert!((mean - lambda).abs() < 1e-10, "{n_beta} {gamma}: {mean} for {lambda}");
+                assert!((variance - lambda).abs() < 1e-10, "{n_beta} {gamma}: {variance}");
             }
         }
     }

@@ -19,11 +19,7 @@ pub(super) fn positive(name: &'static str, value: f64) -> Result<f64, InvalidArg
         return Ok(value);
     }
     let requirement = "finite and above 0";
-    Err(InvalidArgument {
-        name,
-        value,
-        requirement,
-    })
+    Err(InvalidArgument { name, value, requirement })
 }
 
 /// `value`, if it is finite and at least 0.
@@ -32,11 +28,7 @@ pub(super) fn non_negative(name: &'static str, value: f64) -> Result<f64, Invali
         return Ok(value);
     }
     let requirement = "finite and at least 0";
-    Err(InvalidArgument {
-        name,
-        value,
-        requirement,
-    })
+    Err(InvalidArgument { name, value, requirement })
 }
 
 #[cfg(test)]
@@ -46,10 +38,7 @@ mod tests {
     #[test]
     fn the_message_names_the_argument_its_value_and_what_would_do() {
         let error = positive("epsilon", -0.5).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "epsilon is -0.5, but it must be finite and above 0"
-        );
+        assert_eq!(error.to_string(), "epsilon is -0.5, but it must be finite and above 0");
     }
 
     #[test]

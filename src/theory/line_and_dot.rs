@@ -41,8 +41,7 @@ mod tests {
     fn volume(w1: f64, t: f64) -> f64 {
         let (columns, rows) = (6_000, 100);
         let at = |i: i32, count: i32| 0.6 * ((f64::from(i) + 0.5) / f64::from(count) - 0.5);
-        let points =
-            (0..columns).flat_map(|i| (0..rows).map(move |j| (at(i, columns), at(j, rows))));
+        let points = (0..columns).flat_map(|i| (0..rows).map(move |j| (at(i, columns), at(j, rows))));
         points.filter(|&(x, y)| loss(w1 + x, y) < t).count() as f64
     }
 
@@ -50,10 +49,7 @@ mod tests {
     fn the_volume_of_small_loss_grows_with_the_exponents_of_line_and_dot() {
         for (w1, t, known) in [(1.0, 1e-5, on_the_line()), (0.0, 1e-7, at_the_dot())] {
             let exponent = (volume(w1, t * 4.0) / volume(w1, t)).ln() / 4f64.ln();
-            assert!(
-                (exponent - known.lambda_f64()).abs() < 0.03,
-                "{exponent} at {w1}"
-            );
+            assert!((exponent - known.lambda_f64()).abs() < 0.03, "{exponent} at {w1}");
         }
     }
 }

@@ -41,10 +41,7 @@ impl LocalBounds {
     /// assert_eq!((bounds.lower.to_string(), bounds.upper.to_string()), ("3/2".into(), "4".into()));
     /// # Ok::<(), llc::theory::InvalidArgument>(())
     /// ```
-    pub fn from_hessian_rank(
-        hessian_rank: u64,
-        num_parameters: u64,
-    ) -> Result<Self, InvalidArgument> {
+    pub fn from_hessian_rank(hessian_rank: u64, num_parameters: u64) -> Result<Self, InvalidArgument> {
         if hessian_rank > num_parameters {
             return Err(InvalidArgument {
                 name: "hessian_rank",
@@ -52,10 +49,7 @@ impl LocalBounds {
                 requirement: "at most the number of parameters",
             });
         }
-        Ok(Self {
-            lower: fraction(hessian_rank, 2),
-            upper: fraction(num_parameters, 2),
-        })
+        Ok(Self { lower: fraction(hessian_rank, 2), upper: fraction(num_parameters, 2) })
     }
 
     /// What holds at every point with zero loss of a deep linear network: λ_Aoyagi and h·(H_0 + H_L − h)/2.
@@ -68,10 +62,7 @@ impl LocalBounds {
     /// # Ok::<(), llc::theory::DeepLinearError>(())
     /// ```
     pub fn anywhere(network: &DeepLinear) -> Self {
-        Self {
-            lower: network.learning_coefficient().lambda,
-            upper: network.largest_local(),
-        }
+        Self { lower: network.learning_coefficient().lambda, upper: network.largest_local() }
     }
 
     /// What holds at a point of a deep linear network with these ranks: the larger of λ_Aoyagi and ρ/2, and

@@ -66,9 +66,7 @@ impl Monomial {
             return Err(MonomialError::NoZero);
         }
         let exponents = exponents.iter().copied().zip(jacobian.iter().copied());
-        Ok(Self {
-            exponents: exponents.collect(),
-        })
+        Ok(Self { exponents: exponents.collect() })
     }
 
     /// λ = min (h_i + 1)/(2k_i) and m, the number of coordinates that attain it.
@@ -107,9 +105,7 @@ mod tests {
     use super::*;
 
     fn known(exponents: &[u32], jacobian: &[u32]) -> LearningCoefficient {
-        Monomial::new(exponents, jacobian)
-            .unwrap()
-            .learning_coefficient()
+        Monomial::new(exponents, jacobian).unwrap().learning_coefficient()
     }
 
     /// E[t·K] on the box [0, 1]², in coordinates u = −ln w₁, v = −ln w₂ that make the integrand smooth.
@@ -131,18 +127,10 @@ mod tests {
     #[test]
     fn the_scaled_loss_on_a_box_approaches_lambda_with_the_correction_of_the_multiplicity() {
         let t = 1e10;
-        for (k, h) in [
-            ([1, 1], [0, 0]),
-            ([1, 2], [0, 1]),
-            ([1, 2], [0, 0]),
-            ([1, 1], [0, 2]),
-        ] {
+        for (k, h) in [([1, 1], [0, 0]), ([1, 2], [0, 1]), ([1, 2], [0, 0]), ([1, 1], [0, 2])] {
             let known = known(&k, &h);
             let mean = scaled_loss_mean(k, h, t);
-            assert!(
-                (mean - known.finite_n(t)).abs() < 0.01,
-                "{k:?} {h:?}: {mean}, {known:?}"
-            );
+            assert!((mean - known.finite_n(t)).abs() < 0.01, "{k:?} {h:?}: {mean}, {known:?}");
         }
     }
 

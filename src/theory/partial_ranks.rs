@@ -17,9 +17,7 @@ use super::deep_linear::DeepLinear;
 #[non_exhaustive]
 pub enum PartialRanksError {
     /// One rank per layer is needed on each side.
-    #[error(
-        "{list} has {found} ranks, but the network has {num_layers} layers: give one rank a layer"
-    )]
+    #[error("{list} has {found} ranks, but the network has {num_layers} layers: give one rank a layer")]
     WrongLength {
         /// `from_input` or `to_output`.
         list: &'static str,
@@ -82,49 +80,26 @@ impl PartialRanks {
     ///
     /// A wrong number of ranks, or ranks that no matrices have: growing along a product, above a width, different
     /// from the network's rank for the whole product, or against Sylvester's inequality.
-    pub fn new(
-        network: DeepLinear,
-        from_input: &[usize],
-        to_output: &[usize],
-    ) -> Result<Self, PartialRanksError> {
+    pub fn new(network: DeepLinear, from_input: &[usize], to_output: &[usize]) -> Result<Self, PartialRanksError> {
         let widths = network.widths();
         let num_layers = widths.len() - 1;
         let mirrored: Vec<usize> = to_output.iter().rev().copied().collect();
         let mirrored_widths: Vec<usize> = widths.iter().rev().copied().collect();
         check_side("from_input", from_input, widths, network.rank())?;
-        check_side("to_output", &mirrored, &mirrored_widths, network.rank()).map_err(|error| {
-            match error {
-                PartialRanksError::TooLarge {
-                    list,
-                    index,
-                    rank,
-                    limit,
-                } => PartialRanksError::TooLarge {
-                    list,
-                    index: num_layers - 1 - index,
-                    rank,
-                    limit,
-                },
-                other => other,
+        check_side("to_output", &mirrored, &mirrored_widths, network.rank()).map_err(|error| match error {
+            PartialRanksError::TooLarge { list, index, rank, limit } => {
+                PartialRanksError::TooLarge { list, index: num_layers - 1 - index, rank, limit }
             }
+            other => other,
         })?;
         for l in 1..num_layers {
             let (before, after, width) = (from_input[l - 1], to_output[l], widths[l]);
             // Both ranks are at most `width`, so that the difference can't underflow.
             if before > width - after + network.rank() {
-                return Err(PartialRanksError::ProductTooSmall {
-                    before,
-                    after,
-                    width,
-                    rank: network.rank(),
-                });
+                return Err(PartialRanksError::ProductTooSmall { before, after, width, rank: network.rank() });
             }
         }
-        Ok(Self {
-            from_input: from_input.to_vec(),
-            to_output: to_output.to_vec(),
-            network,
-        })
+        Ok(Self { from_input: from_input.to_vec(), to_output: to_output.to_vec(), network })
     }
 
     /// The network.
@@ -139,16 +114,8 @@ impl PartialRanks {
         let mut rank = BigInt::from(0);
         let mut previous = 0; // c_0
         for l in 1..=last {
-            let c = if l == last {
-                widths[last]
-            } else {
-                self.to_output[l]
-            };
-            let a = if l == 1 {
-                widths[0]
-            } else {
-                self.from_input[l - 2]
-            };
+            let c = if l == last { widths[last] } else { self.to_output[l] };
+            let a = if l == 1 { widths[0] } else { self.from_input[l - 2] };
             rank += BigInt::from(c - previous) * a;
             previous = c;
         }
@@ -165,31 +132,18 @@ fn check_side(
 ) -> Result<(), PartialRanksError> {
     let num_layers = widths.len() - 1;
     if ranks.len() != num_layers {
-        return Err(PartialRanksError::WrongLength {
-            list,
-            found: ranks.len(),
-            num_layers,
-        });
+        return Err(PartialRanksError::WrongLength { list, found: ranks.len(), num_layers });
     }
     let mut previous = widths[0];
     for (index, &rank) in ranks.iter().enumerate() {
         let limit = previous.min(widths[index + 1]);
         if rank > limit {
-            return Err(PartialRanksError::TooLarge {
-                list,
-                index,
-                rank,
-                limit,
-            });
+            return Err(PartialRanksError::TooLarge { list, index, rank, limit });
         }
         previous = rank;
     }
     if previous != product_rank {
-        return Err(PartialRanksError::WrongProductRank {
-            list,
-            found: previous,
-            rank: product_rank,
-        });
+        return Err(PartialRanksError::WrongProductRank { list, found: previous, rank: product_rank });
     }
     Ok(())
 }
@@ -202,9 +156,7 @@ mod tests {
     fn impossible_ranks_are_refused_with_the_place_named() {
         let network = || DeepLinear::new(&[4, 3, 4, 4], 2).unwrap();
         let message = |from_input: &[usize], to_output: &[usize]| {
-            PartialRanks::new(network(), from_input, to_output)
-                .unwrap_err()
-                .to_string()
+            PartialRanks::new(network(), from_input, to_output).unwrap_err().to_string()
         };
         assert!(message(&[2, 2], &[2, 2, 2]).contains("from_input has 2 ranks"));
         assert!(message(&[4, 2, 2], &[2, 2, 2]).contains("from_input[0] is rank 4"));

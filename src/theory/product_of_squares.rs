@@ -81,21 +81,13 @@ mod tests {
     use super::*;
 
     fn mean(n_beta: f64, gamma: f64) -> f64 {
-        ProductOfSquares::new(n_beta, gamma)
-            .unwrap()
-            .scaled_loss_mean()
+        ProductOfSquares::new(n_beta, gamma).unwrap().scaled_loss_mean()
     }
 
     #[test]
     fn the_mean_equals_the_table_to_five_digits() {
-        let table = [
-            (1e2, 0.35420),
-            (1e3, 0.39027),
-            (1e4, 0.41234),
-            (72382.4, 0.42529),
-            (1e6, 0.43754),
-            (1e8, 0.45149),
-        ];
+        let table =
+            [(1e2, 0.35420), (1e3, 0.39027), (1e4, 0.41234), (72382.4, 0.42529), (1e6, 0.43754), (1e8, 0.45149)];
         for (n_beta, expected) in table {
             let found = mean(n_beta, 1.0);
             assert!((found - expected).abs() < 1e-5, "{found} at {n_beta}");
@@ -126,10 +118,7 @@ mod tests {
             let expected = 0.5 + z - z * k1 / k0;
             let gamma: f64 = 3.0;
             let found = mean(gamma * gamma / (8.0 * z), gamma);
-            assert!(
-                (found - expected).abs() < 1e-11,
-                "z = {z}: {found} for {expected}"
-            );
+            assert!((found - expected).abs() < 1e-11, "z = {z}: {found} for {expected}");
         }
     }
 
@@ -149,28 +138,15 @@ mod tests {
             let step = 1e-4;
             let [up, down] = [1.0 + step, 1.0 - step].map(|factor| mean(t * factor, 1.0));
             let expected = mean(t, 1.0) - (up - down) / (2.0 * step);
-            let found = ProductOfSquares::new(t, 1.0)
-                .unwrap()
-                .scaled_loss_variance();
-            assert!(
-                (found - expected).abs() < 1e-7,
-                "{t}: {found} for {expected}"
-            );
+            let found = ProductOfSquares::new(t, 1.0).unwrap().scaled_loss_variance();
+            assert!((found - expected).abs() < 1e-7, "{t}: {found} for {expected}");
         }
     }
 
     #[test]
     fn numbers_outside_the_domain_are_refused() {
-        for (n_beta, gamma) in [
-            (0.0, 1.0),
-            (1.0, 0.0),
-            (f64::NAN, 1.0),
-            (1.0, f64::INFINITY),
-        ] {
-            assert!(
-                ProductOfSquares::new(n_beta, gamma).is_err(),
-                "{n_beta} {gamma}"
-            );
+        for (n_beta, gamma) in [(0.0, 1.0), (1.0, 0.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)] {
+            assert!(ProductOfSquares::new(n_beta, gamma).is_err(), "{n_beta} {gamma}");
         }
     }
 }

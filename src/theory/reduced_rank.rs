@@ -91,19 +91,9 @@ impl ReducedRank {
     /// # Errors
     ///
     /// As [`DeepLinear::new`]: a width of 0, or a rank above the smallest width.
-    pub fn new(
-        input: usize,
-        hidden: usize,
-        output: usize,
-        rank: usize,
-    ) -> Result<Self, DeepLinearError> {
+    pub fn new(input: usize, hidden: usize, output: usize, rank: usize) -> Result<Self, DeepLinearError> {
         DeepLinear::new(&[input, hidden, output], rank)?;
-        Ok(Self {
-            input,
-            hidden,
-            output,
-            rank,
-        })
+        Ok(Self { input, hidden, output, rank })
     }
 
     /// The global λ and m, by the four cases.
@@ -136,53 +126,29 @@ impl ReducedRank {
     /// assert!(network.local(4, 3).is_err()); // an invertible layer keeps the rank of the other
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn local(
-        &self,
-        first: usize,
-        second: usize,
-    ) -> Result<LearningCoefficient, TwoLayerPointError> {
+    pub fn local(&self, first: usize, second: usize) -> Result<LearningCoefficient, TwoLayerPointError> {
         self.check_point(first, second)?;
         let (input, hidden, output) = (self.input, self.hidden, self.output);
         let regular = BigInt::from(output) * first + BigInt::from(second) * (input - first);
         // Both differences are at least 0: second ≥ r, and first + second − r ≤ hidden by Sylvester's inequality.
         let left_hidden = hidden - (first + (second - self.rank));
         let singular = four_cases(input - first, left_hidden, output - second, 0);
-        Ok(LearningCoefficient::new(
-            fraction(regular, 2) + singular.lambda,
-            singular.multiplicity,
-        ))
+        Ok(LearningCoefficient::new(fraction(regular, 2) + singular.lambda, singular.multiplicity))
     }
 
     fn check_point(&self, first: usize, second: usize) -> Result<(), TwoLayerPointError> {
         let product_rank = self.rank;
-        let layers = [
-            (1, first, self.hidden, self.input),
-            (2, second, self.output, self.hidden),
-        ];
+        let layers = [(1, first, self.hidden, self.input), (2, second, self.output, self.hidden)];
         for (layer, rank, rows, columns) in layers {
             if rank > rows.min(columns) {
-                return Err(TwoLayerPointError::LayerRankTooLarge {
-                    layer,
-                    rank,
-                    rows,
-                    columns,
-                });
+                return Err(TwoLayerPointError::LayerRankTooLarge { layer, rank, rows, columns });
             }
             if rank < product_rank {
-                return Err(TwoLayerPointError::LayerRankTooSmall {
-                    layer,
-                    rank,
-                    product_rank,
-                });
+                return Err(TwoLayerPointError::LayerRankTooSmall { layer, rank, product_rank });
             }
         }
         if first > self.hidden - second + product_rank {
-            return Err(TwoLayerPointError::ProductRankTooSmall {
-                first,
-                second,
-                hidden: self.hidden,
-                product_rank,
-            });
+            return Err(TwoLayerPointError::ProductRankTooSmall { first, second, hidden: self.hidden, product_rank });
         }
         Ok(())
     }
@@ -203,10 +169,7 @@ fn four_cases(input: usize, hidden: usize, output: usize, rank: usize) -> Learni
     let is_odd = (&m + &h + &n + &r).bit(0);
     let s = h + r;
     let eighths = -(&s * &s) - &m * &m - &n * &n + 2 * &s * &m + 2 * s * &n + 2 * m * n;
-    LearningCoefficient::new(
-        fraction(eighths + u32::from(is_odd), 8),
-        1 + u64::from(is_odd),
-    )
+    LearningCoefficient::new(fraction(eighths + u32::from(is_odd), 8), 1 + u64::from(is_odd))
 }
 
 #[cfg(test)]
@@ -236,11 +199,7 @@ mod tests {
             let two_layers = ReducedRank::new(m, h, n, rank).unwrap();
             let any_depth = DeepLinear::new(&widths, rank).unwrap();
             let expected = any_depth.learning_coefficient();
-            assert_eq!(
-                two_layers.learning_coefficient(),
-                expected,
-                "{two_layers:?}"
-            );
+            assert_eq!(two_layers.learning_coefficient(), expected, "{two_layers:?}");
         });
         assert_eq!(num_cases, 1808);
     }
@@ -254,10 +213,7 @@ mod tests {
             for first in 0..=m.min(h) {
                 for second in 0..=h.min(n) {
                     if let Ok(local) = network.local(first, second) {
-                        assert!(
-                            local.lambda >= global.lambda,
-                            "{network:?} {first} {second}"
-                        );
+                        assert!(local.lambda >= global.lambda, "{network:?} {first} {second}");
                     }
                 }
             }
@@ -302,12 +258,9 @@ mod tests {
                     continue;
                 };
                 // Ranks can only rise near a point, and rise to any that are possible.
-                let nearby =
-                    ranks(a, m.min(h)).flat_map(|a| ranks(b, h.min(n)).map(move |b| (a, b)));
+                let nearby = ranks(a, m.min(h)).flat_map(|a| ranks(b, h.min(n)).map(move |b| (a, b)));
                 let possible = nearby.filter(|&(a, b)| a + b <= h + r);
-                let codimensions: Vec<usize> = possible
-                    .map(|(a, b)| codimension(widths, r, a, b))
-                    .collect();
+                let codimensions: Vec<usize> = possible.map(|(a, b)| codimension(widths, r, a, b)).collect();
                 let least = *codimensions.iter().min().unwrap();
                 let num_least = codimensions.iter().filter(|&&c| c == least).count();
                 assert_eq!(local.lambda, fraction(least, 2), "{network:?} {a} {b}");

@@ -73,10 +73,7 @@ pub fn describe_deep_linear(
         lambda_f64: known.lambda_f64(),
         multiplicity: known.multiplicity,
         regular_part: to_f64(&network.regular_part()),
-        bounds: ReportBounds {
-            lower: to_f64(&bounds.lower),
-            upper: to_f64(&bounds.upper),
-        },
+        bounds: ReportBounds { lower: to_f64(&bounds.lower), upper: to_f64(&bounds.upper) },
         widths,
     })
 }
@@ -120,15 +117,11 @@ mod tests {
 
     #[test]
     fn the_table_shows_fractions_with_their_value_and_a_single_local_value_as_such() {
-        let table = describe_deep_linear(10, &[10, 10, 10], 0)
-            .unwrap()
-            .to_string();
+        let table = describe_deep_linear(10, &[10, 10, 10], 0).unwrap().to_string();
         assert!(table.contains("10 → 10 → 10 → 10"));
         assert!(table.contains("67/2 = 33.5"));
         assert!(table.ends_with("33.5 to 50"));
-        let table = describe_deep_linear(10, &[20, 20, 10], 10)
-            .unwrap()
-            .to_string();
+        let table = describe_deep_linear(10, &[20, 20, 10], 10).unwrap().to_string();
         assert!(table.ends_with("50 at every point"));
     }
 

@@ -106,12 +106,7 @@ impl SgldLaw {
     ///
     /// ε that is not positive and finite.
     pub fn new(mode: QuadraticMode, epsilon: f64) -> Result<Self, InvalidArgument> {
-        Ok(Self {
-            mode,
-            epsilon: positive("epsilon", epsilon)?,
-            gradient_variance: 0.0,
-            curvature_variance: 0.0,
-        })
+        Ok(Self { mode, epsilon: positive("epsilon", epsilon)?, gradient_variance: 0.0, curvature_variance: 0.0 })
     }
 
     /// The same with C = `gradient_variance`: Var over batches of nβ·∇L at w*.
@@ -121,10 +116,7 @@ impl SgldLaw {
     /// C that is negative or not finite.
     pub fn with_gradient_variance(self, gradient_variance: f64) -> Result<Self, InvalidArgument> {
         let gradient_variance = non_negative("gradient_variance", gradient_variance)?;
-        Ok(Self {
-            gradient_variance,
-            ..self
-        })
+        Ok(Self { gradient_variance, ..self })
     }
 
     /// The same with v = `curvature_variance`: Var over batches of nβ·h.
@@ -134,10 +126,7 @@ impl SgldLaw {
     /// v that is negative or not finite.
     pub fn with_curvature_variance(self, curvature_variance: f64) -> Result<Self, InvalidArgument> {
         let curvature_variance = non_negative("curvature_variance", curvature_variance)?;
-        Ok(Self {
-            curvature_variance,
-            ..self
-        })
+        Ok(Self { curvature_variance, ..self })
     }
 
     /// 1 − εa/2, the factor of one step without noise.
@@ -163,11 +152,7 @@ impl SgldLaw {
 
     /// Variance of w in the limit of many steps; infinite if the chain is not stable.
     pub fn stationary_variance(&self) -> f64 {
-        if self.is_stable() {
-            self.injected() / self.one_minus_rho()
-        } else {
-            f64::INFINITY
-        }
+        if self.is_stable() { self.injected() / self.one_minus_rho() } else { f64::INFINITY }
     }
 
     /// Variance of w after `num_steps` steps from w*.
@@ -179,11 +164,7 @@ impl SgldLaw {
         // 1 − ρ^t as −expm1(t·ln ρ): exact for ρ near 1. ρ > 0 but for ε = 2/a without minibatch noise, where ln 0
         // = −∞ does.
         let log_rho = (-one_minus_rho).max(-1.0).ln_1p();
-        let reached = if num_steps == 0 {
-            0.0
-        } else {
-            -(num_steps as f64 * log_rho).exp_m1()
-        };
+        let reached = if num_steps == 0 { 0.0 } else { -(num_steps as f64 * log_rho).exp_m1() };
         self.injected() * reached / one_minus_rho
     }
 
@@ -227,11 +208,7 @@ impl SgldLaw {
     /// A chain of T stationary draws is worth T over this many independent ones.
     pub fn loss_autocorrelation_time(&self) -> f64 {
         let ratio = self.contraction() * self.contraction();
-        if ratio < 1.0 {
-            (1.0 + ratio) / (1.0 - ratio)
-        } else {
-            f64::INFINITY
-        }
+        if ratio < 1.0 { (1.0 + ratio) / (1.0 - ratio) } else { f64::INFINITY }
     }
 }
 

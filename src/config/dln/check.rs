@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist, KernelConfig, ModelConfig,
-    Precision, RunConfig, SamplerKind, Truth, TruthConfig, check_sampler, defaults,
+    DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist, KernelConfig, ModelConfig, Precision, RunConfig,
+    SamplerKind, Truth, TruthConfig, check_sampler, defaults,
 };
 use crate::config::typed::to_usize;
 use crate::config::{ConfigError, RawConfig, Value};
@@ -72,11 +72,7 @@ impl DlnConfig {
         let base = Self::build(&RawConfig::new(super::KEYS), threads)?;
         let warnings = warnings(raw, &config);
         let updates = super::updates::updates(raw, &config, &base);
-        Ok(CheckedDln {
-            config,
-            warnings,
-            updates,
-        })
+        Ok(CheckedDln { config, warnings, updates })
     }
 
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
@@ -86,15 +82,7 @@ impl DlnConfig {
         let sampler = check_sampler::sampler(raw, &model, &data)?;
         let run = run(raw, &model, sampler.kernel.kind(), threads)?;
         let seed = raw.whole("seed").unwrap_or(defaults::SEED);
-        Ok(Self {
-            experiment: Self::EXPERIMENT,
-            seed,
-            model,
-            data,
-            truth,
-            sampler,
-            run,
-        })
+        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, truth, sampler, run })
     }
 }
 
@@ -130,14 +118,9 @@ fn model(raw: &RawConfig) -> Result<ModelConfig, ConfigError> {
         return Err(ConfigError::NoLayers { key });
     }
     if let Some(index) = layer_widths.iter().position(|&width| width == 0) {
-        return Err(ConfigError::ZeroWidth {
-            key,
-            layer: index + 1,
-        });
+        return Err(ConfigError::ZeroWidth { key, layer: index + 1 });
     }
-    let input_dim = raw
-        .count("model.input_dim", 1)?
-        .unwrap_or(defaults::INPUT_DIM);
+    let input_dim = raw.count("model.input_dim", 1)?.unwrap_or(defaults::INPUT_DIM);
     let mut width_before = input_dim;
     let mut d: usize = 0;
     for &width in &layer_widths {
@@ -145,68 +128,40 @@ fn model(raw: &RawConfig) -> Result<ModelConfig, ConfigError> {
         d = layer
             .and_then(|layer| d.checked_add(layer))
             .filter(|&d| d <= MAX_PARAMETERS)
-            .ok_or(ConfigError::TooManyParameters {
-                key,
-                limit: MAX_PARAMETERS as f64,
-            })?;
+            .ok_or(ConfigError::TooManyParameters { key, limit: MAX_PARAMETERS as f64 })?;
         width_before = width;
     }
-    Ok(ModelConfig {
-        input_dim,
-        layer_widths,
-    })
+    Ok(ModelConfig { input_dim, layer_widths })
 }
 
 fn data(raw: &RawConfig) -> Result<DataConfig, ConfigError> {
     // 1/ln n is infinite at n = 1 and above 1 at n = 2.
-    let num_training_data = raw
-        .count("data.num_training_data", 3)?
-        .unwrap_or(defaults::NUM_TRAINING_DATA);
+    let num_training_data = raw.count("data.num_training_data", 3)?.unwrap_or(defaults::NUM_TRAINING_DATA);
     let input_dist = match raw.word("data.input_dist") {
         Some("unit-ball") => InputDist::UnitBall,
         _ => InputDist::Uniform,
     };
-    Ok(DataConfig {
-        num_training_data,
-        input_dist,
-    })
+    Ok(DataConfig { num_training_data, input_dist })
 }
 
 fn truth(raw: &RawConfig, model: &ModelConfig) -> Result<TruthConfig, ConfigError> {
     let rank = raw.count("truth.rank", 0)?;
     let smallest_width = model.smallest_width();
     if let Some(rank) = rank.filter(|&rank| rank > smallest_width) {
-        return Err(ConfigError::RankTooLarge {
-            key: raw.key("truth.rank")?,
-            rank,
-            smallest_width,
-        });
+        return Err(ConfigError::RankTooLarge { key: raw.key("truth.rank")?, rank, smallest_width });
     }
     let unit = |value: f64| (0.0..=1.0).contains(&value);
-    let prop_rank_reduce = raw
-        .within("truth.prop_rank_reduce", "[0, 1]", unit)?
-        .unwrap_or(defaults::PROP_RANK_REDUCE);
+    let prop_rank_reduce = raw.within("truth.prop_rank_reduce", "[0, 1]", unit)?.unwrap_or(defaults::PROP_RANK_REDUCE);
     let sv_mean = raw.real("truth.sv_mean").unwrap_or(defaults::SV_MEAN);
     if !sv_mean.is_finite() {
-        return Err(ConfigError::NotFinite {
-            key: raw.key("truth.sv_mean")?,
-            found: sv_mean,
-        });
+        return Err(ConfigError::NotFinite { key: raw.key("truth.sv_mean")?, found: sv_mean });
     }
-    let sv_std = raw
-        .non_negative("truth.sv_std")?
-        .unwrap_or(defaults::SV_STD);
+    let sv_std = raw.non_negative("truth.sv_std")?.unwrap_or(defaults::SV_STD);
     let kind = match raw.word("truth.kind") {
         Some("zero") => Truth::Zero,
         Some("rand-rank") => Truth::RandRank { prop_rank_reduce },
-        Some("rand-rank-sv") => Truth::RandRankSv {
-            prop_rank_reduce,
-            sv_mean,
-            sv_std,
-        },
-        Some("aligned") => Truth::Aligned {
-            rank: rank.unwrap_or_else(|| defaults::rank(smallest_width)),
-        },
+        Some("rand-rank-sv") => Truth::RandRankSv { prop_rank_reduce, sv_mean, sv_std },
+        Some("aligned") => Truth::Aligned { rank: rank.unwrap_or_else(|| defaults::rank(smallest_width)) },
         _ => Truth::Random,
     };
     let truth = kind.name();
@@ -217,50 +172,27 @@ fn truth(raw: &RawConfig, model: &ModelConfig) -> Result<TruthConfig, ConfigErro
         ("truth.sv_std", "rand-rank-sv"),
     ] {
         if raw.get(path).is_some() && !used_by.split(" or ").any(|name| name == truth) {
-            return Err(ConfigError::NotForThisTruth {
-                key: raw.key(path)?,
-                truth,
-                used_by,
-            });
+            return Err(ConfigError::NotForThisTruth { key: raw.key(path)?, truth, used_by });
         }
     }
-    Ok(TruthConfig {
-        kind,
-        seed: raw.whole("truth.seed"),
-    })
+    Ok(TruthConfig { kind, seed: raw.whole("truth.seed") })
 }
 
-fn run(
-    raw: &RawConfig,
-    model: &ModelConfig,
-    kind: SamplerKind,
-    threads: usize,
-) -> Result<RunConfig, ConfigError> {
+fn run(raw: &RawConfig, model: &ModelConfig, kind: SamplerKind, threads: usize) -> Result<RunConfig, ConfigError> {
     let d = model.num_parameters();
-    let threads = raw
-        .count_to("run.threads", defaults::MAX_THREADS)?
-        .unwrap_or(threads.max(1));
+    let threads = raw.count_to("run.threads", defaults::MAX_THREADS)?.unwrap_or(threads.max(1));
     let path = "run.threads_per_chain";
-    let threads_per_chain = raw
-        .count(path, 1)?
-        .unwrap_or_else(|| defaults::threads_per_chain(d, threads));
+    let threads_per_chain = raw.count(path, 1)?.unwrap_or_else(|| defaults::threads_per_chain(d, threads));
     if threads_per_chain > threads {
         let key = raw.key(path)?;
-        return Err(ConfigError::ThreadsPerChain {
-            key,
-            found: threads_per_chain,
-            threads,
-        });
+        return Err(ConfigError::ThreadsPerChain { key, found: threads_per_chain, threads });
     }
     let path = "run.device";
     let device = raw.word(path).unwrap_or("cpu");
     let device = match Device::parse(device) {
         Some(device) => device,
         None => {
-            return Err(ConfigError::UnknownDevice {
-                key: raw.key(path)?,
-                found: device.to_owned(),
-            });
+            return Err(ConfigError::UnknownDevice { key: raw.key(path)?, found: device.to_owned() });
         }
     };
     let precision = match raw.word("run.precision") {
@@ -268,10 +200,5 @@ fn run(
         Some("f64") => Precision::F64,
         _ => defaults::precision(kind, d),
     };
-    Ok(RunConfig {
-        threads,
-        threads_per_chain,
-        device,
-        precision,
-    })
+    Ok(RunConfig { threads, threads_per_chain, device, precision })
 }

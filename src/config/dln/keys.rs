@@ -7,13 +7,7 @@ const TRUTHS: &[&str] = &["random", "zero", "rand-rank", "rand-rank-sv", "aligne
 /// Every setting of `llc dln`, in the order of `--help`.
 pub const KEYS: &[Key] = &[
     key("experiment", "", Kind::Choice(&["dln"]), "", ""),
-    key(
-        "model.input_dim",
-        "input-dim",
-        Kind::Whole,
-        "WIDTH",
-        "Width of the input [default: 10]",
-    ),
+    key("model.input_dim", "input-dim", Kind::Whole, "WIDTH", "Width of the input [default: 10]"),
     key(
         "model.layer_widths",
         "layer-widths",
@@ -57,13 +51,7 @@ pub const KEYS: &[Key] = &[
         "SHARE",
         "rand-rank, rand-rank-sv: probability that a layer's rank is reduced [default: 0.5]",
     ),
-    key(
-        "truth.sv_mean",
-        "sv-mean",
-        Kind::Real,
-        "MEAN",
-        "rand-rank-sv: mean of the singular values [default: 0]",
-    ),
+    key("truth.sv_mean", "sv-mean", Kind::Real, "MEAN", "rand-rank-sv: mean of the singular values [default: 0]"),
     key(
         "truth.sv_std",
         "sv-std",
@@ -71,13 +59,7 @@ pub const KEYS: &[Key] = &[
         "STD",
         "rand-rank-sv: standard deviation of the singular values [default: 5]",
     ),
-    key(
-        "truth.seed",
-        "truth-seed",
-        Kind::Whole,
-        "SEED",
-        "Seed of the truth alone [default: --seed]",
-    ),
+    key("truth.seed", "truth-seed", Kind::Whole, "SEED", "Seed of the truth alone [default: --seed]"),
     key(
         "sampler.kind",
         "sampler",
@@ -107,20 +89,8 @@ pub const KEYS: &[Key] = &[
         "GAMMA",
         "Localisation: gamma/2 |w - w*|^2 is added to the potential, untempered [default: 1]",
     ),
-    key(
-        "sampler.beta",
-        "beta",
-        Kind::Real,
-        "BETA",
-        "Inverse temperature [default: 1/ln n]",
-    ),
-    key(
-        "sampler.n_beta",
-        "n-beta",
-        Kind::Real,
-        "N_BETA",
-        "n times beta, in place of --beta [default: n/ln n]",
-    ),
+    key("sampler.beta", "beta", Kind::Real, "BETA", "Inverse temperature [default: 1/ln n]"),
+    key("sampler.n_beta", "n-beta", Kind::Real, "N_BETA", "n times beta, in place of --beta [default: n/ln n]"),
     key(
         "sampler.num_steps",
         "num-steps",
@@ -135,20 +105,8 @@ pub const KEYS: &[Key] = &[
         "SHARE",
         "Leading share of the draws that is recorded but not averaged, in [0, 1) [default: sgld 0.9, else 0.25]",
     ),
-    key(
-        "sampler.thin",
-        "thin",
-        Kind::Whole,
-        "STEPS",
-        "Steps from one draw to the next [default: 1]",
-    ),
-    key(
-        "sampler.num_chains",
-        "num-chains",
-        Kind::Whole,
-        "CHAINS",
-        "Chains; R-hat wants 4 [default: 4]",
-    ),
+    key("sampler.thin", "thin", Kind::Whole, "STEPS", "Steps from one draw to the next [default: 1]"),
+    key("sampler.num_chains", "num-chains", Kind::Whole, "CHAINS", "Chains; R-hat wants 4 [default: 4]"),
     key(
         "sampler.batch_size",
         "batch-size",
@@ -179,6 +137,14 @@ pub const KEYS: &[Key] = &[
          where there are minibatches, else full]",
     ),
     key(
+        "sampler.check_localisation",
+        "check-localisation",
+        Kind::Choice(&["on", "off"]),
+        "on|off",
+        "Whether the run is repeated, half as long, at a quarter of gamma: without it no estimate that gamma holds is \
+         called trusted [default: on; presets: off]",
+    ),
+    key(
         "sampler.mala_every",
         "mala-every",
         Kind::Whole,
@@ -192,13 +158,7 @@ pub const KEYS: &[Key] = &[
         "FACTORS",
         "sgld: a positive factor of epsilon for each layer, such as 1,0.5,2 [default: all 1]",
     ),
-    key(
-        "seed",
-        "seed",
-        Kind::Whole,
-        "SEED",
-        "Seed of everything random [default: 0]",
-    ),
+    key("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
     key(
         "run.threads",
         "threads",
@@ -213,13 +173,7 @@ pub const KEYS: &[Key] = &[
         "THREADS",
         "Threads for one chain [default: 1 below 100,000 parameters, else all]",
     ),
-    key(
-        "run.device",
-        "device",
-        Kind::Text,
-        "cpu|cuda|cuda:N",
-        "Where the chains run [default: cpu]",
-    ),
+    key("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
     key(
         "run.precision",
         "precision",
@@ -230,18 +184,6 @@ pub const KEYS: &[Key] = &[
     ),
 ];
 
-const fn key(
-    path: &'static str,
-    flag: &'static str,
-    kind: Kind,
-    value_name: &'static str,
-    help: &'static str,
-) -> Key {
-    Key {
-        path,
-        flag,
-        kind,
-        value_name,
-        help,
-    }
+const fn key(path: &'static str, flag: &'static str, kind: Kind, value_name: &'static str, help: &'static str) -> Key {
+    Key { path, flag, kind, value_name, help }
 }

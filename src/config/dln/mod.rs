@@ -23,8 +23,8 @@ pub use check::{CheckedDln, ConfigWarning};
 pub use keys::KEYS;
 pub use presets::Preset;
 pub use sampler::{
-    Epsilon, Gradient, HmcConfig, KernelConfig, LossTrace, MalaConfig, SamplerConfig, SamplerKind,
-    SgldConfig, Tempering,
+    Epsilon, Gradient, HmcConfig, KernelConfig, LossTrace, MalaConfig, SamplerConfig, SamplerKind, SgldConfig, Switch,
+    Tempering,
 };
 
 /// A legal configuration of `llc dln`.
@@ -125,9 +125,7 @@ pub struct ModelConfig {
 impl ModelConfig {
     /// H_0, …, H_L: the input's width, then each layer's.
     pub fn dims(&self) -> Vec<usize> {
-        std::iter::once(self.input_dim)
-            .chain(self.layer_widths.iter().copied())
-            .collect()
+        std::iter::once(self.input_dim).chain(self.layer_widths.iter().copied()).collect()
     }
 
     /// The number of parameters d = Σ H_{l−1}·H_l. The check has made sure that it doesn't overflow.
@@ -137,10 +135,7 @@ impl ModelConfig {
 
     /// min H_l: the largest rank that the product can have.
     pub fn smallest_width(&self) -> usize {
-        self.layer_widths
-            .iter()
-            .copied()
-            .fold(self.input_dim, usize::min)
+        self.layer_widths.iter().copied().fold(self.input_dim, usize::min)
     }
 }
 

@@ -72,13 +72,7 @@ impl Preset {
             Self::TenMillion => ([500, 2000], 20, 1_000_000, 2e-8, 50_000),
             Self::HundredMillion => ([500, 3000], 40, 1_000_000, 2e-8, 50_000),
         };
-        Group {
-            widths,
-            layers_end,
-            num_training_data,
-            epsilon,
-            num_steps,
-        }
+        Group { widths, layers_end, num_training_data, epsilon, num_steps }
     }
 
     /// Lays the group under what `raw` has: the seed decides the network, and every setting of `raw` wins.
@@ -94,18 +88,12 @@ impl Preset {
         let (input_dim, layer_widths) = group.network(seed);
         raw.fill("model.input_dim", Value::Whole(input_dim));
         raw.fill("model.layer_widths", Value::WholeList(layer_widths));
-        raw.fill(
-            "data.num_training_data",
-            Value::Whole(group.num_training_data),
-        );
+        raw.fill("data.num_training_data", Value::Whole(group.num_training_data));
         raw.fill("sampler.gamma", Value::Real(Self::GAMMA));
         let word = |text: &str| Value::Text(text.to_owned());
         raw.fill("truth.kind", word("rand-rank"));
         if raw.get("truth.kind") == Some(&word("rand-rank")) {
-            raw.fill(
-                "truth.prop_rank_reduce",
-                Value::Real(defaults::PROP_RANK_REDUCE),
-            );
+            raw.fill("truth.prop_rank_reduce", Value::Real(defaults::PROP_RANK_REDUCE));
         }
         let sgld = word(SamplerKind::Sgld.name());
         raw.fill("sampler.kind", sgld.clone());
@@ -114,6 +102,7 @@ impl Preset {
             raw.fill("sampler.num_steps", Value::Whole(group.num_steps));
             raw.fill("sampler.warmup", Value::Real(Self::WARMUP));
             raw.fill("sampler.num_chains", Value::Whole(1));
+            raw.fill("sampler.check_localisation", word("off"));
             if raw.get("sampler.gradient") != Some(&word("exact")) {
                 raw.fill("sampler.batch_size", Value::Whole(Self::BATCH_SIZE));
             }
@@ -128,9 +117,7 @@ impl Group {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let [least, end] = self.widths;
         let num_layers = rng.random_range(2..self.layers_end);
-        let layer_widths = (0..num_layers)
-            .map(|_| rng.random_range(least..end))
-            .collect();
+        let layer_widths = (0..num_layers).map(|_| rng.random_range(least..end)).collect();
         (rng.random_range(least..end), layer_widths)
     }
 }
@@ -150,25 +137,18 @@ mod tests {
                 widths.push(input_dim);
                 widths.extend(layer_widths);
             }
-            let range =
-                |values: &[u64]| (*values.iter().min().unwrap(), *values.iter().max().unwrap());
+            let range = |values: &[u64]| (*values.iter().min().unwrap(), *values.iter().max().unwrap());
             assert_eq!(range(&layers), (2, group.layers_end - 1));
             assert!(range(&widths).0 >= group.widths[0] && range(&widths).1 < group.widths[1]);
             // Thousands of draws leave no more than a hundredth of the range untouched at either end.
             let margin = (group.widths[1] - group.widths[0]) / 100;
-            assert!(
-                range(&widths).0 <= group.widths[0] + margin
-                    && range(&widths).1 + margin + 1 >= group.widths[1]
-            );
+            assert!(range(&widths).0 <= group.widths[0] + margin && range(&widths).1 + margin + 1 >= group.widths[1]);
         }
     }
 
     #[test]
     fn a_seed_s_network_never_changes() {
         let (input_dim, layer_widths) = Preset::Thousand.group().network(1);
-        assert_eq!(
-            (input_dim, layer_widths.as_slice()),
-            (31, [38, 9, 38, 13].as_slice())
-        );
+        assert_eq!((input_dim, layer_widths.as_slice()), (31, [38, 9, 38, 13].as_slice()));
     }
 }

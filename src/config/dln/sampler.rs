@@ -26,6 +26,18 @@ pub struct SamplerConfig {
     pub num_chains: usize,
     /// Which loss is recorded and averaged.
     pub loss_trace: LossTrace,
+    /// Whether the run is repeated at a smaller γ, to see what the localisation hides.
+    pub check_localisation: Switch,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 impl SamplerConfig {

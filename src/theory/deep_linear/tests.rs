@@ -6,9 +6,7 @@ use super::super::test_random::TestRandom;
 use super::*;
 
 fn known(widths: &[usize], rank: usize) -> (String, u64) {
-    let known = DeepLinear::new(widths, rank)
-        .unwrap()
-        .learning_coefficient();
+    let known = DeepLinear::new(widths, rank).unwrap().learning_coefficient();
     (known.to_string(), known.multiplicity)
 }
 
@@ -55,14 +53,9 @@ fn by_subsets(widths: &[usize], rank: usize) -> Vec<(Rational, u64)> {
         if subset.count_ones() < 2 {
             continue;
         }
-        let (inside, outside): (Vec<usize>, Vec<usize>) =
-            (0..delta.len()).partition(|i| subset >> i & 1 == 1);
+        let (inside, outside): (Vec<usize>, Vec<usize>) = (0..delta.len()).partition(|i| subset >> i & 1 == 1);
         let inside: Vec<i64> = inside.iter().map(|&i| delta[i]).collect();
-        let smallest_outside = outside
-            .iter()
-            .map(|&i| delta[i])
-            .min()
-            .unwrap_or(i64::MAX / 100);
+        let smallest_outside = outside.iter().map(|&i| delta[i]).min().unwrap_or(i64::MAX / 100);
         let largest = *inside.iter().max().unwrap();
         let (l, s) = (inside.len() as i64 - 1, inside.iter().sum::<i64>());
         if largest >= smallest_outside || s < l * largest || s >= l * smallest_outside {
@@ -90,19 +83,11 @@ fn by_subsets(widths: &[usize], rank: usize) -> Vec<(Rational, u64)> {
 fn the_sorted_prefix_equals_the_one_subset_that_meets_the_conditions() {
     let mut random = TestRandom::new(1);
     for _ in 0..2_000 {
-        let widths: Vec<usize> = (0..2 + random.below(7))
-            .map(|_| 1 + random.below(30))
-            .collect();
+        let widths: Vec<usize> = (0..2 + random.below(7)).map(|_| 1 + random.below(30)).collect();
         let rank = random.below(1 + widths.iter().min().unwrap());
-        let known = DeepLinear::new(&widths, rank)
-            .unwrap()
-            .learning_coefficient();
+        let known = DeepLinear::new(&widths, rank).unwrap().learning_coefficient();
         let expected = vec![(known.lambda, known.multiplicity)];
-        assert_eq!(
-            by_subsets(&widths, rank),
-            expected,
-            "{widths:?} rank {rank}"
-        );
+        assert_eq!(by_subsets(&widths, rank), expected, "{widths:?} rank {rank}");
     }
 }
 
@@ -132,16 +117,12 @@ fn least_codimension(
     let most = *left[i..=j].iter().min().unwrap();
     let mut best: Option<i64> = None;
     for count in 0..=most {
-        left[i..=j]
-            .iter_mut()
-            .for_each(|dimension| *dimension -= count);
+        left[i..=j].iter_mut().for_each(|dimension| *dimension -= count);
         used.push(((i, j), count as i64));
         let codimension = least_codimension(rest, left, used, euler_form);
         best = best.into_iter().chain(codimension).min();
         used.pop();
-        left[i..=j]
-            .iter_mut()
-            .for_each(|dimension| *dimension += count);
+        left[i..=j].iter_mut().for_each(|dimension| *dimension += count);
     }
     best
 }
@@ -149,10 +130,8 @@ fn least_codimension(
 /// Half the codimension of {w : W_L ⋯ W_1 = P}, rank P = r: the orbits in it have the whole interval exactly r times.
 fn half_codimension_of_fibre(widths: &[usize], rank: usize) -> Rational {
     let last = widths.len() - 1;
-    let intervals: Vec<(usize, usize)> = (0..=last)
-        .flat_map(|i| (i..=last).map(move |j| (i, j)))
-        .filter(|&interval| interval != (0, last))
-        .collect();
+    let intervals: Vec<(usize, usize)> =
+        (0..=last).flat_map(|i| (i..=last).map(move |j| (i, j))).filter(|&interval| interval != (0, last)).collect();
     let mut left: Vec<usize> = widths.iter().map(|&h| h - rank).collect();
     let squares: usize = widths.iter().map(|h| h * h).sum();
     let products: usize = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
@@ -171,9 +150,7 @@ fn lambda_is_half_the_codimension_of_the_fibre_found_from_quiver_orbits() {
         loop {
             for rank in 0..=*widths.iter().min().unwrap() {
                 let expected = half_codimension_of_fibre(&widths, rank);
-                let known = DeepLinear::new(&widths, rank)
-                    .unwrap()
-                    .learning_coefficient();
+                let known = DeepLinear::new(&widths, rank).unwrap().learning_coefficient();
                 assert_eq!(known.lambda, expected, "{widths:?} rank {rank}");
                 num_cases += 1;
             }
@@ -192,9 +169,7 @@ fn lambda_is_half_the_codimension_of_the_fibre_found_from_quiver_orbits() {
 fn hidden_widths_may_be_permuted_and_all_of_them_if_the_rank_is_zero() {
     let mut random = TestRandom::new(2);
     for _ in 0..500 {
-        let mut widths: Vec<usize> = (0..3 + random.below(5))
-            .map(|_| 1 + random.below(40))
-            .collect();
+        let mut widths: Vec<usize> = (0..3 + random.below(5)).map(|_| 1 + random.below(40)).collect();
         let last = widths.len() - 1;
         let rank = random.below(1 + widths.iter().min().unwrap());
         let (before, before_zero) = (known(&widths, rank), known(&widths, 0));
@@ -209,24 +184,15 @@ fn hidden_widths_may_be_permuted_and_all_of_them_if_the_rank_is_zero() {
 fn lambda_lies_between_the_regular_part_and_every_upper_bound() {
     let mut random = TestRandom::new(3);
     for _ in 0..2_000 {
-        let widths: Vec<usize> = (0..2 + random.below(9))
-            .map(|_| 1 + random.below(60))
-            .collect();
+        let widths: Vec<usize> = (0..2 + random.below(9)).map(|_| 1 + random.below(60)).collect();
         let smallest = *widths.iter().min().unwrap();
         let network = DeepLinear::new(&widths, random.below(1 + smallest)).unwrap();
         let lambda = network.learning_coefficient().lambda;
         assert!(network.regular_part() <= lambda, "{network:?}");
         assert!(lambda <= network.largest_local(), "{network:?}");
-        assert!(
-            network.largest_local() <= fraction(network.num_parameters(), 2),
-            "{network:?}"
-        );
+        assert!(network.largest_local() <= fraction(network.num_parameters(), 2), "{network:?}");
         let full = DeepLinear::new(&widths, smallest).unwrap();
-        assert_eq!(
-            full.learning_coefficient().lambda,
-            full.largest_local(),
-            "{full:?}"
-        );
+        assert_eq!(full.learning_coefficient().lambda, full.largest_local(), "{full:?}");
     }
 }
 

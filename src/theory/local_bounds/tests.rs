@@ -11,14 +11,8 @@ type Matrix = Vec<Vec<u64>>;
 
 fn product(left: &Matrix, right: &Matrix) -> Matrix {
     let columns = right[0].len();
-    let entry = |row: &[u64], j: usize| {
-        row.iter()
-            .zip(right)
-            .fold(0, |sum, (x, other)| (sum + x * other[j]) % PRIME)
-    };
-    left.iter()
-        .map(|row| (0..columns).map(|j| entry(row, j)).collect())
-        .collect()
+    let entry = |row: &[u64], j: usize| row.iter().zip(right).fold(0, |sum, (x, other)| (sum + x * other[j]) % PRIME);
+    left.iter().map(|row| (0..columns).map(|j| entry(row, j)).collect()).collect()
 }
 
 fn inverse(x: u64) -> u64 {
@@ -55,9 +49,7 @@ fn rank(matrix: &Matrix) -> usize {
 }
 
 fn identity(size: usize) -> Matrix {
-    (0..size)
-        .map(|i| (0..size).map(|j| u64::from(i == j)).collect())
-        .collect()
+    (0..size).map(|i| (0..size).map(|j| u64::from(i == j)).collect()).collect()
 }
 
 /// ∂(W_L ⋯ W_1)/∂w, one row a parameter, one column an entry of the product.
@@ -65,19 +57,12 @@ fn jacobian(layers: &[Matrix]) -> Matrix {
     let mut rows = Vec::new();
     for l in 0..layers.len() {
         let start = identity(layers[0][0].len());
-        let before = layers[..l]
-            .iter()
-            .fold(start, |total, layer| product(layer, &total));
+        let before = layers[..l].iter().fold(start, |total, layer| product(layer, &total));
         let end = identity(layers[layers.len() - 1].len());
-        let after = layers[l + 1..]
-            .iter()
-            .rev()
-            .fold(end, |total, layer| product(&total, layer));
+        let after = layers[l + 1..].iter().rev().fold(end, |total, layer| product(&total, layer));
         for i in 0..layers[l].len() {
             for row in &before {
-                let entries = after
-                    .iter()
-                    .flat_map(|c| row.iter().map(move |a| c[i] * a % PRIME));
+                let entries = after.iter().flat_map(|c| row.iter().map(move |a| c[i] * a % PRIME));
                 rows.push(entries.collect());
             }
         }
@@ -90,9 +75,7 @@ fn the_hessian_rank_equals_the_rank_of_the_jacobian() {
     let mut random = TestRandom::new(4);
     let mut num_deficient = 0;
     for case in 0..400 {
-        let widths: Vec<usize> = (0..2 + random.below(4))
-            .map(|_| 1 + random.below(5))
-            .collect();
+        let widths: Vec<usize> = (0..2 + random.below(4)).map(|_| 1 + random.below(5)).collect();
         // Sparse matrices have low ranks and misaligned spaces; dense ones have full rank.
         let density = [0.2, 0.35, 0.5, 1.0][case % 4];
         let layers: Vec<Matrix> = widths
@@ -100,25 +83,15 @@ fn the_hessian_rank_equals_the_rank_of_the_jacobian() {
             .map(|pair| {
                 let mut entry = || {
                     let is_there = random.uniform() < density;
-                    if is_there {
-                        1 + random.below(1000) as u64
-                    } else {
-                        0
-                    }
+                    if is_there { 1 + random.below(1000) as u64 } else { 0 }
                 };
-                (0..pair[1])
-                    .map(|_| (0..pair[0]).map(|_| entry()).collect())
-                    .collect()
+                (0..pair[1]).map(|_| (0..pair[0]).map(|_| entry()).collect()).collect()
             })
             .collect();
         let last = layers.len();
         let partial = |from: usize, to: usize| {
             let rest = &layers[from + 1..to];
-            rank(
-                &rest
-                    .iter()
-                    .fold(layers[from].clone(), |total, layer| product(layer, &total)),
-            )
+            rank(&rest.iter().fold(layers[from].clone(), |total, layer| product(layer, &total)))
         };
         let from_input: Vec<usize> = (1..=last).map(|l| partial(0, l)).collect();
         let to_output: Vec<usize> = (0..last).map(|l| partial(l, last)).collect();
@@ -131,10 +104,7 @@ fn the_hessian_rank_equals_the_rank_of_the_jacobian() {
         assert!(bounds.lower <= bounds.upper, "{point:?}");
         num_deficient += usize::from(fraction(hessian_rank, 2) < largest);
     }
-    assert!(
-        num_deficient > 100,
-        "only {num_deficient} points were singular"
-    );
+    assert!(num_deficient > 100, "only {num_deficient} points were singular");
 }
 
 #[test]

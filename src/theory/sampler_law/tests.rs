@@ -15,19 +15,10 @@ fn mode() -> QuadraticMode {
 }
 
 /// The mean of w² over chains that take `num_steps` steps from 0, and its standard error.
-fn second_moment(
-    seed: u64,
-    num_steps: u64,
-    step: impl Fn(f64, &mut TestRandom) -> f64,
-) -> (f64, f64) {
+fn second_moment(seed: u64, num_steps: u64, step: impl Fn(f64, &mut TestRandom) -> f64) -> (f64, f64) {
     let mut random = TestRandom::new(seed);
-    let squares: Vec<f64> = (0..NUM_CHAINS)
-        .map(|_| {
-            (0..num_steps)
-                .fold(0.0, |w, _| step(w, &mut random))
-                .powi(2)
-        })
-        .collect();
+    let squares: Vec<f64> =
+        (0..NUM_CHAINS).map(|_| (0..num_steps).fold(0.0, |w, _| step(w, &mut random)).powi(2)).collect();
     let count = NUM_CHAINS as f64;
     let mean = squares.iter().sum::<f64>() / count;
     let variance = squares.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
@@ -54,10 +45,7 @@ fn sgld_on_the_full_batch_has_the_variance_of_the_law_during_and_after_the_trans
     let law = SgldLaw::new(mode(), 0.0032).unwrap();
     for num_steps in [1, 2, 4, 20] {
         let found = second_moment(num_steps, num_steps, sgld(law));
-        assert!(
-            z(found, law.variance(num_steps)) < MAX_Z,
-            "after {num_steps}: {found:?}"
-        );
+        assert!(z(found, law.variance(num_steps)) < MAX_Z, "after {num_steps}: {found:?}");
     }
     assert!((law.variance(20) / law.stationary_variance() - 1.0).abs() < 1e-8);
 }
@@ -74,10 +62,7 @@ fn sgld_with_additive_and_multiplicative_batch_noise_has_the_variance_of_the_law
         let late = second_moment(seed, 20, sgld(law));
         assert!(z(late, law.variance(20)) < MAX_Z, "{law:?}: {late:?}");
         // The noise is large enough for the test to notice if a term were missing.
-        assert!(
-            z(late, plain.variance(20)) > 3.0 * MAX_Z,
-            "{law:?}: {late:?}"
-        );
+        assert!(z(late, plain.variance(20)) > 3.0 * MAX_Z, "{law:?}: {late:?}");
     }
 }
 
@@ -87,15 +72,10 @@ fn mala_and_a_direct_draw_have_the_variance_of_the_posterior() {
     let mala = second_moment(21, 40, |w, random| {
         let proposal = w * (1.0 - epsilon * a / 2.0) + epsilon.sqrt() * random.normal();
         // ln of q(proposal → w)·π(proposal)/(q(w → proposal)·π(w)), each term as defined.
-        let log_q =
-            |from: f64, to: f64| -(to - from * (1.0 - epsilon * a / 2.0)).powi(2) / (2.0 * epsilon);
+        let log_q = |from: f64, to: f64| -(to - from * (1.0 - epsilon * a / 2.0)).powi(2) / (2.0 * epsilon);
         let log_pi = |w: f64| -a * w * w / 2.0;
         let log_ratio = log_q(proposal, w) + log_pi(proposal) - log_q(w, proposal) - log_pi(w);
-        if random.uniform().ln() < log_ratio {
-            proposal
-        } else {
-            w
-        }
+        if random.uniform().ln() < log_ratio { proposal } else { w }
     });
     assert!(z(mala, mode().variance()) < MAX_Z, "{mala:?}");
     let gibbs = second_moment(22, 1, |_, random| random.normal() / a.sqrt());
@@ -117,10 +97,7 @@ fn hmc_without_acceptance_has_the_variance_of_the_law_for_sgld_at_any_trajectory
             }
             w
         });
-        assert!(
-            z(found, law) < MAX_Z,
-            "{leapfrog_steps} leapfrog steps: {found:?}"
-        );
+        assert!(z(found, law) < MAX_Z, "{leapfrog_steps} leapfrog steps: {found:?}");
     }
 }
 
@@ -137,13 +114,8 @@ fn wrong_samplers_are_told_from_the_law() {
         ("nβ lost", 2.0 + 50.0, epsilon.sqrt()),
     ];
     for (name, slope, noise) in wrong {
-        let found = second_moment(41, 20, |w, random| {
-            w - epsilon / 2.0 * slope * w + noise * random.normal()
-        });
-        assert!(
-            z(found, law.variance(20)) > 3.0 * MAX_Z,
-            "{name} passes: {found:?}"
-        );
+        let found = second_moment(41, 20, |w, random| w - epsilon / 2.0 * slope * w + noise * random.normal());
+        assert!(z(found, law.variance(20)) > 3.0 * MAX_Z, "{name} passes: {found:?}");
     }
     // Forgetting the discretisation is a wrong law for a right sampler.
     assert!(z(second_moment(42, 20, sgld(law)), mode().variance()) > 3.0 * MAX_Z);
@@ -163,8 +135,7 @@ fn the_law_equals_its_three_factors_and_the_added_terms_of_batch_noise() {
     let with_noise = law.with_gradient_variance(c).unwrap();
     assert!((with_noise.stationary_llc() - law.stationary_llc() - added).abs() < 1e-14);
     let v = 1e4;
-    let expected =
-        epsilon / (1.0 - (1.0 - epsilon * a / 2.0).powi(2) - epsilon * epsilon * v / 4.0);
+    let expected = epsilon / (1.0 - (1.0 - epsilon * a / 2.0).powi(2) - epsilon * epsilon * v / 4.0);
     let with_noise = law.with_curvature_variance(v).unwrap();
     assert!((with_noise.stationary_variance() / expected - 1.0).abs() < 1e-12);
     assert!((with_noise.stationary_virial() - a * expected).abs() < 1e-10);
@@ -192,10 +163,7 @@ fn an_unstable_chain_has_no_stationary_law_but_grows_as_the_recursion_does() {
     assert!((at_the_edge.variance(10) - 10.0 * 4.0 / 250.0).abs() < 1e-12);
     let one_step_forgets = SgldLaw::new(mode(), 2.0 / 250.0).unwrap();
     assert_eq!(one_step_forgets.variance(0), 0.0);
-    assert_eq!(
-        one_step_forgets.variance(1),
-        one_step_forgets.stationary_variance()
-    );
+    assert_eq!(one_step_forgets.variance(1), one_step_forgets.stationary_variance());
 }
 
 #[test]
@@ -212,23 +180,15 @@ fn the_mean_over_kept_steps_and_the_autocorrelation_match_one_long_chain() {
     let expected = law.mean_llc(0..num_steps);
     let spread = 2f64.sqrt() * law.stationary_llc();
     let effective = num_steps as f64 / law.loss_autocorrelation_time();
-    assert!(
-        (mean - expected).abs() < MAX_Z * spread / effective.sqrt(),
-        "{mean} {expected}"
-    );
+    assert!((mean - expected).abs() < MAX_Z * spread / effective.sqrt(), "{mean} {expected}");
     assert!(law.mean_llc(0..5) < law.mean_llc(5..10));
     assert!(law.mean_llc(5..5).is_nan());
 
     let lag = 3;
     let pairs = losses.iter().zip(&losses[lag..]);
-    let covariance = pairs
-        .map(|(x, y)| (x - expected) * (y - expected))
-        .sum::<f64>();
+    let covariance = pairs.map(|(x, y)| (x - expected) * (y - expected)).sum::<f64>();
     let correlation = covariance / (num_steps as f64 * spread * spread);
-    assert!(
-        (correlation - law.loss_autocorrelation(lag as u64)).abs() < 0.03,
-        "{correlation}"
-    );
+    assert!((correlation - law.loss_autocorrelation(lag as u64)).abs() < 0.03, "{correlation}");
 }
 
 #[test]

@@ -16,9 +16,7 @@ fn checked(line: &str) -> CheckedDln {
 }
 
 fn try_checked(line: &str) -> Result<CheckedDln, ConfigError> {
-    DlnArgs::try_parse_from(line.split_whitespace())
-        .unwrap_or_else(|error| panic!("{line}: {error}"))
-        .resolve()
+    DlnArgs::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{line}: {error}")).resolve()
 }
 
 fn config(line: &str) -> DlnConfig {
@@ -35,28 +33,13 @@ fn from_toml(text: &str) -> Result<DlnConfig, ConfigError> {
 fn later_layers_win() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("run.toml");
-    fs::write(
-        &file,
-        "seed = 3\n[sampler]\ngamma = 2\nthin = 2\nnum_steps = 500\n[run]\nthreads = 5",
-    )
-    .unwrap();
-    let line = format!(
-        "--preset 1k --config {} --set sampler.thin=3 --set sampler.num_steps=600",
-        file.display()
-    );
+    fs::write(&file, "seed = 3\n[sampler]\ngamma = 2\nthin = 2\nnum_steps = 500\n[run]\nthreads = 5").unwrap();
+    let line = format!("--preset 1k --config {} --set sampler.thin=3 --set sampler.num_steps=600", file.display());
     let config = config(&format!("{line} --num-steps 700"));
     let sampler = config.sampler();
     assert_eq!(config.seed(), 3);
-    assert_eq!(
-        config.data().input_dist,
-        InputDist::Uniform,
-        "defaults lie lowest"
-    );
-    assert_eq!(
-        sampler.kernel.kind(),
-        SamplerKind::Sgld,
-        "the preset lies over them"
-    );
+    assert_eq!(config.data().input_dist, InputDist::Uniform, "defaults lie lowest");
+    assert_eq!(sampler.kernel.kind(), SamplerKind::Sgld, "the preset lies over them");
     assert_eq!(sampler.gamma, 2.0, "the file over the preset");
     assert_eq!(sampler.thin, 3, "--set over the file");
     assert_eq!(sampler.num_steps, 700, "flags over --set");
@@ -71,10 +54,7 @@ fn a_later_beta_takes_back_an_earlier_n_beta() {
     let from_file = format!("--num-training-data 1000 --config {}", file.display());
     assert_eq!(config(&from_file).n_beta(), 7.0);
     assert_eq!(config(&format!("{from_file} --beta 0.5")).n_beta(), 500.0);
-    assert_eq!(
-        config("--num-training-data 1000").n_beta(),
-        1000.0 / 1000f64.ln()
-    );
+    assert_eq!(config("--num-training-data 1000").n_beta(), 1000.0 / 1000f64.ln());
 }
 
 #[test]
@@ -84,28 +64,14 @@ fn a_layer_that_changes_the_sampler_or_the_truth_takes_back_what_belonged_to_the
     fs::write(&file, config("--preset 1k --num-steps 99").to_toml()).unwrap();
     let line = format!("--config {}", file.display());
     for kind in ["gibbs", "hmc", "mala"] {
-        let sampler = config(&format!("{line} --sampler {kind}"))
-            .sampler()
-            .clone();
-        assert_eq!(
-            (sampler.kernel.kind().name(), sampler.num_steps),
-            (kind, 99)
-        );
+        let sampler = config(&format!("{line} --sampler {kind}")).sampler().clone();
+        assert_eq!((sampler.kernel.kind().name(), sampler.num_steps), (kind, 99));
     }
-    assert_eq!(
-        config(&format!("{line} --truth zero")).truth().kind,
-        Truth::Zero
-    );
+    assert_eq!(config(&format!("{line} --truth zero")).truth().kind, Truth::Zero);
     assert_eq!(config(&format!("{line} --sampler sgld")), config(&line));
     let chosen = config(&format!("{line} --set sampler.epsilon=3 --sampler hmc"));
-    let KernelConfig::Hmc(hmc) = &chosen.sampler().kernel else {
-        panic!("{chosen:?}")
-    };
-    assert_eq!(
-        serde_json::to_value(hmc.epsilon).unwrap(),
-        json!(3.0),
-        "--set and flags are one layer"
-    );
+    let KernelConfig::Hmc(hmc) = &chosen.sampler().kernel else { panic!("{chosen:?}") };
+    assert_eq!(serde_json::to_value(hmc.epsilon).unwrap(), json!(3.0), "--set and flags are one layer");
 }
 
 /// One line for each sampler, truth and odd value.
@@ -131,11 +97,7 @@ fn a_printed_configuration_reads_back_to_an_equal_one() {
         assert_eq!(again, config, "{line}\n{text}");
         assert_eq!(again.to_toml(), text);
         let json = serde_json::to_string(&config).unwrap();
-        assert_eq!(
-            serde_json::from_str::<DlnConfig>(&json).unwrap(),
-            config,
-            "{json}"
-        );
+        assert_eq!(serde_json::from_str::<DlnConfig>(&json).unwrap(), config, "{json}");
     }
 }
 
@@ -143,20 +105,13 @@ fn a_printed_configuration_reads_back_to_an_equal_one() {
 fn every_key_has_a_flag_of_its_own_and_its_place_in_a_printed_file() {
     let flags: BTreeSet<_> = KEYS.iter().map(|key| key.flag).collect();
     assert_eq!(flags.len(), KEYS.len());
-    let printed: Vec<toml::Table> = LEGAL
-        .iter()
-        .map(|line| config(line).to_toml().parse().unwrap())
-        .collect();
+    let printed: Vec<toml::Table> = LEGAL.iter().map(|line| config(line).to_toml().parse().unwrap()).collect();
     for key in KEYS {
         let is_printed = |table: &toml::Table| match key.path.split_once('.') {
             Some((section, name)) => table[section].get(name).is_some(),
             None => table.contains_key(key.path),
         };
-        assert!(
-            printed.iter().any(is_printed),
-            "{} is never printed",
-            key.path
-        );
+        assert!(printed.iter().any(is_printed), "{} is never printed", key.path);
     }
     DlnArgs::command().debug_assert();
 }
@@ -165,45 +120,22 @@ fn every_key_has_a_flag_of_its_own_and_its_place_in_a_printed_file() {
 fn defaults_are_those_that_help_states() {
     let stated = |path: &str| {
         let help = KEYS.iter().find(|key| key.path == path).unwrap().help;
-        help.split("[default: ")
-            .nth(1)
-            .unwrap()
-            .trim_end_matches(']')
-            .to_owned()
+        help.split("[default: ").nth(1).unwrap().trim_end_matches(']').to_owned()
     };
     for key in KEYS.iter().filter(|key| !key.flag.is_empty()) {
         assert!(key.help.ends_with(']'), "{} states no default", key.path);
     }
     let everything = "--truth rand-rank-sv";
     let config = serde_json::to_value(config(everything)).unwrap();
-    for path in [
-        "model.input_dim",
-        "data.num_training_data",
-        "sampler.gamma",
-        "sampler.thin",
-        "sampler.num_chains",
-    ]
-    .into_iter()
-    .chain([
-        "truth.prop_rank_reduce",
-        "truth.sv_mean",
-        "truth.sv_std",
-        "seed",
-    ]) {
-        let value = path
-            .split('.')
-            .fold(&config, |value, name| &value[name])
-            .as_f64();
+    for path in ["model.input_dim", "data.num_training_data", "sampler.gamma", "sampler.thin", "sampler.num_chains"]
+        .into_iter()
+        .chain(["truth.prop_rank_reduce", "truth.sv_mean", "truth.sv_std", "seed"])
+    {
+        let value = path.split('.').fold(&config, |value, name| &value[name]).as_f64();
         assert_eq!(value, stated(path).parse().ok(), "{path}");
     }
-    assert_eq!(
-        stated("model.layer_widths"),
-        defaults::LAYER_WIDTHS
-            .map(|width| width.to_string())
-            .join(",")
-    );
-    let steps =
-        SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), defaults::num_steps(kind)));
+    assert_eq!(stated("model.layer_widths"), defaults::LAYER_WIDTHS.map(|width| width.to_string()).join(","));
+    let steps = SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), defaults::num_steps(kind)));
     assert_eq!(stated("sampler.num_steps"), steps.join(", "));
     assert_eq!(stated("sampler.kind"), defaults::SAMPLER.name());
 }
@@ -213,81 +145,42 @@ fn what_a_sampler_leaves_open_gets_that_sampler_s_default() {
     let hmc = config("--sampler hmc");
     assert_eq!(
         hmc.sampler().kernel,
-        KernelConfig::Hmc(HmcConfig {
-            epsilon: Epsilon::Auto,
-            leapfrog_steps: None,
-            target_acceptance: 0.8
-        })
+        KernelConfig::Hmc(HmcConfig { epsilon: Epsilon::Auto, leapfrog_steps: None, target_acceptance: 0.8 })
     );
-    assert_eq!(
-        (hmc.sampler().num_steps, hmc.sampler().warmup),
-        (2000, 0.25)
-    );
+    assert_eq!((hmc.sampler().num_steps, hmc.sampler().warmup), (2000, 0.25));
     let sgld = config("--sampler sgld --num-training-data 100");
-    let KernelConfig::Sgld(kernel) = &sgld.sampler().kernel else {
-        panic!("{sgld:?}")
-    };
+    let KernelConfig::Sgld(kernel) = &sgld.sampler().kernel else { panic!("{sgld:?}") };
     assert_eq!(kernel.gradient, Gradient::Minibatch { batch_size: 100 });
     assert_eq!(sgld.sampler().loss_trace, LossTrace::Minibatch);
     assert_eq!(sgld.sampler().num_kept_draws(), 1000);
-    assert_eq!(
-        config("--sampler sgld --gradient exact")
-            .sampler()
-            .loss_trace,
-        LossTrace::Full
-    );
-    assert_eq!(
-        config("--truth aligned --layer-widths 9,8,7").truth().kind,
-        Truth::Aligned { rank: 3 }
-    );
+    assert_eq!(config("--sampler sgld --gradient exact").sampler().loss_trace, LossTrace::Full);
+    assert_eq!(config("--truth aligned --layer-widths 9,8,7").truth().kind, Truth::Aligned { rank: 3 });
 }
 
 #[test]
 fn precision_and_threads_follow_size_and_sampler() {
     let small = config("--sampler hmc --threads 8");
-    assert_eq!(
-        (small.run().precision, small.run().threads_per_chain),
-        (Precision::F64, 1)
-    );
+    assert_eq!((small.run().precision, small.run().threads_per_chain), (Precision::F64, 1));
     let large = config("--sampler hmc --threads 8 --layer-widths 300,300,300");
-    assert_eq!(
-        (large.run().precision, large.run().threads_per_chain),
-        (Precision::F32, 8)
-    );
-    assert_eq!(
-        config("--layer-widths 300,300,300").run().precision,
-        Precision::F64,
-        "gibbs stays exact"
-    );
+    assert_eq!((large.run().precision, large.run().threads_per_chain), (Precision::F32, 8));
+    assert_eq!(config("--layer-widths 300,300,300").run().precision, Precision::F64, "gibbs stays exact");
 }
 
 #[test]
 fn widths_may_come_as_several_words() {
-    for line in [
-        "--layer-widths 259,286,885",
-        "--layer-widths [259, 286, 885]",
-        "--layer-widths 259 286 885 --seed 1",
-    ] {
+    for line in ["--layer-widths 259,286,885", "--layer-widths [259, 286, 885]", "--layer-widths 259 286 885 --seed 1"]
+    {
         assert_eq!(config(line).model().dims(), [10, 259, 286, 885], "{line}");
     }
     let quoted = DlnArgs::try_parse_from(["--layer-widths", "[259, 286, 885]"]).unwrap();
-    assert_eq!(
-        quoted.resolve().unwrap().config.model().num_parameters(),
-        10 * 259 + 259 * 286 + 286 * 885
-    );
+    assert_eq!(quoted.resolve().unwrap().config.model().num_parameters(), 10 * 259 + 259 * 286 + 286 * 885);
 }
 
 #[test]
 fn what_is_legal_but_hardly_meant_is_warned_of() {
     assert_eq!(checked("").warnings, []);
-    assert_eq!(
-        checked("--sampler hmc --gamma 0").warnings,
-        [ConfigWarning::FlatDirectionsAreFree]
-    );
-    assert_eq!(
-        checked("--batch-size 100").warnings,
-        [ConfigWarning::BatchSizeIsUnused]
-    );
+    assert_eq!(checked("--sampler hmc --gamma 0").warnings, [ConfigWarning::FlatDirectionsAreFree]);
+    assert_eq!(checked("--batch-size 100").warnings, [ConfigWarning::BatchSizeIsUnused]);
     let target = checked("--sampler mala --epsilon 1 --target-acceptance 0.5");
     assert_eq!(target.warnings, [ConfigWarning::TargetAcceptanceIsUnused]);
 }
@@ -310,26 +203,13 @@ fn presets_are_legal_for_many_seeds_and_for_every_sampler() {
             let run = checked(&format!("--preset {name} --seed {seed}"));
             assert_eq!(run.warnings, []);
             let sampler = run.config.sampler();
-            assert_eq!(
-                (sampler.num_chains, sampler.warmup, sampler.gamma),
-                (1, 0.9, 1.0)
-            );
-            assert_eq!(
-                run.config.truth().kind,
-                Truth::RandRank {
-                    prop_rank_reduce: 0.5
-                }
-            );
+            assert_eq!((sampler.num_chains, sampler.warmup, sampler.gamma), (1, 0.9, 1.0));
+            assert_eq!(run.config.truth().kind, Truth::RandRank { prop_rank_reduce: 0.5 });
             for kind in ["gibbs", "hmc", "mala"] {
-                let other = checked(&format!(
-                    "--preset {name} --seed {seed} --sampler {kind} --truth aligned"
-                ));
+                let other = checked(&format!("--preset {name} --seed {seed} --sampler {kind} --truth aligned"));
                 assert_eq!(other.config.model(), run.config.model());
                 assert_eq!(other.config.data(), run.config.data());
-                assert_eq!(
-                    (other.config.sampler().num_chains, other.warnings.len()),
-                    (4, 0)
-                );
+                assert_eq!((other.config.sampler().num_chains, other.warnings.len()), (4, 0));
             }
         }
     }
@@ -337,19 +217,13 @@ fn presets_are_legal_for_many_seeds_and_for_every_sampler() {
 
 #[test]
 fn explicit_flags_win_over_a_preset() {
-    let preset =
-        config("--preset 1m --layer-widths 5,6 --epsilon 1e-9 --gradient exact --num-chains 2");
+    let preset = config("--preset 1m --layer-widths 5,6 --epsilon 1e-9 --gradient exact --num-chains 2");
     assert_eq!(preset.model().layer_widths, [5, 6]);
     assert!((100..1000).contains(&preset.model().input_dim));
-    let KernelConfig::Sgld(kernel) = &preset.sampler().kernel else {
-        panic!("{preset:?}")
-    };
+    let KernelConfig::Sgld(kernel) = &preset.sampler().kernel else { panic!("{preset:?}") };
     assert_eq!(kernel.gradient, Gradient::Exact);
     assert_eq!(serde_json::to_value(kernel.epsilon).unwrap(), json!(1e-9));
-    assert_eq!(
-        (preset.sampler().num_chains, preset.sampler().num_steps),
-        (2, 50_000)
-    );
+    assert_eq!((preset.sampler().num_chains, preset.sampler().num_steps), (2, 50_000));
 }
 
 #[test]

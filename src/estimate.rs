@@ -1,0 +1,208 @@
+//! Estimates λ at a trained parameter, from chains to verdict: what every experiment does at every point.
+//!
+//! Samples, sums up the kept draws, looks whether w* is a minimum, repeats the run at a smaller γ, and judges.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crate::chain::ChainRun;
+use crate::kernel::{Gradient, KernelError, Sampler};
+use crate::llc::LlcEstimate;
+use crate::observe::{Event, Observers};
+use crate::params::Params;
+use crate::probe;
+use crate::rng::Role;
+use crate::run::{Chains, Progress, RunError};
+use crate::summary::{Density, Diagnostics, KeptDraws, summarise};
+use crate::target::{Batch, ConditionalDraw, Target, TargetError};
+use crate::verdict::{Evidence, HELD_SHARE, Judgement, LOCALISATION_FACTOR, LocalisationCheck, judge};
+
+/// What an estimate came to.
+#[derive(Debug)]
+pub struct Estimation {
+    /// λ̂ with its error.
+    pub llc: LlcEstimate,
+    /// How well the draws represent the density.
+    pub diagnostics: Diagnostics,
+    /// Whether λ̂ can be trusted.
+    pub judgement: Judgement,
+    /// λ̂ at a smaller γ, where it was sampled.
+    pub localisation: Option<LocalisationCheck>,
+    /// Step size of each chain that has one.
+    pub epsilon: Vec<f64>,
+    /// nβ·(L_n(w*) − lowest loss that gradient descent finds from w*).
+    pub descent: f64,
+    /// Largest curvature of L at w*.
+    pub largest_curvature: f64,
+    /// Chains whose loss was no longer finite.
+    pub num_diverged: usize,
+    /// Whether it was cancelled before its end.
+    pub is_interrupted: bool,
+    /// Seconds that the chains took, the localisation check left out.
+    pub sampling_s: f64,
+    /// Steps of all chains.
+    pub num_steps: u64,
+}
+
+/// Says why there is no estimate at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EstimateError {
+    /// The chains could not be started.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The loss around w* could not be evaluated.
+    #[error("cannot evaluate the loss around w*: {0}")]
+    Probe(#[from] KernelError),
+    /// A chain failed for another reason than a loss that is not finite.
+    #[error("chain {chain}, after {num_draws} draws: {source}")]
+    Chain { chain: usize, num_draws: usize, source: KernelError },
+}
+
+/// Samples `target` around its w* by `sampler` as `chains` says, and judges the result. Draws and stages go to `observers`; `cancel`
+/// ends it early, with what was drawn so far.
+///
+/// # Errors
+/// [`EstimateError`]; a chain that diverges is no error but part of the verdict.
+pub fn estimate(
+    target: &mut dyn Target,
+    sampler: &dyn Sampler,
+    chains: &Chains,
+    check_localisation: bool,
+    cancel: &AtomicBool,
+    observers: &mut Observers,
+) -> Result<Estimation, EstimateError> {
+    let w_star = target.local().w_star().try_clone().map_err(TargetError::from).map_err(RunError::from)?;
+    let key = chains.key.role(Role::Probe);
+    let largest_curvature = probe::largest_curvature(target, key)?;
+    let descent = probe::descent(target, largest_curvature)?;
+    let began = Instant::now();
+    let runs = chains.run(sampler, target, &w_star, cancel, &mut |progress| forward(progress, observers))?;
+    let sampling_s = began.elapsed().as_secs_f64();
+    let num_diverged = runs.iter().filter(|run| run.has_diverged()).count();
+    let epsilon = runs.iter().filter_map(|run| run.epsilon).collect();
+    let num_steps = runs.iter().map(|run| run.num_steps).sum();
+    let density = density(target, chains.plan.init_loss);
+    let (llc, diagnostics) = summarise(&kept(runs, chains.plan.num_warmup)?, &density);
+    let is_interrupted = cancel.load(Ordering::Relaxed);
+    let wanted = check_localisation && !is_interrupted && num_diverged < chains.num_chains;
+    let localisation = if wanted && !(diagnostics.held_by_gamma < HELD_SHARE) {
+        observers.emit(&Event::Stage("sampling again at a smaller γ, to see what the localisation hides"));
+        sample_localised(target, sampler, chains, &w_star, cancel)?
+    } else {
+        None
+    };
+    let judgement = judge(&Evidence {
+        llc: &llc,
+        diagnostics: &diagnostics,
+        is_adjusted: sampler.gradient() != Gradient::Minibatch,
+        num_diverged,
+        num_chains: chains.num_chains,
+        descent,
+        localisation: localisation.as_ref(),
+    });
+    Ok(Estimation {
+        llc,
+        diagnostics,
+        judgement,
+        localisation,
+        epsilon,
+        descent,
+        largest_curvature,
+        num_diverged,
+        is_interrupted: is_interrupted || cancel.load(Ordering::Relaxed),
+        sampling_s,
+        num_steps,
+    })
+}
+
+/// λ̂ at γ/4 from chains of half the length; none where it was cancelled or every chain failed.
+fn sample_localised(
+    target: &dyn Target,
+    sampler: &dyn Sampler,
+    chains: &Chains,
+    w_star: &Params,
+    cancel: &AtomicBool,
+) -> Result<Option<LocalisationCheck>, EstimateError> {
+    let gamma = target.local().gamma() / LOCALISATION_FACTOR;
+    let target = target.with_gamma(gamma).map_err(RunError::from)?;
+    let mut shorter = chains.clone();
+    shorter.key = chains.key.role(Role::Localisation);
+    shorter.plan.num_draws = (chains.plan.num_draws / 2).max(1);
+    shorter.plan.num_warmup = chains.plan.num_warmup / 2;
+    shorter.plan.virial_every = 0;
+    let runs = shorter.run(sampler, target.as_ref(), w_star, cancel, &mut |_| {})?;
+    let kept = kept(runs, shorter.plan.num_warmup)?;
+    if cancel.load(Ordering::Relaxed) || kept.is_empty() {
+        return Ok(None);
+    }
+    let (llc, _) = summarise(&kept, &density(target.as_ref(), chains.plan.init_loss));
+    Ok(Some(LocalisationCheck { gamma, llc: llc.mean, mcse: llc.mcse }))
+}
+
+fn density(target: &dyn Target, init_loss: f64) -> Density {
+    let local = target.local();
+    let tensors = local.w_star().layout().specs().iter().map(|spec| (spec.name.clone(), spec.len())).collect();
+    Density { n_beta: local.n_beta(), gamma: local.gamma(), init_loss, tensors }
+}
+
+/// The kept draws of the chains that did not diverge.
+fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, EstimateError> {
+    let mut kept = Vec::new();
+    for (chain, run) in runs.into_iter().enumerate() {
+        if run.has_diverged() {
+            continue;
+        }
+        let num_draws = run.trace.loss.len();
+        if let crate::chain::End::Failed(source) = run.end {
+            return Err(EstimateError::Chain { chain, num_draws, source });
+        }
+        let from = num_warmup.min(num_draws);
+        let tail = |values: Vec<f64>| values[from..].to_vec();
+        kept.push(KeptDraws {
+            loss: tail(run.trace.loss),
+            distance: tail(run.trace.distance),
+            acceptance: tail(run.trace.acceptance),
+            virial: run.virial,
+        });
+    }
+    Ok(kept)
+}
+
+fn forward(progress: Progress, observers: &mut Observers) {
+    match progress {
+        Progress::Draws { chain, first_draw, block } => {
+            observers.emit(&Event::Draws { chain, first_draw, block: &block });
+        }
+        Progress::Ended { chain, num_draws, error } => {
+            observers.emit(&Event::ChainEnded { chain, num_draws, error: error.as_deref() });
+        }
+    }
+}
+
+/// Seconds that one step costs: one gradient on `batch`, or one sweep of exact draws, the faster of two tries.
+///
+/// # Errors
+/// Whatever the target reports.
+pub fn seconds_per_pass(target: &mut dyn Target, gradient: Gradient, batch: Batch) -> Result<f64, EstimateError> {
+    let mut w = target.local().w_star().try_clone().map_err(KernelError::from)?;
+    let mut grad = w.zeros_like().map_err(KernelError::from)?;
+    let key = crate::rng::Key::new(0).role(Role::Probe);
+    let mut fastest = f64::INFINITY;
+    for _ in 0..2 {
+        let began = Instant::now();
+        match (gradient, target.as_conditional()) {
+            (Gradient::None, Some(conditional)) => sweep(conditional, key, &mut w).map_err(KernelError::from)?,
+            _ => {
+                target.loss_and_grad(&w, batch, &mut grad).map_err(KernelError::from)?;
+            }
+        }
+        fastest = fastest.min(began.elapsed().as_secs_f64());
+    }
+    Ok(fastest)
+}
+
+fn sweep(target: &mut dyn ConditionalDraw, key: crate::rng::Key, w: &mut Params) -> Result<(), TargetError> {
+    target.begin_sweep(w)?;
+    (0..target.num_blocks()).try_for_each(|block| target.draw_block(key.part(block as u64), block, w))
+}
