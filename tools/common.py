@@ -83,19 +83,18 @@ def point(link, target):
     os.replace(beside, link)
 
 
-def run_checked(command, **options):
-    """Runs a command to its end; its exit status becomes ours if it fails."""
-    status = subprocess.run(command, **options).returncode
-    if status != 0:
-        sys.exit(status if status > 0 else 128 - status)
+def succeeds(*command):
+    """Whether a command can be run and reports success; nothing of it is seen."""
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    return False
 
 
 def pip_command():
     """The pip of this Python, else one on the PATH (environments made by other tools have none of their own)."""
     for command in ([sys.executable, "-m", "pip"], ["pip3"], ["pip"]):
-        with contextlib.suppress(OSError):
-            if subprocess.run([*command, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
-                return command
+        if succeeds(*command, "--version"):
+            return command
     hint = install_hint("sudo apt install python3-pip", "sudo dnf install python3-pip", "python3 -m ensurepip --user")
     raise Problem(f"pip is needed to fetch packages, and {sys.executable} has none. {hint}")
 
@@ -117,6 +116,6 @@ def require_toolchain():
     for program, role in ((compiler[0], "C++ compiler"), ("cc", "linker driver")):
         if shutil.which(program) is None:
             raise Problem(f"a {role} is needed to build llc, and '{program}' is not on the PATH. {hint}")
-    if platform.system() == "Darwin":  # There /usr/bin/c++ exists even without the tools, and opens a dialogue.
-        if subprocess.run(["xcode-select", "-p"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
-            raise Problem(f"a C++ compiler is needed to build llc. {hint}")
+    # There /usr/bin/c++ exists even without the tools, and opens a dialogue.
+    if platform.system() == "Darwin" and not succeeds("xcode-select", "-p"):
+        raise Problem(f"a C++ compiler is needed to build llc. {hint}")

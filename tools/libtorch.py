@@ -115,7 +115,7 @@ def link_to(tree):
     if any((LINK / name).exists() and not (LINK / name).is_symlink() for name in wanted):
         raise Problem(f"{LINK} holds files that ./x did not put there. Move it away, or keep it and just use ./x run.")
     version = LINK / "build-version"
-    if version.exists() and all((LINK / name).is_symlink() and os.readlink(LINK / name) == path for name, path in wanted.items()):
+    if version.exists() and all((LINK / name).resolve() == Path(path).resolve() for name, path in wanted.items()):
         return
     LINK.mkdir(exist_ok=True)
     version.unlink(missing_ok=True)
@@ -151,8 +151,8 @@ def check_room(wheels, variant, cache):
     needed = 3 * sum(wheel.size_bytes for wheel in wheels)
     free = shutil.disk_usage(cache).free
     if free < needed:
-        raise Problem(f"the set-up needs {needed / 1e9:.1f} GB in {cache} while it works, and {free / 1e9:.1f} GB are free. "
-                      f"Make room, or set LLC_CACHE to a folder on another disk.")
+        raise Problem(f"the set-up needs {needed / 1e9:.1f} GB in {cache} while it works, and {free / 1e9:.1f} GB are "
+                      f"free. Make room, or set LLC_CACHE to a folder on another disk.")
     total = sum(wheel.size_bytes for wheel in wheels)
     say(f"Fetching libtorch {TORCH_VERSION} ({variant}) into {cache}: {total / 1e6:,.0f} MB, once for all checkouts.")
 
@@ -218,7 +218,7 @@ def finish(tree, variant):
     """Adds the few files that no wheel has, checks that the libraries are there, and writes the manifest."""
     lib = tree / "torch" / "lib"
     if not has_libraries(lib.parent):
-        raise Problem("the torch wheel holds no libtorch_cpu: its layout has changed, which is a defect of tools/libtorch.py.")
+        raise Problem("the torch wheel holds no libtorch_cpu: tools/libtorch.py does not know its layout.")
     if platform.system() == "Linux":
         if variant == "cpu":
             # torch-sys asks for -ltorch. The wheel's would pull in CUDA; to the linker this text is as good as a library.

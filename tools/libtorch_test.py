@@ -64,7 +64,8 @@ class SetUp(unittest.TestCase):
             for member, content in MEMBERS[name].items():
                 archive.writestr(member, content)
             archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-            archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-manylinux_2_17_x86_64\n")
+            wheel_tag = "Tag: py3-none-manylinux_2_17_x86_64\n"
+            archive.writestr(f"{about}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\n{wheel_tag}")
             archive.writestr(f"{about}/RECORD", "")
         return Wheel(name, "1.0", path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
 

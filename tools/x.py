@@ -15,7 +15,7 @@ from pathlib import Path
 
 import libtorch
 import test_venv
-from common import ROOT, Problem, require_toolchain, run_checked, say
+from common import ROOT, Problem, require_toolchain, say, succeeds
 
 HELP = """\
 Usage: ./x COMMAND [ARGUMENTS]
@@ -81,21 +81,28 @@ def run(arguments):
 
 
 def test(arguments):
-    tier, rest = (arguments[0], arguments[1:]) if arguments and not arguments[0].startswith("-") else ("fast", arguments)
+    named = arguments and not arguments[0].startswith("-")
+    tier, rest = (arguments[0], arguments[1:]) if named else ("fast", arguments)
     if tier not in ("fast", "slow", "gpu", "all"):
         raise Usage(f"no tier '{tier}' of tests: fast, slow, gpu or all")
     prepare()
     if tier in ("fast", "all"):
-        cargo("test", "--release", *rest)
+        run_tests(rest)
     if tier in ("slow", "all"):
         python = test_venv.ensure()
         if python:
             os.environ["LLC_TEST_PYTHON"] = str(python)
-        cargo("test", "--release", *rest, "--", "--ignored", "slow::")
+        run_tests(rest, "--ignored", "slow::")
     if tier == "gpu" or tier == "all" and has_gpu():
-        cargo("test", "--release", *rest, "--", "--ignored", "gpu::")
+        run_tests(rest, "--ignored", "gpu::")
     elif tier == "all":
         say("No NVIDIA GPU here: its tests were left out.")
+
+
+def run_tests(arguments, *selection):
+    """What the user gave after `--` is for the tests' own command line, as our selection is."""
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    cargo("test", "--release", *arguments[:cut], "--", *selection, *arguments[cut + 1:])
 
 
 def bench(arguments):
@@ -113,7 +120,7 @@ def lint(arguments):
         raise Usage(f"lint takes no '{arguments[0]}'")
     prepare()
     for component in ("fmt", "clippy"):
-        if subprocess.run(["cargo", component, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        if not succeeds("cargo", component, "--version"):
             raise Problem(f"cargo {component} is missing. Install it with: rustup component add rustfmt clippy")
     cargo("fmt", "--check")
     cargo("clippy", "--release", "--all-targets", "--", "-D", "warnings")
@@ -154,19 +161,22 @@ def prepare():
 def check_rust_version():
     """An old cargo doesn't understand Cargo.toml, and its message doesn't say that it is old."""
     needed = re.search(r'^rust-version = "(\d+)\.(\d+)', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
-    found = re.search(r"(\d+)\.(\d+)", subprocess.run(["cargo", "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout)
+    version = subprocess.run(["cargo", "--version"], stdout=subprocess.PIPE, check=False).stdout.decode()
+    found = re.search(r"(\d+)\.(\d+)", version)
     if needed and found and tuple(map(int, found.groups())) < tuple(map(int, needed.groups())):
         raise Problem(f"llc needs Rust {'.'.join(needed.groups())}, and this is {'.'.join(found.groups())}. Update with "
                       "'rustup update', or install Rust from https://rustup.rs.")
 
 
 def has_gpu():
-    command = ["nvidia-smi", "-L"]
-    return shutil.which(command[0]) and subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    return succeeds("nvidia-smi", "-L")
 
 
 def cargo(*arguments):
-    run_checked(["cargo", *arguments], cwd=ROOT)
+    """Runs cargo to its end; its exit status becomes ours if it fails."""
+    status = subprocess.run(["cargo", *arguments], cwd=ROOT).returncode
+    if status != 0:
+        sys.exit(status if status > 0 else 128 - status)
 
 
 def build(program):
