@@ -243,11 +243,7 @@ fn expected_seconds(
     let side_by_side = (chains.threads / chains.threads_per_chain).clamp(1, chains.num_chains);
     let in_turn = chains.num_chains.div_ceil(side_by_side) as f64;
     let halves = if check_localisation { 1.5 } else { 1.0 };
-    Ok(pass_s
-        * sampler.passes_per_step(target.local().gamma())
-        * (chains.plan.num_draws * chains.plan.thin) as f64
-        * in_turn
-        * halves)
+    Ok(pass_s * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
 }
 
 fn kind(precision: Precision) -> tch::Kind {

@@ -110,7 +110,7 @@ mod tests {
         for (dist, expected, fourth) in [
             // Var(x²) of U(−10, 10): 10⁴(1/5 − 1/9).
             (InputDist::Uniform, 100.0 / 3.0, 1e4 * (1.0 / 5.0 - 1.0 / 9.0)),
-            (InputDist::UnitBall, 1.0 / 7.0, 1.0 / 7.0),
+            (InputDist::UnitBall, 1.0 / 7.0, 1.0 / 7.0f64),
         ] {
             let gram = SyntheticInputs::new(Key::new(4), dist, d, n).gram(|_| {}).unwrap();
             for i in 0..d as i64 {

@@ -58,7 +58,7 @@ impl Sampler for Gibbs {
         Self::GRADIENT
     }
 
-    fn passes_per_step(&self, _: f64) -> f64 {
+    fn passes_per_step(&self) -> f64 {
         1.0
     }
 

@@ -4,9 +4,6 @@
 //! probability min(1, e^(H − H′)). The step size is stated as ε = h², so that MALA is HMC with K = 1 at the same ε. K is drawn
 //! anew for each trajectory, uniform on ⌈K̄/2⌉ … ⌊3K̄/2⌋ around its mean K̄, so that no mode resonates.
 //!
-//! The flat directions of a singular model have deviation 1/√γ: a trajectory much shorter than that leaves them to a random walk,
-//! and λ̂ then describes a smaller region than γ says. K̄ = 1/(h·√γ) by default makes the mean trajectory as long as they are wide.
-//!
 //! *Reference*: Neal, "MCMC using Hamiltonian dynamics", 2011, <https://arxiv.org/abs/1206.1901>, sections 2.3, 3.1 and 4.2.
 //!
 //! *Tested by*: stationary moments against closed forms, equality with MALA at K = 1, reversibility and energy error of order h²,
@@ -27,13 +24,9 @@ use crate::update;
 pub struct Hmc {
     /// Squared leapfrog step ε = h².
     pub epsilon: f64,
-    /// Mean number K̄ of leapfrog steps; `None` for 1/(h·√γ).
-    pub leapfrog_steps: Option<usize>,
+    /// Mean number K̄ of leapfrog steps.
+    pub leapfrog_steps: usize,
 }
-
-/// Most leapfrog steps that an automatic K̄ asks for: what a trajectory may cost. At 2048 a step a fifth of a thousandth of the flat
-/// directions' width still crosses a tenth of it.
-const MAX_LEAPFROG_STEPS: f64 = 2048.0;
 
 /// The current point with its exact loss and gradient, and the momentum's buffer.
 #[derive(Debug)]
@@ -54,16 +47,11 @@ impl super::State for HmcState {
 
 impl Hmc {
     /// Number of leapfrog steps of the trajectory that `key` belongs to.
-    fn num_leapfrogs(&self, key: Key, gamma: f64) -> usize {
-        let mean = mean_leapfrogs(self.leapfrog_steps, self.epsilon, gamma);
+    fn num_leapfrogs(&self, key: Key) -> usize {
+        let mean = self.leapfrog_steps;
         let (low, high) = (mean.div_ceil(2), 3 * mean / 2);
         low + key.part(super::JITTER).below(0, (high - low + 1) as u64) as usize
     }
-}
-
-/// K̄: as configured, or 1/(h·√γ). γ = 0 sets no width: 1/(h·√0) is infinite and the cap decides.
-fn mean_leapfrogs(configured: Option<usize>, epsilon: f64, gamma: f64) -> usize {
-    configured.unwrap_or_else(|| (1.0 / (epsilon * gamma).sqrt()).round().clamp(1.0, MAX_LEAPFROG_STEPS) as usize)
 }
 
 fn energy(local: &LocalPosterior, loss: f64, w: &Params, momentum: &Params) -> Result<f64, tch::TchError> {
@@ -86,7 +74,7 @@ impl Kernel for Hmc {
         let start = energy(target.local(), at.loss, &at.w, momentum)?;
         at.proposal.copy_from(&at.w)?;
         at.proposal_grad.copy_from(&at.grad)?;
-        let num_leapfrogs = self.num_leapfrogs(key, target.local().gamma());
+        let num_leapfrogs = self.num_leapfrogs(key);
         let mut loss = at.loss;
         update::add_potential_gradient(-0.5 * h, target.local(), &at.proposal_grad, &at.proposal, momentum)?;
         for leapfrog in 1..=num_leapfrogs {
@@ -123,12 +111,9 @@ impl Sampler for HmcConfig {
         Hmc::GRADIENT
     }
 
-    fn passes_per_step(&self, gamma: f64) -> f64 {
-        match self.epsilon {
-            Epsilon::Fixed(epsilon) => mean_leapfrogs(self.leapfrog_steps, epsilon.get(), gamma) as f64,
-            // Unknown before the search; where trajectories are automatic it is the cap that decides for all but tiny networks.
-            Epsilon::Auto => 1.25 * self.leapfrog_steps.map_or(MAX_LEAPFROG_STEPS, |steps| steps as f64),
-        }
+    fn passes_per_step(&self) -> f64 {
+        let searched = if self.epsilon == Epsilon::Auto { 1.25 } else { 1.0 };
+        searched * self.leapfrog_steps as f64
     }
 
     fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {

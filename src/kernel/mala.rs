@@ -111,7 +111,7 @@ impl Sampler for MalaConfig {
         Mala::GRADIENT
     }
 
-    fn passes_per_step(&self, _: f64) -> f64 {
+    fn passes_per_step(&self) -> f64 {
         if self.epsilon == Epsilon::Auto { 1.25 } else { 1.0 }
     }
 

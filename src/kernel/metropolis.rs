@@ -103,7 +103,7 @@ mod tests {
             let from = Evaluated { w: &w, loss, grad: &g };
             let to = Evaluated { w: &w2, loss: loss2, grad: &g2 };
             let acceptance = log_acceptance(&local, epsilon, &[], from, to).unwrap().exp().min(1.0);
-            assert!((acceptance - expected).abs() < 1e-7, "{acceptance} against {expected}");
+            assert!((acceptance - expected).abs() < 1e-6, "{acceptance} against {expected}");
         }
     }
 }

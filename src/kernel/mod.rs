@@ -78,9 +78,9 @@ pub trait Sampler: Sync {
     /// What the kernel needs of the loss.
     fn gradient(&self) -> Gradient;
 
-    /// Gradients (or sweeps of exact draws) that a step takes at localisation γ, a step-size search spread over the steps: what a run
-    /// costs before it has begun.
-    fn passes_per_step(&self, gamma: f64) -> f64;
+    /// Gradients (or sweeps of exact draws) that a step takes, a step-size search spread over the steps: what a run costs before it
+    /// has begun.
+    fn passes_per_step(&self) -> f64;
 
     /// Runs one chain on `target` from `start`.
     fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun;

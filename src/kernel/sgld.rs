@@ -86,7 +86,7 @@ impl Sampler for SgldConfig {
         Sgld::GRADIENT
     }
 
-    fn passes_per_step(&self, _: f64) -> f64 {
+    fn passes_per_step(&self) -> f64 {
         1.0 + if self.mala_every > 0 { 1.0 / self.mala_every as f64 } else { 0.0 }
     }
 

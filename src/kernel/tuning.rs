@@ -34,10 +34,11 @@ const SHRINKAGE: f64 = 0.05;
 const EARLY: f64 = 10.0;
 const DECAY: f64 = 0.75;
 
-/// Steps of the search: at least what dual averaging needs to settle within a few percent of its target.
-const MIN_STEPS: usize = 200;
+/// Steps of the search: as many as the warm-up has, but at least what dual averaging needs to settle within a few percent of its
+/// target, and at most what it still gains by (its weights fall as t^−0.75).
+const SEARCH_STEPS: [usize; 2] = [200, 2000];
 
-/// Finds ε at which the mean acceptance is `target_acceptance`, by dual averaging on ln ε over as many steps as the warm-up has.
+/// Finds ε at which the mean acceptance is `target_acceptance`, by dual averaging on ln ε.
 pub fn dual_averaging<K: StepSize>(
     kernel: K,
     target_acceptance: f64,
@@ -51,7 +52,8 @@ pub fn dual_averaging<K: StepSize>(
     // Pull towards ten times the first guess, as there: it is better to come down from above.
     let centre = (10.0 * first).ln();
     let (mut error, mut average, mut epsilon) = (0.0, first.ln(), first);
-    for step in 1..=(chain.plan.num_warmup * chain.plan.thin).max(MIN_STEPS) {
+    let [least, most] = SEARCH_STEPS;
+    for step in 1..=(chain.plan.num_warmup * chain.plan.thin).clamp(least, most) {
         let t = step as f64;
         let tuned = kernel.with_epsilon(epsilon);
         let info = tuned.step(key.step(step as u64), &mut state, target, Batch::Full)?;

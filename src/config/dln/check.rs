@@ -182,7 +182,7 @@ fn run(raw: &RawConfig, model: &ModelConfig, kind: SamplerKind, threads: usize) 
     let d = model.num_parameters();
     let threads = raw.count_to("run.threads", defaults::MAX_THREADS)?.unwrap_or(threads.max(1));
     let path = "run.threads_per_chain";
-    let threads_per_chain = raw.count(path, 1)?.unwrap_or_else(|| defaults::threads_per_chain(d, threads));
+    let threads_per_chain = raw.count(path, 1)?.unwrap_or_else(|| defaults::threads_per_chain(kind, d, threads));
     if threads_per_chain > threads {
         let key = raw.key(path)?;
         return Err(ConfigError::ThreadsPerChain { key, found: threads_per_chain, threads });

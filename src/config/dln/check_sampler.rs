@@ -83,7 +83,7 @@ fn kernel(
 ) -> Result<KernelConfig, ConfigError> {
     let open_unit = |value: f64| value > 0.0 && value < 1.0;
     let target = raw.within("sampler.target_acceptance", "(0, 1)", open_unit)?;
-    let leapfrog_steps = raw.count("sampler.leapfrog_steps", 1)?;
+    let leapfrog_steps = raw.count("sampler.leapfrog_steps", 1)?.unwrap_or(defaults::LEAPFROG_STEPS);
     let mala_every = raw.count("sampler.mala_every", 0)?.unwrap_or(defaults::MALA_EVERY);
     let preconditioner = preconditioner(raw, model)?;
     let epsilon = match raw.positive("sampler.epsilon")? {

@@ -30,6 +30,9 @@ pub const PROP_RANK_REDUCE: f64 = 0.5;
 pub const SV_MEAN: f64 = 0.0;
 /// Standard deviation of the singular values of `rand-rank-sv`, as published.
 pub const SV_STD: f64 = 5.0;
+/// Mean leapfrog steps of an HMC trajectory. Of 8, 16, 20, 64 and 256 at equal cost, 8 to 20 gave the most effective draws of the loss
+/// on aligned truths up to d = 6,425; 8 had not reached the plateau of the largest.
+pub const LEAPFROG_STEPS: usize = 20;
 /// Steps from one acceptance diagnostic of SGLD to the next, as published.
 pub const MALA_EVERY: usize = 20;
 /// The least number of draws kept: fewer cannot be split in two halves of two for R-hat.
@@ -47,7 +50,7 @@ pub const LARGE: usize = 100_000;
 pub fn num_steps(sampler: SamplerKind) -> usize {
     match sampler {
         SamplerKind::Gibbs => 4_000,
-        SamplerKind::Hmc => 2_000,
+        SamplerKind::Hmc => 6_000,
         SamplerKind::Mala => 20_000,
         SamplerKind::Sgld => 10_000,
     }
@@ -84,9 +87,10 @@ pub fn loss_trace(gradient: Gradient) -> LossTrace {
     }
 }
 
-/// Threads of one chain, where `threads` serve all.
-pub fn threads_per_chain(num_parameters: usize, threads: usize) -> usize {
-    if num_parameters < LARGE { 1 } else { threads }
+/// Threads of one chain, where `threads` serve all. Gibbs spends its time in singular value decompositions, which one thread does
+/// as fast as several: its chains run side by side at any size.
+pub fn threads_per_chain(sampler: SamplerKind, num_parameters: usize, threads: usize) -> usize {
+    if sampler == SamplerKind::Gibbs || num_parameters < LARGE { 1 } else { threads }
 }
 
 /// Rank of an aligned truth.

@@ -96,7 +96,7 @@ pub const KEYS: &[Key] = &[
         "num-steps",
         Kind::Whole,
         "STEPS",
-        "Steps of a chain, warm-up included [default: gibbs 4000, hmc 2000, mala 20000, sgld 10000]",
+        "Steps of a chain, warm-up included [default: gibbs 4000, hmc 6000, mala 20000, sgld 10000]",
     ),
     key(
         "sampler.warmup",
@@ -119,7 +119,7 @@ pub const KEYS: &[Key] = &[
         "leapfrog-steps",
         Kind::Whole,
         "STEPS",
-        "hmc: mean leapfrog steps of a trajectory [default: 1/(h·√gamma), as far as flat directions are wide, at most 2048]",
+        "hmc: mean leapfrog steps of a trajectory [default: 20]",
     ),
     key(
         "sampler.target_acceptance",

@@ -136,10 +136,8 @@ impl SamplerKind {
 pub struct HmcConfig {
     /// Step size: h² of the leapfrog step h.
     pub epsilon: Epsilon,
-    /// Mean number of leapfrog steps of a trajectory, at least 1; `None` for trajectories as long as the flat directions are
-    /// wide.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub leapfrog_steps: Option<usize>,
+    /// Mean number of leapfrog steps of a trajectory, at least 1.
+    pub leapfrog_steps: usize,
     /// Acceptance that the tuning of ε aims at, in (0, 1).
     pub target_acceptance: f64,
 }

@@ -145,9 +145,9 @@ fn what_a_sampler_leaves_open_gets_that_sampler_s_default() {
     let hmc = config("--sampler hmc");
     assert_eq!(
         hmc.sampler().kernel,
-        KernelConfig::Hmc(HmcConfig { epsilon: Epsilon::Auto, leapfrog_steps: None, target_acceptance: 0.8 })
+        KernelConfig::Hmc(HmcConfig { epsilon: Epsilon::Auto, leapfrog_steps: 20, target_acceptance: 0.8 })
     );
-    assert_eq!((hmc.sampler().num_steps, hmc.sampler().warmup), (2000, 0.25));
+    assert_eq!((hmc.sampler().num_steps, hmc.sampler().warmup), (6000, 0.25));
     let sgld = config("--sampler sgld --num-training-data 100");
     let KernelConfig::Sgld(kernel) = &sgld.sampler().kernel else { panic!("{sgld:?}") };
     assert_eq!(kernel.gradient, Gradient::Minibatch { batch_size: 100 });

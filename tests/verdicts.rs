@@ -1,0 +1,80 @@
+//! Judges runs whose quality is known: good ones must pass, spoilt ones must be refused for the right reason.
+
+mod common;
+
+use common::Dln;
+use llc::verdict::{Reason, Verdict};
+
+const NET: &str = "--input-dim 6 --layer-widths 8,5 --truth aligned --rank 2 --seed 3";
+
+fn judge(flags: &str, offset: f64) -> (Verdict, Vec<Reason>, String) {
+    let done = Dln::new(flags, offset).estimate();
+    let reasons = done.judgement.findings.iter().map(|finding| finding.reason).collect();
+    (done.judgement.verdict, reasons, format!("{:?} {:?} {:?}", done.judgement, done.llc, done.diagnostics))
+}
+
+fn refused(flags: &str, offset: f64, reason: Reason) {
+    let (verdict, reasons, all) = judge(flags, offset);
+    assert_eq!(verdict, Verdict::NotTrusted, "{flags}: {all}");
+    assert!(reasons.contains(&reason), "{flags}: {reason:?} is not among {all}");
+}
+
+#[test]
+fn a_run_that_equilibrated_is_trusted() {
+    for flags in ["--truth aligned --rank 2", "--truth zero", "--truth random"] {
+        let flags = format!("--input-dim 6 --layer-widths 8,5 --seed 3 {flags}");
+        let (verdict, _, all) = judge(&flags, 0.0);
+        assert_eq!(verdict, Verdict::Trusted, "{flags}: {all}");
+    }
+}
+
+#[test]
+fn an_exact_sampler_whose_flat_directions_lag_is_at_least_a_plateau() {
+    let (verdict, reasons, all) = judge(&format!("{NET} --sampler hmc"), 0.0);
+    assert_ne!(verdict, Verdict::NotTrusted, "{all}");
+    assert!(reasons.is_empty());
+}
+
+#[test]
+fn too_few_steps_are_refused() {
+    refused(&format!("{NET} --num-steps 40"), 0.0, Reason::TooFewEffectiveDraws);
+    // SGLD at a step so small that the loss still climbs.
+    refused(
+        &format!("{NET} --sampler sgld --epsilon 1e-9 --num-steps 2000 --warmup 0.25 --check-localisation off"),
+        0.0,
+        Reason::NotEquilibrated,
+    );
+}
+
+#[test]
+fn a_step_that_is_too_large_is_refused() {
+    // Stable, but far from small: the stiffest modes' variance is inflated.
+    refused(
+        &format!("{NET} --sampler sgld --epsilon 2e-5 --num-steps 20000 --warmup 0.25 --check-localisation off"),
+        0.0,
+        Reason::StepTooLarge,
+    );
+    refused(&format!("{NET} --sampler sgld --epsilon 1 --num-steps 100"), 0.0, Reason::Diverged);
+    refused(&format!("{NET} --sampler mala --epsilon 1e-2 --num-steps 2000"), 0.0, Reason::StepTooLarge);
+}
+
+#[test]
+fn a_point_that_is_no_minimum_is_refused() {
+    for offset in [0.03, 0.3] {
+        refused(NET, offset, Reason::NotAMinimum);
+    }
+}
+
+#[test]
+fn a_localisation_that_hides_the_singular_part_is_refused() {
+    // γ = 10⁵ holds the flat directions so close that λ̂ falls to the regular part.
+    refused(&format!("{NET} --gamma 1e4"), 0.0, Reason::LocalisationBias);
+    refused(&format!("{NET} --gamma 1e5"), 0.0, Reason::LocalisationBias);
+    refused("--input-dim 10 --layer-widths 10,10 --truth zero --gamma 3000", 0.0, Reason::LocalisationBias);
+}
+
+#[test]
+fn without_the_check_a_run_that_gamma_holds_is_only_a_plateau() {
+    let (verdict, _, all) = judge(&format!("{NET} --check-localisation off"), 0.0);
+    assert_eq!(verdict, Verdict::LocalPlateau, "{all}");
+}
