@@ -1,0 +1,441 @@
+//! Evaluates the squared error of a deep linear network, its gradient by hand, and draws its layers exactly.
+//!
+//! L(w) = ‖X(W₁⋯W_L − P*)‖²/(n·out), with P* the true product: targets are noise-free. On the full data X enters only
+//! through XᵀX/n = RᵀR, so that L(w) = ‖R·W₁⋯W_L − R·P*‖²/out costs as much as a minibatch of d_in rows.
+//!
+//! With H₀ = X, H_l = H_(l−1)·W_l, E = H_L − X·P* and Δ_L = 2E/(rows·out): ∇_(W_l) L = H_(l−1)ᵀ·Δ_l, Δ_(l−1) = Δ_l·W_lᵀ.
+//!
+//! **Exact draw of a layer.** Given the others U is quadratic in W_l. With A = R·W₁⋯W_(l−1) = U_A·S·V_Aᵀ,
+//! B = W_(l+1)⋯W_L = V_B·T·U_Bᵀ, c = 2nβ/out and Y = R·P*, the coordinates Z = V_Aᵀ·W_l·V_B are independent normal with
+//! precision c·sᵢ²tⱼ² + γ and mean (c·sᵢtⱼ(U_Aᵀ·Y·U_B)ᵢⱼ + γ(V_Aᵀ·W*_l·V_B)ᵢⱼ)/precision; orthogonal to V_A and V_B the law is
+//! N(W*_l, 1/γ). The decompositions are thin: a full draw F ~ N(W*_l, 1/γ) gives every direction, and its part inside the
+//! block is then replaced, W_l = F + V_A(Z − V_Aᵀ·F·V_B)V_Bᵀ. Singular values keep the precision that Gram matrices lose.
+//!
+//! *Tested by*: gradients against finite differences, the R factor against explicit data, one layer against the closed form of
+//! linear regression, and the laws of tests/laws.rs.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError};
+use crate::data::synthetic::SyntheticInputs;
+use crate::model::deep_linear::product;
+use crate::params::Params;
+use crate::rng::Key;
+use crate::update::{fill_standard_normal_tensor, sum_of_squares};
+
+/// A deep linear network's loss on a synthetic set, around its true parameter.
+#[derive(Debug)]
+pub struct DeepLinear {
+    widths: Vec<i64>,
+    local: LocalPosterior,
+    inputs: SyntheticInputs,
+    /// R with RᵀR = XᵀX/n, shape `[H₀, H₀]`.
+    factor: Tensor,
+    /// R·P*, shape `[H₀, H_L]`.
+    targets: Tensor,
+    /// P*, shape `[H₀, H_L]`.
+    product_star: Tensor,
+    full: Workspace,
+    minibatch: Option<Workspace>,
+    sweep: Sweep,
+}
+
+/// What one sweep of exact draws has computed so far.
+#[derive(Debug, Default)]
+struct Sweep {
+    /// (U_A, S, V_A) of A = R, which no draw changes.
+    first: Option<(Tensor, Tensor, Tensor)>,
+    /// A = R·W₁⋯W_(l−1) before block l is drawn.
+    left: Option<Tensor>,
+    /// B = W_(l+1)⋯W_L per block; `None` for the last, where it is the identity.
+    rights: Vec<Option<Tensor>>,
+}
+
+impl DeepLinear {
+    /// The loss of the network whose true parameter is `local`'s centre, on `inputs`; computes in the centre's precision and
+    /// on its device. `progress` is told the share of the data that has been read.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn new(
+        inputs: SyntheticInputs,
+        local: LocalPosterior,
+        progress: impl FnMut(f64),
+    ) -> Result<DeepLinear, TargetError> {
+        let gram = inputs.gram(progress)?;
+        // R = Λ^½·Vᵀ: also where XᵀX is singular (n < d_in), unlike Cholesky's.
+        let (values, vectors) = gram.f_linalg_eigh("L")?;
+        let factor = vectors.f_mul(&values.f_clamp_min(0.0)?.f_sqrt()?)?.f_tr()?.f_contiguous()?;
+        let kind_device = (local.w_star().kind(), local.w_star().device());
+        let product_star = product(&local.w_star().to(Kind::Double, Device::Cpu)?)?;
+        let targets = factor.f_mm(&product_star)?;
+        let to = |x: &Tensor| x.f_to_kind(kind_device.0)?.f_to_device(kind_device.1);
+        DeepLinear::assemble(inputs, local, to(&factor)?, to(&targets)?, to(&product_star)?)
+    }
+
+    fn assemble(
+        inputs: SyntheticInputs,
+        local: LocalPosterior,
+        factor: Tensor,
+        targets: Tensor,
+        product_star: Tensor,
+    ) -> Result<DeepLinear, TargetError> {
+        let layers = local.w_star().views();
+        let mut widths: Vec<i64> = vec![layers[0].size()[0]];
+        widths.extend(layers.iter().map(|layer| layer.size()[1]));
+        let full = Workspace::new(widths[0], &widths, &factor)?;
+        Ok(DeepLinear {
+            widths,
+            local,
+            inputs,
+            factor,
+            targets,
+            product_star,
+            full,
+            minibatch: None,
+            sweep: Sweep::default(),
+        })
+    }
+
+    /// The same data and true product, with the local posterior around another point: a trained parameter, say.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn around(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
+        DeepLinear::assemble(
+            self.inputs.clone(),
+            LocalPosterior::new(self.local.n_beta(), self.local.gamma(), w_star)?,
+            self.factor.shallow_clone(),
+            self.targets.shallow_clone(),
+            self.product_star.shallow_clone(),
+        )
+    }
+
+    fn share_with_gamma(&self, gamma: f64) -> Result<DeepLinear, TargetError> {
+        DeepLinear::assemble(
+            self.inputs.clone(),
+            self.local.with_gamma(gamma)?,
+            self.factor.shallow_clone(),
+            self.targets.shallow_clone(),
+            self.product_star.shallow_clone(),
+        )
+    }
+
+    /// R with RᵀR = XᵀX/n, shape `[H₀, H₀]`.
+    pub fn factor(&self) -> &Tensor {
+        &self.factor
+    }
+
+    /// Y = R·P*, shape `[H₀, H_L]`.
+    pub fn targets(&self) -> &Tensor {
+        &self.targets
+    }
+
+    fn evaluate(&mut self, w: &Params, batch: Batch, grad: Option<&mut Params>) -> Result<f64, TargetError> {
+        match batch {
+            Batch::Full => self.full.evaluate(&self.factor, &self.targets, 1, w, grad),
+            Batch::Minibatch { indices, .. } => {
+                let rows = indices.len() as i64;
+                let mut workspace = match self.minibatch.take() {
+                    Some(workspace) if workspace.rows == rows => workspace,
+                    _ => Workspace::new(rows, &self.widths, &self.factor)?,
+                };
+                workspace.x_host.resize(indices.len() * self.inputs.dim(), 0.0);
+                self.inputs.fill_rows(indices.iter().copied(), &mut workspace.x_host);
+                let x = Tensor::f_from_slice(&workspace.x_host)?
+                    .f_view([rows, self.widths[0]])?
+                    .f_to_kind(self.factor.kind())?
+                    .f_to_device(self.factor.device())?;
+                let y = x.f_mm(&self.product_star)?;
+                let loss = workspace.evaluate(&x, &y, rows, w, grad);
+                self.minibatch = Some(workspace);
+                loss
+            }
+        }
+    }
+}
+
+/// Buffers for a forward and backward pass over a fixed number of rows.
+#[derive(Debug)]
+struct Workspace {
+    rows: i64,
+    /// H₁ … H_L.
+    activations: Vec<Tensor>,
+    /// Δ₁ … Δ_L.
+    deltas: Vec<Tensor>,
+    x_host: Vec<f64>,
+}
+
+impl Workspace {
+    fn new(rows: i64, widths: &[i64], like: &Tensor) -> Result<Workspace, tch::TchError> {
+        let buffers = || {
+            widths[1..]
+                .iter()
+                .map(|&width| Tensor::f_empty([rows, width], (like.kind(), like.device())))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(Workspace { rows, activations: buffers()?, deltas: buffers()?, x_host: Vec::new() })
+    }
+
+    /// ‖x·W₁⋯W_L − y‖²/(divisor·out) and, into `grad`, its gradient.
+    fn evaluate(
+        &mut self,
+        x: &Tensor,
+        y: &Tensor,
+        divisor: i64,
+        w: &Params,
+        grad: Option<&mut Params>,
+    ) -> Result<f64, TargetError> {
+        let last = self.activations.len() - 1;
+        for l in 0..=last {
+            let input = if l == 0 { x } else { &self.activations[l - 1] };
+            let _ = input.f_mm_out(&self.activations[l], w.view(l))?;
+        }
+        let residual = &self.deltas[last];
+        let _ = self.activations[last].f_sub_out(residual, y)?;
+        let scale = 1.0 / (divisor as f64 * y.size()[1] as f64);
+        let loss = scale * sum_of_squares(residual)?;
+        let Some(grad) = grad else { return Ok(loss) };
+        let _ = residual.shallow_clone().f_mul_scalar_(2.0 * scale)?;
+        for l in (0..=last).rev() {
+            let input = if l == 0 { x } else { &self.activations[l - 1] };
+            let _ = input.f_tr()?.f_mm_out(grad.view(l), &self.deltas[l])?;
+            if l > 0 {
+                let _ = self.deltas[l].f_mm_out(&self.deltas[l - 1], &w.view(l).f_tr()?)?;
+            }
+        }
+        Ok(loss)
+    }
+}
+
+impl Target for DeepLinear {
+    fn local(&self) -> &LocalPosterior {
+        &self.local
+    }
+
+    fn loss_and_grad(&mut self, w: &Params, batch: Batch, grad: &mut Params) -> Result<f64, TargetError> {
+        self.evaluate(w, batch, Some(grad))
+    }
+
+    fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
+        self.evaluate(w, batch, None)
+    }
+
+    fn num_samples(&self) -> Option<u64> {
+        Some(self.inputs.len())
+    }
+
+    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+        Ok(Box::new(self.share_with_gamma(gamma)?))
+    }
+
+    fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {
+        (self.factor.kind() == Kind::Double && self.local.gamma() > 0.0).then_some(self as &mut dyn ConditionalDraw)
+    }
+}
+
+impl ConditionalDraw for DeepLinear {
+    fn num_blocks(&self) -> usize {
+        self.widths.len() - 1
+    }
+
+    fn begin_sweep(&mut self, w: &Params) -> Result<(), TargetError> {
+        let mut right: Option<Tensor> = None;
+        self.sweep.rights.clear();
+        for layer in w.views().iter().rev() {
+            self.sweep.rights.push(right.as_ref().map(Tensor::shallow_clone));
+            right = Some(match right {
+                None => layer.copy(),
+                Some(right) => layer.f_mm(&right)?,
+            });
+        }
+        self.sweep.rights.reverse();
+        if self.sweep.first.is_none() {
+            self.sweep.first = Some(decompose(&self.factor, 0)?);
+        }
+        self.sweep.left = Some(self.factor.shallow_clone());
+        Ok(())
+    }
+
+    fn draw_block(&mut self, key: Key, block: usize, w: &mut Params) -> Result<(), TargetError> {
+        let (Some(left), Some(first)) = (&self.sweep.left, &self.sweep.first) else {
+            return Err(TargetError::Unsupported("a block is drawn inside a sweep"));
+        };
+        let later;
+        let (u_a, s, v_a) = if block == 0 {
+            first
+        } else {
+            later = decompose(left, block)?;
+            &later
+        };
+        let w_star = self.local.w_star().view(block);
+        let drawn = match &self.sweep.rights[block] {
+            Some(right) => {
+                let (v_b, t, u_b) = decompose(right, block)?;
+                let coupling = u_a.f_tr()?.f_mm(&self.targets)?.f_mm(&u_b)?;
+                let centre = v_a.f_tr()?.f_mm(w_star)?.f_mm(&v_b)?;
+                let z = self.draw_coordinates(key, s, &t, &coupling, &centre)?;
+                if z.size() == w_star.size() {
+                    v_a.f_mm(&z)?.f_mm(&v_b.f_tr()?)?
+                } else {
+                    let flat = self.draw_flat(key, w_star)?;
+                    let inside = v_a.f_tr()?.f_mm(&flat)?.f_mm(&v_b)?;
+                    flat.f_add(&v_a.f_mm(&(z - inside))?.f_mm(&v_b.f_tr()?)?)?
+                }
+            }
+            None => {
+                let coupling = u_a.f_tr()?.f_mm(&self.targets)?;
+                let centre = v_a.f_tr()?.f_mm(w_star)?;
+                let t = Tensor::f_ones([w_star.size()[1]], (Kind::Double, w_star.device()))?;
+                let z = self.draw_coordinates(key, s, &t, &coupling, &centre)?;
+                if z.size() == w_star.size() {
+                    v_a.f_mm(&z)?
+                } else {
+                    let flat = self.draw_flat(key, w_star)?;
+                    let inside = v_a.f_tr()?.f_mm(&flat)?;
+                    flat.f_add(&v_a.f_mm(&(z - inside))?)?
+                }
+            }
+        };
+        let left = left.f_mm(&drawn)?;
+        w.view(block).shallow_clone().f_copy_(&drawn)?;
+        self.sweep.left = Some(left);
+        Ok(())
+    }
+
+    fn loss_after_sweep(&mut self) -> Result<f64, TargetError> {
+        let Some(left) = &self.sweep.left else {
+            return Err(TargetError::Unsupported("a sweep's loss is known after the sweep"));
+        };
+        Ok(sum_of_squares(&left.f_sub(&self.targets)?)? / self.targets.size()[1] as f64)
+    }
+}
+
+impl DeepLinear {
+    /// Goes past block `block` of a sweep without drawing it: as [`ConditionalDraw::draw_block`], but `w` stays.
+    ///
+    /// # Errors
+    /// [`TargetError::Unsupported`] outside a sweep.
+    pub fn skip_block(&mut self, block: usize, w: &Params) -> Result<(), TargetError> {
+        let Some(left) = &self.sweep.left else {
+            return Err(TargetError::Unsupported("a block is skipped inside a sweep"));
+        };
+        self.sweep.left = Some(left.f_mm(w.view(block))?);
+        Ok(())
+    }
+
+    /// Z: normal with precision p = c·s²tᵀ² + γ and mean (c·s·tᵀ ⊙ coupling + γ·centre)/p.
+    fn draw_coordinates(
+        &self,
+        key: Key,
+        s: &Tensor,
+        t: &Tensor,
+        coupling: &Tensor,
+        centre: &Tensor,
+    ) -> Result<Tensor, TargetError> {
+        let c = 2.0 * self.local.n_beta() / self.targets.size()[1] as f64;
+        let gamma = self.local.gamma();
+        let st = s.f_unsqueeze(1)?.f_mul(&t.f_unsqueeze(0)?)?;
+        let precision = st.f_square()? * c + gamma;
+        let mean = (st * coupling * c + centre * gamma).f_div(&precision)?;
+        let noise = fill_standard_normal_tensor(key.part(INSIDE), centre)?;
+        Ok(mean.f_add(&noise.f_div(&precision.f_sqrt()?)?)?)
+    }
+
+    /// F ~ N(W*_l, 1/γ) in every direction.
+    fn draw_flat(&self, key: Key, w_star: &Tensor) -> Result<Tensor, TargetError> {
+        let noise = fill_standard_normal_tensor(key.part(OUTSIDE), w_star)?;
+        Ok(w_star.f_add(&(noise / self.local.gamma().sqrt()))?)
+    }
+}
+
+// Parts of a block's stream.
+const INSIDE: u64 = 0;
+const OUTSIDE: u64 = 1;
+
+/// Thin singular value decomposition x = U·diag(S)·Vᵀ.
+fn decompose(x: &Tensor, block: usize) -> Result<(Tensor, Tensor, Tensor), TargetError> {
+    x.f_svd(true, true).map_err(|_| TargetError::Decomposition { layer: block + 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::dln::{InputDist, Truth};
+    use crate::model::deep_linear::draw_truth;
+
+    fn target(widths: &[usize], n: u64) -> DeepLinear {
+        let truth = draw_truth(&Truth::Random, Key::new(3), widths).unwrap();
+        let inputs = SyntheticInputs::new(Key::new(5), InputDist::Uniform, widths[0], n);
+        let local = LocalPosterior::new(10.0, 1.0, truth.w_star).unwrap();
+        DeepLinear::new(inputs, local, |_| {}).unwrap()
+    }
+
+    fn moved(target: &DeepLinear, seed: u64) -> Params {
+        let mut w = target.local().w_star().try_clone().unwrap();
+        let mut z = vec![0.0; w.len()];
+        crate::rng::fill_normal(Key::new(seed), 0, &mut z);
+        w.as_mut_slice::<f64>().unwrap().iter_mut().zip(z).for_each(|(w, z)| *w += 0.3 * z);
+        w
+    }
+
+    #[test]
+    fn gradients_equal_finite_differences_on_full_data_and_minibatches() {
+        let mut target = target(&[4, 6, 3, 5], 50);
+        let w = moved(&target, 9);
+        let indices: Vec<u64> = vec![3, 14, 15, 9, 2];
+        for batch in [Batch::Full, Batch::Minibatch { key: Key::new(0), indices: &indices }] {
+            let mut grad = w.zeros_like().unwrap();
+            target.loss_and_grad(&w, batch, &mut grad).unwrap();
+            let grad = grad.as_slice::<f64>().unwrap().to_vec();
+            for i in (0..w.len()).step_by(7) {
+                let h = 1e-5;
+                let mut at = |shift: f64| {
+                    let mut w = w.try_clone().unwrap();
+                    w.as_mut_slice::<f64>().unwrap()[i] += shift;
+                    target.loss(&w, batch).unwrap()
+                };
+                let difference = (at(h) - at(-h)) / (2.0 * h);
+                assert!((difference - grad[i]).abs() < 1e-7 * (1.0 + grad[i].abs()), "element {i}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_factor_gives_the_loss_on_all_samples_also_with_fewer_samples_than_inputs() {
+        for n in [3, 40] {
+            let mut target = target(&[6, 5, 4], n);
+            let w = moved(&target, 1);
+            let all: Vec<u64> = (0..n).collect();
+            let exact = target.loss(&w, Batch::Full).unwrap();
+            let explicit = target.loss(&w, Batch::Minibatch { key: Key::new(0), indices: &all }).unwrap();
+            assert!((exact - explicit).abs() < 1e-10 * explicit, "{exact} against {explicit}");
+            assert_eq!(target.loss(&target.local.w_star().try_clone().unwrap(), Batch::Full).unwrap() < 1e-20, true);
+        }
+    }
+
+    #[test]
+    fn single_precision_agrees_with_double() {
+        let mut double = target(&[4, 6, 5], 100);
+        let single_star = double.local().w_star().to(Kind::Float, Device::Cpu).unwrap();
+        let local = LocalPosterior::new(10.0, 1.0, single_star).unwrap();
+        let mut single = DeepLinear::new(double.inputs.clone(), local, |_| {}).unwrap();
+        let w = moved(&double, 2);
+        let w_single = w.to(Kind::Float, Device::Cpu).unwrap();
+        let (a, b) = (double.loss(&w, Batch::Full).unwrap(), single.loss(&w_single, Batch::Full).unwrap());
+        assert!((a - b).abs() < 1e-5 * a, "{a} against {b}");
+    }
+
+    #[test]
+    fn a_sweep_reports_the_loss_of_the_point_that_it_drew() {
+        let mut target = target(&[4, 7, 3], 50);
+        let mut w = moved(&target, 4);
+        target.begin_sweep(&w).unwrap();
+        for block in 0..target.num_blocks() {
+            target.draw_block(Key::new(8).part(block as u64), block, &mut w).unwrap();
+        }
+        let reported = target.loss_after_sweep().unwrap();
+        let loss = target.loss(&w, Batch::Full).unwrap();
+        assert!((reported - loss).abs() < 1e-10 * loss);
+    }
+}

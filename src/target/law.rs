@@ -1,0 +1,165 @@
+//! Offers densities whose learning coefficient and moments are known in closed form, to prove samplers right.
+//!
+//! *Reference*: the closed forms are those of [`crate::theory`].
+
+use std::sync::Arc;
+
+use tch::{Device, Kind};
+
+use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError};
+use crate::params::{Layout, Params};
+use crate::rng::{Key, fill_normal};
+
+/// A loss K(w) on R^d with K(w*) = 0, as a formula.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Law {
+    /// K = ½·Σ hᵢwᵢ²: λ = d/2.
+    Quadratic { curvatures: Vec<f64> },
+    /// K = Σ wᵢ^(2kᵢ): λ = Σ 1/(2kᵢ), exactly at every nβ where γ = 0.
+    EvenPowers { half_powers: Vec<u32> },
+    /// K = w₁²·w₂²: λ = ½, multiplicity 2.
+    CrossedLines,
+}
+
+impl Law {
+    /// Number of parameters d.
+    pub fn num_parameters(&self) -> usize {
+        match self {
+            Law::Quadratic { curvatures } => curvatures.len(),
+            Law::EvenPowers { half_powers } => half_powers.len(),
+            Law::CrossedLines => 2,
+        }
+    }
+
+    fn loss_and_grad(&self, w: &[f64], grad: &mut [f64]) -> f64 {
+        match self {
+            Law::Quadratic { curvatures } => {
+                let mut loss = 0.0;
+                for ((w, h), g) in w.iter().zip(curvatures).zip(grad) {
+                    *g = h * w;
+                    loss += 0.5 * h * w * w;
+                }
+                loss
+            }
+            Law::EvenPowers { half_powers } => {
+                let mut loss = 0.0;
+                for ((w, &k), g) in w.iter().zip(half_powers).zip(grad) {
+                    let odd = w.powi(2 * k as i32 - 1);
+                    *g = 2.0 * k as f64 * odd;
+                    loss += odd * w;
+                }
+                loss
+            }
+            Law::CrossedLines => {
+                grad[0] = 2.0 * w[0] * w[1] * w[1];
+                grad[1] = 2.0 * w[0] * w[0] * w[1];
+                (w[0] * w[1]).powi(2)
+            }
+        }
+    }
+}
+
+/// Noise that a minibatch adds to an exact gradient, with known variance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GradientNoise {
+    /// None: every batch gives the exact gradient.
+    None,
+    /// ∇L + N(0, σ²) per element, independent between batches: variance that doesn't depend on w.
+    Additive { sigma: f64 },
+    /// Curvatures hᵢ + N(0, σ²): noise that grows with w, as on noise-free data. Quadratic laws only.
+    Multiplicative { sigma: f64 },
+}
+
+/// Wraps a [`Law`] as a target around w* = 0.
+#[derive(Debug)]
+pub struct LawTarget {
+    law: Law,
+    noise: GradientNoise,
+    local: LocalPosterior,
+    scratch: Vec<f64>,
+}
+
+impl LawTarget {
+    /// The target with density ∝ exp(−nβ·K(w) − γ/2·‖w‖²).
+    pub fn new(law: Law, noise: GradientNoise, n_beta: f64, gamma: f64) -> Result<LawTarget, TargetError> {
+        let d = law.num_parameters();
+        let w_star = Params::zeros(&Arc::new(Layout::vector("w", d)), Kind::Double, Device::Cpu)?;
+        Ok(LawTarget { law, noise, local: LocalPosterior::new(n_beta, gamma, w_star)?, scratch: vec![0.0; d] })
+    }
+}
+
+impl Target for LawTarget {
+    fn local(&self) -> &LocalPosterior {
+        &self.local
+    }
+
+    fn loss_and_grad(&mut self, w: &Params, batch: Batch, grad: &mut Params) -> Result<f64, TargetError> {
+        let (Some(w), Some(grad)) = (w.as_slice::<f64>(), grad.as_mut_slice::<f64>()) else {
+            return Err(TargetError::Unsupported("a law is evaluated in f64 on the CPU"));
+        };
+        let loss = self.law.loss_and_grad(w, grad);
+        if let Batch::Minibatch { key, .. } = batch {
+            match self.noise {
+                GradientNoise::None => {}
+                GradientNoise::Additive { sigma } => {
+                    fill_normal(key, 0, &mut self.scratch);
+                    grad.iter_mut().zip(&self.scratch).for_each(|(g, z)| *g += sigma * z);
+                }
+                GradientNoise::Multiplicative { sigma } => {
+                    fill_normal(key, 0, &mut self.scratch);
+                    grad.iter_mut().zip(&self.scratch).zip(w).for_each(|((g, z), w)| *g += sigma * z * w);
+                }
+            }
+        }
+        Ok(loss)
+    }
+
+    fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
+        let mut grad = self.local.w_star().zeros_like()?;
+        self.loss_and_grad(w, batch, &mut grad)
+    }
+
+    fn num_samples(&self) -> Option<u64> {
+        (self.noise != GradientNoise::None).then_some(u64::MAX >> 2)
+    }
+
+    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+        Ok(Box::new(LawTarget::new(self.law.clone(), self.noise, self.local.n_beta(), gamma)?))
+    }
+
+    fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {
+        matches!(self.law, Law::Quadratic { .. } | Law::CrossedLines).then_some(self as &mut dyn ConditionalDraw)
+    }
+}
+
+/// Quadratic and crossed lines are Gaussian in one coordinate given the others.
+impl ConditionalDraw for LawTarget {
+    fn num_blocks(&self) -> usize {
+        self.law.num_parameters()
+    }
+
+    fn begin_sweep(&mut self, w: &Params) -> Result<(), TargetError> {
+        let w = w.as_slice::<f64>().ok_or(TargetError::Unsupported("a law is sampled in f64 on the CPU"))?;
+        self.scratch.copy_from_slice(w);
+        Ok(())
+    }
+
+    fn draw_block(&mut self, key: Key, block: usize, w: &mut Params) -> Result<(), TargetError> {
+        let curvature = match &self.law {
+            Law::Quadratic { curvatures } => curvatures[block],
+            _ => 2.0 * self.scratch[1 - block].powi(2),
+        };
+        let mut z = [0.0];
+        fill_normal(key, 0, &mut z);
+        self.scratch[block] = z[0] / (self.local.n_beta() * curvature + self.local.gamma()).sqrt();
+        if let Some(w) = w.as_mut_slice::<f64>() {
+            w[block] = self.scratch[block];
+        }
+        Ok(())
+    }
+
+    fn loss_after_sweep(&mut self) -> Result<f64, TargetError> {
+        let mut grad = vec![0.0; self.scratch.len()];
+        Ok(self.law.loss_and_grad(&self.scratch, &mut grad))
+    }
+}
