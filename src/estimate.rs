@@ -15,7 +15,7 @@ use crate::rng::Role;
 use crate::run::{Chains, Progress, RunError};
 use crate::summary::{Density, Diagnostics, KeptDraws, summarise};
 use crate::target::{Batch, ConditionalDraw, Target, TargetError};
-use crate::verdict::{Evidence, HELD_SHARE, Judgement, LOCALISATION_FACTOR, LocalisationCheck, judge};
+use crate::verdict::{Evidence, HELD_SHARE, Judgement, LOCALISATION_FACTOR, LocalisationCheck, is_below, judge};
 
 /// What an estimate came to.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ pub fn estimate(
     let (llc, diagnostics) = summarise(&kept(runs, chains.plan.num_warmup)?, &density);
     let is_interrupted = cancel.load(Ordering::Relaxed);
     let wanted = check_localisation && !is_interrupted && num_diverged < chains.num_chains;
-    let localisation = if wanted && !(diagnostics.held_by_gamma < HELD_SHARE) {
+    let localisation = if wanted && !is_below(diagnostics.held_by_gamma, HELD_SHARE) {
         observers.emit(&Event::Stage("sampling again at a smaller γ, to see what the localisation hides"));
         sample_localised(target, sampler, chains, &w_star, cancel)?
     } else {

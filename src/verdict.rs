@@ -155,6 +155,11 @@ pub const LOCALISATION_FACTOR: f64 = 4.0;
 /// tolerance (½ each against λ̂ ≥ ½·(1 − share)·d).
 pub const HELD_SHARE: f64 = 0.02;
 
+/// x < limit. A NaN is below nothing, so that what could not be computed counts against.
+pub(crate) fn is_below(x: f64, limit: f64) -> bool {
+    x < limit
+}
+
 /// Judges an estimate.
 pub fn judge(evidence: &Evidence) -> Judgement {
     let Evidence { llc, diagnostics, .. } = evidence;
@@ -170,7 +175,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     .flatten()
     .collect();
     let unsettled = flat_directions_unsettled(diagnostics);
-    let unchecked = evidence.localisation.is_none() && !(diagnostics.held_by_gamma < HELD_SHARE);
+    let unchecked = evidence.localisation.is_none() && !is_below(diagnostics.held_by_gamma, HELD_SHARE);
     let verdict = match (findings.is_empty(), unsettled.is_some() || unchecked) {
         (false, _) => Verdict::NotTrusted,
         (true, true) => Verdict::LocalPlateau,
@@ -233,7 +238,7 @@ fn not_a_minimum(evidence: &Evidence) -> Option<Finding> {
 fn not_equilibrated(evidence: &Evidence) -> Option<Finding> {
     let Diagnostics { rhat, trend, variance_ratio, .. } = evidence.diagnostics;
     let mut found = Vec::new();
-    if !(*rhat < MAX_RHAT) {
+    if !is_below(*rhat, MAX_RHAT) {
         found.push(format!("R-hat of the loss is {rhat:.3} (below {MAX_RHAT} wanted)"));
     }
     if trend.z.abs() > SIGNIFICANT && trend.difference.abs() > TOLERANCE {
@@ -272,24 +277,22 @@ fn step_too_large(evidence: &Evidence) -> Option<Finding> {
     if virial.z(1.0 + TOLERANCE) > SIGNIFICANT {
         found.push(format!("the virial ratio is {:.3} ± {:.3}, above 1", virial.value, virial.mcse));
     }
-    match acceptance {
-        Some(acceptance) if evidence.is_adjusted => {
-            if !(*acceptance > MIN_ACCEPTANCE) {
-                found.push(format!("only {:.1} % of the proposals are accepted", 100.0 * acceptance));
-            }
+    if let Some(acceptance) = acceptance
+        && evidence.is_adjusted
+    {
+        if !is_below(MIN_ACCEPTANCE, *acceptance) {
+            found.push(format!("only {:.1} % of the proposals are accepted", 100.0 * acceptance));
         }
-        Some(acceptance) => {
-            let bias = discretisation_bias(*acceptance, evidence.llc.mean);
-            // The bound adds up over modes of unequal stiffness: twice the tolerance, as it is met only when all are alike.
-            if !(bias < 2.0 * TOLERANCE) {
-                found.push(format!(
-                    "a Metropolis test would accept {:.1} % of the steps: λ̂ may be up to {:.0} % too large",
-                    100.0 * acceptance,
-                    100.0 * bias
-                ));
-            }
+    } else if let Some(acceptance) = acceptance {
+        let bias = discretisation_bias(*acceptance, evidence.llc.mean);
+        // The bound adds up over modes of unequal stiffness: twice the tolerance, as it is met only when all are alike.
+        if !is_below(bias, 2.0 * TOLERANCE) {
+            found.push(format!(
+                "a Metropolis test would accept {:.1} % of the steps: λ̂ may be up to {:.0} % too large",
+                100.0 * acceptance,
+                100.0 * bias
+            ));
         }
-        None => {}
     }
     if found.is_empty() {
         return None;
@@ -321,7 +324,7 @@ fn localisation_bias(evidence: &Evidence) -> Option<Finding> {
     if let Some(check) = evidence.localisation {
         let change = check.llc - llc.mean;
         let mcse = check.mcse.hypot(llc.mcse);
-        if !(change.abs() <= TOLERANCE * llc.mean.abs() + 2.0 * mcse) {
+        if !is_below(change.abs(), TOLERANCE * llc.mean.abs() + 2.0 * mcse) {
             found.push(format!(
                 "at γ = {} λ̂ is {:.3} ± {:.3}, {:+.1} %",
                 check.gamma,
@@ -352,7 +355,7 @@ fn localisation_bias(evidence: &Evidence) -> Option<Finding> {
 /// Why the flat directions have not settled, if they have not.
 fn flat_directions_unsettled(diagnostics: &Diagnostics) -> Option<String> {
     let Diagnostics { rhat_distance, trend_distance, virial, .. } = diagnostics;
-    if !(*rhat_distance < MAX_RHAT_DISTANCE) {
+    if !is_below(*rhat_distance, MAX_RHAT_DISTANCE) {
         return Some(format!("R-hat of the distance from w* is {rhat_distance:.3}"));
     }
     if trend_distance.z.abs() > SIGNIFICANT && trend_distance.difference.abs() > TOLERANCE {

@@ -1,4 +1,5 @@
 //! Holds the exact draws of a deep linear network's layers to the Gaussian law that a dense solver gives.
+#![cfg(feature = "torch")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Holds every sampler of the registry to the same promises: repeatable, independent of its neighbours, interruptible.
+#![cfg(feature = "torch")]
 
 mod common;
 

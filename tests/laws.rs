@@ -2,6 +2,7 @@
 //!
 //! A check compares a sampled mean with its exact value in units of its Monte Carlo standard error. At six of them a right sampler
 //! fails with probability 2·10⁻⁹ per comparison; there are fewer than 200.
+#![cfg(feature = "torch")]
 
 mod common;
 

@@ -88,9 +88,9 @@ mod tests {
     /// Acceptance probabilities that others' implementations state in their tests (f32 there).
     #[test]
     fn acceptance_agrees_with_published_examples() {
-        let cases: [([f64; 2], [f64; 2], f64, [f64; 2], [f64; 2], f64, f64, f64); 5] = [
+        let cases = [
             // U = ‖x‖²/2 at (1, 2) → (1.5, 2.5).
-            ([1., 2.], [1., 2.], 2.5, [1.5, 2.5], [1.5, 2.5], 4.25, 0.1, 0.957_193_43),
+            ([1.0f64, 2.], [1.0f64, 2.], 2.5, [1.5f64, 2.5], [1.5, 2.5], 4.25, 0.1, 0.957_193_43),
             // devinterp's tests/slt/mala_test.py.
             ([0., 0.], [0., 0.], 0., [1.5, 5.5], [1.5, 5.5], 16.25, 0.1, 0.666_143_6),
             ([1., 1.], [1., 1.], 1., [1.5, 0.5], [1.5, 0.5], 1.25, 0.5, 0.969_233_2),

@@ -80,7 +80,7 @@ mod tests {
             for lane in 0..LANES {
                 let i = first.wrapping_add(lane as u64);
                 let one = block([7, 9], [i as u32, (i >> 32) as u32, 3, 4]);
-                assert_eq!(one, [lanes[0][lane], lanes[1][lane], lanes[2][lane], lanes[3][lane]]);
+                assert_eq!(one, lanes.map(|words| words[lane]));
             }
         }
     }

@@ -410,7 +410,8 @@ mod tests {
             let exact = target.loss(&w, Batch::Full).unwrap();
             let explicit = target.loss(&w, Batch::Minibatch { key: Key::new(0), indices: &all }).unwrap();
             assert!((exact - explicit).abs() < 1e-10 * explicit, "{exact} against {explicit}");
-            assert_eq!(target.loss(&target.local.w_star().try_clone().unwrap(), Batch::Full).unwrap() < 1e-20, true);
+            let w_star = target.local.w_star().try_clone().unwrap();
+            assert!(target.loss(&w_star, Batch::Full).unwrap() < 1e-20);
         }
     }
 

@@ -1,0 +1,182 @@
+//! Runs `llc dln` as a user does, and reads what it prints and leaves behind.
+#![cfg(feature = "torch")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// `llc dln FLAGS -F base --json --quiet`, not started yet.
+fn llc(base: &Path, flags: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llc"));
+    command.arg("dln").args(flags.split_whitespace()).arg("-F").arg(base).args(["--json", "--quiet"]);
+    command
+}
+
+fn finish(output: &Output) -> Value {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let last =
+        stdout.lines().last().unwrap_or_else(|| panic!("no output; {}", String::from_utf8_lossy(&output.stderr)));
+    serde_json::from_str(last).unwrap()
+}
+
+fn report(base: &Path, flags: &str) -> Value {
+    finish(&llc(base, flags).output().unwrap())
+}
+
+fn json(path: &Path) -> Value {
+    llc::record::json::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+const SMALL: &str = "--input-dim 4 --layer-widths 6,3 --truth aligned --rank 2 --num-steps 400 --seed 2";
+
+#[test]
+fn the_report_has_every_key_and_the_record_repeats_it() {
+    let base = tempfile::tempdir().unwrap();
+    let output = llc(base.path(), SMALL).output().unwrap();
+    assert!(output.status.success());
+    let report = finish(&output);
+    for path in [
+        "/llc/mean",
+        "/llc/mcse",
+        "/llc/ci90/1",
+        "/llc/per_chain/3",
+        "/lambda_true",
+        "/multiplicity",
+        "/rank_true",
+        "/relative_error",
+        "/init_loss",
+        "/n_beta",
+        "/d",
+        "/diagnostics/rhat",
+        "/diagnostics/ess_bulk",
+        "/diagnostics/ess_tail",
+        "/diagnostics/virial",
+        "/diagnostics/variance_ratio",
+        "/timing/sampling_s",
+        "/timing/steps_per_s",
+        "/seed",
+    ] {
+        assert!(report.pointer(path).is_some_and(Value::is_number), "{path} in {report}");
+    }
+    for path in ["/lambda_true_is_local", "/diagnostics/acceptance", "/verdict", "/reasons", "/run_dir", "/status"] {
+        assert!(report.pointer(path).is_some(), "{path}");
+    }
+    let run_dir = base.path().join("1");
+    assert_eq!(Path::new(report["run_dir"].as_str().unwrap()), run_dir);
+    assert_eq!(json(&run_dir.join("report.json")), report);
+    assert_eq!(json(&run_dir.join("run.json"))["status"], "COMPLETED");
+    assert_eq!(json(&run_dir.join("config.json"))["seed"], 2);
+    let again = self::report(base.path(), SMALL);
+    assert_eq!(again["llc"], report["llc"], "the same seed gives the same estimate");
+}
+
+#[test]
+fn sigterm_ends_a_run_in_order_with_its_draws_readable() {
+    let base = tempfile::tempdir().unwrap();
+    let flags = "--input-dim 4 --layer-widths 6,3 --num-steps 100000000 --warmup 0 --seed 2";
+    let mut child = llc(base.path(), flags).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let draws = base.path().join("1/draws.zarr/posterior/loss/.zarray");
+    let began = Instant::now();
+    while !draws.exists() {
+        assert!(began.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    let report = finish(&output);
+    assert_eq!(report["status"], "INTERRUPTED");
+    assert_eq!(json(&base.path().join("1/run.json"))["status"], "INTERRUPTED");
+    let (shape, loss) = llc::record::zarr::read_floats(&base.path().join("1/draws.zarr/posterior/loss")).unwrap();
+    assert_eq!(shape[0], 4);
+    assert!(shape[1] > 10 && loss.iter().filter(|loss| loss.is_finite()).count() > 10, "{shape:?}");
+}
+
+#[test]
+fn a_run_whose_chains_all_diverge_ends_with_code_3_and_says_so() {
+    let base = tempfile::tempdir().unwrap();
+    let output = llc(base.path(), "--layer-widths 6,3 --sampler sgld --epsilon 1 --num-steps 100").output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let report = finish(&output);
+    assert_eq!((report["verdict"].as_str(), report["reasons"][0].as_str()), (Some("not_trusted"), Some("diverged")));
+    assert_eq!(json(&base.path().join("1/run.json"))["status"], "FAILED");
+}
+
+#[test]
+fn estimates_on_aligned_truths_meet_theory() {
+    let base = tempfile::tempdir().unwrap();
+    let report = report(base.path(), "--input-dim 10 --layer-widths 10,10 --truth aligned --rank 5 --seed 1");
+    meets_theory(&report, 0.02);
+    assert_eq!((report["lambda_true"].as_f64(), report["multiplicity"].as_u64()), (Some(47.0), Some(2)));
+}
+
+/// Within `tolerance` of λ − (m − 1)/ln(nβ), with nothing against it but the localisation.
+fn meets_theory(report: &Value, tolerance: f64) {
+    let expected = report["lambda_at_n_beta"].as_f64().unwrap();
+    let off = report["llc"]["mean"].as_f64().unwrap() / expected - 1.0;
+    let against: Vec<_> =
+        report["reasons"].as_array().unwrap().iter().filter(|reason| *reason != "localisation_bias").collect();
+    assert!(off.abs() < tolerance && against.is_empty(), "{:.1} % off, {against:?}: {report}", 100.0 * off);
+}
+
+mod slow {
+    use super::*;
+
+    /// The networks that the estimates are held to, as input, layers and rank.
+    const NETWORKS: [(&str, &str, &str); 6] = [
+        ("10", "10,10", "5"),
+        ("10", "20,20,10", "5"),
+        ("10", "10,10,10", "0"),
+        ("10", "10,10,10", "5"),
+        ("30", "25,40,20", "8"),
+        ("40", "50,30,45,35", "10"),
+    ];
+
+    fn networks_meet_theory(sampler: &str, tolerance: f64) {
+        let base = tempfile::tempdir().unwrap();
+        for (input, layers, rank) in NETWORKS {
+            let network = format!("--input-dim {input} --layer-widths {layers} --truth aligned --rank {rank} --seed 1");
+            meets_theory(&report(base.path(), &format!("{network} {sampler}")), tolerance);
+        }
+    }
+
+    #[test]
+    #[ignore = "slow: a minute of sampling"]
+    fn gibbs_is_within_two_percent_of_theory_on_every_network() {
+        networks_meet_theory("--sampler gibbs", 0.02);
+    }
+
+    #[test]
+    #[ignore = "slow: three minutes of sampling"]
+    fn hmc_is_within_three_percent_of_theory_on_every_network() {
+        networks_meet_theory("--sampler hmc --gradient exact --epsilon auto", 0.03);
+    }
+
+    #[test]
+    #[ignore = "slow: needs Python readers in a venv"]
+    fn arviz_and_incense_read_a_run_and_get_the_numbers_that_it_reports() {
+        let python = std::env::var("LLC_TEST_PYTHON").expect("LLC_TEST_PYTHON is set by `./x test slow`");
+        let base = tempfile::tempdir().unwrap();
+        let report = report(base.path(), SMALL);
+        let readers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers.py");
+        let output = Command::new(python).arg(readers).arg(base.path().join("1")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let number = |value: &Value, path: &str| value.pointer(path).and_then(Value::as_f64).unwrap();
+        assert_eq!(seen["incense"]["status"], "COMPLETED");
+        assert_eq!(number(&seen, "/incense/result"), number(&report, "/llc/mean"));
+        let llc = number(&report, "/n_beta") * (number(&seen, "/arviz/summary/mean") - number(&report, "/init_loss"));
+        for (ours, theirs) in [
+            (number(&report, "/llc/mean"), llc),
+            (number(&report, "/llc/mcse"), number(&report, "/n_beta") * number(&seen, "/arviz/summary/mcse_mean")),
+            (number(&report, "/diagnostics/rhat"), number(&seen, "/arviz/summary/r_hat")),
+            (number(&report, "/diagnostics/ess_bulk"), number(&seen, "/arviz/summary/ess_bulk")),
+            (number(&report, "/diagnostics/ess_tail"), number(&seen, "/arviz/summary/ess_tail")),
+        ] {
+            assert!((ours - theirs).abs() < 1e-8 * theirs.abs(), "{ours} against {theirs}");
+        }
+    }
+}
