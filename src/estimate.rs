@@ -146,7 +146,8 @@ fn density(target: &dyn Target, init_loss: f64) -> Density {
     Density { n_beta: local.n_beta(), gamma: local.gamma(), init_loss, tensors }
 }
 
-/// The kept draws of the chains that did not diverge.
+/// The kept draws of the chains that did not diverge. Of an interrupted run, chains less than half as long as the longest are left out:
+/// all others would be cut to their length.
 fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, EstimateError> {
     let mut kept = Vec::new();
     for (chain, run) in runs.into_iter().enumerate() {
@@ -166,6 +167,8 @@ fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, Estima
             virial: run.virial,
         });
     }
+    let longest = kept.iter().map(|chain| chain.loss.len()).max().unwrap_or(0);
+    kept.retain(|chain| 2 * chain.loss.len() > longest);
     Ok(kept)
 }
 

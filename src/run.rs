@@ -3,11 +3,11 @@
 //! How many threads a chain has is part of the configuration, so that chain 3 of 4 equals chain 3 of 8.
 
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use crate::chain::{Chain, ChainRun, End, Plan};
-use crate::kernel::Sampler;
+use crate::kernel::{KernelError, Sampler};
 use crate::observe::DrawBlock;
 use crate::params::Params;
 use crate::rng::Key;
@@ -86,6 +86,11 @@ impl Chains {
                         // libtorch keeps the number of threads per calling thread.
                         tch::set_num_threads(self.threads_per_chain as i32);
                         while let Some(index) = next() {
+                            if cancel.load(Ordering::Relaxed) {
+                                let never = ChainRun { end: End::Cancelled, ..ChainRun::failed(KernelError::Diverged) };
+                                let _ = sender.send(Message::Done(index, Box::new(never)));
+                                continue;
+                            }
                             let run = self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender);
                             // The receiver lives until every worker has ended.
                             let _ = sender.send(Message::Done(index, Box::new(run)));

@@ -16,10 +16,10 @@ use std::f64::consts::{FRAC_PI_2, LN_2};
 pub trait Real: Copy + Send + Sync + 'static + num_traits::Float + std::iter::Sum + num_traits::NumAssign {
     /// Normal numbers made from one Philox block.
     const PER_BLOCK: usize;
-    /// Normal numbers made from [`LANES`] blocks, in the order of their index.
+    /// Normal numbers made from one group of blocks, in the order of their index.
     type Group: AsRef<[Self]>;
 
-    /// The numbers of [`LANES`] consecutive blocks.
+    /// The numbers of one group of consecutive blocks.
     fn group(words: [[u32; LANES]; 4]) -> Self::Group;
 
     /// Rounds to this precision.
