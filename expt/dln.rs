@@ -1,22 +1,17 @@
 //! Runs `llc dln`: the local learning coefficient of a deep linear network, whose exact value is known.
 
-use std::time::Instant;
-
-use anyhow::Context as _;
-use llc::chain::Plan;
 use llc::config::DlnConfig;
-use llc::config::dln::{Device, Gradient, KernelConfig, Precision, Switch, Truth};
-use llc::data::synthetic::SyntheticInputs;
+use llc::config::dln::{Device, Switch, Truth};
 use llc::diagnostics::{Draws, rhat};
+use llc::dln::Problem;
 use llc::estimate::{self, Estimation};
-use llc::kernel::registry;
-use llc::model::deep_linear::{TrueParameter, draw_truth};
+use llc::kernel::Sampler;
+use llc::model::deep_linear::TrueParameter;
 use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observers, RunInfo, Status};
-use llc::rng::{Key, Role};
 use llc::run::Chains;
-use llc::target::{Batch, DeepLinear, LocalPosterior, Target};
+use llc::target::{Batch, Target};
 use llc::theory::{self, LearningCoefficient, LocalBounds, PartialRanks, ReducedRank};
 use serde_json::{Value, json};
 
@@ -25,9 +20,6 @@ use crate::table;
 
 /// Runs that are expected to take longer say so first.
 const LONG_S: f64 = 60.0;
-
-/// Every how many kept draws the virial terms are recorded: a gradient each, a tenth of a step's cost at most.
-const VIRIAL_EVERY: usize = 10;
 
 /// Estimates λ as `config` says, records the run, and prints the result.
 pub fn run(config: &DlnConfig, context: &Context) -> anyhow::Result<Outcome> {
@@ -46,23 +38,10 @@ pub fn run(config: &DlnConfig, context: &Context) -> anyhow::Result<Outcome> {
 }
 
 fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
-    let widths = config.model().dims();
     let sampler_config = config.sampler();
-    let (kind, device) = (kind(config.run().precision), device(config.run().device)?);
-    tch::set_num_threads(config.run().threads as i32);
-    let truth = draw_truth(&config.truth().kind, Key::new(config.truth_seed()).role(Role::Truth), &widths)
-        .context("cannot draw the true parameter")?;
-    let known = Known::new(&widths, &truth, &config.truth().kind)?;
-    let local = LocalPosterior::new(config.n_beta(), sampler_config.gamma, truth.w_star.to(kind, device)?)?;
-    let key = Key::new(config.seed());
-    let n = config.data().num_training_data as u64;
-    let inputs = SyntheticInputs::new(key.role(Role::Data), config.data().input_dist, widths[0], n);
-    let began = Instant::now();
-    let mut target = DeepLinear::new(inputs, local, |_| {})?;
-    let data_s = began.elapsed().as_secs_f64();
-    let w_star = target.local().w_star().try_clone()?;
-    let init_loss = target.loss(&w_star, Batch::Full)?;
-    let num_draws = sampler_config.num_draws();
+    let Problem { mut target, sampler, chains, truth, data_s } = Problem::new(config, device(config.run().device)?)?;
+    let known = Known::new(&config.model().dims(), &truth, &config.truth().kind)?;
+    let init_loss = chains.plan.init_loss;
     observers.emit(&Event::Started(&RunInfo {
         name: context.name.clone(),
         command: DlnConfig::EXPERIMENT.to_owned(),
@@ -71,33 +50,17 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         config_updates: context.config_updates.clone(),
         comment: context.comment.clone(),
         num_chains: sampler_config.num_chains,
-        num_draws,
-        num_warmup: sampler_config.num_warmup_draws(),
-        num_parameters: w_star.len(),
+        num_draws: chains.plan.num_draws,
+        num_warmup: chains.plan.num_warmup,
+        num_parameters: config.model().num_parameters(),
         n_beta: config.n_beta(),
         init_loss,
     }));
     if let Some(failure) = observers.failures().first() {
         return Err(cli::CannotRecord(failure.clone()).into());
     }
-    let chains = Chains {
-        key,
-        num_chains: sampler_config.num_chains,
-        threads: config.run().threads,
-        threads_per_chain: config.run().threads_per_chain,
-        plan: Plan {
-            num_draws,
-            num_warmup: sampler_config.num_warmup_draws(),
-            thin: sampler_config.thin,
-            batch_size: batch_size(&sampler_config.kernel),
-            loss_trace: sampler_config.loss_trace,
-            init_loss,
-            virial_every: VIRIAL_EVERY,
-        },
-    };
-    let sampler = registry::build(&sampler_config.kernel);
     let check = sampler_config.check_localisation == Switch::On;
-    let expected_s = expected_seconds(&mut target, config, &chains, check)?;
+    let expected_s = expected_seconds(&mut target, sampler.as_ref(), &chains, check)?;
     if expected_s > LONG_S {
         let text = format!("expected to take about {}", table::duration(expected_s));
         observers.emit(&Event::Output(&text));
@@ -210,7 +173,7 @@ fn report(
         "largest_curvature": done.largest_curvature,
         "descent": done.descent,
         "diagnostics": done.diagnostics,
-        "localisation_check": done.localisation,
+        "localisation_check": done.localisation.sampled(),
         "verdict": judgement.verdict,
         "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
         "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),
@@ -228,12 +191,11 @@ fn report(
 
 /// Seconds that the chains are expected to take, from the cost of one pass.
 fn expected_seconds(
-    target: &mut DeepLinear,
-    config: &DlnConfig,
+    target: &mut dyn Target,
+    sampler: &dyn Sampler,
     chains: &Chains,
     check_localisation: bool,
 ) -> anyhow::Result<f64> {
-    let sampler = registry::build(&config.sampler().kernel);
     let indices: Vec<u64> = (0..chains.plan.batch_size.unwrap_or(0) as u64).collect();
     let batch = match chains.plan.batch_size {
         Some(_) => Batch::Minibatch { key: chains.key, indices: &indices },
@@ -244,13 +206,6 @@ fn expected_seconds(
     let in_turn = chains.num_chains.div_ceil(side_by_side) as f64;
     let halves = if check_localisation { 1.5 } else { 1.0 };
     Ok(pass_s * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
-}
-
-fn kind(precision: Precision) -> tch::Kind {
-    match precision {
-        Precision::F32 => tch::Kind::Float,
-        _ => tch::Kind::Double,
-    }
 }
 
 fn device(device: Device) -> anyhow::Result<tch::Device> {
@@ -264,15 +219,5 @@ fn device(device: Device) -> anyhow::Result<tch::Device> {
             Ok(tch::Device::Cuda(index))
         }
         _ => Ok(tch::Device::Cpu),
-    }
-}
-
-fn batch_size(kernel: &KernelConfig) -> Option<usize> {
-    match kernel {
-        KernelConfig::Sgld(sgld) => match sgld.gradient {
-            Gradient::Minibatch { batch_size } => Some(batch_size),
-            Gradient::Exact => None,
-        },
-        _ => None,
     }
 }

@@ -119,10 +119,12 @@ const EMIT_EVERY: Duration = Duration::from_millis(100);
 pub fn run<K: Kernel>(kernel: &K, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
     let mut out = ChainRun { epsilon: chain.epsilon, end: End::Completed, ..ChainRun::failed(KernelError::Diverged) };
     let began = Instant::now();
-    out.end = match sample(kernel, &mut chain, start, target, &mut out) {
+    let mut block = Emitter::new();
+    out.end = match sample(kernel, &mut chain, start, target, &mut out, &mut block) {
         Ok(end) => end,
         Err(error) => End::Failed(error),
     };
+    block.finish(&mut chain, &mut out.trace);
     out.sampling_s = began.elapsed().as_secs_f64();
     out
 }
@@ -134,8 +136,9 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    pub(crate) fn new(chain: &Chain, target: &dyn Target, gradient: Gradient) -> Batches {
-        let key = chain.stream(Role::Minibatch);
+    /// Batches from the chain's stream for `role`: the samples of another role's batches are drawn independently.
+    pub(crate) fn new(chain: &Chain, role: Role, target: &dyn Target, gradient: Gradient) -> Batches {
+        let key = chain.stream(role);
         let minibatches = match (gradient, chain.plan.batch_size, target.num_samples()) {
             (Gradient::Minibatch, Some(size), Some(n)) => Some(Minibatches::new(key, n, size)),
             _ => None,
@@ -157,14 +160,15 @@ fn sample<K: Kernel>(
     start: &Params,
     target: &mut dyn Target,
     out: &mut ChainRun,
+    block: &mut Emitter,
 ) -> Result<End, KernelError> {
     let plan = chain.plan;
     let noise = chain.stream(Role::Noise);
-    let mut batches = Batches::new(chain, target, K::GRADIENT);
-    let mut probe_batches = Batches { key: chain.stream(Role::Probe), ..Batches::new(chain, target, K::GRADIENT) };
+    let mut batches = Batches::new(chain, Role::Minibatch, target, K::GRADIENT);
+    let mut probe_batches = Batches::new(chain, Role::Probe, target, K::GRADIENT);
     let mut state = kernel.init(start, target, batches.at(0))?;
     let mut grad = start.zeros_like()?;
-    let mut block = Emitter::new();
+    let w_star = target.local().w_star().try_clone()?;
     for draw in 0..plan.num_draws {
         let mut acceptance = Mean::default();
         let mut batch_loss = f64::NAN;
@@ -180,16 +184,14 @@ fn sample<K: Kernel>(
             _ if K::GRADIENT != Gradient::Minibatch => batch_loss,
             LossTrace::Minibatch => batch_loss,
             LossTrace::ControlVariate => {
-                let w_star = target.local().w_star().try_clone()?;
                 batch_loss - target.loss(&w_star, batches.at(out.num_steps - 1))? + plan.init_loss
             }
             LossTrace::Full => target.loss(state.w(), Batch::Full)?,
         };
-        if !loss.is_finite() {
-            block.finish(chain, &mut out.trace);
+        let distance = update::squared_distance(state.w(), &w_star)?.sqrt();
+        if !(loss.is_finite() && distance.is_finite()) {
             return Err(KernelError::Diverged);
         }
-        let distance = update::squared_distance(state.w(), target.local().w_star())?.sqrt();
         block.push(loss, distance, acceptance.value());
         let kept = draw.checked_sub(plan.num_warmup);
         if kept.is_some_and(|kept| plan.virial_every > 0 && kept.is_multiple_of(plan.virial_every)) {
@@ -205,11 +207,9 @@ fn sample<K: Kernel>(
         }
         block.emit_if_due(chain, &mut out.trace);
         if chain.is_cancelled() {
-            block.finish(chain, &mut out.trace);
             return Ok(if draw + 1 == plan.num_draws { End::Completed } else { End::Cancelled });
         }
     }
-    block.finish(chain, &mut out.trace);
     Ok(End::Completed)
 }
 

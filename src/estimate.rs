@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::chain::ChainRun;
+use crate::chain::{ChainRun, End};
 use crate::kernel::{Gradient, KernelError, Sampler};
 use crate::llc::LlcEstimate;
 use crate::observe::{Event, Observers};
@@ -15,7 +15,9 @@ use crate::rng::Role;
 use crate::run::{Chains, Progress, RunError};
 use crate::summary::{Density, Diagnostics, KeptDraws, summarise};
 use crate::target::{Batch, ConditionalDraw, Target, TargetError};
-use crate::verdict::{Evidence, HELD_SHARE, Judgement, LOCALISATION_FACTOR, LocalisationCheck, is_below, judge};
+use crate::verdict::{
+    Evidence, HELD_SHARE, Judgement, LOCALISATION_FACTOR, Localisation, LocalisationCheck, is_below, judge,
+};
 
 /// What an estimate came to.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ pub struct Estimation {
     pub diagnostics: Diagnostics,
     /// Whether λ̂ can be trusted.
     pub judgement: Judgement,
-    /// λ̂ at a smaller γ, where it was sampled.
-    pub localisation: Option<LocalisationCheck>,
+    /// What became of the run's repetition at a smaller γ.
+    pub localisation: Localisation,
     /// Step size of each chain that has one.
     pub epsilon: Vec<f64>,
     /// nβ·(L_n(w*) − lowest loss that gradient descent finds from w*).
@@ -75,7 +77,7 @@ pub fn estimate(
     let w_star = target.local().w_star().try_clone().map_err(TargetError::from).map_err(RunError::from)?;
     let key = chains.key.role(Role::Probe);
     let largest_curvature = probe::largest_curvature(target, key)?;
-    let descent = probe::descent(target, largest_curvature)?;
+    let descent = probe::descent(target, key.part(1), largest_curvature)?;
     let began = Instant::now();
     let runs = chains.run(sampler, target, &w_star, cancel, &mut |progress| forward(progress, observers))?;
     let sampling_s = began.elapsed().as_secs_f64();
@@ -84,22 +86,24 @@ pub fn estimate(
     let num_steps = runs.iter().map(|run| run.num_steps).sum();
     let density = density(target, chains.plan.init_loss);
     let (llc, diagnostics) = summarise(&kept(runs, chains.plan.num_warmup)?, &density);
-    let is_interrupted = cancel.load(Ordering::Relaxed);
+    let mut is_interrupted = cancel.load(Ordering::Relaxed);
     let wanted = check_localisation && !is_interrupted && num_diverged < chains.num_chains;
     let localisation = if wanted && !is_below(diagnostics.held_by_gamma, HELD_SHARE) {
         observers.emit(&Event::Stage("sampling again at a smaller γ, to see what the localisation hides"));
         sample_localised(target, sampler, chains, &w_star, cancel)?
     } else {
-        None
+        Localisation::NotChecked
     };
+    is_interrupted |= cancel.load(Ordering::Relaxed);
     let judgement = judge(&Evidence {
         llc: &llc,
         diagnostics: &diagnostics,
         is_adjusted: sampler.gradient() != Gradient::Minibatch,
         num_diverged,
         num_chains: chains.num_chains,
+        is_interrupted,
         descent,
-        localisation: localisation.as_ref(),
+        localisation: &localisation,
     });
     Ok(Estimation {
         llc,
@@ -110,20 +114,20 @@ pub fn estimate(
         descent,
         largest_curvature,
         num_diverged,
-        is_interrupted: is_interrupted || cancel.load(Ordering::Relaxed),
+        is_interrupted,
         sampling_s,
         num_steps,
     })
 }
 
-/// λ̂ at γ/4 from chains of half the length; none where it was cancelled or every chain failed.
+/// λ̂ at γ/4 from chains of half the length. A failure there costs the check, not the estimate.
 fn sample_localised(
     target: &dyn Target,
     sampler: &dyn Sampler,
     chains: &Chains,
     w_star: &Params,
     cancel: &AtomicBool,
-) -> Result<Option<LocalisationCheck>, EstimateError> {
+) -> Result<Localisation, EstimateError> {
     let gamma = target.local().gamma() / LOCALISATION_FACTOR;
     let target = target.with_gamma(gamma).map_err(RunError::from)?;
     let mut shorter = chains.clone();
@@ -132,12 +136,17 @@ fn sample_localised(
     shorter.plan.num_warmup = chains.plan.num_warmup / 2;
     shorter.plan.virial_every = 0;
     let runs = shorter.run(sampler, target.as_ref(), w_star, cancel, &mut |_| {})?;
-    let kept = kept(runs, shorter.plan.num_warmup)?;
-    if cancel.load(Ordering::Relaxed) || kept.is_empty() {
-        return Ok(None);
+    if cancel.load(Ordering::Relaxed) {
+        return Ok(Localisation::NotChecked);
     }
-    let (llc, _) = summarise(&kept, &density(target.as_ref(), chains.plan.init_loss));
-    Ok(Some(LocalisationCheck { gamma, llc: llc.mean, mcse: llc.mcse }))
+    for run in &runs {
+        if let End::Failed(error) = &run.end {
+            return Ok(Localisation::Failed { gamma, why: error.to_string() });
+        }
+    }
+    let kept = kept(runs, shorter.plan.num_warmup)?;
+    let (llc, diagnostics) = summarise(&kept, &density(target.as_ref(), chains.plan.init_loss));
+    Ok(Localisation::Sampled(LocalisationCheck { gamma, llc: llc.mean, mcse: llc.mcse, rhat: diagnostics.rhat }))
 }
 
 fn density(target: &dyn Target, init_loss: f64) -> Density {
@@ -155,7 +164,7 @@ fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, Estima
             continue;
         }
         let num_draws = run.trace.loss.len();
-        if let crate::chain::End::Failed(source) = run.end {
+        if let End::Failed(source) = run.end {
             return Err(EstimateError::Chain { chain, num_draws, source });
         }
         let from = num_warmup.min(num_draws);

@@ -13,6 +13,8 @@ pub mod config;
 pub mod data;
 pub mod diagnostics;
 #[cfg(feature = "torch")]
+pub mod dln;
+#[cfg(feature = "torch")]
 pub mod estimate;
 #[cfg(feature = "torch")]
 pub mod kernel;
@@ -25,6 +27,7 @@ pub mod params;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;
+#[cfg(feature = "torch")]
 pub mod rng;
 #[cfg(feature = "torch")]
 pub mod run;

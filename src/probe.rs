@@ -14,8 +14,11 @@ const POWER_ITERATIONS: usize = 20;
 const DISPLACEMENT_F64: f64 = 1e-4;
 const DISPLACEMENT_F32: f64 = 1e-2;
 
-/// The largest curvature h_max of L at w*, by power iteration on differences of exact gradients; 0 where L is flat to
+/// The largest curvature |h|_max of L at w*, by power iteration on differences of exact gradients; 0 where L is flat to
 /// second order.
+///
+/// # Errors
+/// [`KernelError::Diverged`] where the gradients around w* are not finite.
 pub fn largest_curvature(target: &mut dyn Target, key: Key) -> Result<f64, KernelError> {
     let w_star = target.local().w_star().try_clone()?;
     let relative = if w_star.kind() == tch::Kind::Float { DISPLACEMENT_F32 } else { DISPLACEMENT_F64 };
@@ -32,7 +35,7 @@ pub fn largest_curvature(target: &mut dyn Target, key: Key) -> Result<f64, Kerne
         if norm == 0.0 {
             return Ok(0.0);
         }
-        // The direction has length √d in w's own units, so that no element of a large model moves below its rounding.
+        // The displacement's length is `relative` of a typical element's, however many elements share it.
         let step = relative * size / norm;
         let mut w = w_star.try_clone()?;
         update::add_scaled(step, &direction, &mut w)?;
@@ -42,37 +45,76 @@ pub fn largest_curvature(target: &mut dyn Target, key: Key) -> Result<f64, Kerne
         target.loss_and_grad(&w, Batch::Full, &mut behind)?;
         update::add_scaled(-1.0, &behind, &mut ahead)?;
         // H·v = (∇L(w* + s·v) − ∇L(w* − s·v))/(2s) for the direction v; the Rayleigh quotient of v.
-        curvature = update::dot(&direction, &ahead)? / (2.0 * step * norm * norm);
+        curvature = (update::dot(&direction, &ahead)? / (2.0 * step * norm * norm)).abs();
         direction.copy_from(&ahead)?;
     }
-    Ok(curvature.max(0.0))
+    Ok(curvature)
 }
 
-/// Gradient steps of [`descent`]: at step 1/h_max they find what lies within reach along the steep directions.
+/// Gradient steps of [`descent`]: at step 1/|h|_max they find what lies within reach along the steep directions, and multiply a move
+/// along a negative curvature h by (1 + |h|/|h|_max)¹⁰⁰.
 const DESCENT_STEPS: usize = 100;
 
-/// nβ·(L(w*) − L(w)) after a hundred steps of plain gradient descent from w*: how far below w* the loss falls, in the units of
-/// λ̂. Zero at a minimum.
-pub fn descent(target: &mut dyn Target, largest_curvature: f64) -> Result<f64, KernelError> {
+/// Length of the random move that [`descent`] starts with, against a typical element of w*: it costs the square of that in loss,
+/// and lets a direction of negative curvature show itself where the gradient is exactly zero.
+const NUDGE: f64 = 1e-6;
+
+/// nβ·(L(w*) − lowest L) over a hundred steps of plain gradient descent from beside w*: how far below w* the loss falls, in the
+/// units of λ̂. Zero at a minimum.
+///
+/// # Errors
+/// Whatever the target reports.
+pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Result<f64, KernelError> {
     if largest_curvature <= 0.0 {
         return Ok(0.0);
     }
     let n_beta = target.local().n_beta();
     let mut w: Params = target.local().w_star().try_clone()?;
     let mut grad = w.zeros_like()?;
-    let start = target.loss_and_grad(&w, Batch::Full, &mut grad)?;
-    let mut lowest = start;
+    let start = target.loss(&w, Batch::Full)?;
+    update::fill_standard_normal(key, &mut grad)?;
+    let typical = (update::dot(&w, &w)? / w.len() as f64).sqrt().max(1.0);
+    let nudge = grad.try_clone()?;
+    update::add_scaled(NUDGE * typical / (w.len() as f64).sqrt(), &nudge, &mut w)?;
+    let (mut lowest, mut previous) = (start, f64::INFINITY);
     let mut step = 1.0 / largest_curvature;
     for _ in 0..DESCENT_STEPS {
-        update::add_scaled(-step, &grad, &mut w)?;
         let loss = target.loss_and_grad(&w, Batch::Full, &mut grad)?;
         if !loss.is_finite() {
             break;
         }
-        if loss > lowest {
+        if loss > previous {
             step *= 0.5;
         }
+        previous = loss;
         lowest = lowest.min(loss);
+        update::add_scaled(-step, &grad, &mut w)?;
     }
     Ok(n_beta * (start - lowest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::law::{GradientNoise, Law, LawTarget};
+
+    fn quadratic(curvatures: &[f64]) -> LawTarget {
+        LawTarget::new(Law::Quadratic { curvatures: curvatures.to_vec() }, GradientNoise::None, 100.0, 1.0).unwrap()
+    }
+
+    #[test]
+    fn the_largest_curvature_of_a_quadratic_is_found() {
+        let found = largest_curvature(&mut quadratic(&[0.0, 1.0, 9.0, 3.0]), Key::new(1)).unwrap();
+        assert!((found / 9.0 - 1.0).abs() < 1e-6, "{found}");
+        assert_eq!(largest_curvature(&mut quadratic(&[0.0, 0.0]), Key::new(1)).unwrap(), 0.0);
+    }
+
+    #[test]
+    fn descent_finds_nothing_below_a_minimum_and_something_below_a_saddle() {
+        assert_eq!(descent(&mut quadratic(&[0.0, 1.0, 9.0]), Key::new(1), 9.0).unwrap(), 0.0);
+        // The gradient at the saddle is zero: only the first move betrays it.
+        let below = descent(&mut quadratic(&[1.0, 9.0, -5.0]), Key::new(1), 9.0).unwrap();
+        assert!(below > 1.0, "{below}");
+        assert!(largest_curvature(&mut quadratic(&[1.0, -5.0]), Key::new(1)).unwrap() > 4.9);
+    }
 }

@@ -63,7 +63,9 @@ impl Chains {
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<ChainRun>, RunError> {
-        let num_workers = (self.threads / self.threads_per_chain.max(1)).clamp(1, self.num_chains);
+        let side_by_side = (self.threads / self.threads_per_chain.max(1)).clamp(1, self.num_chains);
+        // Another device has one generator, which each step seeds: chains take turns there.
+        let num_workers = if start.device() == tch::Device::Cpu { side_by_side } else { 1 };
         let mut workers = Vec::new();
         for _ in 0..num_workers {
             let pool = rayon::ThreadPoolBuilder::new()

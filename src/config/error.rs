@@ -211,6 +211,14 @@ pub enum ConfigError {
         /// The key.
         key: &'static Key,
     },
+    /// Single precision for Gibbs.
+    #[error(
+        "{key} is f32: gibbs needs the small singular values that only f64 keeps; leave it out, or take --sampler sgld"
+    )]
+    GibbsNeedsF64 {
+        /// The key.
+        key: &'static Key,
+    },
     /// A minibatch loss trace where no minibatches are drawn.
     #[error("{key} is {found}: only sgld with --gradient minibatch draws minibatches; use --loss-trace full")]
     NoMinibatchToTrace {

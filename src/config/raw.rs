@@ -31,6 +31,7 @@ const DEPENDENTS: [(&str, &[&str]); 2] = [
             "sampler.loss_trace",
             "sampler.mala_every",
             "sampler.preconditioner",
+            "run.precision",
         ],
     ),
     ("truth.kind", &["truth.rank", "truth.prop_rank_reduce", "truth.sv_mean", "truth.sv_std"]),

@@ -50,8 +50,8 @@ impl SyntheticInputs {
     }
 
     /// The second moment XᵀX/n, shape `[dim, dim]`, f64, summed in an order that doesn't depend on the number of threads
-    /// but for libtorch's own matrix product. `progress` is told the share done.
-    pub fn gram(&self, mut progress: impl FnMut(f64)) -> Result<Tensor, tch::TchError> {
+    /// but for libtorch's own matrix product.
+    pub fn gram(&self) -> Result<Tensor, tch::TchError> {
         let dim = self.dim as i64;
         let mut gram = Tensor::f_zeros([dim, dim], (Kind::Double, Device::Cpu))?;
         let mut rows = vec![0.0; CHUNK_ROWS.min(self.n) as usize * self.dim];
@@ -67,7 +67,6 @@ impl SyntheticInputs {
             let x = Tensor::f_from_slice(chunk)?.f_view([count as i64, dim])?;
             gram = gram.f_addmm_(&x.f_tr()?, &x)?;
             first += count;
-            progress(first as f64 / self.n as f64);
         }
         gram.f_divide_scalar(self.n as f64)
     }
@@ -112,7 +111,7 @@ mod tests {
             (InputDist::Uniform, 100.0 / 3.0, 1e4 * (1.0 / 5.0 - 1.0 / 9.0)),
             (InputDist::UnitBall, 1.0 / 7.0, 1.0 / 7.0f64),
         ] {
-            let gram = SyntheticInputs::new(Key::new(4), dist, d, n).gram(|_| {}).unwrap();
+            let gram = SyntheticInputs::new(Key::new(4), dist, d, n).gram().unwrap();
             for i in 0..d as i64 {
                 for j in 0..d as i64 {
                     let expected = if i == j { expected } else { 0.0 };

@@ -103,10 +103,6 @@ impl StepSize for Mala {
 }
 
 impl Sampler for MalaConfig {
-    fn name(&self) -> &'static str {
-        "mala"
-    }
-
     fn gradient(&self) -> Gradient {
         Mala::GRADIENT
     }

@@ -43,7 +43,7 @@ pub trait State {
 /// What one step tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Info {
-    /// Loss on the step's batch: of the new point where the batch is full, of the old one on a minibatch.
+    /// Loss on the step's batch: of the new point for MALA, HMC and Gibbs, which hold it; of the old one for SGLD.
     pub loss: f64,
     /// Metropolis acceptance probability of the step, where it was computed.
     pub acceptance: Option<f64>,
@@ -72,9 +72,6 @@ pub trait Kernel {
 
 /// A sampler as the registry knows it: it prepares its kernel (a step-size search, say) and runs one chain.
 pub trait Sampler: Sync {
-    /// The kernel's name: "gibbs".
-    fn name(&self) -> &'static str;
-
     /// What the kernel needs of the loss.
     fn gradient(&self) -> Gradient;
 
@@ -93,8 +90,10 @@ pub enum KernelError {
     /// The loss is no longer finite.
     #[error("the loss is no longer finite; a smaller ε, a larger γ or a smaller nβ keeps the chain closer to w*")]
     Diverged,
-    /// No step size was found that accepts.
-    #[error("no step size between {smallest:e} and {largest:e} was accepted at w*; is the loss finite there?")]
+    /// No step size was found that serves.
+    #[error(
+        "no step size between {smallest:e} and {largest:e} serves from w*; is the loss finite there? Give one by --epsilon"
+    )]
     NoStepSize { smallest: f64, largest: f64 },
     /// The target could not be evaluated.
     #[error(transparent)]

@@ -71,17 +71,15 @@ impl Kernel for Sgld {
             let loss_after = target.loss_and_grad(&state.w, batch, &mut state.grad)?;
             let from = Evaluated { w: &w, loss, grad: &grad };
             let to = Evaluated { w: &state.w, loss: loss_after, grad: &state.grad };
-            acceptance = Some(log_acceptance(target.local(), self.epsilon, scale, from, to)?.exp().min(1.0));
+            let log_alpha = log_acceptance(target.local(), self.epsilon, scale, from, to)?;
+            // A move to a loss that is not finite would be rejected: NaN is below nothing.
+            acceptance = Some(if log_alpha >= 0.0 { 1.0 } else { log_alpha.exp().max(0.0) });
         }
         Ok(Info { loss, acceptance })
     }
 }
 
 impl Sampler for SgldConfig {
-    fn name(&self) -> &'static str {
-        "sgld"
-    }
-
     fn gradient(&self) -> Gradient {
         Sgld::GRADIENT
     }

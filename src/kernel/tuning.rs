@@ -110,11 +110,11 @@ const MAX_VIRIAL: f64 = 1.03;
 /// Steps per check of a step size.
 const CHECK_STEPS: u64 = 1000;
 
-/// Most halvings of the first step size.
-const MAX_HALVINGS: usize = 12;
+/// Most step sizes that are tried: at a flat w* nothing tells the scale, and the first may be off by twelve decades.
+const MAX_TRIES: usize = 40;
 
 /// Finds ε for a Langevin kernel without acceptance: a share of 4/(nβ·h_max + γ), halved until no tensor's virial ratio
-/// over a short run from `start` exceeds 1.03 by more than two standard errors.
+/// over a short run from `start` exceeds 1.03 by more than two standard errors, and divided by eight where such a run diverges.
 pub fn langevin_step_size<K: Kernel>(
     kernel: &dyn Fn(f64) -> K,
     chain: &mut Chain,
@@ -125,11 +125,12 @@ pub fn langevin_step_size<K: Kernel>(
     let stiffness = target.local().n_beta() * largest_curvature(target, key.part(0))? + target.local().gamma();
     let first = STABLE_SHARE * 4.0 / if stiffness > 0.0 { stiffness } else { 1.0 };
     let mut epsilon = first;
-    for halving in 0..=MAX_HALVINGS {
+    for attempt in 0..MAX_TRIES {
         let kernel = kernel(epsilon);
-        match short_run(&kernel, key.part(1 + halving as u64), chain, start, target) {
+        match short_run(&kernel, key.part(1 + attempt as u64), chain, start, target) {
             Ok((w, too_large)) if !too_large || chain.is_cancelled() => return Ok(Tuned { kernel, epsilon, w }),
-            Ok(_) | Err(KernelError::Diverged) => epsilon *= 0.5,
+            Ok(_) => epsilon /= 2.0,
+            Err(KernelError::Diverged) => epsilon /= 8.0,
             Err(error) => return Err(error),
         }
     }
@@ -144,7 +145,7 @@ fn short_run<K: Kernel>(
     start: &Params,
     target: &mut dyn Target,
 ) -> Result<(Params, bool), KernelError> {
-    let mut batches = Batches::new(chain, target, Gradient::Minibatch);
+    let mut batches = Batches::new(chain, Role::Minibatch, target, Gradient::Minibatch);
     let mut state = kernel.init(start, target, Batch::Full)?;
     let mut grad = start.zeros_like()?;
     let sizes: Vec<f64> = start.layout().specs().iter().map(|spec| spec.len() as f64).collect();

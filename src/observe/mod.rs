@@ -56,7 +56,7 @@ pub struct RunInfo {
 pub struct DrawBlock {
     /// Loss of each draw (what `--loss-trace` asks for).
     pub loss: Vec<f64>,
-    /// ‖w − w*‖ of each draw.
+    /// ‖w − w*‖ of each draw, after its last step (a minibatch's loss is of the point before that step).
     pub distance: Vec<f64>,
     /// Mean Metropolis acceptance since the draw before; NaN where the sampler made none.
     pub acceptance: Vec<f64>,

@@ -8,7 +8,8 @@
 //! (<https://doi.org/10.1145/2063384.2063405>), Philox4x32-10.
 //!
 //! *Tested by*: published vectors of Philox (`philox`), moments, tails and Kolmogorov–Smirnov distance of the normals,
-//! independence between keys, equality of the bits on every vector width (`normal`), bijectivity (`permutation`).
+//! independence between keys (`normal`), bijectivity (`permutation`), equality of the bits with and without wide vectors
+//! (tests/conformance.rs).
 
 mod normal;
 mod permutation;
@@ -29,20 +30,14 @@ pub enum Role {
     Truth = 2,
     /// Order of the samples in minibatches.
     Minibatch = 3,
-    /// Gaussian noise of a sampler: Langevin noise, momenta, Gibbs draws.
+    /// What a sampler's step draws: Langevin noise, momenta, Gibbs draws, acceptance, trajectory lengths.
     Noise = 4,
-    /// Uniform numbers that accept or reject a proposal.
-    Accept = 5,
-    /// Random number of leapfrog steps.
-    Jitter = 6,
     /// Step-size search before a chain.
     Tuning = 7,
     /// Directions of power iteration and other probes at w*.
     Probe = 8,
-    /// The one chain in whose name a run is repeated at a smaller γ.
+    /// A run's repetition at a smaller γ.
     Localisation = 9,
-    /// Random architectures of presets and sweeps.
-    Architecture = 10,
 }
 
 /// Names one stream of random numbers.
@@ -84,7 +79,7 @@ impl Key {
         self.fold(4, part)
     }
 
-    /// The `index`-th uniform number in (0, 1), of 53 bits.
+    /// The `index`-th uniform number in (0, 1), of 52 bits.
     pub fn uniform(self, index: u64) -> f64 {
         normal::unit_interval(self.word(index))
     }

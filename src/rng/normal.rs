@@ -7,7 +7,7 @@
 //! *Reference*: Box and Muller, Annals of Mathematical Statistics 29 (1958), <https://doi.org/10.1214/aoms/1177706645>.
 //!
 //! *Tested by*: accuracy of the series against the standard library; moments, tails and Kolmogorov–Smirnov distance;
-//! equality of the bits on every vector width and from any start.
+//! equality of the bits from any start, and with and without wide vectors (tests/conformance.rs).
 
 use super::{Key, LANES, NORMAL, blocks};
 use std::f64::consts::{FRAC_PI_2, LN_2};

@@ -11,8 +11,8 @@
 //! N(W*_l, 1/γ). The decompositions are thin: a full draw F ~ N(W*_l, 1/γ) gives every direction, and its part inside the
 //! block is then replaced, W_l = F + V_A(Z − V_Aᵀ·F·V_B)V_Bᵀ. Singular values keep the precision that Gram matrices lose.
 //!
-//! *Tested by*: gradients against finite differences, the R factor against explicit data, one layer against the closed form of
-//! linear regression, and the laws of tests/laws.rs.
+//! *Tested by*: gradients against finite differences and the R factor against explicit data, below; the exact draws against a dense
+//! solver (tests/conditional_draws.rs).
 
 use tch::{Device, Kind, Tensor};
 
@@ -53,16 +53,12 @@ struct Sweep {
 
 impl DeepLinear {
     /// The loss of the network whose true parameter is `local`'s centre, on `inputs`; computes in the centre's precision and
-    /// on its device. `progress` is told the share of the data that has been read.
+    /// on its device.
     ///
     /// # Errors
     /// Whatever libtorch reports.
-    pub fn new(
-        inputs: SyntheticInputs,
-        local: LocalPosterior,
-        progress: impl FnMut(f64),
-    ) -> Result<DeepLinear, TargetError> {
-        let gram = inputs.gram(progress)?;
+    pub fn new(inputs: SyntheticInputs, local: LocalPosterior) -> Result<DeepLinear, TargetError> {
+        let gram = inputs.gram()?;
         // R = Λ^½·Vᵀ: also where XᵀX is singular (n < d_in), unlike Cholesky's.
         let (values, vectors) = gram.f_linalg_eigh("L")?;
         let factor = vectors.f_mul(&values.f_clamp_min(0.0)?.f_sqrt()?)?.f_tr()?.f_contiguous()?;
@@ -368,7 +364,7 @@ mod tests {
         let truth = draw_truth(&Truth::Random, Key::new(3), widths).unwrap();
         let inputs = SyntheticInputs::new(Key::new(5), InputDist::Uniform, widths[0], n);
         let local = LocalPosterior::new(10.0, 1.0, truth.w_star).unwrap();
-        DeepLinear::new(inputs, local, |_| {}).unwrap()
+        DeepLinear::new(inputs, local).unwrap()
     }
 
     fn moved(target: &DeepLinear, seed: u64) -> Params {
@@ -420,7 +416,7 @@ mod tests {
         let mut double = target(&[4, 6, 5], 100);
         let single_star = double.local().w_star().to(Kind::Float, Device::Cpu).unwrap();
         let local = LocalPosterior::new(10.0, 1.0, single_star).unwrap();
-        let mut single = DeepLinear::new(double.inputs.clone(), local, |_| {}).unwrap();
+        let mut single = DeepLinear::new(double.inputs.clone(), local).unwrap();
         let w = moved(&double, 2);
         let w_single = w.to(Kind::Float, Device::Cpu).unwrap();
         let (a, b) = (double.loss(&w, Batch::Full).unwrap(), single.loss(&w_single, Batch::Full).unwrap());

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "every file of tests/ compiles this module for itself")]
 
 use llc::diagnostics::Draws;
+use llc::dln::Problem;
 use llc::kernel::{Kernel, State};
 use llc::params::Params;
 use llc::rng::{Key, Role};
@@ -93,53 +94,19 @@ pub struct Dln {
 impl Dln {
     /// Parses `flags` as `llc dln` does; w* is moved by `offset`·N(0, 1) per parameter away from the minimum.
     pub fn new(flags: &str, offset: f64) -> Dln {
-        use llc::config::dln::{Gradient, KernelConfig};
         let args = llc::config::DlnArgs::try_parse_from(flags.split_whitespace()).unwrap();
         let config = args.resolve().unwrap().config;
-        let widths = config.model().dims();
-        let truth_key = Key::new(config.truth_seed()).role(Role::Truth);
-        let truth = llc::model::deep_linear::draw_truth(&config.truth().kind, truth_key, &widths).unwrap();
-        let key = Key::new(config.seed());
-        let n = config.data().num_training_data as u64;
-        let dist = config.data().input_dist;
-        let inputs = llc::data::synthetic::SyntheticInputs::new(key.role(Role::Data), dist, widths[0], n);
-        let gamma = config.sampler().gamma;
-        let local = llc::target::LocalPosterior::new(config.n_beta(), gamma, truth.w_star).unwrap();
-        let mut target = llc::target::DeepLinear::new(inputs, local, |_| {}).unwrap();
+        let Problem { mut target, sampler, mut chains, .. } = Problem::new(&config, tch::Device::Cpu).unwrap();
         if offset > 0.0 {
             let mut centre = target.local().w_star().try_clone().unwrap();
             let mut z = vec![0.0; centre.len()];
-            llc::rng::fill_normal(key.role(Role::Probe), 0, &mut z);
+            llc::rng::fill_normal(chains.key.role(Role::Probe), 0, &mut z);
             centre.as_mut_slice::<f64>().unwrap().iter_mut().zip(z).for_each(|(w, z)| *w += offset * z);
             target = target.around(centre).unwrap();
+            let w_star = target.local().w_star().try_clone().unwrap();
+            chains.plan.init_loss = target.loss(&w_star, Batch::Full).unwrap();
         }
-        let w_star = target.local().w_star().try_clone().unwrap();
-        let init_loss = target.loss(&w_star, Batch::Full).unwrap();
-        let sampler = config.sampler();
-        let batch_size = match &sampler.kernel {
-            KernelConfig::Sgld(sgld) => match sgld.gradient {
-                Gradient::Minibatch { batch_size } => Some(batch_size),
-                Gradient::Exact => None,
-            },
-            _ => None,
-        };
-        let plan = llc::chain::Plan {
-            num_draws: sampler.num_draws(),
-            num_warmup: sampler.num_warmup_draws(),
-            thin: sampler.thin,
-            batch_size,
-            loss_trace: sampler.loss_trace,
-            init_loss,
-            virial_every: 10,
-        };
-        let chains = llc::run::Chains {
-            key,
-            num_chains: sampler.num_chains,
-            threads: config.run().threads,
-            threads_per_chain: config.run().threads_per_chain,
-            plan,
-        };
-        Dln { target, sampler: llc::kernel::registry::build(&sampler.kernel), chains, config }
+        Dln { target, sampler, chains, config }
     }
 
     /// Runs the chains and gives back what each drew.

@@ -196,9 +196,12 @@ fn run(raw: &RawConfig, model: &ModelConfig, kind: SamplerKind, threads: usize) 
         }
     };
     let precision = match raw.word("run.precision") {
+        Some("f32") if kind == SamplerKind::Gibbs => {
+            return Err(ConfigError::GibbsNeedsF64 { key: raw.key("run.precision")? });
+        }
         Some("f32") => Precision::F32,
         Some("f64") => Precision::F64,
-        _ => defaults::precision(kind, d),
+        _ => defaults::precision(kind),
     };
     Ok(RunConfig { threads, threads_per_chain, device, precision })
 }

@@ -69,13 +69,12 @@ pub const MALA_TARGET_ACCEPTANCE: f64 = 0.574;
 /// Acceptance that HMC's tuning aims at, as in Stan.
 pub const HMC_TARGET_ACCEPTANCE: f64 = 0.8;
 
-/// Arithmetic of the chain. An exact method must resolve nβ·L, and Gibbs small singular values, which f32 doesn't; large
-/// networks under gradients take f32 for half the memory traffic.
-pub fn precision(sampler: SamplerKind, num_parameters: usize) -> Precision {
+/// Arithmetic of the chain. An exact method must resolve nβ·L, and Gibbs small singular values, which f32 doesn't; SGLD, whose own
+/// error is larger, takes f32 for half the memory traffic.
+pub fn precision(sampler: SamplerKind) -> Precision {
     match sampler {
-        SamplerKind::Gibbs => Precision::F64,
-        SamplerKind::Hmc | SamplerKind::Mala if num_parameters < LARGE => Precision::F64,
-        SamplerKind::Hmc | SamplerKind::Mala | SamplerKind::Sgld => Precision::F32,
+        SamplerKind::Gibbs | SamplerKind::Hmc | SamplerKind::Mala => Precision::F64,
+        SamplerKind::Sgld => Precision::F32,
     }
 }
 

@@ -34,8 +34,8 @@ pub const KEYS: &[Key] = &[
         "truth",
         Kind::Choice(TRUTHS),
         "KIND",
-        "How w* is made: random, zero, rand-rank, rand-rank-sv or aligned. On aligned and zero truths the known value is \
-         exactly the local one; elsewhere it is a lower bound [default: random]",
+        "How w* is made: random, zero, rand-rank, rand-rank-sv or aligned. The known λ is the local one at aligned, zero \
+         and full-rank random truths and for two layers; elsewhere it is a lower bound, and the report says so [default: random]",
     ),
     key(
         "truth.rank",
@@ -179,8 +179,7 @@ pub const KEYS: &[Key] = &[
         "precision",
         Kind::Choice(&["auto", "f32", "f64"]),
         "auto|f32|f64",
-        "Arithmetic of the chains; auto is f64 for gibbs, and for hmc and mala below 100,000 parameters, else f32 \
-         [default: auto]",
+        "Arithmetic of the chains; auto is f32 for sgld, else f64 [default: auto]",
     ),
 ];
 

@@ -77,7 +77,7 @@ fn a_layer_that_changes_the_sampler_or_the_truth_takes_back_what_belonged_to_the
 /// One line for each sampler, truth and odd value.
 const LEGAL: [&str; 10] = [
     "",
-    "--seed 9223372036854775807 --truth-seed 1e3 --layer-widths 5 --device cuda:1 --precision f32",
+    "--seed 9223372036854775807 --truth-seed 1e3 --layer-widths 5 --device cuda:1 --sampler hmc --precision f32",
     "--truth aligned --rank 0 --gamma 1e-300 --warmup 0 --n-beta 1e300",
     "--truth rand-rank --prop-rank-reduce 1 --input-dist unit-ball --num-training-data 1e6 --thin 10",
     "--truth rand-rank-sv --sv-mean -1 --sv-std 0 --beta 0.08685889638065036",
@@ -162,8 +162,10 @@ fn precision_and_threads_follow_size_and_sampler() {
     let small = config("--sampler hmc --threads 8");
     assert_eq!((small.run().precision, small.run().threads_per_chain), (Precision::F64, 1));
     let large = config("--sampler hmc --threads 8 --layer-widths 300,300,300");
-    assert_eq!((large.run().precision, large.run().threads_per_chain), (Precision::F32, 8));
-    assert_eq!(config("--layer-widths 300,300,300").run().precision, Precision::F64, "gibbs stays exact");
+    assert_eq!((large.run().precision, large.run().threads_per_chain), (Precision::F64, 8));
+    let gibbs = config("--threads 8 --layer-widths 300,300,300");
+    assert_eq!((gibbs.run().precision, gibbs.run().threads_per_chain), (Precision::F64, 1));
+    assert_eq!(config("--sampler sgld").run().precision, Precision::F32);
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
         ),
         ("--gamma -1", "--gamma (sampler.gamma) is -1: give a finite number, 0 or more"),
         ("--gamma nan", "--gamma (sampler.gamma) is NaN: give a finite number, 0 or more"),
+        ("--precision f32", "--precision (run.precision) is f32: gibbs needs"),
         ("--gamma 0", "--gamma (sampler.gamma) is 0: without it the flat directions have no law"),
         ("--beta 0", "--beta (sampler.beta) is 0: give a finite number above 0"),
         ("--n-beta -2", "--n-beta (sampler.n_beta) is -2: give a finite number above 0"),
