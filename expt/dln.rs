@@ -11,7 +11,7 @@ use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::run::Chains;
-use llc::target::{Batch, Target};
+use llc::target::{Batch, Target, TargetError};
 use llc::theory::{self, LearningCoefficient, LocalBounds, PartialRanks, ReducedRank};
 use serde_json::{Value, json};
 
@@ -39,8 +39,15 @@ pub fn run(config: &DlnConfig, context: &Context) -> anyhow::Result<Outcome> {
 
 fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
     let sampler_config = config.sampler();
-    let Problem { mut target, sampler, chains, truth, data_s } = Problem::new(config, device(config.run().device)?)?;
-    let known = Known::new(&config.model().dims(), &truth, &config.truth().kind)?;
+    let problem = match Problem::new(config, device(config.run().device)?, &context.cancel) {
+        Err(TargetError::Cancelled) => {
+            eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
+            return Ok(Outcome::Interrupted);
+        }
+        other => other?,
+    };
+    let Problem { mut target, sampler, chains, truth, data_s } = problem;
+    let known = Known::new(config, &truth, target.targets())?;
     let init_loss = chains.plan.init_loss;
     observers.emit(&Event::Started(&RunInfo {
         name: context.name.clone(),
@@ -70,7 +77,8 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     }
     let done = estimate::estimate(&mut target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
     let run_dir = observers.run_dir();
-    let report = report(config, &done, &known, init_loss, data_s, run_dir.as_deref().and_then(|dir| dir.to_str()));
+    let shown_dir = run_dir.as_deref().and_then(|dir| dir.to_str());
+    let report = report(config, &done, &known, init_loss, data_s, shown_dir)?;
     let shown = table::render(&report);
     observers.emit(&Event::Output(&shown));
     let has_failed = done.num_diverged == sampler_config.num_chains;
@@ -102,36 +110,67 @@ struct Known {
     is_local: bool,
     bounds: LocalBounds,
     rank: usize,
+    /// Singular values of the truth that the loss can tell from zero at this nβ.
+    rank_resolved: usize,
 }
 
+/// Deviations of its own posterior that a singular value must lie from zero to count as resolved.
+const RESOLVED: f64 = 5.0;
+
 impl Known {
-    fn new(widths: &[usize], truth: &TrueParameter, kind: &Truth) -> anyhow::Result<Known> {
-        let network = theory::DeepLinear::new(widths, truth.rank)?;
+    /// `targets` is R·P*, shape `[H₀, H_L]`.
+    fn new(config: &DlnConfig, truth: &TrueParameter, targets: &tch::Tensor) -> anyhow::Result<Known> {
+        let mut widths = config.model().dims();
+        let mut ranks = truth.layer_ranks.clone();
+        // Fewer samples than inputs span only n directions: the network is one of n inputs.
+        let spanned = widths[0].min(config.data().num_training_data);
+        let spans_all = spanned == widths[0];
+        widths[0] = spanned;
+        ranks[0] = ranks[0].min(spanned);
+        let rank = truth.rank.min(spanned);
+        let network = theory::DeepLinear::new(&widths, rank)?;
         let global = network.learning_coefficient();
         // A product of random layers has the smallest of their ranks.
-        let from = |ranks: &mut dyn Iterator<Item = &usize>| {
-            ranks
-                .scan(usize::MAX, |least, rank| {
-                    *least = (*least).min(*rank);
-                    Some(*least)
-                })
-                .collect::<Vec<_>>()
+        let running = |ranks: &mut dyn Iterator<Item = &usize>| {
+            let mut least = usize::MAX;
+            let step = |rank: &usize| {
+                least = least.min(*rank);
+                least
+            };
+            ranks.map(step).collect::<Vec<_>>()
         };
-        let ranks = &truth.layer_ranks;
-        let mut to_output = from(&mut ranks.iter().rev());
+        let from_input = running(&mut ranks.iter());
+        let mut to_output = running(&mut ranks.iter().rev());
         to_output.reverse();
-        let bounds = LocalBounds::at(&PartialRanks::new(network, &from(&mut ranks.iter()), &to_output)?);
+        let bounds = LocalBounds::at(&PartialRanks::new(network, &from_input, &to_output)?);
         let smallest = widths.iter().copied().min().unwrap_or(0);
-        let is_on_closed_orbit = matches!(kind, Truth::Aligned { .. } | Truth::Zero);
+        let is_on_closed_orbit = spans_all && matches!(config.truth().kind, Truth::Aligned { .. } | Truth::Zero);
         // A product of the largest rank possible: the map to the product is a submersion, the model is regular there.
-        let is_regular = truth.rank == smallest;
-        let (coefficient, is_local) = match (widths, ranks.as_slice()) {
+        let is_regular = rank == smallest;
+        let (coefficient, is_local) = match (widths.as_slice(), ranks.as_slice()) {
             (&[input, hidden, output], &[first, second]) => {
-                (ReducedRank::new(input, hidden, output, truth.rank)?.local(first, second)?, true)
+                (ReducedRank::new(input, hidden, output, rank)?.local(first, second)?, true)
             }
             _ => (global, is_on_closed_orbit || is_regular || bounds.lower == bounds.upper),
         };
-        Ok(Known { coefficient, is_local, bounds, rank: truth.rank })
+        // A change δ of R·P along one singular direction costs nβ·δ²/out: its deviation is √(out/(2nβ)).
+        let (_, values, _) = targets.f_to_kind(tch::Kind::Double)?.f_svd(true, true)?;
+        let deviation = (targets.size()[1] as f64 / (2.0 * config.n_beta())).sqrt();
+        let resolved = values.f_gt(RESOLVED * deviation)?.f_sum(tch::Kind::Int64)?.f_int64_value(&[])? as usize;
+        Ok(Known { coefficient, is_local, bounds, rank, rank_resolved: resolved.min(rank) })
+    }
+
+    /// Why λ̂ may differ from λ however well it was sampled.
+    fn note(&self, widths: &[usize]) -> anyhow::Result<Option<String>> {
+        if self.rank_resolved == self.rank {
+            return Ok(None);
+        }
+        let reduced = theory::DeepLinear::new(widths, self.rank_resolved)?.learning_coefficient();
+        Ok(Some(format!(
+            "λ is the limit of large nβ: at this nβ the loss tells only {} of the truth's {} singular values from zero, and λ̂ is \
+             nearer to that of a truth of rank {} (Aoyagi: {}); a larger --n-beta or --num-training-data resolves more",
+            self.rank_resolved, self.rank, self.rank_resolved, reduced.lambda
+        )))
     }
 }
 
@@ -142,12 +181,14 @@ fn report(
     init_loss: f64,
     data_s: f64,
     run_dir: Option<&str>,
-) -> Value {
+) -> anyhow::Result<Value> {
     use num_traits::ToPrimitive;
     let lambda = known.coefficient.lambda_f64();
     let judgement = &done.judgement;
+    let mut notes = judgement.notes.clone();
+    notes.extend(known.note(&config.model().dims())?);
     let has_failed = done.num_diverged == config.sampler().num_chains;
-    json!({
+    Ok(json!({
         "experiment": DlnConfig::EXPERIMENT,
         "network": config.model().dims(),
         "sampler": config.sampler().kernel.kind().name(),
@@ -165,6 +206,7 @@ fn report(
         "lambda_at_n_beta": known.coefficient.finite_n(config.n_beta()),
         "multiplicity": known.coefficient.multiplicity,
         "rank_true": known.rank,
+        "rank_resolved": known.rank_resolved,
         "relative_error": (done.llc.mean - lambda) / lambda,
         "init_loss": init_loss,
         "n_beta": config.n_beta(),
@@ -177,7 +219,7 @@ fn report(
         "verdict": judgement.verdict,
         "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
         "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),
-        "notes": judgement.notes,
+        "notes": notes,
         "timing": {
             "data_s": data_s,
             "sampling_s": done.sampling_s,
@@ -186,7 +228,7 @@ fn report(
         "seed": config.seed(),
         "run_dir": run_dir,
         "status": if done.is_interrupted { "INTERRUPTED" } else if has_failed { "FAILED" } else { "COMPLETED" },
-    })
+    }))
 }
 
 /// Seconds that the chains are expected to take, from the cost of one pass.

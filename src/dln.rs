@@ -1,5 +1,6 @@
 //! Builds what `llc dln` samples from its configuration: target, sampler and chains.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use tch::Device;
@@ -35,8 +36,8 @@ impl Problem {
     /// Draws the truth and the data that `config` describes, for computing on `device`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
-    pub fn new(config: &DlnConfig, device: Device) -> Result<Problem, TargetError> {
+    /// [`TargetError::Cancelled`] if `cancel` was raised while the data were read; whatever libtorch reports.
+    pub fn new(config: &DlnConfig, device: Device, cancel: &AtomicBool) -> Result<Problem, TargetError> {
         let widths = config.model().dims();
         let sampler = config.sampler();
         tch::set_num_threads(config.run().threads as i32);
@@ -51,7 +52,7 @@ impl Problem {
         let n = config.data().num_training_data as u64;
         let began = Instant::now();
         let inputs = SyntheticInputs::new(key.role(Role::Data), config.data().input_dist, widths[0], n);
-        let mut target = DeepLinear::new(inputs, local)?;
+        let mut target = DeepLinear::new(inputs, local, cancel)?;
         let data_s = began.elapsed().as_secs_f64();
         let w_star = target.local().w_star().try_clone()?;
         let init_loss = target.loss(&w_star, Batch::Full)?;

@@ -1,5 +1,7 @@
 //! Draws the inputs of synthetic regression, each row a function of (key, row): nothing is stored, memory doesn't grow with n.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
@@ -50,13 +52,16 @@ impl SyntheticInputs {
     }
 
     /// The second moment XᵀX/n, shape `[dim, dim]`, f64, summed in an order that doesn't depend on the number of threads
-    /// but for libtorch's own matrix product.
-    pub fn gram(&self) -> Result<Tensor, tch::TchError> {
+    /// but for libtorch's own matrix product. `None` if `cancel` was raised before all rows were read.
+    pub fn gram(&self, cancel: &AtomicBool) -> Result<Option<Tensor>, tch::TchError> {
         let dim = self.dim as i64;
         let mut gram = Tensor::f_zeros([dim, dim], (Kind::Double, Device::Cpu))?;
         let mut rows = vec![0.0; CHUNK_ROWS.min(self.n) as usize * self.dim];
         let mut first = 0;
         while first < self.n {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let count = CHUNK_ROWS.min(self.n - first);
             let chunk = &mut rows[..count as usize * self.dim];
             const BAND: usize = 64;
@@ -68,7 +73,7 @@ impl SyntheticInputs {
             gram = gram.f_addmm_(&x.f_tr()?, &x)?;
             first += count;
         }
-        gram.f_divide_scalar(self.n as f64)
+        gram.f_divide_scalar(self.n as f64).map(Some)
     }
 
     fn fill_row(&self, index: u64, row: &mut [f64]) {
@@ -111,7 +116,7 @@ mod tests {
             (InputDist::Uniform, 100.0 / 3.0, 1e4 * (1.0 / 5.0 - 1.0 / 9.0)),
             (InputDist::UnitBall, 1.0 / 7.0, 1.0 / 7.0f64),
         ] {
-            let gram = SyntheticInputs::new(Key::new(4), dist, d, n).gram().unwrap();
+            let gram = SyntheticInputs::new(Key::new(4), dist, d, n).gram(&AtomicBool::new(false)).unwrap().unwrap();
             for i in 0..d as i64 {
                 for j in 0..d as i64 {
                     let expected = if i == j { expected } else { 0.0 };

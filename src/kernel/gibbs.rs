@@ -1,7 +1,8 @@
 //! Draws each block of parameters from its exact law given the others: the yardstick without a step size.
 //!
 //! One step is one sweep w_l ~ p(w_l | w_k, k ≠ l), l = 1 … L. For a deep linear network the laws are Gaussian
-//! ([`crate::target::DeepLinear`]); nothing is rejected and nothing has to be tuned.
+//! ([`crate::target::DeepLinear`]), and nothing has to be tuned. Where a target knows moves that leave its loss as it is, each sweep
+//! begins with one: drawing block by block crawls along narrow orbits.
 //!
 //! *Reference*: Geman and Geman, IEEE PAMI 6 (1984), <https://doi.org/10.1109/TPAMI.1984.4767596>.
 //!
@@ -42,6 +43,7 @@ impl Kernel for Gibbs {
 
     fn step(&self, key: Key, state: &mut GibbsState, target: &mut dyn Target, _: Batch) -> Result<Info, KernelError> {
         let target = conditional(target)?;
+        target.move_along_fibre(key.part(FIBRE), &mut state.w);
         target.begin_sweep(&state.w)?;
         for block in 0..target.num_blocks() {
             target.draw_block(key.part(block as u64), block, &mut state.w)?;
@@ -63,6 +65,9 @@ impl Sampler for Gibbs {
         chain::run(self, chain, start, target)
     }
 }
+
+/// Part of a step's stream beside those of its blocks.
+const FIBRE: u64 = u64::MAX;
 
 fn conditional(target: &mut dyn Target) -> Result<&mut dyn ConditionalDraw, TargetError> {
     target.as_conditional().ok_or(TargetError::Unsupported(

@@ -14,9 +14,11 @@
 //! *Tested by*: gradients against finite differences and the R factor against explicit data, below; the exact draws against a dense
 //! solver (tests/conditional_draws.rs).
 
+use std::sync::atomic::AtomicBool;
+
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError};
+use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError, gauge};
 use crate::data::synthetic::SyntheticInputs;
 use crate::model::deep_linear::product;
 use crate::params::Params;
@@ -56,9 +58,9 @@ impl DeepLinear {
     /// on its device.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
-    pub fn new(inputs: SyntheticInputs, local: LocalPosterior) -> Result<DeepLinear, TargetError> {
-        let gram = inputs.gram()?;
+    /// [`TargetError::Cancelled`] if `cancel` was raised while the data were read; whatever libtorch reports.
+    pub fn new(inputs: SyntheticInputs, local: LocalPosterior, cancel: &AtomicBool) -> Result<DeepLinear, TargetError> {
+        let gram = inputs.gram(cancel)?.ok_or(TargetError::Cancelled)?;
         // R = Λ^½·Vᵀ: also where XᵀX is singular (n < d_in), unlike Cholesky's.
         let (values, vectors) = gram.f_linalg_eigh("L")?;
         let factor = vectors.f_mul(&values.f_clamp_min(0.0)?.f_sqrt()?)?.f_tr()?.f_contiguous()?;
@@ -235,6 +237,10 @@ impl ConditionalDraw for DeepLinear {
         self.widths.len() - 1
     }
 
+    fn move_along_fibre(&mut self, key: Key, w: &mut Params) {
+        gauge::move_along_fibre(key, self.local.gamma(), self.local.w_star(), w);
+    }
+
     fn begin_sweep(&mut self, w: &Params) -> Result<(), TargetError> {
         let mut right: Option<Tensor> = None;
         self.sweep.rights.clear();
@@ -364,7 +370,7 @@ mod tests {
         let truth = draw_truth(&Truth::Random, Key::new(3), widths).unwrap();
         let inputs = SyntheticInputs::new(Key::new(5), InputDist::Uniform, widths[0], n);
         let local = LocalPosterior::new(10.0, 1.0, truth.w_star).unwrap();
-        DeepLinear::new(inputs, local).unwrap()
+        DeepLinear::new(inputs, local, &AtomicBool::new(false)).unwrap()
     }
 
     fn moved(target: &DeepLinear, seed: u64) -> Params {
@@ -416,7 +422,7 @@ mod tests {
         let mut double = target(&[4, 6, 5], 100);
         let single_star = double.local().w_star().to(Kind::Float, Device::Cpu).unwrap();
         let local = LocalPosterior::new(10.0, 1.0, single_star).unwrap();
-        let mut single = DeepLinear::new(double.inputs.clone(), local).unwrap();
+        let mut single = DeepLinear::new(double.inputs.clone(), local, &AtomicBool::new(false)).unwrap();
         let w = moved(&double, 2);
         let w_single = w.to(Kind::Float, Device::Cpu).unwrap();
         let (a, b) = (double.loss(&w, Batch::Full).unwrap(), single.loss(&w_single, Batch::Full).unwrap());

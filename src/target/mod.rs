@@ -4,6 +4,7 @@
 //! pass over memory. γ is not tempered by β (others temper it: conventions.md).
 
 mod deep_linear;
+mod gauge;
 pub mod law;
 
 pub use deep_linear::DeepLinear;
@@ -94,6 +95,9 @@ pub trait ConditionalDraw {
     /// Number of blocks: one sweep draws each once, in order.
     fn num_blocks(&self) -> usize;
 
+    /// Moves `w` to another point with the same loss, leaving the posterior invariant; a target without such moves leaves `w`.
+    fn move_along_fibre(&mut self, _key: Key, _w: &mut Params) {}
+
     /// Prepares a sweep from `w`.
     fn begin_sweep(&mut self, w: &Params) -> Result<(), TargetError>;
 
@@ -119,6 +123,9 @@ pub enum TargetError {
         "a decomposition of layer {layer} failed: its entries are no longer finite; a larger γ keeps the chain closer to w*"
     )]
     Decomposition { layer: usize },
+    /// It was cancelled while it was built.
+    #[error("interrupted before the data were read")]
+    Cancelled,
     /// libtorch's own error (first line).
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(#[from] tch::TchError),

@@ -96,7 +96,8 @@ impl Dln {
     pub fn new(flags: &str, offset: f64) -> Dln {
         let args = llc::config::DlnArgs::try_parse_from(flags.split_whitespace()).unwrap();
         let config = args.resolve().unwrap().config;
-        let Problem { mut target, sampler, mut chains, .. } = Problem::new(&config, tch::Device::Cpu).unwrap();
+        let Problem { mut target, sampler, mut chains, .. } =
+            Problem::new(&config, tch::Device::Cpu, &std::sync::atomic::AtomicBool::new(false)).unwrap();
         if offset > 0.0 {
             let mut centre = target.local().w_star().try_clone().unwrap();
             let mut z = vec![0.0; centre.len()];

@@ -152,7 +152,7 @@ fn what_a_sampler_leaves_open_gets_that_sampler_s_default() {
     let KernelConfig::Sgld(kernel) = &sgld.sampler().kernel else { panic!("{sgld:?}") };
     assert_eq!(kernel.gradient, Gradient::Minibatch { batch_size: 100 });
     assert_eq!(sgld.sampler().loss_trace, LossTrace::Minibatch);
-    assert_eq!(sgld.sampler().num_kept_draws(), 1000);
+    assert_eq!(sgld.sampler().num_kept_draws(), 10_000);
     assert_eq!(config("--sampler sgld --gradient exact").sampler().loss_trace, LossTrace::Full);
     assert_eq!(config("--truth aligned --layer-widths 9,8,7").truth().kind, Truth::Aligned { rank: 3 });
 }
