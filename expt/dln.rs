@@ -166,9 +166,12 @@ impl Known {
             return Ok(None);
         }
         let reduced = theory::DeepLinear::new(widths, self.rank_resolved)?.learning_coefficient();
+        if reduced.lambda == self.coefficient.lambda {
+            return Ok(None);
+        }
         Ok(Some(format!(
-            "λ is the limit of large nβ: at this nβ the loss tells only {} of the truth's {} singular values from zero, and λ̂ is \
-             nearer to that of a truth of rank {} (Aoyagi: {}); a larger --n-beta or --num-training-data resolves more",
+            "λ is the limit of large nβ, and need not be near λ̂: at this nβ the loss tells only {} of the truth's {} singular values \
+             from zero (a truth of rank {} has λ = {}); a larger --n-beta or --num-training-data resolves more",
             self.rank_resolved, self.rank, self.rank_resolved, reduced.lambda
         )))
     }
