@@ -91,7 +91,26 @@ fn a_loss_that_is_not_finite_ends_the_chain_and_keeps_what_came_before() {
     let runs = Dln::new(&flags(SamplerKind::Sgld, "--epsilon 1e3"), 0.0).run();
     for run in &runs {
         assert!(run.has_diverged());
-        assert!(run.trace.loss.iter().all(|loss| loss.is_finite()));
+        assert!(!run.trace.loss.is_empty() && run.trace.loss.iter().all(|loss| loss.is_finite()));
+    }
+}
+
+#[test]
+fn the_three_loss_traces_of_one_chain_agree_on_noise_free_data() {
+    let traced = |trace: &str| {
+        let more = format!("--epsilon 1e-6 --num-steps 4000 --loss-trace {trace}");
+        Dln::new(&flags(SamplerKind::Sgld, &more), 0.0).run()
+    };
+    let (minibatch, control, full) = (traced("minibatch"), traced("control-variate"), traced("full"));
+    for ((minibatch, control), full) in minibatch.iter().zip(&control).zip(&full) {
+        // L_B(w*) is the rounding of f32 alone, so that the control variate changes nothing.
+        for (a, b) in minibatch.trace.loss.iter().zip(&control.trace.loss) {
+            assert!((a - b).abs() < 1e-9 + 1e-6 * a, "{a} against {b}");
+        }
+        // The batch's loss is an unbiased estimate of the full one: 3,000 draws, each off by a few percent of itself.
+        let mean = |losses: &[f64]| losses[1000..].iter().sum::<f64>() / 3000.0;
+        let (a, b) = (mean(&minibatch.trace.loss), mean(&full.trace.loss));
+        assert!((a / b - 1.0).abs() < 0.05, "{a} against {b}");
     }
 }
 
