@@ -17,7 +17,6 @@ pub const EXIT_CONFIG: u8 = 2;
 
 /// How an experiment ended, if it didn't fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "which of them occur is for the experiments to say")]
 pub enum Outcome {
     /// It is done.
     Done,
@@ -41,7 +40,6 @@ impl Outcome {
 
 /// What an experiment is given besides its configuration.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "which of them it reads is for the experiment to say")]
 pub struct Context {
     /// Raised by Ctrl-C and SIGTERM: end in order.
     pub cancel: Arc<AtomicBool>,
