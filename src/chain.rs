@@ -171,13 +171,13 @@ fn sample<K: Kernel>(
     let w_star = target.local().w_star().try_clone()?;
     for draw in 0..plan.num_draws {
         let mut acceptance = Mean::default();
-        let mut batch_loss = f64::NAN;
+        let (mut batch_loss, mut squared_distance) = (f64::NAN, None);
         for _ in 0..plan.thin {
             let batch = batches.at(out.num_steps);
             let info = kernel.step(noise.step(out.num_steps), &mut state, target, batch)?;
             out.num_steps += 1;
             acceptance.add(info.acceptance);
-            batch_loss = info.loss;
+            (batch_loss, squared_distance) = (info.loss, info.squared_distance);
         }
         // A kernel that keeps the exact gradient, or needs none, tells the new point's own loss.
         let loss = match plan.loss_trace {
@@ -188,7 +188,10 @@ fn sample<K: Kernel>(
             }
             LossTrace::Full => target.loss(state.w(), Batch::Full)?,
         };
-        let distance = update::squared_distance(state.w(), &w_star)?.sqrt();
+        let distance = match squared_distance {
+            Some(squared) => squared.sqrt(),
+            None => update::squared_distance(state.w(), &w_star)?.sqrt(),
+        };
         if !(loss.is_finite() && distance.is_finite()) {
             return Err(KernelError::Diverged);
         }

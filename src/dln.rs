@@ -15,8 +15,11 @@ use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::target::{Batch, DeepLinear, LocalPosterior, Target, TargetError};
 
-/// Every how many kept draws the virial terms are recorded: a gradient each, a tenth of a step's cost at most.
+/// Every how many kept draws, at least, the virial terms are recorded: a gradient each, a tenth of a step's cost at most.
 const VIRIAL_EVERY: usize = 10;
+
+/// Rows of virial terms of a chain, at most about so many: they give the ratio to a few percent of its own spread.
+const MAX_VIRIAL_ROWS: usize = 1000;
 
 /// A deep linear network ready to be sampled.
 pub struct Problem {
@@ -63,7 +66,7 @@ impl Problem {
             batch_size: batch_size(&sampler.kernel),
             loss_trace: sampler.loss_trace,
             init_loss,
-            virial_every: VIRIAL_EVERY,
+            virial_every: VIRIAL_EVERY.max(sampler.num_kept_draws() / MAX_VIRIAL_ROWS),
         };
         let chains = Chains {
             key,

@@ -37,4 +37,6 @@ pub mod target;
 pub mod theory;
 #[cfg(feature = "torch")]
 pub mod update;
+#[cfg(feature = "torch")]
+mod vectors;
 pub mod verdict;

@@ -85,18 +85,22 @@ pub struct Params {
     layout: Arc<Layout>,
     flat: Tensor,
     views: Vec<Tensor>,
+    /// Views of the matrices with rows and columns exchanged; of anything else, the view itself.
+    transposed: Vec<Tensor>,
 }
 
 impl Params {
     /// Zeros, on `device`, as f32 or f64 (`kind`).
     pub fn zeros(layout: &Arc<Layout>, kind: Kind, device: Device) -> Result<Params, tch::TchError> {
         let flat = Tensor::f_zeros([layout.num_parameters() as i64], (kind, device))?;
-        let mut views = Vec::with_capacity(layout.specs.len());
+        let mut views: Vec<Tensor> = Vec::with_capacity(layout.specs.len());
         for (index, spec) in layout.specs.iter().enumerate() {
             let range = layout.range(index);
             views.push(flat.f_narrow(0, range.start as i64, range.len() as i64)?.f_view(spec.shape.as_slice())?);
         }
-        Ok(Params { layout: layout.clone(), flat, views })
+        let turn = |view: &Tensor| if view.dim() == 2 { view.f_tr() } else { view.f_view_as(view) };
+        let transposed = views.iter().map(turn).collect::<Result<_, _>>()?;
+        Ok(Params { layout: layout.clone(), flat, views, transposed })
     }
 
     /// Zeros of the same layout, kind and device.
@@ -135,6 +139,11 @@ impl Params {
     /// Tensor `index`, in its own shape; it shares memory with [`Params::flat`].
     pub fn view(&self, index: usize) -> &Tensor {
         &self.views[index]
+    }
+
+    /// The matrix of index `index` with rows and columns exchanged, a view of the same memory; a tensor of another order as it is.
+    pub fn transposed(&self, index: usize) -> &Tensor {
+        &self.transposed[index]
     }
 
     /// All tensors in order.
@@ -185,6 +194,16 @@ pub(crate) fn tensor_slice<T: Element>(tensor: &Tensor) -> Option<&[T]> {
     }
     // SAFETY: contiguous, on the CPU and of type T, as just checked; it lives as long as the borrowed tensor.
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) })
+}
+
+/// As [`tensor_slice`], to write.
+pub(crate) fn tensor_slice_mut<T: Element>(tensor: &mut Tensor) -> Option<&mut [T]> {
+    if tensor.device() != Device::Cpu || tensor.kind() != T::KIND || !tensor.is_contiguous() {
+        return None;
+    }
+    // SAFETY: contiguous, on the CPU and of type T, as just checked; borrowed mutably. Whoever keeps shallow copies of a tensor
+    // must not read them meanwhile, as with every function of libtorch that writes.
+    Some(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })
 }
 
 #[cfg(test)]

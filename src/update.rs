@@ -1,25 +1,30 @@
 //! Moves parameters: every pass over the flat buffers that a sampler makes is here, in one place.
 //!
 //! Each function reads and writes whole buffers in one pass, makes its noise in registers from a [`Key`], and forms sums
-//! that meet nβ in f64. On the CPU the passes run on slices, with the widest vector instructions that the processor has and
-//! the same bits on each; the noise of element i is a function of (key, i). On another device the passes are libtorch's and the
-//! noise comes from the device's generator, seeded from the key.
+//! that meet nβ in f64. On the CPU the passes run on slices, in pieces on all threads of the pool, with the widest vector
+//! instructions that the processor has and the same bits on each and on any number of threads; the noise of element i is a function
+//! of (key, i). On another device the passes are libtorch's and the noise comes from the device's generator, seeded from the key.
 //!
-//! *Tested by*: the mean move in f32 below, reduction to gradient descent and the laws of tests/laws.rs, and equality of the noise's
-//! bits with and without wide vectors (tests/conformance.rs).
+//! *Tested by*: the mean move in f32 below, reduction to gradient descent and the laws of tests/laws.rs, and equality of the bits on every
+//! vector width and number of threads (`vectors`).
 
 use tch::{Device, Kind, Tensor};
 
-use crate::params::{Element, Layout, Params};
+use crate::params::{Element, Layout, Params, tensor_slice, tensor_slice_mut};
 use crate::rng::{Key, for_each_group};
 use crate::target::LocalPosterior;
+use crate::vectors::vectorised;
 
-/// Elements per piece of work.
+/// Elements per piece of work: 128 KB of f32, a small part of a core's cache.
 const PIECE: usize = 1 << 15;
 
-/// The Langevin move w ← w − (ε/2)·p·∇U(w) + noise·√(ε·p)·N(0, I) with ∇U = nβ·g + γ(w − w*).
+/// The Langevin move w ← w − (ε/2)·p·∇U(w) + noise·√(ε·p)·N(0, I) with ∇U = nβ·g + γ(w − w*); gives back ‖w − w*‖² of the new
+/// point where that costs nothing (on the CPU).
 ///
 /// `scale` gives p per tensor (1 everywhere where it is empty); `noise` is 1, or 0 for gradient descent.
+///
+/// # Errors
+/// Whatever libtorch reports.
 pub fn langevin(
     key: Key,
     local: &LocalPosterior,
@@ -28,26 +33,22 @@ pub fn langevin(
     noise: f64,
     g: &Params,
     w: &mut Params,
-) -> Result<(), tch::TchError> {
-    let layout = w.layout().clone();
-    for index in 0..layout.specs().len() {
-        let range = layout.range(index);
-        let step = epsilon * scale.get(index).copied().unwrap_or(1.0);
-        let move_ = LangevinMove {
-            pull: -0.5 * step * local.n_beta(),
-            back: -0.5 * step * local.gamma(),
-            kick: noise * step.sqrt(),
-        };
-        if w.device() != Device::Cpu {
-            let seeded = key.part(index as u64);
-            move_.on_device(seeded, g.view(index), local.w_star().view(index), w.view(index))?;
-        } else if w.kind() == Kind::Float {
-            move_.on_cpu::<f32>(key, range, g, local.w_star(), w);
-        } else {
-            move_.on_cpu::<f64>(key, range, g, local.w_star(), w);
-        }
+) -> Result<Option<f64>, tch::TchError> {
+    let move_at = |p: f64| LangevinMove {
+        pull: -0.5 * epsilon * p * local.n_beta(),
+        back: -0.5 * epsilon * p * local.gamma(),
+        kick: noise * (epsilon * p).sqrt(),
+    };
+    if scale.is_empty() {
+        return move_at(1.0).run(key, 0..w.len(), g, local.w_star(), w);
     }
-    Ok(())
+    let layout = w.layout().clone();
+    let mut distance = Some(0.0);
+    for (index, &p) in scale.iter().enumerate() {
+        let part = move_at(p).run(key, layout.range(index), g, local.w_star(), w)?;
+        distance = distance.zip(part).map(|(sum, part)| sum + part);
+    }
+    Ok(distance)
 }
 
 struct LangevinMove {
@@ -57,29 +58,67 @@ struct LangevinMove {
 }
 
 impl LangevinMove {
-    fn on_cpu<T: Element>(&self, key: Key, range: std::ops::Range<usize>, g: &Params, w_star: &Params, w: &mut Params) {
-        // Kind and device were matched by the caller and are equal for all buffers of one target.
-        let (Some(g), Some(w_star), Some(w)) = (g.as_slice::<T>(), w_star.as_slice::<T>(), w.as_mut_slice::<T>())
-        else {
-            return;
-        };
+    /// Moves the elements `range` of `w`.
+    fn run(
+        &self,
+        key: Key,
+        range: std::ops::Range<usize>,
+        g: &Params,
+        w_star: &Params,
+        w: &mut Params,
+    ) -> Result<Option<f64>, tch::TchError> {
+        if let Some(distance) = self.on_cpu::<f32>(key, &range, g, w_star, w) {
+            return Ok(Some(distance));
+        }
+        if let Some(distance) = self.on_cpu::<f64>(key, &range, g, w_star, w) {
+            return Ok(Some(distance));
+        }
+        let part = |x: &Params| x.flat().f_narrow(0, range.start as i64, range.len() as i64);
+        self.on_device(key.part(range.start as u64), &part(g)?, &part(w_star)?, &part(w)?)?;
+        Ok(None)
+    }
+
+    /// `None` where the buffers are not on the CPU in precision `T`.
+    fn on_cpu<T: Element>(
+        &self,
+        key: Key,
+        range: &std::ops::Range<usize>,
+        g: &Params,
+        w_star: &Params,
+        w: &mut Params,
+    ) -> Option<f64> {
+        let (g, w_star, w) = (g.as_slice::<T>()?, w_star.as_slice::<T>()?, w.as_mut_slice::<T>()?);
         let (pull, back, kick) = (T::of(self.pull), T::of(self.back), T::of(self.kick));
-        pieces(range, w, |first, w| {
+        let start = range.start;
+        Some(sum_of_pieces(&mut w[range.clone()], |first, w| {
+            let first = start + first;
             let (g, w_star) = (&g[first..first + w.len()], &w_star[first..first + w.len()]);
-            vectorised(|| {
-                for_each_group::<T>(key, first as u64, w.len(), |offset, z| {
-                    let w = &mut w[offset..offset + z.len()];
-                    let g = &g[offset..offset + z.len()];
-                    let w_star = &w_star[offset..offset + z.len()];
-                    for i in 0..w.len() {
-                        // The increment comes first: added to w term by term, a drift below w's last digit would be lost each
-                        // time, before the noise could carry it.
-                        let increment = pull * g[i] + back * (w[i] - w_star[i]) + kick * z[i];
-                        w[i] += increment;
-                    }
-                });
-            });
-        });
+            let mut distance = [0.0; SUM_LANES];
+            vectorised(
+                #[inline(always)]
+                || {
+                    for_each_group(
+                        key,
+                        first as u64,
+                        w.len(),
+                        #[inline(always)]
+                        |offset, z: &[T]| {
+                            let w = &mut w[offset..offset + z.len()];
+                            let g = &g[offset..offset + z.len()];
+                            let w_star = &w_star[offset..offset + z.len()];
+                            for i in 0..w.len() {
+                                // The increment comes first: added to w term by term, a drift below w's last digit would be lost
+                                // each time, before the noise could carry it.
+                                let increment = pull * g[i] + back * (w[i] - w_star[i]) + kick * z[i];
+                                w[i] += increment;
+                            }
+                            add_up([w, w_star], &mut [&mut distance], |[w, w_star]| [(w - w_star).wide().powi(2)]);
+                        },
+                    );
+                },
+            );
+            distance.iter().sum()
+        }))
     }
 
     fn on_device(&self, key: Key, g: &Tensor, w_star: &Tensor, w: &Tensor) -> Result<(), tch::TchError> {
@@ -95,6 +134,9 @@ impl LangevinMove {
 }
 
 /// y ← y + a·(nβ·g + γ(w − w*)): half a kick of the leapfrog with y the momentum and a = −h/2.
+///
+/// # Errors
+/// Whatever libtorch reports.
 pub fn add_potential_gradient(
     a: f64,
     local: &LocalPosterior,
@@ -107,48 +149,47 @@ pub fn add_potential_gradient(
         (g.as_slice::<f64>(), w.as_slice::<f64>(), local.w_star().as_slice::<f64>())
         && let Some(y) = y.as_mut_slice::<f64>()
     {
-        vectorised(|| {
-            for (((y, g), w), w_star) in y.iter_mut().zip(g).zip(w).zip(w_star) {
-                *y += c_g * g + c_w * (w - w_star);
-            }
-        });
+        add_to(y, [g, w, w_star], |[g, w, w_star]| c_g * g + c_w * (w - w_star));
         return Ok(());
     }
-    let mut flat = y.flat().shallow_clone();
-    let _ = flat.f_add_(&(g.flat() * c_g + (w.flat() - local.w_star().flat()) * c_w))?;
+    let pull = w.flat().f_sub(local.w_star().flat())?.f_mul_scalar(c_w)?;
+    let _ = y.flat().shallow_clone().f_add_(&g.flat().f_mul_scalar(c_g)?.f_add(&pull)?)?;
     Ok(())
 }
 
 /// y ← y + a·x.
+///
+/// # Errors
+/// Whatever libtorch reports.
 pub fn add_scaled(a: f64, x: &Params, y: &mut Params) -> Result<(), tch::TchError> {
     if let (Some(x), Some(y)) = (x.as_slice::<f64>(), y.as_mut_slice::<f64>()) {
-        vectorised(|| {
-            for (y, x) in y.iter_mut().zip(x) {
-                *y += a * x;
-            }
-        });
+        add_to(y, [x], |[x]| a * x);
         return Ok(());
     }
-    let mut flat = y.flat().shallow_clone();
-    let _ = flat.f_add_(&(x.flat() * a))?;
+    let _ = y.flat().shallow_clone().f_add_(&x.flat().f_mul_scalar(a)?)?;
     Ok(())
 }
 
 /// Fills with independent standard normal numbers.
+///
+/// # Errors
+/// Whatever libtorch reports.
 pub fn fill_standard_normal(key: Key, out: &mut Params) -> Result<(), tch::TchError> {
     if let Some(out) = out.as_mut_slice::<f64>() {
-        let len = out.len();
-        pieces(0..len, out, |first, out| vectorised(|| crate::rng::fill_normal(key, first as u64, out)));
-        return Ok(());
+        fill_pieces(key, out);
+    } else if let Some(out) = out.as_mut_slice::<f32>() {
+        fill_pieces(key, out);
+    } else {
+        out.flat().shallow_clone().f_copy_(&device_normal(key, out.flat())?)?;
     }
-    if let Some(out) = out.as_mut_slice::<f32>() {
-        let len = out.len();
-        pieces(0..len, out, |first, out| vectorised(|| crate::rng::fill_normal(key, first as u64, out)));
-        return Ok(());
-    }
-    let mut flat = out.flat().shallow_clone();
-    let noise = device_normal(key, &flat)?;
-    flat.f_copy_(&noise)
+    Ok(())
+}
+
+fn fill_pieces<T: Element>(key: Key, out: &mut [T]) {
+    sum_of_pieces(out, |first, out| {
+        crate::rng::fill_normal(key, first as u64, out);
+        0.0
+    });
 }
 
 /// Independent standard normal numbers in the shape, precision and place of `like`.
@@ -163,40 +204,63 @@ pub(crate) fn fill_standard_normal_tensor(key: Key, like: &Tensor) -> Result<Ten
 }
 
 /// Σ aᵢ·bᵢ, in f64.
+///
+/// # Errors
+/// Whatever libtorch reports.
 pub fn dot(a: &Params, b: &Params) -> Result<f64, tch::TchError> {
     sum_over(a.flat(), b.flat())
 }
 
 /// ‖w − w*‖², in f64.
+///
+/// # Errors
+/// Whatever libtorch reports.
 pub fn squared_distance(w: &Params, w_star: &Params) -> Result<f64, tch::TchError> {
-    let sum = |parts: &mut dyn Iterator<Item = f64>| parts.sum();
     if let (Some(a), Some(b)) = (w.as_slice::<f64>(), w_star.as_slice::<f64>()) {
-        return Ok(sum(&mut a.iter().zip(b).map(|(a, b)| (a - b) * (a - b))));
+        return Ok(sums([a, b], |[a, b]| [(a - b).powi(2)])[0]);
     }
     if let (Some(a), Some(b)) = (w.as_slice::<f32>(), w_star.as_slice::<f32>()) {
-        return Ok(sum(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2))));
+        return Ok(sums([a, b], |[a, b]| [f64::from(a - b).powi(2)])[0]);
     }
-    let difference = w.flat() - w_star.flat();
-    sum_over(&difference, &difference)
+    sum_of_squares(&w.flat().f_sub(w_star.flat())?)
 }
 
 /// (w − w*)·∇U per tensor, in f64: the terms of the virial identity E[(w − w*)·∇U] = d.
+///
+/// # Errors
+/// Whatever libtorch reports.
 pub fn virial_terms(local: &LocalPosterior, g: &Params, w: &Params) -> Result<Vec<f64>, tch::TchError> {
-    let layout = w.layout().clone();
-    let (n_beta, gamma) = (local.n_beta(), local.gamma());
-    (0..layout.specs().len())
+    let ranges = || (0..w.layout().specs().len()).map(|index| w.layout().range(index));
+    if let Some(terms) = ranges().map(|range| virial_term::<f64>(local, range, g, w)).collect() {
+        return Ok(terms);
+    }
+    if let Some(terms) = ranges().map(|range| virial_term::<f32>(local, range, g, w)).collect() {
+        return Ok(terms);
+    }
+    (0..w.layout().specs().len())
         .map(|index| {
-            let range = layout.range(index);
-            if let (Some(g), Some(w), Some(w_star)) =
-                (g.as_slice::<f64>(), w.as_slice::<f64>(), local.w_star().as_slice::<f64>())
-            {
-                return Ok(range.map(|i| (w[i] - w_star[i]) * (n_beta * g[i] + gamma * (w[i] - w_star[i]))).sum());
-            }
-            let difference = (w.view(index) - local.w_star().view(index)).f_to_kind(Kind::Double)?;
-            let gradient = g.view(index).f_to_kind(Kind::Double)? * n_beta + &difference * gamma;
+            let difference = w.view(index).f_sub(local.w_star().view(index))?.f_to_kind(Kind::Double)?;
+            let pull = difference.f_mul_scalar(local.gamma())?;
+            let gradient = g.view(index).f_to_kind(Kind::Double)?.f_mul_scalar(local.n_beta())?.f_add(&pull)?;
             sum_over(&difference, &gradient)
         })
         .collect()
+}
+
+fn virial_term<T: Element>(
+    local: &LocalPosterior,
+    range: std::ops::Range<usize>,
+    g: &Params,
+    w: &Params,
+) -> Option<f64> {
+    let (n_beta, gamma) = (local.n_beta(), local.gamma());
+    let inputs =
+        [&g.as_slice::<T>()?[range.clone()], &w.as_slice()?[range.clone()], &local.w_star().as_slice()?[range]];
+    let [term] = sums(inputs, |[g, w, w_star]| {
+        let difference = w.wide() - w_star.wide();
+        [difference * (n_beta * g.wide() + gamma * difference)]
+    });
+    Some(term)
 }
 
 /// Σ x² over a tensor, in f64.
@@ -205,28 +269,67 @@ pub(crate) fn sum_of_squares(x: &Tensor) -> Result<f64, tch::TchError> {
 }
 
 fn sum_over(a: &Tensor, b: &Tensor) -> Result<f64, tch::TchError> {
-    use crate::params::tensor_slice;
     if let (Some(a), Some(b)) = (tensor_slice::<f64>(a), tensor_slice::<f64>(b)) {
-        return Ok(dot_slices(a, b));
+        return Ok(sums([a, b], |[a, b]| [a * b])[0]);
     }
     if let (Some(a), Some(b)) = (tensor_slice::<f32>(a), tensor_slice::<f32>(b)) {
-        return Ok(dot_slices(a, b));
+        return Ok(sums([a, b], |[a, b]| [f64::from(a) * f64::from(b)])[0]);
     }
     let product = a.f_to_kind(Kind::Double)?.f_mul(&b.f_to_kind(Kind::Double)?)?;
     product.f_sum(Kind::Double)?.f_double_value(&[])
 }
 
-/// Eight running sums, so that the additions don't wait for each other.
-fn dot_slices<T: Element>(a: &[T], b: &[T]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (whole_a, rest_a) = a.as_chunks::<8>();
-    let (whole_b, rest_b) = b.as_chunks::<8>();
-    for (a, b) in whole_a.iter().zip(whole_b) {
-        for i in 0..8 {
-            sums[i] += a[i].wide() * b[i].wide();
-        }
+/// y ← scale·(h − y); gives back Σ(h − y)², in f64. One pass over two matrices of the same shape.
+///
+/// # Errors
+/// Whatever libtorch reports.
+pub(crate) fn scaled_residual(scale: f64, h: &Tensor, y: &mut Tensor) -> Result<f64, tch::TchError> {
+    if let (Some(h), Some(y)) = (tensor_slice::<f32>(h), tensor_slice_mut::<f32>(y)) {
+        let scale = scale as f32;
+        return Ok(sum_and_replace(h, y, |h, y| (f64::from(h - y).powi(2), scale * (h - y))));
     }
-    sums.iter().sum::<f64>() + rest_a.iter().zip(rest_b).map(|(a, b)| a.wide() * b.wide()).sum::<f64>()
+    if let (Some(h), Some(y)) = (tensor_slice::<f64>(h), tensor_slice_mut::<f64>(y)) {
+        return Ok(sum_and_replace(h, y, |h, y| ((h - y).powi(2), scale * (h - y))));
+    }
+    let _ = y.f_sub_(h)?;
+    let sum = sum_of_squares(y)?;
+    let _ = y.f_mul_scalar_(-scale)?;
+    Ok(sum)
+}
+
+/// y ← scale·y; gives back Σ h·y of the y before, in f64. One pass over two matrices of the same shape.
+///
+/// # Errors
+/// Whatever libtorch reports.
+pub(crate) fn scaled_inner_product(scale: f64, h: &Tensor, y: &mut Tensor) -> Result<f64, tch::TchError> {
+    if let (Some(h), Some(y)) = (tensor_slice::<f32>(h), tensor_slice_mut::<f32>(y)) {
+        let scale = scale as f32;
+        return Ok(sum_and_replace(h, y, |h, y| (f64::from(h) * f64::from(y), scale * y)));
+    }
+    if let (Some(h), Some(y)) = (tensor_slice::<f64>(h), tensor_slice_mut::<f64>(y)) {
+        return Ok(sum_and_replace(h, y, |h, y| (h * y, scale * y)));
+    }
+    let sum = sum_over(h, y)?;
+    let _ = y.f_mul_scalar_(scale)?;
+    Ok(sum)
+}
+
+/// (s, y[i]) ← f(h[i], y[i]); gives back Σ s.
+fn sum_and_replace<T: Element>(h: &[T], y: &mut [T], f: impl Fn(T, T) -> (f64, T) + Sync) -> f64 {
+    sum_of_pieces(y, |first, y| {
+        let mut sum = [0.0; SUM_LANES];
+        vectorised(
+            #[inline(always)]
+            || {
+                let h = &h[first..first + y.len()];
+                add_up([h, y], &mut [&mut sum], |[h, y]| [f(h, y).0]);
+                for (y, h) in y.iter_mut().zip(h) {
+                    *y = f(*h, *y).1;
+                }
+            },
+        );
+        sum.iter().sum()
+    })
 }
 
 /// Standard normal numbers from the device's own generator, which is seeded from `key` first.
@@ -235,47 +338,95 @@ fn device_normal(key: Key, like: &Tensor) -> Result<Tensor, tch::TchError> {
     like.f_randn_like()
 }
 
-/// Runs `work(first, piece)` over pieces of `range` of `data`, in parallel where there are several and the pool has threads.
-fn pieces<T: Element>(range: std::ops::Range<usize>, data: &mut [T], work: impl Fn(usize, &mut [T]) + Sync) {
+/// Running sums side by side, so that additions don't wait for each other: one AVX-512 register of f32, two of f64.
+const SUM_LANES: usize = 16;
+
+/// The sums over i of each entry of `term([a[i], b[i], …])`, in f64 and in an order that depends on the length alone.
+pub(crate) fn sums<T: Element, const N: usize, const M: usize>(
+    inputs: [&[T]; N],
+    term: impl Fn([T; N]) -> [f64; M] + Sync,
+) -> [f64; M] {
     use rayon::prelude::*;
-    let start = range.start;
-    let data = &mut data[range];
-    if data.len() <= 2 * PIECE || rayon::current_num_threads() == 1 {
-        for (i, piece) in data.chunks_mut(PIECE).enumerate() {
-            work(start + i * PIECE, piece);
-        }
+    let len = inputs[0].len();
+    let piece = |index: usize| {
+        let range = index * PIECE..len.min((index + 1) * PIECE);
+        let mut lanes = [[0.0; SUM_LANES]; M];
+        vectorised(
+            #[inline(always)]
+            || add_up(inputs.map(|input| &input[range.clone()]), &mut lanes.each_mut(), &term),
+        );
+        lanes.map(|lanes| lanes.iter().sum::<f64>())
+    };
+    let add = |mut total: [f64; M], part: [f64; M]| {
+        total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+        total
+    };
+    let num_pieces = len.div_ceil(PIECE);
+    if is_alone(len) {
+        (0..num_pieces).map(piece).fold([0.0; M], add)
     } else {
-        data.par_chunks_mut(PIECE).enumerate().for_each(|(i, piece)| work(start + i * PIECE, piece));
+        let parts: Vec<_> = (0..num_pieces).into_par_iter().map(piece).collect();
+        parts.into_iter().fold([0.0; M], add)
     }
 }
 
-/// Runs `body` compiled for the widest vector instructions that this processor has. No instruction set changes the order or
-/// the rounding of an operation (there is no fused multiply-add in the source), so the bits are the same.
+/// Adds `term([a[i], b[i], …])` to the running sums, entry m of it to one of `lanes[m]`.
 #[inline(always)]
-fn vectorised(body: impl FnOnce()) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw")]
-        fn with_avx512(body: impl FnOnce()) {
-            body();
-        }
-        #[target_feature(enable = "avx2")]
-        fn with_avx2(body: impl FnOnce()) {
-            body();
-        }
-        if is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-        {
-            // SAFETY: the processor has these instructions, as just detected (dq, vl and bw include f).
-            return unsafe { with_avx512(body) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: as just detected.
-            return unsafe { with_avx2(body) };
+fn add_up<T: Element, const N: usize, const M: usize>(
+    inputs: [&[T]; N],
+    lanes: &mut [&mut [f64; SUM_LANES]; M],
+    term: impl Fn([T; N]) -> [f64; M],
+) {
+    let chunks = inputs.map(|input| input.as_chunks::<SUM_LANES>());
+    for c in 0..chunks[0].0.len() {
+        let group: [&[T; SUM_LANES]; N] = std::array::from_fn(|n| &chunks[n].0[c]);
+        for lane in 0..SUM_LANES {
+            let terms = term(group.map(|values| values[lane]));
+            for m in 0..M {
+                lanes[m][lane] += terms[m];
+            }
         }
     }
-    body();
+    // What is left is shorter than a group: it goes to the lanes in order.
+    let rest = chunks.map(|(_, rest)| rest);
+    for lane in 0..rest[0].len() {
+        let terms = term(rest.map(|values| values[lane]));
+        lanes.iter_mut().zip(terms).for_each(|(lanes, term)| lanes[lane] += term);
+    }
+}
+
+/// y[i] ← y[i] + f([a[i], b[i], …]).
+fn add_to<T: Element, const N: usize>(y: &mut [T], inputs: [&[T]; N], f: impl Fn([T; N]) -> T + Sync) {
+    sum_of_pieces(y, |first, y| {
+        let inputs = inputs.map(|input| &input[first..first + y.len()]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for i in 0..y.len() {
+                    y[i] += f(std::array::from_fn(|n| inputs[n][i]));
+                }
+            },
+        );
+        0.0
+    });
+}
+
+/// Runs `work(first, piece)` over the pieces of `data`, in parallel where there are several and the pool has threads; gives back the
+/// sum of what it gave, in the order of the pieces.
+fn sum_of_pieces<T: Element>(data: &mut [T], work: impl Fn(usize, &mut [T]) -> f64 + Sync) -> f64 {
+    use rayon::prelude::*;
+    let piece = |(index, piece)| work(index * PIECE, piece);
+    if is_alone(data.len()) {
+        data.chunks_mut(PIECE).enumerate().map(piece).sum()
+    } else {
+        let parts: Vec<f64> = data.par_chunks_mut(PIECE).enumerate().map(piece).collect();
+        parts.into_iter().sum()
+    }
+}
+
+/// Whether so many elements are too few to be shared out, or there is nobody to share with.
+fn is_alone(len: usize) -> bool {
+    len <= 2 * PIECE || rayon::current_num_threads() == 1
 }
 
 #[cfg(test)]

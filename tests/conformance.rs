@@ -113,21 +113,3 @@ fn the_three_loss_traces_of_one_chain_agree_on_noise_free_data() {
         assert!((a / b - 1.0).abs() < 0.05, "{a} against {b}");
     }
 }
-
-#[test]
-fn noise_has_the_same_bits_with_and_without_wide_vector_instructions() {
-    use llc::params::{Layout, Params};
-    use llc::rng::{Key, fill_normal};
-    let len = 100_003;
-    let layout = std::sync::Arc::new(Layout::vector("w", len));
-    let mut wide = Params::zeros(&layout, tch::Kind::Double, tch::Device::Cpu).unwrap();
-    llc::update::fill_standard_normal(Key::new(1), &mut wide).unwrap();
-    let mut plain = vec![0f64; len];
-    fill_normal(Key::new(1), 0, &mut plain);
-    assert_eq!(wide.as_slice::<f64>().unwrap(), plain);
-    let mut wide = Params::zeros(&layout, tch::Kind::Float, tch::Device::Cpu).unwrap();
-    llc::update::fill_standard_normal(Key::new(1), &mut wide).unwrap();
-    let mut plain = vec![0f32; len];
-    fill_normal(Key::new(1), 0, &mut plain);
-    assert_eq!(wide.as_slice::<f32>().unwrap(), plain);
-}

@@ -299,7 +299,7 @@ impl Kernel for WrongLangevin {
         for ((w, g), z) in state.0.as_mut_slice::<f64>().unwrap().iter_mut().zip(g).zip(z) {
             *w += -drift * (n_beta * g + gamma * *w) + deviation * z;
         }
-        Ok(Info { loss, acceptance: None })
+        Ok(Info { loss, acceptance: None, squared_distance: None })
     }
 }
 
@@ -356,7 +356,7 @@ impl Kernel for MalaWithoutProposalRatio {
         if accepted {
             state.0 = w;
         }
-        Ok(Info { loss: if accepted { after } else { before }, acceptance: None })
+        Ok(Info { loss: if accepted { after } else { before }, acceptance: None, squared_distance: None })
     }
 }
 

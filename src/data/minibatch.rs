@@ -36,9 +36,7 @@ impl Minibatches {
             self.epoch = epoch;
             self.permutation = Permutation::new(self.key.part(epoch), self.n);
         }
-        for (offset, index) in self.indices.iter_mut().enumerate() {
-            *index = self.permutation.at(first + offset as u64);
-        }
+        self.permutation.fill(first, &mut self.indices);
         &self.indices
     }
 }

@@ -48,7 +48,7 @@ impl Kernel for Gibbs {
         for block in 0..target.num_blocks() {
             target.draw_block(key.part(block as u64), block, &mut state.w)?;
         }
-        Ok(Info { loss: finite(target.loss_after_sweep()?)?, acceptance: None })
+        Ok(Info { loss: finite(target.loss_after_sweep()?)?, acceptance: None, squared_distance: None })
     }
 }
 

@@ -92,7 +92,7 @@ impl Kernel for Hmc {
         if key.part(super::ACCEPT).uniform(0) < acceptance {
             at.accept(loss);
         }
-        Ok(Info { loss: at.loss, acceptance: Some(acceptance) })
+        Ok(Info { loss: at.loss, acceptance: Some(acceptance), squared_distance: None })
     }
 }
 

@@ -92,7 +92,7 @@ impl Kernel for Mala {
         if key.part(super::ACCEPT).uniform(0) < acceptance {
             state.accept(loss);
         }
-        Ok(Info { loss: state.loss, acceptance: Some(acceptance) })
+        Ok(Info { loss: state.loss, acceptance: Some(acceptance), squared_distance: None })
     }
 }
 

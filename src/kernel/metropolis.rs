@@ -6,6 +6,7 @@
 
 use crate::params::{Element, Params};
 use crate::target::LocalPosterior;
+use crate::update;
 
 /// A point with its loss and gradient on one and the same batch.
 #[derive(Debug, Clone, Copy)]
@@ -53,22 +54,26 @@ fn sums<T: Element>(
     let (grad_a, grad_b) = (from.grad.as_slice::<T>()?, to.grad.as_slice::<T>()?);
     let w_star = local.w_star().as_slice::<T>()?;
     let (n_beta, gamma) = (local.n_beta(), local.gamma());
-    let layout = from.w.layout();
-    let mut sums = [0.0; 4];
-    for index in 0..layout.specs().len() {
-        let step = epsilon * scale.get(index).copied().unwrap_or(1.0);
-        for i in layout.range(index) {
-            let (from_star, to_star) = (a[i].wide() - w_star[i].wide(), b[i].wide() - w_star[i].wide());
-            let moved = b[i].wide() - a[i].wide();
-            let forward = moved + 0.5 * step * (n_beta * grad_a[i].wide() + gamma * from_star);
-            let backward = -moved + 0.5 * step * (n_beta * grad_b[i].wide() + gamma * to_star);
-            sums[0] += from_star * from_star;
-            sums[1] += to_star * to_star;
-            sums[2] += forward * forward / (2.0 * step);
-            sums[3] += backward * backward / (2.0 * step);
-        }
+    let part = |range: std::ops::Range<usize>, step: f64| {
+        update::sums([a, b, grad_a, grad_b, w_star].map(|x| &x[range.clone()]), |[a, b, grad_a, grad_b, w_star]| {
+            let (from_star, to_star) = (a.wide() - w_star.wide(), b.wide() - w_star.wide());
+            let moved = b.wide() - a.wide();
+            let forward = moved + 0.5 * step * (n_beta * grad_a.wide() + gamma * from_star);
+            let backward = -moved + 0.5 * step * (n_beta * grad_b.wide() + gamma * to_star);
+            [
+                from_star * from_star,
+                to_star * to_star,
+                forward * forward / (2.0 * step),
+                backward * backward / (2.0 * step),
+            ]
+        })
+    };
+    if scale.is_empty() {
+        return Some(part(0..a.len(), epsilon));
     }
-    Some(sums)
+    let layout = from.w.layout();
+    let parts = scale.iter().enumerate().map(|(index, p)| part(layout.range(index), epsilon * p));
+    Some(parts.fold([0.0; 4], |sums, part| std::array::from_fn(|i| sums[i] + part[i])))
 }
 
 #[cfg(test)]

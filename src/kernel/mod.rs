@@ -47,6 +47,8 @@ pub struct Info {
     pub loss: f64,
     /// Metropolis acceptance probability of the step, where it was computed.
     pub acceptance: Option<f64>,
+    /// ‖w − w*‖² of the new point, where the step's own pass gave it.
+    pub squared_distance: Option<f64>,
 }
 
 /// Turns a state into the next one.

@@ -31,12 +31,20 @@ pub struct Sgld {
     pub noise: f64,
 }
 
-/// The current point, and a buffer for its gradient.
+/// The current point, and buffers for its gradient and for the point before, which the acceptance compares it with.
 #[derive(Debug)]
 pub struct SgldState {
     w: Params,
     grad: Params,
+    before: Option<Before>,
     num_steps: u64,
+}
+
+/// A point and its gradient.
+#[derive(Debug)]
+struct Before {
+    w: Params,
+    grad: Params,
 }
 
 impl State for SgldState {
@@ -50,7 +58,11 @@ impl Kernel for Sgld {
     const GRADIENT: Gradient = Gradient::Minibatch;
 
     fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<SgldState, KernelError> {
-        Ok(SgldState { w: at.try_clone()?, grad: at.zeros_like()?, num_steps: 0 })
+        let before = match self.acceptance_every {
+            0 => None,
+            _ => Some(Before { w: at.zeros_like()?, grad: at.zeros_like()? }),
+        };
+        Ok(SgldState { w: at.try_clone()?, grad: at.zeros_like()?, before, num_steps: 0 })
     }
 
     fn step(
@@ -63,19 +75,24 @@ impl Kernel for Sgld {
         let loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
         let due = self.acceptance_every > 0 && state.num_steps.is_multiple_of(self.acceptance_every);
         state.num_steps += 1;
-        let before = if due { Some((state.w.try_clone()?, state.grad.try_clone()?)) } else { None };
+        let mut before = state.before.as_mut().filter(|_| due);
+        if let Some(before) = &mut before {
+            before.w.copy_from(&state.w)?;
+            before.grad.copy_from(&state.grad)?;
+        }
         let scale = &self.preconditioner;
-        update::langevin(key, target.local(), self.epsilon, scale, self.noise, &state.grad, &mut state.w)?;
+        let squared_distance =
+            update::langevin(key, target.local(), self.epsilon, scale, self.noise, &state.grad, &mut state.w)?;
         let mut acceptance = None;
-        if let Some((w, grad)) = before {
+        if let Some(Before { w, grad }) = before {
             let loss_after = target.loss_and_grad(&state.w, batch, &mut state.grad)?;
-            let from = Evaluated { w: &w, loss, grad: &grad };
+            let from = Evaluated { w, loss, grad };
             let to = Evaluated { w: &state.w, loss: loss_after, grad: &state.grad };
             let log_alpha = log_acceptance(target.local(), self.epsilon, scale, from, to)?;
             // A move to a loss that is not finite would be rejected: NaN is below nothing.
             acceptance = Some(if log_alpha >= 0.0 { 1.0 } else { log_alpha.exp().max(0.0) });
         }
-        Ok(Info { loss, acceptance })
+        Ok(Info { loss, acceptance, squared_distance })
     }
 }
 

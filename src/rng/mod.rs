@@ -8,17 +8,17 @@
 //! (<https://doi.org/10.1145/2063384.2063405>), Philox4x32-10.
 //!
 //! *Tested by*: published vectors of Philox (`philox`), moments, tails and Kolmogorov–Smirnov distance of the normals,
-//! independence between keys (`normal`), bijectivity (`permutation`), equality of the bits with and without wide vectors
-//! (tests/conformance.rs).
+//! independence between keys (`normal`), bijectivity (`permutation`), equality of the bits on every
+//! vector width (`vectors`).
 
 mod normal;
 mod permutation;
 mod philox;
 
+pub(crate) use normal::for_each_group;
 pub use normal::{Real, fill_normal};
-pub(crate) use normal::{for_each_group, unit_interval};
 pub use permutation::Permutation;
-pub(crate) use philox::{LANES, block, blocks};
+pub(crate) use philox::{LANES, blocks, blocks_at};
 
 /// Says what a stream of random numbers is for, so that no two uses share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

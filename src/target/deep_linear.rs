@@ -1,9 +1,8 @@
 //! Evaluates the squared error of a deep linear network, its gradient by hand, and draws its layers exactly.
 //!
 //! L(w) = ‖X(W₁⋯W_L − P*)‖²/(n·out), with P* the true product: targets are noise-free. On the full data X enters only
-//! through XᵀX/n = RᵀR, so that L(w) = ‖R·W₁⋯W_L − R·P*‖²/out costs as much as a minibatch of d_in rows.
-//!
-//! With H₀ = X, H_l = H_(l−1)·W_l, E = H_L − X·P* and Δ_L = 2E/(rows·out): ∇_(W_l) L = H_(l−1)ᵀ·Δ_l, Δ_(l−1) = Δ_l·W_lᵀ.
+//! through XᵀX/n = RᵀR, so that L(w) = ‖R·W₁⋯W_L − R·P*‖²/out costs as much as a minibatch of d_in rows. How loss and gradient are
+//! computed stands in `passes`.
 //!
 //! **Exact draw of a layer.** Given the others U is quadratic in W_l. With A = R·W₁⋯W_(l−1) = U_A·S·V_Aᵀ,
 //! B = W_(l+1)⋯W_L = V_B·T·U_Bᵀ, c = 2nβ/out and Y = R·P*, the coordinates Z = V_Aᵀ·W_l·V_B are independent normal with
@@ -18,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 
 use tch::{Device, Kind, Tensor};
 
+use super::passes::{MinibatchPass, Pass};
 use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError, gauge};
 use crate::data::synthetic::SyntheticInputs;
 use crate::model::deep_linear::product;
@@ -37,8 +37,8 @@ pub struct DeepLinear {
     targets: Tensor,
     /// P*, shape `[H₀, H_L]`.
     product_star: Tensor,
-    full: Workspace,
-    minibatch: Option<Workspace>,
+    full: Pass,
+    minibatch: Option<MinibatchPass>,
     sweep: Sweep,
 }
 
@@ -81,7 +81,7 @@ impl DeepLinear {
         let layers = local.w_star().views();
         let mut widths: Vec<i64> = vec![layers[0].size()[0]];
         widths.extend(layers.iter().map(|layer| layer.size()[1]));
-        let full = Workspace::new(widths[0], &widths, &factor)?;
+        let full = Pass::new(factor.shallow_clone(), &widths)?;
         Ok(DeepLinear {
             widths,
             local,
@@ -131,78 +131,20 @@ impl DeepLinear {
 
     fn evaluate(&mut self, w: &Params, batch: Batch, grad: Option<&mut Params>) -> Result<f64, TargetError> {
         match batch {
-            Batch::Full => self.full.evaluate(&self.factor, &self.targets, 1, w, grad),
+            Batch::Full => {
+                self.full.expected().shallow_clone().f_copy_(&self.targets)?;
+                self.full.evaluate(1, w, grad)
+            }
             Batch::Minibatch { indices, .. } => {
-                let rows = indices.len() as i64;
-                let mut workspace = match self.minibatch.take() {
-                    Some(workspace) if workspace.rows == rows => workspace,
-                    _ => Workspace::new(rows, &self.widths, &self.factor)?,
+                let mut minibatch = match self.minibatch.take() {
+                    Some(minibatch) if minibatch.len() == indices.len() => minibatch,
+                    _ => MinibatchPass::new(indices.len(), &self.widths, &self.product_star)?,
                 };
-                workspace.x_host.resize(indices.len() * self.inputs.dim(), 0.0);
-                self.inputs.fill_rows(indices.iter().copied(), &mut workspace.x_host);
-                let x = Tensor::f_from_slice(&workspace.x_host)?
-                    .f_view([rows, self.widths[0]])?
-                    .f_to_kind(self.factor.kind())?
-                    .f_to_device(self.factor.device())?;
-                let y = x.f_mm(&self.product_star)?;
-                let loss = workspace.evaluate(&x, &y, rows, w, grad);
-                self.minibatch = Some(workspace);
+                let loss = minibatch.evaluate(&self.inputs, indices, w, grad);
+                self.minibatch = Some(minibatch);
                 loss
             }
         }
-    }
-}
-
-/// Buffers for a forward and backward pass over a fixed number of rows.
-#[derive(Debug)]
-struct Workspace {
-    rows: i64,
-    /// H₁ … H_L.
-    activations: Vec<Tensor>,
-    /// Δ₁ … Δ_L.
-    deltas: Vec<Tensor>,
-    x_host: Vec<f64>,
-}
-
-impl Workspace {
-    fn new(rows: i64, widths: &[i64], like: &Tensor) -> Result<Workspace, tch::TchError> {
-        let buffers = || {
-            widths[1..]
-                .iter()
-                .map(|&width| Tensor::f_empty([rows, width], (like.kind(), like.device())))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        Ok(Workspace { rows, activations: buffers()?, deltas: buffers()?, x_host: Vec::new() })
-    }
-
-    /// ‖x·W₁⋯W_L − y‖²/(divisor·out) and, into `grad`, its gradient.
-    fn evaluate(
-        &mut self,
-        x: &Tensor,
-        y: &Tensor,
-        divisor: i64,
-        w: &Params,
-        grad: Option<&mut Params>,
-    ) -> Result<f64, TargetError> {
-        let last = self.activations.len() - 1;
-        for l in 0..=last {
-            let input = if l == 0 { x } else { &self.activations[l - 1] };
-            let _ = input.f_mm_out(&self.activations[l], w.view(l))?;
-        }
-        let residual = &self.deltas[last];
-        let _ = self.activations[last].f_sub_out(residual, y)?;
-        let scale = 1.0 / (divisor as f64 * y.size()[1] as f64);
-        let loss = scale * sum_of_squares(residual)?;
-        let Some(grad) = grad else { return Ok(loss) };
-        let _ = residual.shallow_clone().f_mul_scalar_(2.0 * scale)?;
-        for l in (0..=last).rev() {
-            let input = if l == 0 { x } else { &self.activations[l - 1] };
-            let _ = input.f_tr()?.f_mm_out(grad.view(l), &self.deltas[l])?;
-            if l > 0 {
-                let _ = self.deltas[l].f_mm_out(&self.deltas[l - 1], &w.view(l).f_tr()?)?;
-            }
-        }
-        Ok(loss)
     }
 }
 

@@ -6,6 +6,7 @@
 mod deep_linear;
 mod gauge;
 pub mod law;
+mod passes;
 
 pub use deep_linear::DeepLinear;
 

@@ -1,0 +1,218 @@
+//! Measures what a step costs against its floor: the bare pass, the matrix products of one forward and one backward pass alone.
+//!
+//! `cargo bench --bench step [-- CASE …] [--rounds N]`, or `./x bench`. Every figure is a ratio within one run: the floor and what is
+//! compared with it take turns, a round each, so that a neighbour on a shared machine slows both. docs/performance.md says more.
+
+use std::hint::black_box;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use llc::config::DlnArgs;
+use llc::dln::Problem;
+use llc::params::{Layout, Params};
+use llc::rng::Key;
+use llc::target::LocalPosterior;
+use llc::update;
+use rayon::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+/// Samples per step, as published.
+const BATCH: i64 = 500;
+
+/// Seconds of one measurement.
+const MEASUREMENT_S: f64 = 1.0;
+
+struct Case {
+    name: &'static str,
+    widths: &'static [i64],
+    threads: usize,
+}
+
+const CASES: [Case; 3] = [
+    Case { name: "small", widths: &[10, 10, 10], threads: 1 },
+    Case { name: "medium", widths: &[185, 259, 286, 885, 235, 204, 274, 252], threads: 2 },
+    Case { name: "large", widths: &[1500; 11], threads: 2 },
+];
+
+fn main() {
+    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let mut rounds = 5;
+    if let Some(at) = words.iter().position(|word| word == "--rounds") {
+        rounds = words.get(at + 1).and_then(|n| n.parse().ok()).expect("--rounds takes a number");
+        words.drain(at..at + 2);
+    }
+    let wants = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    println!("{:<34} {:>12} {:>12} {:>9}  (medians of {rounds} rounds)", "", "floor", "measured", "ratio");
+    for case in CASES.iter().filter(|case| wants(case.name)) {
+        step(case, rounds);
+    }
+    if wants("chains") {
+        two_chains(rounds);
+    }
+    if wants("update") {
+        fused_update(rounds);
+    }
+}
+
+/// An SGLD step as `llc dln` runs it, with and without its acceptance diagnostic, against the bare pass.
+fn step(case: &Case, rounds: usize) {
+    let mut bare = BarePass::new(case);
+    let bare_s = with_threads(case.threads, || seconds_each(&mut || bare.run()));
+    let num_steps = (MEASUREMENT_S / (1.3 * bare_s)).max(10.0) as usize;
+    for (what, every) in [("", 0), (", acceptance every 20 steps", 20)] {
+        let mut sampled = Sampled::new(case.widths, case.threads, 1, num_steps, every);
+        let pairs: Vec<(f64, f64)> = (0..rounds)
+            .map(|_| {
+                let before = with_threads(case.threads, || seconds_each(&mut || bare.run()));
+                let step = 1.0 / sampled.steps_per_s();
+                let after = with_threads(case.threads, || seconds_each(&mut || bare.run()));
+                (0.5 * (before + after), step)
+            })
+            .collect();
+        report(&format!("{} SGLD step{what}", case.name), &pairs, |s| format!("{:.3} ms", 1e3 * s));
+    }
+}
+
+/// Draws a second of two chains on two cores, against those of one.
+fn two_chains(rounds: usize) {
+    let widths = CASES[0].widths;
+    let num_steps = 20_000;
+    let mut one = Sampled::new(widths, 1, 1, num_steps, 20);
+    let mut two = Sampled::new(widths, 2, 2, num_steps, 20);
+    let pairs: Vec<(f64, f64)> = (0..rounds).map(|_| (one.steps_per_s(), two.steps_per_s())).collect();
+    report("two chains, small: draws/s", &pairs, |rate| format!("{rate:.0}"));
+}
+
+/// Bytes a second of the fused update (16 a parameter) against those of a copy (8 a parameter).
+fn fused_update(rounds: usize) {
+    let threads = 2;
+    let d = 22_500_000;
+    let pairs = with_threads(threads, || {
+        let layout = std::sync::Arc::new(Layout::vector("w", d));
+        let zeros = || Params::zeros(&layout, Kind::Float, Device::Cpu).unwrap();
+        let local = LocalPosterior::new(1000.0, 1.0, zeros()).unwrap();
+        let (g, mut w) = (zeros(), zeros());
+        let (from, mut to) = (vec![1f32; d], vec![0f32; d]);
+        let piece = d.div_ceil(threads);
+        let mut measure = |round: u64| {
+            let copy_s = seconds_each(&mut || {
+                to.par_chunks_mut(piece).zip(from.par_chunks(piece)).for_each(|(to, from)| to.copy_from_slice(from));
+                black_box(&to);
+            });
+            let update_s = seconds_each(&mut || {
+                update::langevin(Key::new(round), &local, 1e-8, &[], 1.0, &g, &mut w).unwrap();
+            });
+            (8.0 * d as f64 / copy_s, 16.0 * d as f64 / update_s)
+        };
+        (0..rounds as u64).map(&mut measure).collect::<Vec<_>>()
+    });
+    report("fused update against copying", &pairs, |rate| format!("{:.1} GB/s", 1e-9 * rate));
+}
+
+/// An SGLD run of `llc dln`, repeatable.
+struct Sampled {
+    problem: Problem,
+    start: Params,
+}
+
+impl Sampled {
+    fn new(widths: &[i64], threads: usize, num_chains: usize, num_steps: usize, mala_every: usize) -> Sampled {
+        let list = widths[1..].iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        let per_chain = threads / num_chains;
+        let flags = format!(
+            "--input-dim {} --layer-widths {list} --sampler sgld --epsilon 1e-9 --batch-size {BATCH} --num-chains {num_chains} \
+             --num-steps {num_steps} --warmup 0.5 --check-localisation off --mala-every {mala_every} --threads {threads} --threads-per-chain {per_chain}",
+            widths[0]
+        );
+        let args = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap();
+        let problem = Problem::new(&args.resolve().unwrap().config, Device::Cpu, &AtomicBool::new(false)).unwrap();
+        let start = {
+            use llc::target::Target;
+            problem.target.local().w_star().try_clone().unwrap()
+        };
+        Sampled { problem, start }
+    }
+
+    /// Steps a second of all chains, over the time in their loops.
+    fn steps_per_s(&mut self) -> f64 {
+        let Problem { target, sampler, chains, .. } = &self.problem;
+        let runs = chains.run(sampler.as_ref(), target, &self.start, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        runs.iter().map(|run| run.num_steps as f64 / run.sampling_s).sum()
+    }
+}
+
+/// The matrix products of a forward and a backward pass, and nothing else.
+struct BarePass {
+    x: Tensor,
+    weights: Vec<Tensor>,
+    grads: Vec<Tensor>,
+    activations: Vec<Tensor>,
+    deltas: Vec<Tensor>,
+}
+
+impl BarePass {
+    fn new(case: &Case) -> BarePass {
+        let random = |rows: i64, columns: i64| Tensor::randn([rows, columns], (Kind::Float, Device::Cpu)) * 0.05;
+        let layers: Vec<(i64, i64)> = case.widths.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        BarePass {
+            x: random(BATCH, case.widths[0]),
+            weights: layers.iter().map(|&(i, o)| random(i, o)).collect(),
+            grads: layers.iter().map(|&(i, o)| random(i, o)).collect(),
+            activations: layers.iter().map(|&(_, o)| random(BATCH, o)).collect(),
+            deltas: layers.iter().map(|&(_, o)| random(BATCH, o)).collect(),
+        }
+    }
+
+    fn run(&mut self) {
+        let last = self.weights.len() - 1;
+        for l in 0..=last {
+            let input = if l == 0 { &self.x } else { &self.activations[l - 1] };
+            let _ = input.mm_out(&self.activations[l], &self.weights[l]);
+        }
+        for l in (0..=last).rev() {
+            let input = if l == 0 { &self.x } else { &self.activations[l - 1] };
+            let _ = input.tr().mm_out(&self.grads[l], &self.deltas[l]);
+            if l > 0 {
+                let _ = self.deltas[l].mm_out(&self.deltas[l - 1], &self.weights[l].tr());
+            }
+        }
+    }
+}
+
+/// Seconds of one call of `work`, from as many as fit in half a measurement.
+fn seconds_each(work: &mut dyn FnMut()) -> f64 {
+    work();
+    let began = Instant::now();
+    let mut count = 0;
+    while began.elapsed().as_secs_f64() < 0.5 * MEASUREMENT_S || count < 3 {
+        work();
+        count += 1;
+    }
+    began.elapsed().as_secs_f64() / count as f64
+}
+
+/// Runs `work` on a thread of its own, where libtorch and rayon have `threads` threads: both keep their number per calling thread.
+fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|scope| {
+        let run = move || {
+            tch::set_num_threads(threads as i32);
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build();
+            let _pool = pool.expect("threads can be started");
+            work()
+        };
+        scope.spawn(run).join().expect("a measurement doesn't panic")
+    })
+}
+
+/// Prints the medians of (floor, measured) and of their ratio.
+fn report(what: &str, pairs: &[(f64, f64)], show: impl Fn(f64) -> String) {
+    let median = |values: &mut dyn Iterator<Item = f64>| {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let floor = median(&mut pairs.iter().map(|pair| pair.0));
+    let measured = median(&mut pairs.iter().map(|pair| pair.1));
+    let ratio = median(&mut pairs.iter().map(|pair| pair.1 / pair.0));
+    println!("{what:<34} {:>12} {:>12} {ratio:>9.3}", show(floor), show(measured));
+}
