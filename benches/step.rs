@@ -1,6 +1,6 @@
 //! Measures what a step costs against its floor: the bare pass, the matrix products of one forward and one backward pass alone.
 //!
-//! `cargo bench --bench step [-- CASE …] [--rounds N]`, or `./x bench`. Every figure is a ratio within one run: the floor and what is
+//! `./x bench [small|medium|large|chains|update|whole …] [--rounds N]`, or `cargo bench --bench step -- …`. Every figure is a ratio within one run: the floor and what is
 //! compared with it take turns, a round each, so that a neighbour on a shared machine slows both. docs/performance.md says more.
 
 use std::hint::black_box;
@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use llc::config::DlnArgs;
 use llc::dln::Problem;
+use llc::estimate::estimate;
+use llc::observe::Observers;
 use llc::params::{Layout, Params};
 use llc::rng::Key;
-use llc::target::LocalPosterior;
+use llc::target::{LocalPosterior, Target};
 use llc::update;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
@@ -52,11 +54,14 @@ fn main() {
     if wants("update") {
         fused_update(rounds);
     }
+    if wants("whole") {
+        whole_run(rounds);
+    }
 }
 
 /// An SGLD step as `llc dln` runs it, with and without its acceptance diagnostic, against the bare pass.
 fn step(case: &Case, rounds: usize) {
-    let mut bare = BarePass::new(case);
+    let mut bare = BarePass::new(case.widths);
     let bare_s = with_threads(case.threads, || seconds_each(&mut || bare.run()));
     let num_steps = (MEASUREMENT_S / (1.3 * bare_s)).max(10.0) as usize;
     for (what, every) in [("", 0), (", acceptance every 20 steps", 20)] {
@@ -109,6 +114,28 @@ fn fused_update(rounds: usize) {
     report("fused update against copying", &pairs, |rate| format!("{:.1} GB/s", 1e-9 * rate));
 }
 
+/// Seconds of a whole estimate as published (probes, sampling, diagnostics, verdict), against as many bare passes as it has steps.
+fn whole_run(rounds: usize) {
+    let flags = "--preset 1k --seed 1 --threads 1";
+    let args = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap();
+    let config = args.resolve().unwrap().config;
+    let widths: Vec<i64> = config.model().dims().iter().map(|&width| width as i64).collect();
+    let num_steps = (config.sampler().num_steps * config.sampler().num_chains) as f64;
+    let mut bare = BarePass::new(&widths);
+    let pairs: Vec<(f64, f64)> = (0..rounds)
+        .map(|_| {
+            let bare_s = with_threads(1, || seconds_each(&mut || bare.run()));
+            let began = Instant::now();
+            let cancel = AtomicBool::new(false);
+            let Problem { mut target, sampler, chains, .. } = Problem::new(&config, Device::Cpu, &cancel).unwrap();
+            let mut observers = Observers::default();
+            estimate(&mut target, sampler.as_ref(), &chains, false, &cancel, &mut observers).unwrap();
+            (num_steps * bare_s, began.elapsed().as_secs_f64())
+        })
+        .collect();
+    report("whole run, --preset 1k --seed 1", &pairs, |s| format!("{s:.2} s"));
+}
+
 /// An SGLD run of `llc dln`, repeatable.
 struct Sampled {
     problem: Problem,
@@ -126,10 +153,7 @@ impl Sampled {
         );
         let args = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap();
         let problem = Problem::new(&args.resolve().unwrap().config, Device::Cpu, &AtomicBool::new(false)).unwrap();
-        let start = {
-            use llc::target::Target;
-            problem.target.local().w_star().try_clone().unwrap()
-        };
+        let start = problem.target.local().w_star().try_clone().unwrap();
         Sampled { problem, start }
     }
 
@@ -151,11 +175,11 @@ struct BarePass {
 }
 
 impl BarePass {
-    fn new(case: &Case) -> BarePass {
+    fn new(widths: &[i64]) -> BarePass {
         let random = |rows: i64, columns: i64| Tensor::randn([rows, columns], (Kind::Float, Device::Cpu)) * 0.05;
-        let layers: Vec<(i64, i64)> = case.widths.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        let layers: Vec<(i64, i64)> = widths.windows(2).map(|pair| (pair[0], pair[1])).collect();
         BarePass {
-            x: random(BATCH, case.widths[0]),
+            x: random(BATCH, widths[0]),
             weights: layers.iter().map(|&(i, o)| random(i, o)).collect(),
             grads: layers.iter().map(|&(i, o)| random(i, o)).collect(),
             activations: layers.iter().map(|&(_, o)| random(BATCH, o)).collect(),

@@ -22,7 +22,11 @@ Usage: ./x COMMAND [ARGUMENTS]
 
   run ARGS…          build llc if needed and run it: ./x run dln --layer-widths 20,20,10 --seed 1
   test [TIER] …      test: fast (default), slow, gpu, or all; the rest goes to `cargo test`
-  bench …            run the benchmarks; the rest goes to `cargo bench`
+  bench [CASE…] [--rounds N]
+                     what a step costs against the bare forward and backward pass: small, medium, large, chains, update,
+                     whole (default: all)
+  bench parts [FILTER]
+                     the parts of a step one by one
   doc …              build the documentation; the rest goes to `cargo doc` (--open)
   lint               check the format and the lints
   install [--root DIR]
@@ -107,7 +111,8 @@ def run_tests(arguments, *selection):
 
 def bench(arguments):
     prepare()
-    cargo("bench", *arguments)
+    name, rest = ("parts", arguments[1:]) if arguments[:1] == ["parts"] else ("step", arguments)
+    cargo("bench", "--bench", name, "--", *rest)
 
 
 def doc(arguments):
