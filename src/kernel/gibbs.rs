@@ -10,7 +10,7 @@
 //! flat directions (tests/conditional_draws.rs), crossed lines against their exact moment (tests/laws.rs), and theory on six deep
 //! linear networks (tests/dln_command.rs).
 
-use super::{Gradient, Info, Kernel, KernelError, Sampler, State, finite};
+use super::{GradientNeed, Info, Kernel, KernelError, Sampler, State, finite};
 use crate::chain::{self, Chain, ChainRun};
 use crate::params::Params;
 use crate::rng::Key;
@@ -34,7 +34,7 @@ impl State for GibbsState {
 
 impl Kernel for Gibbs {
     type State = GibbsState;
-    const GRADIENT: Gradient = Gradient::None;
+    const GRADIENT: GradientNeed = GradientNeed::None;
 
     fn init(&self, at: &Params, target: &mut dyn Target, _: Batch) -> Result<GibbsState, KernelError> {
         conditional(target)?;
@@ -53,7 +53,7 @@ impl Kernel for Gibbs {
 }
 
 impl Sampler for Gibbs {
-    fn gradient(&self) -> Gradient {
+    fn gradient(&self) -> GradientNeed {
         Self::GRADIENT
     }
 

@@ -11,7 +11,7 @@
 
 use super::mala::ExactState;
 use super::tuning::{self, StepSize, Tuned};
-use super::{Gradient, Info, Kernel, KernelError, Sampler};
+use super::{GradientNeed, Info, Kernel, KernelError, Sampler};
 use crate::chain::{self, Chain, ChainRun};
 use crate::config::dln::{Epsilon, HmcConfig};
 use crate::params::Params;
@@ -61,7 +61,7 @@ fn energy(local: &LocalPosterior, loss: f64, w: &Params, momentum: &Params) -> R
 
 impl Kernel for Hmc {
     type State = HmcState;
-    const GRADIENT: Gradient = Gradient::Exact;
+    const GRADIENT: GradientNeed = GradientNeed::Exact;
 
     fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<HmcState, KernelError> {
         Ok(HmcState { at: ExactState::at(at, target, batch)?, momentum: at.zeros_like()? })
@@ -103,7 +103,7 @@ impl StepSize for Hmc {
 }
 
 impl Sampler for HmcConfig {
-    fn gradient(&self) -> Gradient {
+    fn gradient(&self) -> GradientNeed {
         Hmc::GRADIENT
     }
 

@@ -9,7 +9,7 @@
 //! *Tested by*: detailed balance to 1e-10, stationary moments against closed forms, the mutant without proposal ratio.
 
 use super::tuning::{self, StepSize, Tuned};
-use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
+use super::{Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
 use crate::chain::{self, Chain, ChainRun};
 use crate::config::dln::{Epsilon, MalaConfig};
 use crate::params::Params;
@@ -67,7 +67,7 @@ impl State for ExactState {
 
 impl Kernel for Mala {
     type State = ExactState;
-    const GRADIENT: Gradient = Gradient::Exact;
+    const GRADIENT: GradientNeed = GradientNeed::Exact;
 
     fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
         ExactState::at(at, target, batch)
@@ -103,7 +103,7 @@ impl StepSize for Mala {
 }
 
 impl Sampler for MalaConfig {
-    fn gradient(&self) -> Gradient {
+    fn gradient(&self) -> GradientNeed {
         Mala::GRADIENT
     }
 

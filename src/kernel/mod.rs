@@ -20,7 +20,7 @@ use crate::target::{Batch, Target, TargetError};
 
 /// Says what a kernel needs to know of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gradient {
+pub enum GradientNeed {
     /// ∇L on a minibatch is enough; the exact one serves too.
     Minibatch,
     /// L and ∇L on all samples: an acceptance ratio needs the exact energy.
@@ -57,7 +57,7 @@ pub trait Kernel {
     type State: State;
 
     /// What the kernel needs of the loss.
-    const GRADIENT: Gradient;
+    const GRADIENT: GradientNeed;
 
     /// The state that starts at `at`.
     fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<Self::State, KernelError>;
@@ -75,7 +75,7 @@ pub trait Kernel {
 /// A sampler as the registry knows it: it prepares its kernel (a step-size search, say) and runs one chain.
 pub trait Sampler: Sync {
     /// What the kernel needs of the loss.
-    fn gradient(&self) -> Gradient;
+    fn gradient(&self) -> GradientNeed;
 
     /// Gradients (or sweeps of exact draws) that a step takes, a step-size search spread over the steps: what a run costs before it
     /// has begun.

@@ -9,7 +9,7 @@
 //! *Tested by*: stationary variance and λ̂ on quadratics against the closed forms with ε, γ and minibatch factors
 //! ([`crate::theory`]), reduction to gradient descent without noise, and seven mutants (tests/laws.rs).
 
-use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
+use super::{Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
 use super::{tuning, tuning::Tuned};
 use crate::chain::{self, Chain, ChainRun};
 use crate::config::dln::{Epsilon, SgldConfig};
@@ -55,7 +55,7 @@ impl State for SgldState {
 
 impl Kernel for Sgld {
     type State = SgldState;
-    const GRADIENT: Gradient = Gradient::Minibatch;
+    const GRADIENT: GradientNeed = GradientNeed::Minibatch;
 
     fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<SgldState, KernelError> {
         let before = match self.acceptance_every {
@@ -97,7 +97,7 @@ impl Kernel for Sgld {
 }
 
 impl Sampler for SgldConfig {
-    fn gradient(&self) -> Gradient {
+    fn gradient(&self) -> GradientNeed {
         Sgld::GRADIENT
     }
 

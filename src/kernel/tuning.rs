@@ -4,7 +4,7 @@
 //!
 //! *Reference*: Hoffman and Gelman, JMLR 15 (2014), <https://arxiv.org/abs/1111.4246>, section 3.2 (dual averaging).
 
-use super::{Gradient, Kernel, KernelError, State};
+use super::{GradientNeed, Kernel, KernelError, State};
 use crate::chain::{Batches, Chain};
 use crate::params::Params;
 use crate::probe::largest_curvature;
@@ -146,7 +146,7 @@ fn short_run<K: Kernel>(
     start: &Params,
     target: &mut dyn Target,
 ) -> Result<(Params, bool), KernelError> {
-    let mut batches = Batches::new(chain, Role::Minibatch, target, Gradient::Minibatch);
+    let mut batches = Batches::new(chain, Role::Minibatch, target, GradientNeed::Minibatch);
     let mut state = kernel.init(start, target, Batch::Full)?;
     let mut grad = start.zeros_like()?;
     let sizes: Vec<f64> = start.layout().specs().iter().map(|spec| spec.len() as f64).collect();
