@@ -9,10 +9,9 @@
 //! *Tested by*: stationary moments against closed forms, equality with MALA at K = 1, a step's energy error of order h³ (tests/laws.rs),
 //! and theory on six deep linear networks (tests/dln_command.rs).
 
-use super::mala::ExactState;
-use super::tuning::{self, StepSize, Tuned};
-use super::{GradientNeed, Info, Kernel, KernelError, Sampler};
-use crate::chain::{self, Chain, ChainRun};
+use super::metropolis::ExactState;
+use super::{GradientNeed, Info, Kernel, KernelError, Sampler, tuning};
+use crate::chain::{Chain, ChainRun};
 use crate::config::dln::{Epsilon, HmcConfig};
 use crate::params::Params;
 use crate::rng::Key;
@@ -96,12 +95,6 @@ impl Kernel for Hmc {
     }
 }
 
-impl StepSize for Hmc {
-    fn with_epsilon(&self, epsilon: f64) -> Hmc {
-        Hmc { epsilon, ..self.clone() }
-    }
-}
-
 impl Sampler for HmcConfig {
     fn gradient(&self) -> GradientNeed {
         Hmc::GRADIENT
@@ -112,20 +105,8 @@ impl Sampler for HmcConfig {
         searched * self.leapfrog_steps as f64
     }
 
-    fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
-        if let Epsilon::Fixed(epsilon) = self.epsilon {
-            let epsilon = epsilon.get();
-            chain.epsilon = Some(epsilon);
-            let kernel = Hmc { epsilon, leapfrog_steps: self.leapfrog_steps };
-            return chain::run(&kernel, chain, start, target);
-        }
-        let kernel = Hmc { epsilon: 1.0, leapfrog_steps: self.leapfrog_steps };
-        match tuning::dual_averaging(kernel, self.target_acceptance, &mut chain, start, target) {
-            Ok(Tuned { kernel, epsilon, w }) => {
-                chain.epsilon = Some(epsilon);
-                chain::run(&kernel, chain, &w, target)
-            }
-            Err(error) => ChainRun::failed(error),
-        }
+    fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
+        let kernel = |epsilon| Hmc { epsilon, leapfrog_steps: self.leapfrog_steps };
+        tuning::run_adjusted(&kernel, self.epsilon, self.target_acceptance, chain, start, target)
     }
 }

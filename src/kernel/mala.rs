@@ -8,9 +8,9 @@
 //!
 //! *Tested by*: detailed balance to 1e-10, stationary moments against closed forms, the mutant without proposal ratio.
 
-use super::tuning::{self, StepSize, Tuned};
-use super::{Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
-use crate::chain::{self, Chain, ChainRun};
+use super::metropolis::ExactState;
+use super::{Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, log_acceptance, tuning};
+use crate::chain::{Chain, ChainRun};
 use crate::config::dln::{Epsilon, MalaConfig};
 use crate::params::Params;
 use crate::rng::Key;
@@ -22,47 +22,6 @@ use crate::update;
 pub struct Mala {
     /// Step size ε.
     pub epsilon: f64,
-}
-
-/// The current point with its exact loss and gradient, and buffers for the proposal.
-#[derive(Debug)]
-pub struct ExactState {
-    pub(super) w: Params,
-    pub(super) loss: f64,
-    pub(super) grad: Params,
-    pub(super) proposal: Params,
-    pub(super) proposal_grad: Params,
-}
-
-impl ExactState {
-    pub(super) fn at(w: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
-        let mut state = ExactState {
-            w: w.try_clone()?,
-            loss: 0.0,
-            grad: w.zeros_like()?,
-            proposal: w.zeros_like()?,
-            proposal_grad: w.zeros_like()?,
-        };
-        state.loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
-        Ok(state)
-    }
-
-    /// Makes the proposal, of loss `loss`, the current point.
-    pub(super) fn accept(&mut self, loss: f64) {
-        self.loss = loss;
-        std::mem::swap(&mut self.w, &mut self.proposal);
-        std::mem::swap(&mut self.grad, &mut self.proposal_grad);
-    }
-}
-
-impl State for ExactState {
-    fn w(&self) -> &Params {
-        &self.w
-    }
-
-    fn exact_gradient(&self) -> Option<&Params> {
-        Some(&self.grad)
-    }
 }
 
 impl Kernel for Mala {
@@ -96,12 +55,6 @@ impl Kernel for Mala {
     }
 }
 
-impl StepSize for Mala {
-    fn with_epsilon(&self, epsilon: f64) -> Mala {
-        Mala { epsilon }
-    }
-}
-
 impl Sampler for MalaConfig {
     fn gradient(&self) -> GradientNeed {
         Mala::GRADIENT
@@ -111,18 +64,8 @@ impl Sampler for MalaConfig {
         if self.epsilon == Epsilon::Auto { 1.25 } else { 1.0 }
     }
 
-    fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
-        if let Epsilon::Fixed(epsilon) = self.epsilon {
-            let epsilon = epsilon.get();
-            chain.epsilon = Some(epsilon);
-            return chain::run(&Mala { epsilon }, chain, start, target);
-        }
-        match tuning::dual_averaging(Mala { epsilon: 1.0 }, self.target_acceptance, &mut chain, start, target) {
-            Ok(Tuned { kernel, epsilon, w }) => {
-                chain.epsilon = Some(epsilon);
-                chain::run(&kernel, chain, &w, target)
-            }
-            Err(error) => ChainRun::failed(error),
-        }
+    fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
+        let kernel = |epsilon| Mala { epsilon };
+        tuning::run_adjusted(&kernel, self.epsilon, self.target_acceptance, chain, start, target)
     }
 }
