@@ -44,6 +44,14 @@ pub enum ConfigError {
         /// What belongs there, with its article.
         expected: &'static str,
     },
+    /// A list with nothing between two commas, or before the first or after the last.
+    #[error("{key}: `{found}` has nothing between two commas, or beside one: write it as 20,20,10")]
+    EmptyItem {
+        /// The key.
+        key: &'static Key,
+        /// The list as given.
+        found: String,
+    },
     /// A word that is none of a setting's choices.
     #[error("{key}: `{found}` is not one of {}{}", choices.join(", "), hint(*nearest))]
     UnknownChoice {

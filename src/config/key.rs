@@ -83,7 +83,7 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::WrongKind`] or [`ConfigError::UnknownChoice`].
+    /// [`ConfigError::WrongKind`], [`ConfigError::EmptyItem`] or [`ConfigError::UnknownChoice`].
     pub fn parse(&'static self, text: &str) -> Result<Value, ConfigError> {
         let text = text.trim();
         let wrong = |expected| self.wrong(text.to_owned(), expected);
@@ -147,6 +147,10 @@ impl Key {
             (None, None) => text,
             _ => return Err(self.wrong(text.to_owned(), LIST)),
         };
+        let has_empty_item = inner.contains(',') && inner.split(',').any(|item| item.trim().is_empty());
+        if has_empty_item {
+            return Err(ConfigError::EmptyItem { key: self, found: text.to_owned() });
+        }
         inner
             .split(|c: char| c == ',' || c.is_whitespace())
             .filter(|item| !item.is_empty())
@@ -264,7 +268,7 @@ mod tests {
 
     #[test]
     fn layer_widths_are_read_with_and_without_brackets() {
-        for text in ["259,286,885", "[259, 286, 885]", "[259,286,885]", " 259 286 885 ", "[259, 286, 885,]"] {
+        for text in ["259,286,885", "[259, 286, 885]", "[259,286,885]", " 259 286 885 ", "259 , 286 885"] {
             assert_eq!(WIDTHS.parse(text).unwrap(), Value::WholeList(vec![259, 286, 885]), "{text}");
         }
         assert_eq!(WIDTHS.parse("[]").unwrap(), Value::WholeList(vec![]));
@@ -274,6 +278,19 @@ mod tests {
         );
         assert_eq!(sentence(&WIDTHS, "1,x"), "--layer-widths (model.layer_widths): `x` is not a number");
         assert_eq!(sentence(&WIDTHS, "["), "--layer-widths (model.layer_widths): `[` is not a list such as 20,20,10");
+    }
+
+    #[test]
+    fn a_comma_with_nothing_beside_it_is_refused() {
+        for text in ["5,,5", "5, ,5", "5,5,", ",5", "[5,]", ","] {
+            assert!(
+                sentence(&WIDTHS, text).ends_with(&format!(
+                    "`{text}` has nothing between two commas, or beside one: \
+                write it as 20,20,10"
+                )),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
         ("--layer-widths 20,0,10", "--layer-widths (model.layer_widths): layer 2 has width 0: give every"),
         ("--layer-widths []", "--layer-widths (model.layer_widths) is empty: give the width of every layer"),
         ("--layer-widths 20,x", "--layer-widths (model.layer_widths): `x` is not a number"),
+        ("--layer-widths 5,,5", "--layer-widths (model.layer_widths): `5,,5` has nothing between two commas"),
         ("--layer-widths 20,-1", "--layer-widths (model.layer_widths): `-1` is not a whole number from 0 up"),
         ("--layer-widths 1e9,1e9,1e9", "--layer-widths (model.layer_widths): the network has more than 1e12 param"),
         ("--layer-widths 9000000000000000000,9000000000000000000", "--layer-widths (model.layer_widths): the network"),
