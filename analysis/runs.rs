@@ -62,7 +62,7 @@ pub struct Folder {
 pub struct Selection {
     #[command(flatten)]
     folder: Folder,
-    /// Only runs with this status: completed, failed, interrupted, running, probably_dead.
+    /// Only runs with this status: completed, failed, interrupted, running, probably_dead, or Sacred's queued, timeout.
     #[arg(long)]
     status: Option<String>,
     /// Only runs of the experiment with this name.
@@ -77,7 +77,12 @@ pub enum UsageError {
     NoFolder(PathBuf),
     #[error("{} has no run {id}; `llc-analysis runs list` shows those there are", folder.display())]
     NoRun { folder: PathBuf, id: u64 },
+    #[error("--status {given}: no run has that; did you mean {nearest}? There are {}", STATUSES.join(", "))]
+    UnknownStatus { given: String, nearest: &'static str },
 }
+
+/// The statuses that `llc` and Sacred write, and the one that a silent run is shown with.
+const STATUSES: [&str; 7] = ["completed", "failed", "interrupted", "running", "probably_dead", "queued", "timeout"];
 
 /// Does what `command` says and writes the answer to `output`.
 pub fn execute(command: &Command, output: &mut dyn Write) -> Result<()> {
@@ -127,12 +132,26 @@ fn select(selection: &Selection, now: Timestamp) -> Result<Vec<Run>> {
     for error in &found.unreadable {
         let _ = writeln!(io::stderr(), "warning: {error}");
     }
+    if let Some(status) = &selection.status {
+        check_status(status, &found.runs, now)?;
+    }
     let is_selected = |run: &Run| {
         let status = selection.status.as_ref();
         status.is_none_or(|status| status.eq_ignore_ascii_case(run.shown_status(now)))
             && selection.name.as_ref().is_none_or(|name| *name == run.name)
     };
     Ok(found.runs.into_iter().filter(is_selected).collect())
+}
+
+/// Refuses a status that no run can have. One that a run does have passes, whoever wrote it.
+fn check_status(given: &str, runs: &[Run], now: Timestamp) -> Result<(), UsageError> {
+    let is_given = |status: &str| status.eq_ignore_ascii_case(given);
+    if STATUSES.into_iter().any(is_given) || runs.iter().any(|run| is_given(run.shown_status(now))) {
+        return Ok(());
+    }
+    let likeness = |status: &str| strsim::jaro_winkler(&given.to_ascii_lowercase(), status);
+    let nearest = STATUSES.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
+    Err(UsageError::UnknownStatus { given: given.to_owned(), nearest })
 }
 
 fn find(folder: &Path, id: u64) -> Result<Run> {
@@ -235,7 +254,7 @@ fn write_table(output: &mut dyn Write, rows: &[[Cell; 8]]) -> Result<()> {
     let lines: Vec<[String; 8]> = rows
         .iter()
         .map(|row| {
-            let mut cells = row.each_ref().map(|(_, value)| value.as_f64().map_or_else(|| plain(value), short));
+            let mut cells = row.each_ref().map(|(_, value)| value.as_f64().map_or_else(|| line(&plain(value)), short));
             cells[0] = plain(&row[0].1);
             cells[3] = cells[3].chars().take("2026-11-21T17:20:43".len()).collect::<String>().replace('T', " ");
             cells
@@ -261,21 +280,21 @@ fn write_table(output: &mut dyn Write, rows: &[[Cell; 8]]) -> Result<()> {
 fn show(output: &mut dyn Write, run: &Run, now: Timestamp) -> Result<()> {
     let moment = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), time::format);
     writeln!(output, "run        {} ({})", run.id, run.path.display())?;
-    writeln!(output, "status     {}", run.shown_status(now))?;
-    writeln!(output, "name       {}", run.name)?;
-    writeln!(output, "command    {}", run.command)?;
+    writeln!(output, "status     {}", line(run.shown_status(now)))?;
+    writeln!(output, "name       {}", line(&run.name))?;
+    writeln!(output, "command    {}", line(&run.command))?;
     if !run.comment.is_empty() {
-        writeln!(output, "comment    {}", run.comment)?;
+        writeln!(output, "comment    {}", line(&run.comment))?;
     }
-    writeln!(output, "host       {}", run.hostname)?;
+    writeln!(output, "host       {}", line(&run.hostname))?;
     writeln!(output, "started    {}", moment(run.start))?;
     writeln!(output, "stopped    {}", moment(run.stop))?;
     writeln!(output, "heartbeat  {}", moment(run.heartbeat))?;
     if let Some(llc) = run.result {
         writeln!(output, "λ̂          {llc}")?;
     }
-    for line in &run.fail_trace {
-        writeln!(output, "failure    {line}")?;
+    for failure in &run.fail_trace {
+        writeln!(output, "failure    {}", line(failure))?;
     }
     writeln!(output, "\nconfig\n{:#}", run.config)?;
     if let Some(report) = &run.report {
@@ -291,6 +310,12 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         _ => value.to_string(),
     }
+}
+
+/// `text` on one line: a name or remark may hold line breaks, or what moves a terminal's cursor.
+fn line(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// A number for people: three decimals, or four digits where that shows nothing.

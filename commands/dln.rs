@@ -1,6 +1,7 @@
 //! Draws random `llc dln` commands, and checks them.
 
 use anyhow::ensure;
+use llc::config::dln::SamplerKind;
 use llc::config::{DlnArgs, DlnConfig};
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
@@ -43,7 +44,7 @@ fn random_truth(rng: &mut impl Rng, smallest_width: u64) -> String {
 }
 
 fn random_sampler(rng: &mut impl Rng) -> String {
-    match pick(rng, &["gibbs", "hmc", "mala", "sgld"]) {
+    match pick(rng, SamplerKind::NAMES) {
         "hmc" => format!(" --sampler hmc --leapfrog-steps {}", pick(rng, &["10", "20", "50"])),
         "sgld" => {
             let (epsilon, batch_size) = (pick(rng, &["auto", "1e-7", "5e-7"]), pick(rng, &["100", "500"]));
@@ -85,7 +86,7 @@ mod tests {
         let configs: Vec<_> = lines(2).iter().map(|line| check(line).unwrap()).collect();
         let samplers: BTreeSet<_> = configs.iter().map(|config| config.sampler().kernel.kind().name()).collect();
         let truths: BTreeSet<_> = configs.iter().map(|config| config.truth().kind.name()).collect();
-        assert_eq!((samplers.len(), truths.len()), (4, 4));
+        assert_eq!((samplers.len(), truths.len()), (SamplerKind::ALL.len(), 4));
     }
 
     #[test]

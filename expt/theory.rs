@@ -17,14 +17,17 @@ Example:
 
 /// The subcommand `theory`, with a subcommand for each kind of model.
 pub fn command() -> Command {
-    let dln = Command::new("dln")
-        .about("A deep linear network of given widths whose product has a given rank (Aoyagi)")
+    // The text last, for augment_args would put the doc comment of `TheoryDlnArgs` in place of it.
+    let dln = TheoryDlnArgs::augment_args(Command::new("dln"))
+        .about(
+            "Print the exact coefficient of a deep linear network, by its widths and the rank of its product (Aoyagi)",
+        )
         .after_help(EXAMPLE);
     Command::new("theory")
         .about("Print learning coefficients that are known exactly")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(TheoryDlnArgs::augment_args(dln))
+        .subcommand(dln)
 }
 
 /// Prints what was asked for.

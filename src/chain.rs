@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::dln::LossTrace;
 use crate::data::minibatch::Minibatches;
-use crate::kernel::{Gradient, Kernel, KernelError, State};
+use crate::kernel::{GradientNeed, Kernel, KernelError, State};
 use crate::observe::DrawBlock;
 use crate::params::Params;
 use crate::rng::{Key, Role};
@@ -137,10 +137,10 @@ pub(crate) struct Batches {
 
 impl Batches {
     /// Batches from the chain's stream for `role`: the samples of another role's batches are drawn independently.
-    pub(crate) fn new(chain: &Chain, role: Role, target: &dyn Target, gradient: Gradient) -> Batches {
+    pub(crate) fn new(chain: &Chain, role: Role, target: &dyn Target, gradient: GradientNeed) -> Batches {
         let key = chain.stream(role);
         let minibatches = match (gradient, chain.plan.batch_size, target.num_samples()) {
-            (Gradient::Minibatch, Some(size), Some(n)) => Some(Minibatches::new(key, n, size)),
+            (GradientNeed::Minibatch, Some(size), Some(n)) => Some(Minibatches::new(key, n, size)),
             _ => None,
         };
         Batches { minibatches, key }
@@ -181,7 +181,7 @@ fn sample<K: Kernel>(
         }
         // A kernel that keeps the exact gradient, or needs none, tells the new point's own loss.
         let loss = match plan.loss_trace {
-            _ if K::GRADIENT != Gradient::Minibatch => batch_loss,
+            _ if K::GRADIENT != GradientNeed::Minibatch => batch_loss,
             LossTrace::Minibatch => batch_loss,
             LossTrace::ControlVariate => {
                 batch_loss - target.loss(&w_star, batches.at(out.num_steps - 1))? + plan.init_loss

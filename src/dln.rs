@@ -7,9 +7,9 @@ use tch::Device;
 
 use crate::chain::Plan;
 use crate::config::DlnConfig;
-use crate::config::dln::{Gradient, KernelConfig, Precision};
+use crate::config::dln::Precision;
 use crate::data::synthetic::SyntheticInputs;
-use crate::kernel::{Sampler, registry};
+use crate::kernel::Sampler;
 use crate::model::deep_linear::{TrueParameter, draw_truth};
 use crate::rng::{Key, Role};
 use crate::run::Chains;
@@ -63,7 +63,7 @@ impl Problem {
             num_draws: sampler.num_draws(),
             num_warmup: sampler.num_warmup_draws(),
             thin: sampler.thin,
-            batch_size: batch_size(&sampler.kernel),
+            batch_size: sampler.kernel.batch_size(),
             loss_trace: sampler.loss_trace,
             init_loss,
             virial_every: VIRIAL_EVERY.max(sampler.num_kept_draws() / MAX_VIRIAL_ROWS),
@@ -75,16 +75,6 @@ impl Problem {
             threads_per_chain: config.run().threads_per_chain,
             plan,
         };
-        Ok(Problem { target, sampler: registry::build(&sampler.kernel), chains, truth, data_s })
-    }
-}
-
-fn batch_size(kernel: &KernelConfig) -> Option<usize> {
-    match kernel {
-        KernelConfig::Sgld(sgld) => match sgld.gradient {
-            Gradient::Minibatch { batch_size } => Some(batch_size),
-            Gradient::Exact => None,
-        },
-        _ => None,
+        Ok(Problem { target, sampler: sampler.kernel.sampler(), chains, truth, data_s })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::chain::{ChainRun, End};
-use crate::kernel::{Gradient, KernelError, Sampler};
+use crate::kernel::{GradientNeed, KernelError, Sampler};
 use crate::llc::LlcEstimate;
 use crate::observe::{Event, Observers};
 use crate::params::Params;
@@ -98,7 +98,7 @@ pub fn estimate(
     let judgement = judge(&Evidence {
         llc: &llc,
         diagnostics: &diagnostics,
-        is_adjusted: sampler.gradient() != Gradient::Minibatch,
+        is_adjusted: sampler.gradient() != GradientNeed::Minibatch,
         num_diverged,
         num_chains: chains.num_chains,
         is_interrupted,
@@ -202,7 +202,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// Whatever the target reports.
-pub fn seconds_per_pass(target: &mut dyn Target, gradient: Gradient, batch: Batch) -> Result<f64, EstimateError> {
+pub fn seconds_per_pass(target: &mut dyn Target, gradient: GradientNeed, batch: Batch) -> Result<f64, EstimateError> {
     let mut w = target.local().w_star().try_clone().map_err(KernelError::from)?;
     let mut grad = w.zeros_like().map_err(KernelError::from)?;
     let key = crate::rng::Key::new(0).role(Role::Probe);
@@ -214,7 +214,7 @@ pub fn seconds_per_pass(target: &mut dyn Target, gradient: Gradient, batch: Batc
         }
         let began = Instant::now();
         match (gradient, target.as_conditional()) {
-            (Gradient::None, Some(conditional)) => sweep(conditional, key, &mut w).map_err(KernelError::from)?,
+            (GradientNeed::None, Some(conditional)) => sweep(conditional, key, &mut w).map_err(KernelError::from)?,
             _ => {
                 target.loss_and_grad(&w, batch, &mut grad).map_err(KernelError::from)?;
             }

@@ -16,7 +16,6 @@ pub mod diagnostics;
 pub mod dln;
 #[cfg(feature = "torch")]
 pub mod estimate;
-#[cfg(feature = "torch")]
 pub mod kernel;
 pub mod llc;
 #[cfg(feature = "torch")]

@@ -79,3 +79,12 @@ fn version_and_help_end_with_0() {
         assert!(!output.stdout.is_empty(), "{line}");
     }
 }
+
+#[test]
+fn the_help_of_theory_says_that_the_exact_coefficient_is_printed() {
+    let folder = tempdir().unwrap();
+    for line in ["theory --help", "theory dln --help", "help theory dln"] {
+        let help = llc(folder.path(), line);
+        assert!(text(&help.stdout).contains("Print the exact coefficient of a deep linear network"), "{line}");
+    }
+}

@@ -57,10 +57,10 @@ fn chain_3_of_4_equals_chain_3_of_8_on_any_number_of_threads() {
 fn thinning_keeps_every_third_state() {
     // At a fixed step size, so that no search depends on the length of the warm-up.
     for kind in SamplerKind::ALL {
-        let epsilon = if kind == SamplerKind::Gibbs { "" } else { "--epsilon 1e-5" };
-        let trace = if kind == SamplerKind::Sgld { "--loss-trace full" } else { "" };
-        let all = Dln::new(&flags(kind, &format!("{epsilon} {trace}")), 0.0).run();
-        let thinned = Dln::new(&flags(kind, &format!("{epsilon} {trace} --thin 3")), 0.0).run();
+        let epsilon = if kind.about().has_epsilon { "--epsilon 1e-5" } else { "" };
+        let flags = |more: &str| flags(kind, &format!("{epsilon} --loss-trace full {more}"));
+        let all = Dln::new(&flags(""), 0.0).run();
+        let thinned = Dln::new(&flags("--thin 3"), 0.0).run();
         for (all, thinned) in all.iter().zip(&thinned) {
             let third: Vec<f64> = all.trace.loss.iter().skip(2).step_by(3).copied().collect();
             assert_eq!(third, thinned.trace.loss, "{}", kind.name());

@@ -267,7 +267,7 @@ struct WrongLangevin {
 
 impl Kernel for WrongLangevin {
     type State = common::Point;
-    const GRADIENT: llc::kernel::Gradient = llc::kernel::Gradient::Minibatch;
+    const GRADIENT: llc::kernel::GradientNeed = llc::kernel::GradientNeed::Minibatch;
 
     fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<common::Point, llc::kernel::KernelError> {
         Ok(common::Point(at.try_clone()?))
@@ -330,7 +330,7 @@ struct MalaWithoutProposalRatio {
 
 impl Kernel for MalaWithoutProposalRatio {
     type State = common::Point;
-    const GRADIENT: llc::kernel::Gradient = llc::kernel::Gradient::Exact;
+    const GRADIENT: llc::kernel::GradientNeed = llc::kernel::GradientNeed::Exact;
 
     fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<common::Point, llc::kernel::KernelError> {
         Ok(common::Point(at.try_clone()?))

@@ -12,6 +12,7 @@ fn write_run(base: &Path, name: &str, status: Status, report: Option<Value>) {
         name: name.to_owned(),
         command: "dln".to_owned(),
         config: json!({"seed": 7, "widths": [20, 10], "sampler": {"gamma": 2.5}}),
+        comment: Some("a remark\nof two lines".to_owned()),
         ..RunInfo::default()
     };
     let mut observer = FileTreeObserver::create(base).unwrap();
@@ -98,12 +99,34 @@ fn one_run_is_shown_in_full() {
 }
 
 #[test]
+fn a_status_that_only_another_program_writes_can_be_asked_for_where_a_run_has_it() {
+    let base = three_runs();
+    assert_eq!(stdout(base.path(), &["list", "--status", "running"]).lines().count(), 1, "known, though no run has it");
+    let file = base.path().join("2/run.json");
+    let run = std::fs::read_to_string(&file).unwrap().replace("FAILED", "MY_STATUS");
+    std::fs::write(file, run).unwrap();
+    assert_eq!(stdout(base.path(), &["list", "--status", "my_status"]).lines().count(), 2);
+}
+
+#[test]
+fn line_breaks_in_a_name_or_remark_are_shown_escaped() {
+    let base = tempfile::tempdir().unwrap();
+    write_run(base.path(), "two\nlines\u{1b}[2J", Status::Completed, None);
+    let table = stdout(base.path(), &["list"]);
+    assert!(table.lines().count() == 2 && table.contains("two\\nlines\\u{1b}[2J"), "{table}");
+    let shown = stdout(base.path(), &["show", "1"]);
+    assert!(shown.contains("\ncomment    a remark\\nof two lines\n") && !shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
 fn what_is_not_there_is_bad_usage() {
     let base = three_runs();
     for (folder, arguments, named) in [
         (base.path().join("nowhere"), vec!["list"], "nowhere"),
         (base.path().to_owned(), vec!["show", "9"], "no run 9"),
         (base.path().to_owned(), vec!["list", "--csv", "--json"], "--json"),
+        (base.path().to_owned(), vec!["list", "--status", "complete"], "did you mean completed?"),
+        (base.path().to_owned(), vec!["export", "--status", "foo"], "--status foo"),
     ] {
         let output = runs(&folder, &arguments);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,4 +1,4 @@
-//! Defines the command line of `llc dln`; the flags of its settings come out of [`dln::KEYS`].
+//! Defines the command line of `llc dln`; the flags of its settings come out of [`dln::keys`].
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ impl DlnArgs {
     /// The subcommand, with its flags and help.
     pub fn command() -> Command {
         let command = Command::new("dln");
-        let command = dln::KEYS.iter().filter(|key| !key.flag.is_empty()).map(flag).fold(command, Command::arg);
+        let command = dln::keys().iter().filter(|key| !key.flag.is_empty()).map(flag).fold(command, Command::arg);
         // Last, for augment_args would put the doc comment of `RunArgs` in place of it.
         RunArgs::augment_args(command)
             .about("Estimate the learning coefficient of a deep linear network whose true value is known")
@@ -96,7 +96,7 @@ impl DlnArgs {
             let words = matches.get_many::<String>(key.path)?;
             Some((key, words.map(String::as_str).collect::<Vec<_>>().join(" ")))
         };
-        let keys = dln::KEYS.iter().filter(|key| !key.flag.is_empty());
+        let keys = dln::keys().iter().filter(|key| !key.flag.is_empty());
         Ok(Self { run: RunArgs::from_arg_matches(matches)?, flags: keys.filter_map(value).collect() })
     }
 
@@ -119,7 +119,7 @@ impl DlnArgs {
     ///
     /// [`ConfigError`] for a file that cannot be read, an unknown key, or a value of the wrong kind.
     pub fn raw(&self) -> Result<RawConfig, ConfigError> {
-        let mut raw = RawConfig::new(dln::KEYS);
+        let mut raw = RawConfig::new(dln::keys());
         if let Some(path) = &self.run.config {
             raw.layer_file(path)?;
         }

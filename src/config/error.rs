@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::Key;
+use super::dln::SamplerKind;
+use crate::kernel::GradientNeed;
 
 /// Why a configuration was refused. Programs print it after `error: `, with its source if there is one, and exit with 2;
 /// nothing has been written by then.
@@ -41,6 +43,14 @@ pub enum ConfigError {
         found: String,
         /// What belongs there, with its article.
         expected: &'static str,
+    },
+    /// A list with nothing between two commas, or before the first or after the last.
+    #[error("{key}: `{found}` has nothing between two commas, or beside one: write it as 20,20,10")]
+    EmptyItem {
+        /// The key.
+        key: &'static Key,
+        /// The list as given.
+        found: String,
     },
     /// A word that is none of a setting's choices.
     #[error("{key}: `{found}` is not one of {}{}", choices.join(", "), hint(*nearest))]
@@ -168,7 +178,7 @@ pub enum ConfigError {
         /// The chosen sampler.
         sampler: &'static str,
         /// The samplers that use it.
-        used_by: &'static str,
+        used_by: String,
     },
     /// More samples in a minibatch than there are.
     #[error("{key} is {batch_size}: it cannot exceed the number of samples, --num-training-data {num_training_data}")]
@@ -183,7 +193,8 @@ pub enum ConfigError {
     /// Minibatch gradients for a sampler with an acceptance step.
     #[error(
         "{key} is minibatch: {sampler} accepts or rejects by the exact energy difference, which a minibatch cannot give; \
-         use --gradient exact, or --sampler sgld"
+         use --gradient exact, or --sampler {}",
+        minibatch_samplers()
     )]
     NeedsExactGradient {
         /// The key.
@@ -191,36 +202,32 @@ pub enum ConfigError {
         /// The chosen sampler.
         sampler: &'static str,
     },
-    /// Minibatch gradients for Gibbs.
+    /// Minibatch gradients for a sampler that takes none.
     #[error(
-        "{key} is minibatch: gibbs draws each layer from its exact conditional; leave it out, or use --sampler sgld"
+        "{key} is minibatch: {sampler} draws each layer from its exact conditional; leave it out, or use --sampler {}",
+        minibatch_samplers()
     )]
-    GibbsHasNoGradient {
+    HasNoGradient {
         /// The key.
         key: &'static Key,
+        /// The chosen sampler.
+        sampler: &'static str,
     },
-    /// A step size for Gibbs.
-    #[error("{key}: gibbs draws each layer exactly and has no step size; leave it out, or use --sampler hmc")]
-    GibbsHasNoStep {
+    /// A value that the chosen sampler cannot work with.
+    #[error("{key} is {found}: {reason}")]
+    Unfit {
         /// The key.
         key: &'static Key,
-    },
-    /// No localisation for Gibbs.
-    #[error("{key} is 0: without it the flat directions have no law that gibbs could draw from; give a number above 0")]
-    GibbsNeedsGamma {
-        /// The key.
-        key: &'static Key,
-    },
-    /// Single precision for Gibbs.
-    #[error(
-        "{key} is f32: gibbs needs the small singular values that only f64 keeps; leave it out, or take --sampler sgld"
-    )]
-    GibbsNeedsF64 {
-        /// The key.
-        key: &'static Key,
+        /// The value as given.
+        found: &'static str,
+        /// Why the sampler can't, and what to do.
+        reason: &'static str,
     },
     /// A minibatch loss trace where no minibatches are drawn.
-    #[error("{key} is {found}: only sgld with --gradient minibatch draws minibatches; use --loss-trace full")]
+    #[error(
+        "{key} is {found}: only {} with --gradient minibatch draws minibatches; use --loss-trace full",
+        minibatch_samplers()
+    )]
     NoMinibatchToTrace {
         /// The key.
         key: &'static Key,
@@ -317,4 +324,9 @@ pub enum ConfigError {
 
 fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?"))
+}
+
+/// The samplers that draw minibatches.
+pub(super) fn minibatch_samplers() -> String {
+    SamplerKind::those(|about| about.gradient == GradientNeed::Minibatch)
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use super::ConfigError;
 
 /// One setting: where it stands in a file, its flag, and the kind of value it takes.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Key {
     /// Dotted path in TOML and in `--set`, such as `sampler.epsilon`.
     pub path: &'static str,
@@ -17,6 +18,8 @@ pub struct Key {
     pub value_name: &'static str,
     /// What `--help` says.
     pub help: &'static str,
+    /// Path of the choice that it is made for: a layer that changes that choice takes it back.
+    pub chosen_for: Option<&'static str>,
 }
 
 /// The kind of value that a setting takes.
@@ -60,11 +63,27 @@ const WHOLE_IN_RANGE: &str = "a whole number below 2^63";
 const LIST: &str = "a list such as 20,20,10";
 
 impl Key {
+    /// A setting that is made for no choice in particular.
+    pub const fn new(
+        path: &'static str,
+        flag: &'static str,
+        kind: Kind,
+        value_name: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self { path, flag, kind, value_name, help, chosen_for: None }
+    }
+
+    /// The same, made for what is chosen at `path`.
+    pub const fn chosen_for(self, path: &'static str) -> Self {
+        Self { chosen_for: Some(path), ..self }
+    }
+
     /// Reads a value from text, as flags and `--set` give it.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::WrongKind`] or [`ConfigError::UnknownChoice`].
+    /// [`ConfigError::WrongKind`], [`ConfigError::EmptyItem`] or [`ConfigError::UnknownChoice`].
     pub fn parse(&'static self, text: &str) -> Result<Value, ConfigError> {
         let text = text.trim();
         let wrong = |expected| self.wrong(text.to_owned(), expected);
@@ -128,6 +147,10 @@ impl Key {
             (None, None) => text,
             _ => return Err(self.wrong(text.to_owned(), LIST)),
         };
+        let has_empty_item = inner.contains(',') && inner.split(',').any(|item| item.trim().is_empty());
+        if has_empty_item {
+            return Err(ConfigError::EmptyItem { key: self, found: text.to_owned() });
+        }
         inner
             .split(|c: char| c == ',' || c.is_whitespace())
             .filter(|item| !item.is_empty())
@@ -216,10 +239,8 @@ fn real(value: &toml::Value) -> Result<f64, &'static str> {
 mod tests {
     use super::*;
 
-    static STEPS: Key =
-        Key { path: "sampler.num_steps", flag: "num-steps", kind: Kind::Whole, value_name: "", help: "" };
-    static WIDTHS: Key =
-        Key { path: "model.layer_widths", flag: "layer-widths", kind: Kind::WholeList, value_name: "", help: "" };
+    static STEPS: Key = Key::new("sampler.num_steps", "num-steps", Kind::Whole, "", "");
+    static WIDTHS: Key = Key::new("model.layer_widths", "layer-widths", Kind::WholeList, "", "");
 
     fn sentence(key: &'static Key, text: &str) -> String {
         key.parse(text).unwrap_err().to_string()
@@ -247,7 +268,7 @@ mod tests {
 
     #[test]
     fn layer_widths_are_read_with_and_without_brackets() {
-        for text in ["259,286,885", "[259, 286, 885]", "[259,286,885]", " 259 286 885 ", "[259, 286, 885,]"] {
+        for text in ["259,286,885", "[259, 286, 885]", "[259,286,885]", " 259 286 885 ", "259 , 286 885"] {
             assert_eq!(WIDTHS.parse(text).unwrap(), Value::WholeList(vec![259, 286, 885]), "{text}");
         }
         assert_eq!(WIDTHS.parse("[]").unwrap(), Value::WholeList(vec![]));
@@ -257,6 +278,19 @@ mod tests {
         );
         assert_eq!(sentence(&WIDTHS, "1,x"), "--layer-widths (model.layer_widths): `x` is not a number");
         assert_eq!(sentence(&WIDTHS, "["), "--layer-widths (model.layer_widths): `[` is not a list such as 20,20,10");
+    }
+
+    #[test]
+    fn a_comma_with_nothing_beside_it_is_refused() {
+        for text in ["5,,5", "5, ,5", "5,5,", ",5", "[5,]", ","] {
+            assert!(
+                sentence(&WIDTHS, text).ends_with(&format!(
+                    "`{text}` has nothing between two commas, or beside one: \
+                write it as 20,20,10"
+                )),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! [`RawConfig`], a flat map from dotted keys to values whose kind is already right; [`DlnConfig`] is what the check
 //! makes of it. A [`DlnConfig`] cannot be built in any other way, so whoever holds one need not check again.
 //!
-//! One table, [`dln::KEYS`], names every key: the TOML layout, the flags, `--set` and `--help` are all read from it, so a
+//! One table, [`dln::keys`], names every key: the TOML layout, the flags, `--set` and `--help` are all read from it, so a
 //! new setting is one row there, one line in the check and one field in the checked configuration.
 //!
 //! ```

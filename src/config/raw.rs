@@ -17,26 +17,6 @@ pub struct RawConfig {
 /// Pairs of keys that set the same quantity: a layer that sets one takes back the other's earlier value.
 const ALTERNATIVES: [(&str, &str); 1] = [("sampler.beta", "sampler.n_beta")];
 
-/// Settings that were chosen for one value of another: a layer that changes that value takes them back, so that
-/// `--config` with a file made for SGLD and `--sampler gibbs` go together.
-const DEPENDENTS: [(&str, &[&str]); 2] = [
-    (
-        "sampler.kind",
-        &[
-            "sampler.gradient",
-            "sampler.epsilon",
-            "sampler.batch_size",
-            "sampler.leapfrog_steps",
-            "sampler.target_acceptance",
-            "sampler.loss_trace",
-            "sampler.mala_every",
-            "sampler.preconditioner",
-            "run.precision",
-        ],
-    ),
-    ("truth.kind", &["truth.rank", "truth.prop_rank_reduce", "truth.sv_mean", "truth.sv_std"]),
-];
-
 impl RawConfig {
     /// No settings yet, out of `keys`.
     pub fn new(keys: &'static [Key]) -> Self {
@@ -74,7 +54,7 @@ impl RawConfig {
     ///
     /// ```
     /// use llc::config::{RawConfig, dln};
-    /// let mut raw = RawConfig::new(dln::KEYS);
+    /// let mut raw = RawConfig::new(dln::keys());
     /// raw.layer_text([("sampler.gamma", "10"), ("model.layer_widths", "[20, 10]")])?;
     /// assert!(raw.layer_text([("sampler.gama", "10")]).is_err());
     /// # Ok::<(), llc::config::ConfigError>(())
@@ -134,11 +114,13 @@ impl RawConfig {
                 (false, false) => {}
             }
         }
-        for (choice, dependents) in DEPENDENTS {
-            let new = layer.iter().rev().find(|(set, _)| *set == choice).map(|(_, value)| value);
-            let old = self.values.get(choice);
-            if old.is_some() && new.is_some() && new != old {
-                self.values.retain(|path, _| !dependents.contains(path));
+        // What was set for one choice goes when the choice changes, so that `--config` with a file made for SGLD and
+        // `--sampler gibbs` go together. Of two choices in one layer the later wins.
+        let chosen: BTreeMap<_, _> = layer.iter().map(|(path, value)| (*path, value)).collect();
+        for (choice, new) in chosen {
+            if self.values.get(choice).is_some_and(|old| old != new) {
+                let is_for_it = |path| self.keys.iter().any(|key| key.path == path && key.chosen_for == Some(choice));
+                self.values.retain(|path, _| !is_for_it(*path));
             }
         }
         self.values.extend(layer);

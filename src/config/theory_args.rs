@@ -28,7 +28,7 @@ impl TheoryDlnArgs {
     ///
     /// [`ConfigError`], as for the same flags of `llc dln`.
     pub fn resolve(&self) -> Result<(Vec<usize>, usize), ConfigError> {
-        let mut raw = RawConfig::new(dln::KEYS);
+        let mut raw = RawConfig::new(dln::keys());
         raw.layer_text([
             ("model.input_dim", self.input_dim.as_str()),
             ("model.layer_widths", self.layer_widths.join(" ").as_str()),

@@ -1,23 +1,23 @@
 //! Reads raw settings by type, with the checks that many of them share; `None` is where no layer has set one.
 
-use super::{ConfigError, Key, PositiveF64, RawConfig, Value};
+use super::{ConfigError, PositiveF64, RawConfig, Value};
 
 impl RawConfig {
-    pub(super) fn whole(&self, path: &str) -> Option<u64> {
+    pub(crate) fn whole(&self, path: &str) -> Option<u64> {
         match self.get(path) {
             Some(Value::Whole(value)) => Some(*value),
             _ => None,
         }
     }
 
-    pub(super) fn real(&self, path: &str) -> Option<f64> {
+    pub(crate) fn real(&self, path: &str) -> Option<f64> {
         match self.get(path) {
             Some(Value::Real(value)) => Some(*value),
             _ => None,
         }
     }
 
-    pub(super) fn word(&self, path: &str) -> Option<&str> {
+    pub(crate) fn word(&self, path: &str) -> Option<&str> {
         match self.get(path) {
             Some(Value::Text(word)) => Some(word),
             _ => None,
@@ -25,7 +25,7 @@ impl RawConfig {
     }
 
     /// A whole number, `minimum` or more.
-    pub(super) fn count(&self, path: &str, minimum: u64) -> Result<Option<usize>, ConfigError> {
+    pub(crate) fn count(&self, path: &str, minimum: u64) -> Result<Option<usize>, ConfigError> {
         match self.whole(path) {
             Some(found) if found < minimum => Err(ConfigError::TooSmall { key: self.key(path)?, found, minimum }),
             found => Ok(found.map(to_usize)),
@@ -33,7 +33,7 @@ impl RawConfig {
     }
 
     /// A whole number from 1 to `maximum`.
-    pub(super) fn count_to(&self, path: &str, maximum: u64) -> Result<Option<usize>, ConfigError> {
+    pub(crate) fn count_to(&self, path: &str, maximum: u64) -> Result<Option<usize>, ConfigError> {
         match self.whole(path) {
             Some(found) if found > maximum => Err(ConfigError::TooLarge { key: self.key(path)?, found, maximum }),
             _ => self.count(path, 1),
@@ -41,13 +41,14 @@ impl RawConfig {
     }
 
     /// A finite number above 0.
-    pub(super) fn positive(&self, path: &str) -> Result<Option<PositiveF64>, ConfigError> {
+    pub(crate) fn positive(&self, path: &str) -> Result<Option<PositiveF64>, ConfigError> {
         let key = self.key(path)?;
-        self.real(path).map(|value| positive(key, value)).transpose()
+        let positive = |found| PositiveF64::new(found).ok_or(ConfigError::NotPositive { key, found });
+        self.real(path).map(positive).transpose()
     }
 
     /// A finite number, 0 or more.
-    pub(super) fn non_negative(&self, path: &str) -> Result<Option<f64>, ConfigError> {
+    pub(crate) fn non_negative(&self, path: &str) -> Result<Option<f64>, ConfigError> {
         match self.real(path) {
             // Not `value < 0.0`, which NaN passes.
             Some(value) if !(value.is_finite() && value >= 0.0) => {
@@ -59,7 +60,7 @@ impl RawConfig {
     }
 
     /// A number that `contains` accepts; `interval` tells users which do.
-    pub(super) fn within(
+    pub(crate) fn within(
         &self,
         path: &str,
         interval: &'static str,
@@ -72,10 +73,6 @@ impl RawConfig {
             value => Ok(value),
         }
     }
-}
-
-pub(super) fn positive(key: &'static Key, found: f64) -> Result<PositiveF64, ConfigError> {
-    PositiveF64::new(found).ok_or(ConfigError::NotPositive { key, found })
 }
 
 /// Whole numbers stay below 2⁶³; where addresses are shorter, a size that doesn't fit is as good as the largest.

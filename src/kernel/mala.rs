@@ -8,121 +8,109 @@
 //!
 //! *Tested by*: detailed balance to 1e-10, stationary moments against closed forms, the mutant without proposal ratio.
 
-use super::tuning::{self, StepSize, Tuned};
-use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
-use crate::chain::{self, Chain, ChainRun};
-use crate::config::dln::{Epsilon, MalaConfig};
-use crate::params::Params;
-use crate::rng::Key;
-use crate::target::{Batch, Target};
-use crate::update;
+use serde::Serialize;
 
-/// The kernel, at a given ε.
-#[derive(Debug, Clone)]
-pub struct Mala {
-    /// Step size ε.
-    pub epsilon: f64,
+use super::{About, Given, GradientNeed, Settings};
+use crate::config::ConfigError;
+use crate::config::dln::{Epsilon, Precision};
+
+#[cfg(feature = "torch")]
+pub use sampling::Mala;
+
+/// What belongs to MALA alone. Its gradients are exact.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct MalaConfig {
+    /// Step size: drift ε/2, noise variance ε.
+    pub epsilon: Epsilon,
+    /// Acceptance that the tuning of ε aims at, in (0, 1).
+    pub target_acceptance: f64,
 }
 
-/// The current point with its exact loss and gradient, and buffers for the proposal.
-#[derive(Debug)]
-pub struct ExactState {
-    pub(super) w: Params,
-    pub(super) loss: f64,
-    pub(super) grad: Params,
-    pub(super) proposal: Params,
-    pub(super) proposal_grad: Params,
-}
+impl Settings for MalaConfig {
+    const ABOUT: About = About {
+        summary: "takes single steps along exact gradients, accepts or rejects each, and tunes its step",
+        gradient: GradientNeed::Exact,
+        has_epsilon: true,
+        // Optimal in high dimension.
+        target_acceptance: Some(0.574),
+        num_steps: 20_000,
+        warmup: 0.25,
+        // The accept step must resolve nβ·L.
+        precision: Precision::F64,
+        is_single_threaded: false,
+        keys: &[],
+    };
 
-impl ExactState {
-    pub(super) fn at(w: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
-        let mut state = ExactState {
-            w: w.try_clone()?,
-            loss: 0.0,
-            grad: w.zeros_like()?,
-            proposal: w.zeros_like()?,
-            proposal_grad: w.zeros_like()?,
-        };
-        state.loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
-        Ok(state)
-    }
-
-    /// Makes the proposal, of loss `loss`, the current point.
-    pub(super) fn accept(&mut self, loss: f64) {
-        self.loss = loss;
-        std::mem::swap(&mut self.w, &mut self.proposal);
-        std::mem::swap(&mut self.grad, &mut self.proposal_grad);
+    fn read(given: &Given) -> Result<Self, ConfigError> {
+        Ok(Self { epsilon: given.epsilon, target_acceptance: given.target_acceptance })
     }
 }
 
-impl State for ExactState {
-    fn w(&self) -> &Params {
-        &self.w
+#[cfg(feature = "torch")]
+mod sampling {
+    use super::MalaConfig;
+    use crate::chain::{Chain, ChainRun};
+    use crate::config::dln::Epsilon;
+    use crate::kernel::metropolis::ExactState;
+    use crate::kernel::{
+        ACCEPT, Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, Settings, log_acceptance, tuning,
+    };
+    use crate::params::Params;
+    use crate::rng::Key;
+    use crate::target::{Batch, Target};
+    use crate::update;
+
+    /// The kernel, at a given ε.
+    #[derive(Debug, Clone)]
+    pub struct Mala {
+        /// Step size ε.
+        pub epsilon: f64,
     }
 
-    fn exact_gradient(&self) -> Option<&Params> {
-        Some(&self.grad)
-    }
-}
+    impl Kernel for Mala {
+        type State = ExactState;
+        const GRADIENT: GradientNeed = MalaConfig::ABOUT.gradient;
 
-impl Kernel for Mala {
-    type State = ExactState;
-    const GRADIENT: Gradient = Gradient::Exact;
-
-    fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
-        ExactState::at(at, target, batch)
-    }
-
-    fn step(
-        &self,
-        key: Key,
-        state: &mut ExactState,
-        target: &mut dyn Target,
-        batch: Batch,
-    ) -> Result<Info, KernelError> {
-        state.proposal.copy_from(&state.w)?;
-        update::langevin(key, target.local(), self.epsilon, &[], 1.0, &state.grad, &mut state.proposal)?;
-        let loss = target.loss_and_grad(&state.proposal, batch, &mut state.proposal_grad)?;
-        let from = Evaluated { w: &state.w, loss: state.loss, grad: &state.grad };
-        let to = Evaluated { w: &state.proposal, loss, grad: &state.proposal_grad };
-        let log_alpha = log_acceptance(target.local(), self.epsilon, &[], from, to)?;
-        // A proposal of infinite or undefined energy is rejected: NaN fails every comparison.
-        let acceptance = if log_alpha >= 0.0 { 1.0 } else { log_alpha.exp() };
-        let acceptance = if acceptance.is_nan() { 0.0 } else { acceptance };
-        if key.part(super::ACCEPT).uniform(0) < acceptance {
-            state.accept(loss);
+        fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
+            ExactState::at(at, target, batch)
         }
-        Ok(Info { loss: state.loss, acceptance: Some(acceptance), squared_distance: None })
-    }
-}
 
-impl StepSize for Mala {
-    fn with_epsilon(&self, epsilon: f64) -> Mala {
-        Mala { epsilon }
-    }
-}
-
-impl Sampler for MalaConfig {
-    fn gradient(&self) -> Gradient {
-        Mala::GRADIENT
-    }
-
-    fn passes_per_step(&self) -> f64 {
-        if self.epsilon == Epsilon::Auto { 1.25 } else { 1.0 }
-    }
-
-    fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
-        if let Epsilon::Fixed(epsilon) = self.epsilon {
-            let epsilon = epsilon.get();
-            chain.epsilon = Some(epsilon);
-            return chain::run(&Mala { epsilon }, chain, start, target);
-        }
-        match tuning::dual_averaging(Mala { epsilon: 1.0 }, self.target_acceptance, &mut chain, start, target) {
-            Ok(Tuned { kernel, epsilon, w }) => {
-                chain.epsilon = Some(epsilon);
-                chain::run(&kernel, chain, &w, target)
+        fn step(
+            &self,
+            key: Key,
+            state: &mut ExactState,
+            target: &mut dyn Target,
+            batch: Batch,
+        ) -> Result<Info, KernelError> {
+            state.proposal.copy_from(&state.w)?;
+            update::langevin(key, target.local(), self.epsilon, &[], 1.0, &state.grad, &mut state.proposal)?;
+            let loss = target.loss_and_grad(&state.proposal, batch, &mut state.proposal_grad)?;
+            let from = Evaluated { w: &state.w, loss: state.loss, grad: &state.grad };
+            let to = Evaluated { w: &state.proposal, loss, grad: &state.proposal_grad };
+            let log_alpha = log_acceptance(target.local(), self.epsilon, &[], from, to)?;
+            // A proposal of infinite or undefined energy is rejected: NaN fails every comparison.
+            let acceptance = if log_alpha >= 0.0 { 1.0 } else { log_alpha.exp() };
+            let acceptance = if acceptance.is_nan() { 0.0 } else { acceptance };
+            if key.part(ACCEPT).uniform(0) < acceptance {
+                state.accept(loss);
             }
-            Err(error) => ChainRun::failed(error),
+            Ok(Info { loss: state.loss, acceptance: Some(acceptance), squared_distance: None })
+        }
+    }
+
+    impl Sampler for MalaConfig {
+        fn gradient(&self) -> GradientNeed {
+            Mala::GRADIENT
+        }
+
+        fn passes_per_step(&self) -> f64 {
+            if self.epsilon == Epsilon::Auto { 1.25 } else { 1.0 }
+        }
+
+        fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
+            let kernel = |epsilon| Mala { epsilon };
+            tuning::run_adjusted(&kernel, self.epsilon, self.target_acceptance, chain, start, target)
         }
     }
 }

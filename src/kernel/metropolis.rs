@@ -1,12 +1,54 @@
-//! Computes the Metropolis–Hastings acceptance of a Langevin proposal.
+//! Holds what an accept step needs: a point beside its proposal, and the Metropolis–Hastings acceptance of a Langevin proposal.
 //!
 //! log α = U(w) − U(w′) + log q(w | w′) − log q(w′ | w) with q(b | a) = N(b; a − (ε/2)·p·∇U(a), ε·p·I).
 //!
 //! *Reference*: Roberts and Tweedie, Bernoulli 2 (1996), <https://doi.org/10.2307/3318418>, section 1.4.1.
 
+use super::{KernelError, State, finite};
 use crate::params::{Element, Params};
-use crate::target::LocalPosterior;
+use crate::target::{Batch, LocalPosterior, Target};
 use crate::update;
+
+/// The current point with its exact loss and gradient, and buffers for the proposal.
+#[derive(Debug)]
+pub struct ExactState {
+    pub(super) w: Params,
+    pub(super) loss: f64,
+    pub(super) grad: Params,
+    pub(super) proposal: Params,
+    pub(super) proposal_grad: Params,
+}
+
+impl ExactState {
+    pub(super) fn at(w: &Params, target: &mut dyn Target, batch: Batch) -> Result<ExactState, KernelError> {
+        let mut state = ExactState {
+            w: w.try_clone()?,
+            loss: 0.0,
+            grad: w.zeros_like()?,
+            proposal: w.zeros_like()?,
+            proposal_grad: w.zeros_like()?,
+        };
+        state.loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
+        Ok(state)
+    }
+
+    /// Makes the proposal, of loss `loss`, the current point.
+    pub(super) fn accept(&mut self, loss: f64) {
+        self.loss = loss;
+        std::mem::swap(&mut self.w, &mut self.proposal);
+        std::mem::swap(&mut self.grad, &mut self.proposal_grad);
+    }
+}
+
+impl State for ExactState {
+    fn w(&self) -> &Params {
+        &self.w
+    }
+
+    fn exact_gradient(&self) -> Option<&Params> {
+        Some(&self.grad)
+    }
+}
 
 /// A point with its loss and gradient on one and the same batch.
 #[derive(Debug, Clone, Copy)]

@@ -1,115 +1,30 @@
-//! Defines samplers: one file each, with its configuration, kernel, state and what a step tells.
+//! Defines samplers: one file each, with its settings, its kernel and state, and one line in the list here.
 //!
-//! A kernel turns a state into the next one; it sees a [`Target`] and nothing of the model. [`registry`] lists every sampler by
-//! the name that the command line uses.
+//! A kernel turns a state into the next one; it sees a [`crate::target::Target`] and nothing of the model. Settings need no libtorch,
+//! so that every program can check a configuration.
 
-pub mod gibbs;
-pub mod hmc;
-pub mod mala;
+#[cfg(feature = "torch")]
 mod metropolis;
-pub mod registry;
-pub mod sgld;
+mod registry;
+#[cfg(feature = "torch")]
+mod sampler;
+mod settings;
+#[cfg(feature = "torch")]
 pub mod tuning;
 
+#[cfg(feature = "torch")]
 pub use metropolis::{Evaluated, log_acceptance};
+#[cfg(feature = "torch")]
+pub use sampler::{Info, Kernel, KernelError, Sampler, State};
+pub use settings::{About, Given, GradientNeed, Settings};
 
-use crate::chain::{Chain, ChainRun};
-use crate::params::Params;
-use crate::rng::Key;
-use crate::target::{Batch, Target, TargetError};
+#[cfg(feature = "torch")]
+use sampler::{ACCEPT, JITTER, finite};
 
-/// Says what a kernel needs to know of the loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gradient {
-    /// ∇L on a minibatch is enough; the exact one serves too.
-    Minibatch,
-    /// L and ∇L on all samples: an acceptance ratio needs the exact energy.
-    Exact,
-    /// None: blocks of parameters are drawn from their exact conditional laws.
-    None,
+// The registry, in the order of `--help`: the module, which gives the sampler its name, and its settings.
+registry::samplers! {
+    gibbs: Gibbs(Gibbs),
+    hmc: Hmc(HmcConfig),
+    mala: Mala(MalaConfig),
+    sgld: Sgld(SgldConfig),
 }
-
-/// What the chain loop reads from a state.
-pub trait State {
-    /// The current point.
-    fn w(&self) -> &Params;
-
-    /// ∇L_n at the current point, where the kernel holds it and it is exact.
-    fn exact_gradient(&self) -> Option<&Params> {
-        None
-    }
-}
-
-/// What one step tells of itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Info {
-    /// Loss on the step's batch: of the new point for MALA, HMC and Gibbs, which hold it; of the old one for SGLD.
-    pub loss: f64,
-    /// Metropolis acceptance probability of the step, where it was computed.
-    pub acceptance: Option<f64>,
-    /// ‖w − w*‖² of the new point, where the step's own pass gave it.
-    pub squared_distance: Option<f64>,
-}
-
-/// Turns a state into the next one.
-pub trait Kernel {
-    /// The least that the next step needs.
-    type State: State;
-
-    /// What the kernel needs of the loss.
-    const GRADIENT: Gradient;
-
-    /// The state that starts at `at`.
-    fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<Self::State, KernelError>;
-
-    /// One step; every random number comes from `key`.
-    fn step(
-        &self,
-        key: Key,
-        state: &mut Self::State,
-        target: &mut dyn Target,
-        batch: Batch,
-    ) -> Result<Info, KernelError>;
-}
-
-/// A sampler as the registry knows it: it prepares its kernel (a step-size search, say) and runs one chain.
-pub trait Sampler: Sync {
-    /// What the kernel needs of the loss.
-    fn gradient(&self) -> Gradient;
-
-    /// Gradients (or sweeps of exact draws) that a step takes, a step-size search spread over the steps: what a run costs before it
-    /// has begun.
-    fn passes_per_step(&self) -> f64;
-
-    /// Runs one chain on `target` from `start`.
-    fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun;
-}
-
-/// Says why a chain can't go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KernelError {
-    /// The loss is no longer finite.
-    #[error("the loss is no longer finite; a smaller ε, a larger γ or a smaller nβ keeps the chain closer to w*")]
-    Diverged,
-    /// No step size was found that serves.
-    #[error(
-        "no step size between {smallest:e} and {largest:e} serves from w*; is the loss finite there? Give one by --epsilon"
-    )]
-    NoStepSize { smallest: f64, largest: f64 },
-    /// The target could not be evaluated.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// libtorch's own error (first line).
-    #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
-    Torch(#[from] tch::TchError),
-}
-
-/// `loss`, or the error that ends the chain.
-fn finite(loss: f64) -> Result<f64, KernelError> {
-    if loss.is_finite() { Ok(loss) } else { Err(KernelError::Diverged) }
-}
-
-// Parts of a step's stream beside its Gaussian noise.
-const ACCEPT: u64 = u64::MAX;
-const JITTER: u64 = u64::MAX - 1;

@@ -9,122 +9,216 @@
 //! *Tested by*: stationary variance and λ̂ on quadratics against the closed forms with ε, γ and minibatch factors
 //! ([`crate::theory`]), reduction to gradient descent without noise, and seven mutants (tests/laws.rs).
 
-use super::{Evaluated, Gradient, Info, Kernel, KernelError, Sampler, State, finite, log_acceptance};
-use super::{tuning, tuning::Tuned};
-use crate::chain::{self, Chain, ChainRun};
-use crate::config::dln::{Epsilon, SgldConfig};
-use crate::params::Params;
-use crate::rng::Key;
-use crate::target::{Batch, Target};
-use crate::update;
+use serde::Serialize;
 
-/// The kernel, at a given ε.
-#[derive(Debug, Clone)]
-pub struct Sgld {
-    /// Step size ε.
-    pub epsilon: f64,
-    /// p per tensor; empty for 1 everywhere.
-    pub preconditioner: Vec<f64>,
-    /// Every how many steps the acceptance that a Metropolis test on the same batch would have had is computed; 0 for never.
-    pub acceptance_every: u64,
-    /// Factor of the noise: 1, or 0 for gradient descent.
-    pub noise: f64,
+use super::{About, Given, GradientNeed, Settings};
+use crate::config::dln::{Epsilon, Gradient, ModelConfig, Precision};
+use crate::config::{ConfigError, Key, Kind, PositiveF64, RawConfig, Value};
+
+#[cfg(feature = "torch")]
+pub use sampling::{Sgld, SgldState};
+
+/// What belongs to SGLD alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SgldConfig {
+    /// Step size: drift ε/2, noise variance ε.
+    pub epsilon: Epsilon,
+    /// What the gradient is taken over.
+    #[serde(flatten)]
+    pub gradient: Gradient,
+    /// Steps from one acceptance diagnostic to the next; 0 is off.
+    pub mala_every: usize,
+    /// The factor of ε for each layer, if any was given: one entry a layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preconditioner: Option<Vec<PositiveF64>>,
 }
 
-/// The current point, and buffers for its gradient and for the point before, which the acceptance compares it with.
-#[derive(Debug)]
-pub struct SgldState {
-    w: Params,
-    grad: Params,
-    before: Option<Before>,
-    num_steps: u64,
-}
+/// Steps from one acceptance diagnostic to the next, as published.
+const MALA_EVERY: usize = 20;
 
-/// A point and its gradient.
-#[derive(Debug)]
-struct Before {
-    w: Params,
-    grad: Params,
-}
+impl Settings for SgldConfig {
+    const ABOUT: About = About {
+        summary: "is the published method: steps along minibatch gradients, biased by their size",
+        gradient: GradientNeed::Minibatch,
+        has_epsilon: true,
+        target_acceptance: None,
+        num_steps: 20_000,
+        // It starts from w* at a small step and climbs for long; the presets keep the published 0.9.
+        warmup: 0.5,
+        // Its own error is larger, and f32 takes half the memory traffic.
+        precision: Precision::F32,
+        is_single_threaded: false,
+        keys: &[
+            Key::new(
+                "sampler.mala_every",
+                "mala-every",
+                Kind::Whole,
+                "STEPS",
+                "steps from one acceptance diagnostic to the next, 0 for none [default: 20]",
+            ),
+            Key::new(
+                "sampler.preconditioner",
+                "preconditioner",
+                Kind::RealList,
+                "FACTORS",
+                "a positive factor of epsilon for each layer, such as 1,0.5,2 [default: all 1]",
+            ),
+        ],
+    };
 
-impl State for SgldState {
-    fn w(&self) -> &Params {
-        &self.w
+    fn read(given: &Given) -> Result<Self, ConfigError> {
+        Ok(Self {
+            epsilon: given.epsilon,
+            gradient: given.gradient,
+            mala_every: given.raw.count("sampler.mala_every", 0)?.unwrap_or(MALA_EVERY),
+            preconditioner: preconditioner(given.raw, given.model)?,
+        })
     }
-}
 
-impl Kernel for Sgld {
-    type State = SgldState;
-    const GRADIENT: Gradient = Gradient::Minibatch;
-
-    fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<SgldState, KernelError> {
-        let before = match self.acceptance_every {
-            0 => None,
-            _ => Some(Before { w: at.zeros_like()?, grad: at.zeros_like()? }),
-        };
-        Ok(SgldState { w: at.try_clone()?, grad: at.zeros_like()?, before, num_steps: 0 })
-    }
-
-    fn step(
-        &self,
-        key: Key,
-        state: &mut SgldState,
-        target: &mut dyn Target,
-        batch: Batch,
-    ) -> Result<Info, KernelError> {
-        let loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
-        let due = self.acceptance_every > 0 && state.num_steps.is_multiple_of(self.acceptance_every);
-        state.num_steps += 1;
-        let mut before = state.before.as_mut().filter(|_| due);
-        if let Some(before) = &mut before {
-            before.w.copy_from(&state.w)?;
-            before.grad.copy_from(&state.grad)?;
+    fn batch_size(&self) -> Option<usize> {
+        match self.gradient {
+            Gradient::Minibatch { batch_size } => Some(batch_size),
+            Gradient::Exact => None,
         }
-        let scale = &self.preconditioner;
-        let squared_distance =
-            update::langevin(key, target.local(), self.epsilon, scale, self.noise, &state.grad, &mut state.w)?;
-        let mut acceptance = None;
-        if let Some(Before { w, grad }) = before {
-            let loss_after = target.loss_and_grad(&state.w, batch, &mut state.grad)?;
-            let from = Evaluated { w, loss, grad };
-            let to = Evaluated { w: &state.w, loss: loss_after, grad: &state.grad };
-            let log_alpha = log_acceptance(target.local(), self.epsilon, scale, from, to)?;
-            // A move to a loss that is not finite would be rejected: NaN is below nothing.
-            acceptance = Some(if log_alpha >= 0.0 { 1.0 } else { log_alpha.exp().max(0.0) });
-        }
-        Ok(Info { loss, acceptance, squared_distance })
     }
 }
 
-impl Sampler for SgldConfig {
-    fn gradient(&self) -> Gradient {
-        Sgld::GRADIENT
+fn preconditioner(raw: &RawConfig, model: &ModelConfig) -> Result<Option<Vec<PositiveF64>>, ConfigError> {
+    let path = "sampler.preconditioner";
+    let Some(Value::RealList(factors)) = raw.get(path) else {
+        return Ok(None);
+    };
+    let (key, layers) = (raw.key(path)?, model.layer_widths.len());
+    if factors.len() != layers {
+        return Err(ConfigError::PreconditionerLength { key, found: factors.len(), layers });
+    }
+    let positive = |&found| PositiveF64::new(found).ok_or(ConfigError::NotPositive { key, found });
+    factors.iter().map(positive).collect::<Result<_, _>>().map(Some)
+}
+
+#[cfg(feature = "torch")]
+mod sampling {
+    use super::SgldConfig;
+    use crate::chain::{self, Chain, ChainRun};
+    use crate::config::dln::Epsilon;
+    use crate::kernel::tuning::{self, Tuned};
+    use crate::kernel::{
+        Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, Settings, State, finite, log_acceptance,
+    };
+    use crate::params::Params;
+    use crate::rng::Key;
+    use crate::target::{Batch, Target};
+    use crate::update;
+
+    /// The kernel, at a given ε.
+    #[derive(Debug, Clone)]
+    pub struct Sgld {
+        /// Step size ε.
+        pub epsilon: f64,
+        /// p per tensor; empty for 1 everywhere.
+        pub preconditioner: Vec<f64>,
+        /// Every how many steps the acceptance that a Metropolis test on the same batch would have had is computed; 0 for never.
+        pub acceptance_every: u64,
+        /// Factor of the noise: 1, or 0 for gradient descent.
+        pub noise: f64,
     }
 
-    fn passes_per_step(&self) -> f64 {
-        1.0 + if self.mala_every > 0 { 1.0 / self.mala_every as f64 } else { 0.0 }
+    /// The current point, and buffers for its gradient and for the point before, which the acceptance compares it with.
+    #[derive(Debug)]
+    pub struct SgldState {
+        w: Params,
+        grad: Params,
+        before: Option<Before>,
+        num_steps: u64,
     }
 
-    fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
-        let kernel = |epsilon| Sgld {
-            epsilon,
-            preconditioner: self.preconditioner.iter().flatten().map(|factor| factor.get()).collect(),
-            acceptance_every: self.mala_every as u64,
-            noise: 1.0,
-        };
-        match self.epsilon {
-            Epsilon::Fixed(epsilon) => {
-                let epsilon = epsilon.get();
-                chain.epsilon = Some(epsilon);
-                chain::run(&kernel(epsilon), chain, start, target)
+    /// A point and its gradient.
+    #[derive(Debug)]
+    struct Before {
+        w: Params,
+        grad: Params,
+    }
+
+    impl State for SgldState {
+        fn w(&self) -> &Params {
+            &self.w
+        }
+    }
+
+    impl Kernel for Sgld {
+        type State = SgldState;
+        const GRADIENT: GradientNeed = SgldConfig::ABOUT.gradient;
+
+        fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<SgldState, KernelError> {
+            let before = match self.acceptance_every {
+                0 => None,
+                _ => Some(Before { w: at.zeros_like()?, grad: at.zeros_like()? }),
+            };
+            Ok(SgldState { w: at.try_clone()?, grad: at.zeros_like()?, before, num_steps: 0 })
+        }
+
+        fn step(
+            &self,
+            key: Key,
+            state: &mut SgldState,
+            target: &mut dyn Target,
+            batch: Batch,
+        ) -> Result<Info, KernelError> {
+            let loss = finite(target.loss_and_grad(&state.w, batch, &mut state.grad)?)?;
+            let due = self.acceptance_every > 0 && state.num_steps.is_multiple_of(self.acceptance_every);
+            state.num_steps += 1;
+            let mut before = state.before.as_mut().filter(|_| due);
+            if let Some(before) = &mut before {
+                before.w.copy_from(&state.w)?;
+                before.grad.copy_from(&state.grad)?;
             }
-            Epsilon::Auto => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
-                Ok(Tuned { kernel, epsilon, .. }) => {
+            let scale = &self.preconditioner;
+            let squared_distance =
+                update::langevin(key, target.local(), self.epsilon, scale, self.noise, &state.grad, &mut state.w)?;
+            let mut acceptance = None;
+            if let Some(Before { w, grad }) = before {
+                let loss_after = target.loss_and_grad(&state.w, batch, &mut state.grad)?;
+                let from = Evaluated { w, loss, grad };
+                let to = Evaluated { w: &state.w, loss: loss_after, grad: &state.grad };
+                let log_alpha = log_acceptance(target.local(), self.epsilon, scale, from, to)?;
+                // A move to a loss that is not finite would be rejected: NaN is below nothing.
+                acceptance = Some(if log_alpha >= 0.0 { 1.0 } else { log_alpha.exp().max(0.0) });
+            }
+            Ok(Info { loss, acceptance, squared_distance })
+        }
+    }
+
+    impl Sampler for SgldConfig {
+        fn gradient(&self) -> GradientNeed {
+            Sgld::GRADIENT
+        }
+
+        fn passes_per_step(&self) -> f64 {
+            1.0 + if self.mala_every > 0 { 1.0 / self.mala_every as f64 } else { 0.0 }
+        }
+
+        fn run_chain(&self, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
+            let kernel = |epsilon| Sgld {
+                epsilon,
+                preconditioner: self.preconditioner.iter().flatten().map(|factor| factor.get()).collect(),
+                acceptance_every: self.mala_every as u64,
+                noise: 1.0,
+            };
+            match self.epsilon {
+                Epsilon::Fixed(epsilon) => {
+                    let epsilon = epsilon.get();
                     chain.epsilon = Some(epsilon);
-                    chain::run(&kernel, chain, start, target)
+                    chain::run(&kernel(epsilon), chain, start, target)
                 }
-                Err(error) => ChainRun::failed(error),
-            },
+                Epsilon::Auto => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
+                    Ok(Tuned { kernel, epsilon, .. }) => {
+                        chain.epsilon = Some(epsilon);
+                        chain::run(&kernel, chain, start, target)
+                    }
+                    Err(error) => ChainRun::failed(error),
+                },
+            }
         }
     }
 }

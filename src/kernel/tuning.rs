@@ -4,19 +4,14 @@
 //!
 //! *Reference*: Hoffman and Gelman, JMLR 15 (2014), <https://arxiv.org/abs/1111.4246>, section 3.2 (dual averaging).
 
-use super::{Gradient, Kernel, KernelError, State};
-use crate::chain::{Batches, Chain};
+use super::{GradientNeed, Kernel, KernelError, State};
+use crate::chain::{self, Batches, Chain, ChainRun};
+use crate::config::dln::Epsilon;
 use crate::params::Params;
 use crate::probe::largest_curvature;
 use crate::rng::Role;
 use crate::target::{Batch, Target};
 use crate::update;
-
-/// A kernel whose step size can be set.
-pub trait StepSize: Kernel + Sized {
-    /// The same kernel at step size ε.
-    fn with_epsilon(&self, epsilon: f64) -> Self;
-}
 
 /// What a search found.
 #[derive(Debug)]
@@ -29,6 +24,29 @@ pub struct Tuned<K> {
     pub w: Params,
 }
 
+/// Runs a chain of a kernel with an accept step, `kernel(ε)`: from `start` at the ε that is given, else at the one that a search for
+/// `target_acceptance` finds, from where the search ended.
+pub fn run_adjusted<K: Kernel>(
+    kernel: &dyn Fn(f64) -> K,
+    epsilon: Epsilon,
+    target_acceptance: f64,
+    mut chain: Chain,
+    start: &Params,
+    target: &mut dyn Target,
+) -> ChainRun {
+    if let Epsilon::Fixed(epsilon) = epsilon {
+        chain.epsilon = Some(epsilon.get());
+        return chain::run(&kernel(epsilon.get()), chain, start, target);
+    }
+    match dual_averaging(kernel, target_acceptance, &mut chain, start, target) {
+        Ok(Tuned { kernel, epsilon, w }) => {
+            chain.epsilon = Some(epsilon);
+            chain::run(&kernel, chain, &w, target)
+        }
+        Err(error) => ChainRun::failed(error),
+    }
+}
+
 // Hoffman and Gelman's constants: shrinkage towards the start, stabilisation of the first steps, decay of the average.
 const SHRINKAGE: f64 = 0.05;
 const EARLY: f64 = 10.0;
@@ -39,24 +57,23 @@ const DECAY: f64 = 0.75;
 const SEARCH_STEPS: [usize; 2] = [200, 2000];
 
 /// Finds ε at which the mean acceptance is `target_acceptance`, by dual averaging on ln ε.
-pub fn dual_averaging<K: StepSize>(
-    kernel: K,
+pub fn dual_averaging<K: Kernel>(
+    kernel: &dyn Fn(f64) -> K,
     target_acceptance: f64,
     chain: &mut Chain,
     start: &Params,
     target: &mut dyn Target,
 ) -> Result<Tuned<K>, KernelError> {
     let key = chain.stream(Role::Tuning);
-    let first = first_step_size(&kernel, chain, start, target)?;
-    let mut state = kernel.init(start, target, Batch::Full)?;
+    let first = first_step_size(kernel, chain, start, target)?;
+    let mut state = kernel(first).init(start, target, Batch::Full)?;
     // Pull towards ten times the first guess, as there: it is better to come down from above.
     let centre = (10.0 * first).ln();
     let (mut error, mut average, mut epsilon) = (0.0, first.ln(), first);
     let [least, most] = SEARCH_STEPS;
     for step in 1..=(chain.plan.num_warmup * chain.plan.thin).clamp(least, most) {
         let t = step as f64;
-        let tuned = kernel.with_epsilon(epsilon);
-        let info = tuned.step(key.step(step as u64), &mut state, target, Batch::Full)?;
+        let info = kernel(epsilon).step(key.step(step as u64), &mut state, target, Batch::Full)?;
         let accepted = info.acceptance.unwrap_or(1.0);
         error += (target_acceptance - accepted - error) / (t + EARLY);
         let log_epsilon = centre - t.sqrt() / SHRINKAGE * error;
@@ -67,13 +84,13 @@ pub fn dual_averaging<K: StepSize>(
         }
     }
     let epsilon = average.exp();
-    Ok(Tuned { kernel: kernel.with_epsilon(epsilon), epsilon, w: state.w().try_clone()? })
+    Ok(Tuned { kernel: kernel(epsilon), epsilon, w: state.w().try_clone()? })
 }
 
 /// A step size at which one step from `start` is accepted with probability about one half, from 1/(nβ·h_max + γ) by factors
 /// of 4.
-fn first_step_size<K: StepSize>(
-    kernel: &K,
+fn first_step_size<K: Kernel>(
+    kernel: &dyn Fn(f64) -> K,
     chain: &Chain,
     start: &Params,
     target: &mut dyn Target,
@@ -84,8 +101,9 @@ fn first_step_size<K: StepSize>(
     let stiffness = target.local().n_beta() * largest_curvature(target, key)? + target.local().gamma();
     let first = if stiffness > 0.0 { 1.0 / stiffness } else { 1.0 };
     let mut accepts = |epsilon: f64, step: usize| -> Result<bool, KernelError> {
+        let kernel = kernel(epsilon);
         let mut state = kernel.init(start, target, Batch::Full)?;
-        let info = kernel.with_epsilon(epsilon).step(key.step(step as u64), &mut state, target, Batch::Full)?;
+        let info = kernel.step(key.step(step as u64), &mut state, target, Batch::Full)?;
         Ok(info.acceptance.unwrap_or(0.0) > 0.5)
     };
     let mut epsilon = first;
@@ -146,7 +164,7 @@ fn short_run<K: Kernel>(
     start: &Params,
     target: &mut dyn Target,
 ) -> Result<(Params, bool), KernelError> {
-    let mut batches = Batches::new(chain, Role::Minibatch, target, Gradient::Minibatch);
+    let mut batches = Batches::new(chain, Role::Minibatch, target, GradientNeed::Minibatch);
     let mut state = kernel.init(start, target, Batch::Full)?;
     let mut grad = start.zeros_like()?;
     let sizes: Vec<f64> = start.layout().specs().iter().map(|spec| spec.len() as f64).collect();

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::{
-    DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist, KernelConfig, ModelConfig, Precision, RunConfig,
-    SamplerKind, Truth, TruthConfig, check_sampler, defaults,
+    DataConfig, Device, DlnConfig, InputDist, ModelConfig, Precision, RunConfig, SamplerKind, Truth, TruthConfig,
+    check_sampler, defaults,
 };
+use crate::config::error::minibatch_samplers;
 use crate::config::typed::to_usize;
 use crate::config::{ConfigError, RawConfig, Value};
 
@@ -35,17 +36,21 @@ pub enum ConfigWarning {
 
 impl fmt::Display for ConfigWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FlatDirectionsAreFree => {
-                "--gamma is 0: in flat directions the chains drift without limit and never settle; give --gamma 1"
-            }
+        match self {
+            Self::FlatDirectionsAreFree => f.write_str(
+                "--gamma is 0: in flat directions the chains drift without limit and never settle; give --gamma 1",
+            ),
             Self::BatchSizeIsUnused => {
-                "--batch-size has no effect: only sgld with --gradient minibatch draws minibatches; leave it out"
+                let samplers = minibatch_samplers();
+                write!(
+                    f,
+                    "--batch-size has no effect: only {samplers} with --gradient minibatch draws minibatches; leave it out"
+                )
             }
             Self::TargetAcceptanceIsUnused => {
-                "--target-acceptance has no effect beside a given --epsilon; leave one of them out"
+                f.write_str("--target-acceptance has no effect beside a given --epsilon; leave one of them out")
             }
-        })
+        }
     }
 }
 
@@ -57,7 +62,7 @@ impl DlnConfig {
     ///
     /// ```
     /// use llc::config::{DlnConfig, RawConfig, dln};
-    /// let mut raw = RawConfig::new(dln::KEYS);
+    /// let mut raw = RawConfig::new(dln::keys());
     /// raw.layer_text([("model.layer_widths", "20,20,10"), ("truth.kind", "aligned"), ("truth.rank", "11")])?;
     /// let error = DlnConfig::check(&raw, 2).unwrap_err();
     /// assert!(error.to_string().starts_with("--rank (truth.rank) is 11: it cannot exceed the smallest width, 10"));
@@ -69,7 +74,7 @@ impl DlnConfig {
     /// The [`ConfigError`] of the first setting that is not legal.
     pub fn check(raw: &RawConfig, threads: usize) -> Result<CheckedDln, ConfigError> {
         let config = Self::build(raw, threads)?;
-        let base = Self::build(&RawConfig::new(super::KEYS), threads)?;
+        let base = Self::build(&RawConfig::new(super::keys()), threads)?;
         let warnings = warnings(raw, &config);
         let updates = super::updates::updates(raw, &config, &base);
         Ok(CheckedDln { config, warnings, updates })
@@ -89,19 +94,13 @@ impl DlnConfig {
 fn warnings(raw: &RawConfig, config: &DlnConfig) -> Vec<ConfigWarning> {
     let mut warnings = Vec::new();
     let is_set = |path| raw.get(path).is_some();
-    let (has_batches, has_fixed_epsilon) = match &config.sampler.kernel {
-        KernelConfig::Sgld(sgld) => (sgld.gradient != Gradient::Exact, false),
-        KernelConfig::Hmc(hmc) => (false, hmc.epsilon != Epsilon::Auto),
-        KernelConfig::Mala(mala) => (false, mala.epsilon != Epsilon::Auto),
-        KernelConfig::Gibbs => (false, false),
-    };
     if config.sampler.gamma == 0.0 {
         warnings.push(ConfigWarning::FlatDirectionsAreFree);
     }
-    if is_set("sampler.batch_size") && !has_batches {
+    if is_set("sampler.batch_size") && config.sampler.kernel.batch_size().is_none() {
         warnings.push(ConfigWarning::BatchSizeIsUnused);
     }
-    if is_set("sampler.target_acceptance") && has_fixed_epsilon {
+    if is_set("sampler.target_acceptance") && raw.real("sampler.epsilon").is_some() {
         warnings.push(ConfigWarning::TargetAcceptanceIsUnused);
     }
     warnings
@@ -196,12 +195,9 @@ fn run(raw: &RawConfig, model: &ModelConfig, kind: SamplerKind, threads: usize) 
         }
     };
     let precision = match raw.word("run.precision") {
-        Some("f32") if kind == SamplerKind::Gibbs => {
-            return Err(ConfigError::GibbsNeedsF64 { key: raw.key("run.precision")? });
-        }
         Some("f32") => Precision::F32,
         Some("f64") => Precision::F64,
-        _ => defaults::precision(kind),
+        _ => kind.about().precision,
     };
     Ok(RunConfig { threads, threads_per_chain, device, precision })
 }

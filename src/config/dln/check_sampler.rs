@@ -1,20 +1,20 @@
 //! Makes a legal sampler out of raw settings: what fits which kernel, and what doesn't.
 
 use super::{
-    DataConfig, Epsilon, Gradient, HmcConfig, KernelConfig, LossTrace, MalaConfig, ModelConfig, SamplerConfig,
-    SamplerKind, SgldConfig, Switch, Tempering, defaults,
+    DataConfig, Epsilon, Gradient, LossTrace, ModelConfig, SamplerConfig, SamplerKind, Switch, Tempering, defaults,
 };
-use crate::config::typed::positive;
-use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
+use crate::config::{ConfigError, RawConfig};
+use crate::kernel::{Given, GradientNeed};
 
 /// The sampler, for a network and data that are legal already.
 pub(super) fn sampler(raw: &RawConfig, model: &ModelConfig, data: &DataConfig) -> Result<SamplerConfig, ConfigError> {
     let kind = raw.word("sampler.kind").and_then(SamplerKind::from_name).unwrap_or(defaults::SAMPLER);
     let gradient = gradient(raw, kind, data)?;
     let gamma = raw.non_negative("sampler.gamma")?.unwrap_or(defaults::GAMMA);
-    if kind == SamplerKind::Gibbs && gamma == 0.0 {
-        return Err(ConfigError::GibbsNeedsGamma { key: raw.key("sampler.gamma")? });
-    }
+    let epsilon = raw.positive("sampler.epsilon")?.map_or(Epsilon::Auto, Epsilon::Fixed);
+    let open_unit = |value: f64| value > 0.0 && value < 1.0;
+    let target_acceptance = raw.within("sampler.target_acceptance", "(0, 1)", open_unit)?;
+    let target_acceptance = target_acceptance.or(kind.about().target_acceptance).unwrap_or(0.0);
     let beta = raw.positive("sampler.beta")?.map(Tempering::Beta);
     if let Some(Tempering::Beta(beta)) = beta
         && !(beta.get() * data.num_training_data as f64).is_finite()
@@ -22,11 +22,13 @@ pub(super) fn sampler(raw: &RawConfig, model: &ModelConfig, data: &DataConfig) -
         return Err(ConfigError::NBetaOverflows { key: raw.key("sampler.beta")?, found: beta.get() });
     }
     let n_beta = raw.positive("sampler.n_beta")?.map(Tempering::NBeta);
-    let num_steps = raw.count("sampler.num_steps", 1)?.unwrap_or_else(|| defaults::num_steps(kind));
+    let num_steps = raw.count("sampler.num_steps", 1)?.unwrap_or(kind.about().num_steps);
     let share = |value: f64| (0.0..1.0).contains(&value);
-    let warmup = raw.within("sampler.warmup", "[0, 1)", share)?.unwrap_or_else(|| defaults::warmup(kind));
+    let warmup = raw.within("sampler.warmup", "[0, 1)", share)?.unwrap_or(kind.about().warmup);
+    check_takes(raw, kind)?;
+    let given = Given { raw, model, gradient, gamma, epsilon, target_acceptance };
     let sampler = SamplerConfig {
-        kernel: kernel(raw, kind, gradient, model)?,
+        kernel: kind.read(&given)?,
         tempering: beta.or(n_beta),
         gamma,
         num_steps,
@@ -55,7 +57,7 @@ pub(super) fn sampler(raw: &RawConfig, model: &ModelConfig, data: &DataConfig) -
     Ok(sampler)
 }
 
-/// What gradients are taken over; exact for Gibbs, which takes none.
+/// What gradients are taken over; exact for a sampler that takes none.
 fn gradient(raw: &RawConfig, kind: SamplerKind, data: &DataConfig) -> Result<Gradient, ConfigError> {
     let (path, n) = ("sampler.batch_size", data.num_training_data);
     let batch_size = raw.count(path, 1)?.unwrap_or(defaults::BATCH_SIZE.min(n));
@@ -64,70 +66,24 @@ fn gradient(raw: &RawConfig, kind: SamplerKind, data: &DataConfig) -> Result<Gra
         return Err(ConfigError::BatchTooLarge { key, batch_size, num_training_data: n });
     }
     let path = "sampler.gradient";
-    let word = raw.word(path);
-    match (kind, word) {
-        (SamplerKind::Gibbs, Some("minibatch")) => Err(ConfigError::GibbsHasNoGradient { key: raw.key(path)? }),
-        (SamplerKind::Hmc | SamplerKind::Mala, Some("minibatch")) => {
-            Err(ConfigError::NeedsExactGradient { key: raw.key(path)?, sampler: kind.name() })
-        }
-        (SamplerKind::Sgld, None | Some("minibatch")) => Ok(Gradient::Minibatch { batch_size }),
+    let (key, sampler) = (raw.key(path)?, kind.name());
+    match (kind.about().gradient, raw.word(path)) {
+        (GradientNeed::None, Some("minibatch")) => Err(ConfigError::HasNoGradient { key, sampler }),
+        (GradientNeed::Exact, Some("minibatch")) => Err(ConfigError::NeedsExactGradient { key, sampler }),
+        (GradientNeed::Minibatch, None | Some("minibatch")) => Ok(Gradient::Minibatch { batch_size }),
         _ => Ok(Gradient::Exact),
     }
 }
 
-fn kernel(
-    raw: &RawConfig,
-    kind: SamplerKind,
-    gradient: Gradient,
-    model: &ModelConfig,
-) -> Result<KernelConfig, ConfigError> {
-    let open_unit = |value: f64| value > 0.0 && value < 1.0;
-    let target = raw.within("sampler.target_acceptance", "(0, 1)", open_unit)?;
-    let leapfrog_steps = raw.count("sampler.leapfrog_steps", 1)?.unwrap_or(defaults::LEAPFROG_STEPS);
-    let mala_every = raw.count("sampler.mala_every", 0)?.unwrap_or(defaults::MALA_EVERY);
-    let preconditioner = preconditioner(raw, model)?;
-    let epsilon = match raw.positive("sampler.epsilon")? {
-        Some(epsilon) => Epsilon::Fixed(epsilon),
-        None => Epsilon::Auto,
-    };
-    if kind == SamplerKind::Gibbs && raw.get("sampler.epsilon").is_some() {
-        return Err(ConfigError::GibbsHasNoStep { key: raw.key("sampler.epsilon")? });
-    }
-    let sampler = kind.name();
-    for (path, used_by) in [
-        ("sampler.leapfrog_steps", "hmc"),
-        ("sampler.target_acceptance", "hmc or mala"),
-        ("sampler.mala_every", "sgld"),
-        ("sampler.preconditioner", "sgld"),
-    ] {
-        if raw.get(path).is_some() && !used_by.split(" or ").any(|name| name == sampler) {
-            return Err(ConfigError::NotForThisSampler { key: raw.key(path)?, sampler, used_by });
+/// Refuses what only other samplers take.
+fn check_takes(raw: &RawConfig, kind: SamplerKind) -> Result<(), ConfigError> {
+    for path in raw.paths().filter(|path| !kind.about().takes(path)) {
+        let used_by = SamplerKind::those(|about| about.takes(path));
+        if !used_by.is_empty() {
+            return Err(ConfigError::NotForThisSampler { key: raw.key(path)?, sampler: kind.name(), used_by });
         }
     }
-    Ok(match kind {
-        SamplerKind::Gibbs => KernelConfig::Gibbs,
-        SamplerKind::Hmc => {
-            let target_acceptance = target.unwrap_or(defaults::HMC_TARGET_ACCEPTANCE);
-            KernelConfig::Hmc(HmcConfig { epsilon, leapfrog_steps, target_acceptance })
-        }
-        SamplerKind::Mala => {
-            let target_acceptance = target.unwrap_or(defaults::MALA_TARGET_ACCEPTANCE);
-            KernelConfig::Mala(MalaConfig { epsilon, target_acceptance })
-        }
-        SamplerKind::Sgld => KernelConfig::Sgld(SgldConfig { epsilon, gradient, mala_every, preconditioner }),
-    })
-}
-
-fn preconditioner(raw: &RawConfig, model: &ModelConfig) -> Result<Option<Vec<PositiveF64>>, ConfigError> {
-    let path = "sampler.preconditioner";
-    let Some(Value::RealList(factors)) = raw.get(path) else {
-        return Ok(None);
-    };
-    let (key, layers) = (raw.key(path)?, model.layer_widths.len());
-    if factors.len() != layers {
-        return Err(ConfigError::PreconditionerLength { key, found: factors.len(), layers });
-    }
-    factors.iter().map(|&factor| positive(key, factor)).collect::<Result<_, _>>().map(Some)
+    Ok(())
 }
 
 fn loss_trace(raw: &RawConfig, gradient: Gradient) -> Result<LossTrace, ConfigError> {

@@ -1,10 +1,11 @@
-//! States every default of `llc dln`, and nothing else: tune the numbers here.
+//! States the defaults of `llc dln`, and nothing else: tune the numbers here. What depends on the sampler is stated in its file
+//! ([`crate::kernel::About`]).
 //!
 //! None of them depends on the machine, except how many threads there are, which moves no law. The defaults aim at one
 //! thing: with nothing but widths and a seed, up to about 10⁴ parameters, a run ends within a minute in an estimate that
-//! can be trusted. The help texts of [`super::KEYS`] repeat these numbers; a test compares them.
+//! can be trusted. The help texts of [`super::keys`] repeat these numbers; a test compares them.
 
-use super::{Gradient, LossTrace, Precision, SamplerKind};
+use super::{Gradient, LossTrace, SamplerKind};
 
 /// Seed of everything random.
 pub const SEED: u64 = 0;
@@ -30,11 +31,6 @@ pub const PROP_RANK_REDUCE: f64 = 0.5;
 pub const SV_MEAN: f64 = 0.0;
 /// Standard deviation of the singular values of `rand-rank-sv`, as published.
 pub const SV_STD: f64 = 5.0;
-/// Mean leapfrog steps of an HMC trajectory. Of 8, 16, 20, 64 and 256 at equal cost, 8 to 20 gave the most effective draws of the loss
-/// on aligned truths up to d = 6,425; 8 had not reached the plateau of the largest.
-pub const LEAPFROG_STEPS: usize = 20;
-/// Steps from one acceptance diagnostic of SGLD to the next, as published.
-pub const MALA_EVERY: usize = 20;
 /// The least number of draws kept: fewer cannot be split in two halves of two for R-hat.
 pub const MIN_KEPT_DRAWS: usize = 4;
 /// The most chains: more is surely a slip, and would end in a want of memory rather than in a sentence.
@@ -46,39 +42,6 @@ pub const MAX_DRAWS: usize = 1_000_000_000;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 pub const LARGE: usize = 100_000;
 
-/// Steps of a chain, warm-up included.
-pub fn num_steps(sampler: SamplerKind) -> usize {
-    match sampler {
-        SamplerKind::Gibbs => 4_000,
-        SamplerKind::Hmc => 6_000,
-        SamplerKind::Mala => 20_000,
-        SamplerKind::Sgld => 20_000,
-    }
-}
-
-/// Share of a chain that is warm-up. SGLD starts from w* at a small step and climbs for long; the presets
-/// keep the published 0.9.
-pub fn warmup(sampler: SamplerKind) -> f64 {
-    match sampler {
-        SamplerKind::Gibbs | SamplerKind::Hmc | SamplerKind::Mala => 0.25,
-        SamplerKind::Sgld => 0.5,
-    }
-}
-
-/// Acceptance that MALA's tuning aims at: the optimal rate of Roberts and Rosenthal (1998) in high dimension.
-pub const MALA_TARGET_ACCEPTANCE: f64 = 0.574;
-/// Acceptance that HMC's tuning aims at, as in Stan.
-pub const HMC_TARGET_ACCEPTANCE: f64 = 0.8;
-
-/// Arithmetic of the chain. An exact method must resolve nβ·L, and Gibbs small singular values, which f32 doesn't; SGLD, whose own
-/// error is larger, takes f32 for half the memory traffic.
-pub fn precision(sampler: SamplerKind) -> Precision {
-    match sampler {
-        SamplerKind::Gibbs | SamplerKind::Hmc | SamplerKind::Mala => Precision::F64,
-        SamplerKind::Sgld => Precision::F32,
-    }
-}
-
 /// The loss that is averaged: what the sampler has at hand without another pass.
 pub fn loss_trace(gradient: Gradient) -> LossTrace {
     match gradient {
@@ -87,10 +50,9 @@ pub fn loss_trace(gradient: Gradient) -> LossTrace {
     }
 }
 
-/// Threads of one chain, where `threads` serve all. Gibbs spends its time in singular value decompositions, which one thread does
-/// as fast as several: its chains run side by side at any size.
+/// Threads of one chain, where `threads` serve all.
 pub fn threads_per_chain(sampler: SamplerKind, num_parameters: usize, threads: usize) -> usize {
-    if sampler == SamplerKind::Gibbs || num_parameters < LARGE { 1 } else { threads }
+    if sampler.about().is_single_threaded || num_parameters < LARGE { 1 } else { threads }
 }
 
 /// Rank of an aligned truth.

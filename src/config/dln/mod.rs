@@ -19,13 +19,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ConfigError, RawConfig, available_threads};
 
+pub use crate::kernel::{KernelConfig, SamplerKind};
 pub use check::{CheckedDln, ConfigWarning};
-pub use keys::KEYS;
+pub use keys::keys;
 pub use presets::Preset;
-pub use sampler::{
-    Epsilon, Gradient, HmcConfig, KernelConfig, LossTrace, MalaConfig, SamplerConfig, SamplerKind, SgldConfig, Switch,
-    Tempering,
-};
+pub use sampler::{Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
 
 /// A legal configuration of `llc dln`.
 ///
@@ -104,7 +102,7 @@ impl<'de> Deserialize<'de> for DlnConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let table = toml::Table::deserialize(deserializer)?;
         let checked = || -> Result<Self, ConfigError> {
-            let mut raw = RawConfig::new(KEYS);
+            let mut raw = RawConfig::new(keys());
             raw.layer_table(&table)?;
             Ok(Self::check(&raw, available_threads())?.config)
         };

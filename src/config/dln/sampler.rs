@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::config::PositiveF64;
+use crate::kernel::KernelConfig;
 
 /// The sampler and the local posterior that it draws from, U(w) = nβ·L_n(w) + γ/2·‖w − w*‖².
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -67,105 +68,6 @@ pub enum Tempering {
     /// nβ itself.
     #[serde(rename = "n_beta")]
     NBeta(PositiveF64),
-}
-
-/// The kernel and what belongs to it alone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum KernelConfig {
-    /// Each layer drawn exactly, given the others.
-    Gibbs,
-    /// Hamiltonian Monte Carlo.
-    Hmc(HmcConfig),
-    /// The Metropolis-adjusted Langevin algorithm.
-    Mala(MalaConfig),
-    /// Stochastic gradient Langevin dynamics.
-    Sgld(SgldConfig),
-}
-
-impl KernelConfig {
-    /// Which sampler it is.
-    pub fn kind(&self) -> SamplerKind {
-        match self {
-            Self::Gibbs => SamplerKind::Gibbs,
-            Self::Hmc(_) => SamplerKind::Hmc,
-            Self::Mala(_) => SamplerKind::Mala,
-            Self::Sgld(_) => SamplerKind::Sgld,
-        }
-    }
-}
-
-/// The samplers by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SamplerKind {
-    /// Each layer drawn exactly, given the others.
-    Gibbs,
-    /// Hamiltonian Monte Carlo.
-    Hmc,
-    /// The Metropolis-adjusted Langevin algorithm.
-    Mala,
-    /// Stochastic gradient Langevin dynamics.
-    Sgld,
-}
-
-impl SamplerKind {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Gibbs, Self::Hmc, Self::Mala, Self::Sgld];
-
-    /// The name in files and flags.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gibbs => "gibbs",
-            Self::Hmc => "hmc",
-            Self::Mala => "mala",
-            Self::Sgld => "sgld",
-        }
-    }
-
-    /// The sampler of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
-
-/// What belongs to HMC alone. Its gradients are exact.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct HmcConfig {
-    /// Step size: h² of the leapfrog step h.
-    pub epsilon: Epsilon,
-    /// Mean number of leapfrog steps of a trajectory, at least 1.
-    pub leapfrog_steps: usize,
-    /// Acceptance that the tuning of ε aims at, in (0, 1).
-    pub target_acceptance: f64,
-}
-
-/// What belongs to MALA alone. Its gradients are exact.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct MalaConfig {
-    /// Step size: drift ε/2, noise variance ε.
-    pub epsilon: Epsilon,
-    /// Acceptance that the tuning of ε aims at, in (0, 1).
-    pub target_acceptance: f64,
-}
-
-/// What belongs to SGLD alone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct SgldConfig {
-    /// Step size: drift ε/2, noise variance ε.
-    pub epsilon: Epsilon,
-    /// What the gradient is taken over.
-    #[serde(flatten)]
-    pub gradient: Gradient,
-    /// Steps from one acceptance diagnostic to the next; 0 is off.
-    pub mala_every: usize,
-    /// The factor of ε for each layer, if any was given: one entry a layer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preconditioner: Option<Vec<PositiveF64>>,
 }
 
 /// A step size.

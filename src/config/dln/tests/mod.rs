@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{DlnArgs, Kind};
+use crate::kernel::hmc::HmcConfig;
 
 mod refused;
 
@@ -24,7 +25,7 @@ fn config(line: &str) -> DlnConfig {
 }
 
 fn from_toml(text: &str) -> Result<DlnConfig, ConfigError> {
-    let mut raw = RawConfig::new(KEYS);
+    let mut raw = RawConfig::new(keys());
     raw.layer_table(&text.parse().unwrap())?;
     Ok(DlnConfig::check(&raw, 2)?.config)
 }
@@ -63,9 +64,9 @@ fn a_layer_that_changes_the_sampler_or_the_truth_takes_back_what_belonged_to_the
     let file = folder.path().join("run.toml");
     fs::write(&file, config("--preset 1k --num-steps 99").to_toml()).unwrap();
     let line = format!("--config {}", file.display());
-    for kind in ["gibbs", "hmc", "mala"] {
-        let sampler = config(&format!("{line} --sampler {kind}")).sampler().clone();
-        assert_eq!((sampler.kernel.kind().name(), sampler.num_steps), (kind, 99));
+    for kind in SamplerKind::ALL {
+        let sampler = config(&format!("{line} --sampler {}", kind.name())).sampler().clone();
+        assert_eq!((sampler.kernel.kind(), sampler.num_steps), (kind, 99));
     }
     assert_eq!(config(&format!("{line} --truth zero")).truth().kind, Truth::Zero);
     assert_eq!(config(&format!("{line} --sampler sgld")), config(&line));
@@ -74,7 +75,7 @@ fn a_layer_that_changes_the_sampler_or_the_truth_takes_back_what_belonged_to_the
     assert_eq!(serde_json::to_value(hmc.epsilon).unwrap(), json!(3.0), "--set and flags are one layer");
 }
 
-/// One line for each sampler, truth and odd value.
+/// One line for each truth and odd value.
 const LEGAL: [&str; 10] = [
     "",
     "--seed 9223372036854775807 --truth-seed 1e3 --layer-widths 5 --device cuda:1 --sampler hmc --precision f32",
@@ -88,10 +89,24 @@ const LEGAL: [&str; 10] = [
     "--preset 100m --seed 4",
 ];
 
+/// These, and one line for each sampler.
+fn legal() -> Vec<String> {
+    let samplers = SamplerKind::NAMES.iter().map(|name| format!("--sampler {name}"));
+    LEGAL.map(str::to_owned).into_iter().chain(samplers).collect()
+}
+
+#[test]
+fn a_sampler_is_written_by_the_name_that_chooses_it() {
+    for kind in SamplerKind::ALL {
+        let written = serde_json::to_value(config(&format!("--sampler {}", kind.name()))).unwrap();
+        assert_eq!(written["sampler"]["kind"], kind.name());
+    }
+}
+
 #[test]
 fn a_printed_configuration_reads_back_to_an_equal_one() {
-    for line in LEGAL {
-        let config = config(line);
+    for line in legal() {
+        let config = config(&line);
         let text = config.to_toml();
         let again = from_toml(&text).unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
         assert_eq!(again, config, "{line}\n{text}");
@@ -103,10 +118,10 @@ fn a_printed_configuration_reads_back_to_an_equal_one() {
 
 #[test]
 fn every_key_has_a_flag_of_its_own_and_its_place_in_a_printed_file() {
-    let flags: BTreeSet<_> = KEYS.iter().map(|key| key.flag).collect();
-    assert_eq!(flags.len(), KEYS.len());
-    let printed: Vec<toml::Table> = LEGAL.iter().map(|line| config(line).to_toml().parse().unwrap()).collect();
-    for key in KEYS {
+    let flags: BTreeSet<_> = keys().iter().map(|key| key.flag).collect();
+    assert_eq!(flags.len(), keys().len());
+    let printed: Vec<toml::Table> = legal().iter().map(|line| config(line).to_toml().parse().unwrap()).collect();
+    for key in keys() {
         let is_printed = |table: &toml::Table| match key.path.split_once('.') {
             Some((section, name)) => table[section].get(name).is_some(),
             None => table.contains_key(key.path),
@@ -119,10 +134,10 @@ fn every_key_has_a_flag_of_its_own_and_its_place_in_a_printed_file() {
 #[test]
 fn defaults_are_those_that_help_states() {
     let stated = |path: &str| {
-        let help = KEYS.iter().find(|key| key.path == path).unwrap().help;
+        let help = keys().iter().find(|key| key.path == path).unwrap().help;
         help.split("[default: ").nth(1).unwrap().trim_end_matches(']').to_owned()
     };
-    for key in KEYS.iter().filter(|key| !key.flag.is_empty()) {
+    for key in keys().iter().filter(|key| !key.flag.is_empty()) {
         assert!(key.help.ends_with(']'), "{} states no default", key.path);
     }
     let everything = "--truth rand-rank-sv";
@@ -135,9 +150,17 @@ fn defaults_are_those_that_help_states() {
         assert_eq!(value, stated(path).parse().ok(), "{path}");
     }
     assert_eq!(stated("model.layer_widths"), defaults::LAYER_WIDTHS.map(|width| width.to_string()).join(","));
-    let steps = SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), defaults::num_steps(kind)));
+    let of = |kind: SamplerKind| self::config(&format!("--sampler {}", kind.name()));
+    let steps = SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), of(kind).sampler().num_steps));
     assert_eq!(stated("sampler.num_steps"), steps.join(", "));
     assert_eq!(stated("sampler.kind"), defaults::SAMPLER.name());
+    for kind in SamplerKind::ALL {
+        let config = serde_json::to_value(of(kind)).unwrap();
+        for key in kind.about().keys {
+            let value = key.path.split('.').fold(&config, |value, name| &value[name]).as_f64();
+            assert!(value.is_none() || value == stated(key.path).parse().ok(), "{}", key.path);
+        }
+    }
 }
 
 #[test]
@@ -207,8 +230,9 @@ fn presets_are_legal_for_many_seeds_and_for_every_sampler() {
             let sampler = run.config.sampler();
             assert_eq!((sampler.num_chains, sampler.warmup, sampler.gamma), (1, 0.9, 1.0));
             assert_eq!(run.config.truth().kind, Truth::RandRank { prop_rank_reduce: 0.5 });
-            for kind in ["gibbs", "hmc", "mala"] {
-                let other = checked(&format!("--preset {name} --seed {seed} --sampler {kind} --truth aligned"));
+            for kind in SamplerKind::ALL.into_iter().filter(|&kind| kind != SamplerKind::Sgld) {
+                let sampler = kind.name();
+                let other = checked(&format!("--preset {name} --seed {seed} --sampler {sampler} --truth aligned"));
                 assert_eq!(other.config.model(), run.config.model());
                 assert_eq!(other.config.data(), run.config.data());
                 assert_eq!((other.config.sampler().num_chains, other.warnings.len()), (4, 0));
@@ -232,5 +256,5 @@ fn explicit_flags_win_over_a_preset() {
 fn lists_are_the_only_flags_of_several_words() {
     let error = DlnArgs::try_parse_from(["--gamma", "1", "2"]).unwrap_err();
     assert_eq!(error.exit_code(), 2);
-    assert!(KEYS.iter().any(|key| key.kind == Kind::RealList));
+    assert!(keys().iter().any(|key| key.kind == Kind::RealList));
 }
