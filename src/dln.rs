@@ -1,4 +1,6 @@
-//! Builds what `llc dln` samples from its configuration: target, sampler and chains.
+//! Builds what `llc dln` samples from its configuration: target, sampler and chains; [`train`] makes the second point.
+
+pub mod train;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;

@@ -36,5 +36,7 @@ pub mod summary;
 pub mod target;
 pub mod theory;
 #[cfg(feature = "torch")]
+pub mod train;
+#[cfg(feature = "torch")]
 pub mod update;
 pub mod verdict;

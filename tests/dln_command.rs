@@ -105,6 +105,55 @@ fn a_run_whose_chains_all_diverge_ends_with_code_3_and_says_so() {
     assert_eq!(json(&base.path().join("1/run.json"))["status"], "FAILED");
 }
 
+const TRAINED: &str = "--input-dim 4 --layer-widths 6,3 --truth aligned --rank 2 --num-steps 400 --seed 2 --train --train-steps 3000 \
+     --learning-rate 0.001";
+
+#[test]
+fn a_trained_point_has_an_estimate_and_draws_of_its_own() {
+    let base = tempfile::tempdir().unwrap();
+    let output = llc(base.path(), TRAINED).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = finish(&output);
+    let number =
+        |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {report}"));
+    let run_dir = base.path().join("1");
+    for (prefix, store, init_loss) in
+        [("", "draws.zarr", "/init_loss"), ("/trained", "draws-trained.zarr", "/trained/train_loss")]
+    {
+        let (shape, loss) = llc::record::zarr::read_floats(&run_dir.join(store).join("posterior/loss")).unwrap();
+        assert_eq!(shape, [4, 300], "{store}");
+        let mean = loss.iter().sum::<f64>() / loss.len() as f64;
+        let llc = number("/n_beta") * (mean - number(init_loss));
+        assert!((llc / number(&format!("{prefix}/llc/mean")) - 1.0).abs() < 1e-9, "{store}");
+    }
+    assert!(number("/trained/train_loss") < 1e-3 && number("/trained/distance") > 0.1, "{report}");
+    assert_eq!(number("/trained/num_steps"), 3000.0);
+    let metrics = json(&run_dir.join("metrics.json"));
+    let last = |name: &str| {
+        metrics[name]["values"].as_array().and_then(|values| values.last()).and_then(Value::as_f64).unwrap()
+    };
+    assert!((last("trained.llc") / number("/trained/llc/mean") - 1.0).abs() < 1e-9);
+    assert!(last("train.loss") < 1e-3);
+    let plain = self::report(base.path(), SMALL);
+    assert_eq!(plain["llc"], report["llc"], "a training moves nothing at w*");
+    assert_ne!(report["trained"]["llc"], report["llc"]);
+}
+
+#[test]
+fn a_training_that_diverges_ends_with_code_3_and_leaves_the_first_estimate() {
+    let base = tempfile::tempdir().unwrap();
+    let output = llc(base.path(), &format!("{SMALL} --train --learning-rate 1 --train-steps 5000")).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let report = finish(&output);
+    assert_eq!(report["trained"]["reasons"][0], "diverged");
+    let sentence = report["trained"]["explanations"][0].as_str().unwrap();
+    assert!(sentence.contains("--learning-rate") && sentence.contains("at step"), "{sentence}");
+    assert!(report["llc"]["mean"].is_number());
+    let run = json(&base.path().join("1/run.json"));
+    assert_eq!((run["status"].as_str(), &run["result"]), (Some("FAILED"), &report["llc"]["mean"]));
+    assert!(run["fail_trace"][0].as_str().unwrap().contains("the training diverged"), "{run}");
+}
+
 #[test]
 fn estimates_on_aligned_truths_meet_theory() {
     let base = tempfile::tempdir().unwrap();

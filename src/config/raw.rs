@@ -19,7 +19,7 @@ const ALTERNATIVES: [(&str, &str); 1] = [("sampler.beta", "sampler.n_beta")];
 
 /// Settings that were chosen for one value of another: a layer that changes that value takes them back, so that
 /// `--config` with a file made for SGLD and `--sampler gibbs` go together.
-const DEPENDENTS: [(&str, &[&str]); 2] = [
+const DEPENDENTS: [(&str, &[&str]); 6] = [
     (
         "sampler.kind",
         &[
@@ -35,6 +35,13 @@ const DEPENDENTS: [(&str, &[&str]); 2] = [
         ],
     ),
     ("truth.kind", &["truth.rank", "truth.prop_rank_reduce", "truth.sv_mean", "truth.sv_std"]),
+    (
+        "train.enabled",
+        &["train.optimizer", "train.learning_rate", "train.momentum", "train.batch_size", "train.num_steps"],
+    ),
+    ("train.optimizer", &["train.learning_rate", "train.momentum"]),
+    ("measure.functional_rank", &["measure.functional_rank_threshold"]),
+    ("measure.hessian_trace", &["measure.hessian_probes"]),
 ];
 
 impl RawConfig {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist, KernelConfig, ModelConfig, Precision, RunConfig,
-    SamplerKind, Truth, TruthConfig, check_sampler, defaults,
+    SamplerKind, Truth, TruthConfig, check_sampler, defaults, measure, train,
 };
 use crate::config::typed::to_usize;
 use crate::config::{ConfigError, RawConfig, Value};
@@ -80,9 +80,11 @@ impl DlnConfig {
         let data = data(raw)?;
         let truth = truth(raw, &model)?;
         let sampler = check_sampler::sampler(raw, &model, &data)?;
+        let train = train::training(raw, &data)?;
+        let measure = measure::measure(raw)?;
         let run = run(raw, &model, sampler.kernel.kind(), threads)?;
         let seed = raw.whole("seed").unwrap_or(defaults::SEED);
-        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, truth, sampler, run })
+        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, truth, sampler, train, measure, run })
     }
 }
 
