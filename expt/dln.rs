@@ -1,5 +1,6 @@
 //! Runs `llc dln`: the local learning coefficient of a deep linear network, whose exact value is known.
 
+mod measured;
 mod report;
 mod trained;
 
@@ -81,7 +82,9 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         }
     }
     let Problem { target, sampler, .. } = &mut problem;
+    measured::save(config, "true_param.npz", target.local().w_star(), observers)?;
     let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
+    let measured = measured::measure(config, target, chains.key, context, observers)?;
     let trained = match config.train() {
         Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)?),
         _ => None,
@@ -99,7 +102,8 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         (false, false) => Status::Failed,
         (false, true) => Status::Completed,
     };
-    let mut report = report(config, &done, &known, init_loss, problem.data_s, shown_dir, status)?;
+    let point = report::point(config, &done, measured);
+    let mut report = report(config, &done, point, &known, init_loss, problem.data_s, shown_dir, status)?;
     let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged());
     if let Some(trained) = trained {
         report["trained"] = trained.report;
@@ -198,6 +202,7 @@ impl Known {
 fn report(
     config: &DlnConfig,
     done: &Estimation,
+    point: Value,
     known: &Known,
     init_loss: f64,
     data_s: f64,
@@ -206,8 +211,6 @@ fn report(
 ) -> anyhow::Result<Value> {
     use num_traits::ToPrimitive;
     let lambda = known.coefficient.lambda_f64();
-    let mut notes = done.judgement.notes.clone();
-    notes.extend(known.note(&config.model().dims())?);
     let of_run = json!({
         "experiment": DlnConfig::EXPERIMENT,
         "network": config.model().dims(),
@@ -230,7 +233,6 @@ fn report(
         "init_loss": init_loss,
         "n_beta": config.n_beta(),
         "d": config.model().num_parameters(),
-        "notes": notes,
         "timing": {
             "data_s": data_s,
             "sampling_s": done.sampling_s,
@@ -240,7 +242,11 @@ fn report(
         "run_dir": run_dir,
         "status": status.as_str(),
     });
-    Ok(report::merged(report::point(done), of_run))
+    let mut report = report::merged(point, of_run);
+    if let (Some(notes), Some(note)) = (report["notes"].as_array_mut(), known.note(&config.model().dims())?) {
+        notes.push(note.into());
+    }
+    Ok(report)
 }
 
 /// Seconds that the training is expected to take, from the cost of one gradient.

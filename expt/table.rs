@@ -165,9 +165,9 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
         let mean = point.number("/hessian_trace/mean");
         writeln!(out, "{:<16}trace {mean:.digits$} ± {mcse:.digits$}", "Hessian")?;
     }
-    if let Some(layers) = point.0["distance_per_layer"].as_object() {
-        let shown: Vec<String> =
-            layers.values().take(8).map(|distance| format!("{:.3}", distance.as_f64().unwrap_or(f64::NAN))).collect();
+    let layers = point.numbers("/distance_per_layer");
+    if !layers.is_empty() {
+        let shown: Vec<String> = layers.iter().take(8).map(|distance| format!("{distance:.3}")).collect();
         writeln!(out, "{:<16}{} by layer, root mean square", "distance", shown.join("  "))?;
     }
     Ok(())

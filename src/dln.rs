@@ -9,7 +9,7 @@ use tch::Device;
 
 use crate::chain::Plan;
 use crate::config::DlnConfig;
-use crate::config::dln::{Gradient, KernelConfig, Precision};
+use crate::config::dln::{Gradient, KernelConfig, Precision, Switch};
 use crate::data::synthetic::SyntheticInputs;
 use crate::kernel::{Sampler, registry};
 use crate::model::deep_linear::{TrueParameter, draw_truth};
@@ -66,6 +66,7 @@ impl Problem {
             loss_trace: sampler.loss_trace,
             init_loss,
             virial_every: VIRIAL_EVERY,
+            tensor_distances: config.measure().distance == Switch::On,
         };
         let chains = Chains {
             key,

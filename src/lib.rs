@@ -13,9 +13,13 @@ pub mod config;
 pub mod data;
 pub mod diagnostics;
 #[cfg(feature = "torch")]
+pub mod distance;
+#[cfg(feature = "torch")]
 pub mod dln;
 #[cfg(feature = "torch")]
 pub mod estimate;
+#[cfg(feature = "torch")]
+pub mod hessian_trace;
 #[cfg(feature = "torch")]
 pub mod kernel;
 pub mod llc;
@@ -40,3 +44,4 @@ pub mod train;
 #[cfg(feature = "torch")]
 pub mod update;
 pub mod verdict;
+pub mod wbic_slope;

@@ -5,12 +5,12 @@ use llc::config::dln::{Switch, TrainConfig};
 use llc::dln::{Problem, train};
 use llc::estimate;
 use llc::observe::{Event, Observers, PointInfo};
-use llc::target::Target;
+use llc::target::Target as _;
 use llc::train::TrainError;
 use llc::update;
 use serde_json::{Value, json};
 
-use super::report;
+use super::{measured, report};
 use crate::cli::Context;
 
 /// What became of the second point.
@@ -47,6 +47,7 @@ pub fn run(
     };
     let distance = update::squared_distance(&trained.w, problem.target.local().w_star())?.sqrt();
     let (mut target, chains) = train::around(problem, trained.w)?;
+    measured::save(config, "trained_param.npz", target.local().w_star(), observers)?;
     let facts = json!({
         "train_loss": chains.plan.init_loss,
         "distance": distance,
@@ -73,13 +74,14 @@ pub fn run(
     let check = config.sampler().check_localisation == Switch::On;
     let sampler = problem.sampler.as_ref();
     let done = estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers)?;
+    let measured = measured::measure(config, &mut target, chains.key, context, observers)?;
     let has_failed = done.num_diverged == chains.num_chains;
     let explanations = done.judgement.findings.iter().map(|f| format!("at the trained point: {}\n", f.explanation));
     Ok(Trained {
         is_interrupted: done.is_interrupted,
         num_diverged: done.num_diverged,
         failure: if has_failed { explanations.collect() } else { Vec::new() },
-        report: report::merged(facts, report::point(&done)),
+        report: report::merged(facts, report::point(config, &done, measured)),
     })
 }
 

@@ -14,6 +14,8 @@ pub mod draw_buffer;
 pub mod draws;
 pub mod folder;
 pub mod json;
+#[cfg(feature = "torch")]
+pub mod npz;
 pub mod read;
 pub mod redact;
 pub mod time;
