@@ -55,7 +55,7 @@ fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
     if !(least >= wanted) {
         notes.push(format!(
             "the slope rests on {least:.0} effective weights at its outermost temperature ({wanted:.0} wanted), and is biased low; more \
-             steps help, but their number grows like 1.07^λ"
+             steps help, but the number needed grows exponentially with λ"
         ));
     }
     if config.sampler().loss_trace != LossTrace::Full {
