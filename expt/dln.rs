@@ -103,7 +103,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         (false, true) => Status::Completed,
     };
     let point = report::point(config, &done, measured);
-    let mut report = report(config, &done, point, &known, init_loss, problem.data_s, shown_dir, status)?;
+    let mut report = report(config, &done, point, &known, &problem, shown_dir, status)?;
     let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged());
     if let Some(trained) = trained {
         report["trained"] = trained.report;
@@ -204,8 +204,7 @@ fn report(
     done: &Estimation,
     point: Value,
     known: &Known,
-    init_loss: f64,
-    data_s: f64,
+    problem: &Problem,
     run_dir: Option<&str>,
     status: Status,
 ) -> anyhow::Result<Value> {
@@ -230,11 +229,11 @@ fn report(
         "rank_true": known.rank,
         "rank_resolved": known.rank_resolved,
         "relative_error": (done.llc.mean - lambda) / lambda,
-        "init_loss": init_loss,
+        "init_loss": problem.chains.plan.init_loss,
         "n_beta": config.n_beta(),
         "d": config.model().num_parameters(),
         "timing": {
-            "data_s": data_s,
+            "data_s": problem.data_s,
             "sampling_s": done.sampling_s,
             "steps_per_s": done.num_steps as f64 / done.sampling_s,
         },

@@ -193,7 +193,7 @@ fn a_training_that_diverges_ends_with_code_3_and_leaves_the_first_estimate() {
     assert!(report["llc"]["mean"].is_number());
     let run = json(&base.path().join("1/run.json"));
     assert_eq!((run["status"].as_str(), &run["result"]), (Some("FAILED"), &report["llc"]["mean"]));
-    assert!(run["fail_trace"][0].as_str().unwrap().contains("the training diverged"), "{run}");
+    assert!(run["fail_trace"][0].as_str().unwrap().contains("the training diverged: "), "{run}");
 }
 
 #[test]

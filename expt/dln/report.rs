@@ -51,8 +51,7 @@ pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Value
 fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
     let mut notes = Vec::new();
     let (least, wanted) = (slope.smallest_ess_weights(), MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
-    // Not `least < wanted`, which NaN passes.
-    if !(least >= wanted) {
+    if least < wanted || least.is_nan() {
         notes.push(format!(
             "the slope rests on {least:.0} effective weights at its outermost temperature ({wanted:.0} wanted), and is biased low; more \
              steps help, but the number needed grows exponentially with λ"

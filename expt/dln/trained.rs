@@ -3,7 +3,8 @@
 use llc::config::DlnConfig;
 use llc::config::dln::{Switch, TrainConfig};
 use llc::dln::{Problem, train};
-use llc::estimate;
+use llc::estimate::{self, EstimateError};
+use llc::kernel::KernelError;
 use llc::observe::{Event, Observers, PointInfo};
 use llc::target::Target as _;
 use llc::train::TrainError;
@@ -42,7 +43,10 @@ pub fn run(
 ) -> anyhow::Result<Trained> {
     let trained = match train::train(config, how, &mut problem.target, &context.cancel, observers) {
         Ok(trained) => trained,
-        Err(error @ TrainError::Diverged { step, .. }) => return Ok(diverged(&error, step)),
+        Err(error @ TrainError::Diverged { step, .. }) => {
+            let facts = json!({"train_loss": null, "distance": null, "num_steps": step});
+            return Ok(diverged(facts, error.to_string()));
+        }
         Err(error) => return Err(error.into()),
     };
     let distance = update::squared_distance(&trained.w, problem.target.local().w_star())?.sqrt();
@@ -73,7 +77,12 @@ pub fn run(
     observers.emit(&Event::Point(&PointInfo { name: "trained".to_owned(), init_loss: chains.plan.init_loss }));
     let check = config.sampler().check_localisation == Switch::On;
     let sampler = problem.sampler.as_ref();
-    let done = estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers)?;
+    let done = match estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers) {
+        Ok(done) => done,
+        // The estimate at w* is not to be lost over a point so far out that nothing around it is finite.
+        Err(error @ EstimateError::Probe(KernelError::Diverged)) => return Ok(diverged(facts, error.to_string())),
+        Err(error) => return Err(error.into()),
+    };
     let measured = measured::measure(config, &mut target, chains.key, context, observers)?;
     let has_failed = done.num_diverged == chains.num_chains;
     let explanations = done.judgement.findings.iter().map(|f| format!("at the trained point: {}\n", f.explanation));
@@ -85,16 +94,15 @@ pub fn run(
     })
 }
 
-fn diverged(error: &TrainError, step: u64) -> Trained {
-    let report = json!({
-        "llc": null,
-        "verdict": "not_trusted",
-        "reasons": ["diverged"],
-        "explanations": [error.to_string()],
-        "notes": [],
-        "train_loss": null,
-        "distance": null,
-        "num_steps": step,
+/// What is said where there is nothing finite to sample around.
+fn diverged(facts: Value, why: String) -> Trained {
+    let none = json!({
+        "llc": null, "verdict": "not_trusted", "reasons": ["diverged"], "explanations": [why], "notes": [],
     });
-    Trained { report, is_interrupted: false, num_diverged: 0, failure: vec![format!("{error}\n")] }
+    Trained {
+        report: report::merged(facts, none),
+        is_interrupted: false,
+        num_diverged: 0,
+        failure: vec![format!("at the trained point: {why}\n")],
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::Problem;
 use crate::config::DlnConfig;
-use crate::config::dln::{OptimizerConfig, TrainConfig, Truth};
+use crate::config::dln::{OptimizerConfig, TrainConfig, Truth, defaults};
 use crate::model::deep_linear::draw_truth;
 use crate::observe::{Event, Observers};
 use crate::params::Params;
@@ -43,9 +43,15 @@ pub fn train(
         OptimizerConfig::Adam => Box::new(Adam::new()),
     };
     observers.emit(&Event::Stage("training a network from a random start"));
-    trainer.run(optimizer.as_mut(), target, start, cancel, &mut |Losses { first_step, loss }| {
+    // Threads that wait for each other cost small products many times what they save.
+    let threads = config.run().threads;
+    let is_large = config.model().num_parameters() >= defaults::LARGE;
+    tch::set_num_threads(if is_large { threads as i32 } else { 1 });
+    let trained = trainer.run(optimizer.as_mut(), target, start, cancel, &mut |Losses { first_step, loss }| {
         observers.emit(&Event::Training { first_step, num_steps, loss });
-    })
+    });
+    tch::set_num_threads(threads as i32);
+    trained
 }
 
 /// What is sampled around the trained point `w`: the same loss, chains of the same length, random numbers of their own.
