@@ -7,7 +7,7 @@ mod trained;
 use llc::config::DlnConfig;
 use llc::config::dln::{Device, Switch, Training, Truth};
 use llc::diagnostics::{Draws, rhat};
-use llc::dln::Problem;
+use llc::dln::{Problem, train};
 use llc::estimate::{self, Estimation};
 use llc::kernel::{Gradient, Sampler};
 use llc::model::deep_linear::TrueParameter;
@@ -250,11 +250,13 @@ fn report(
 
 /// Seconds that the training is expected to take, from the cost of one gradient.
 fn training_seconds(config: &DlnConfig, problem: &mut Problem) -> anyhow::Result<f64> {
-    let Training::On(train) = config.train() else { return Ok(0.0) };
-    let indices: Vec<u64> = (0..train.batch_size as u64).collect();
+    let Training::On(how) = config.train() else { return Ok(0.0) };
+    let indices: Vec<u64> = (0..how.batch_size as u64).collect();
     let batch = Batch::Minibatch { key: problem.chains.key, indices: &indices };
-    let pass_s = estimate::seconds_per_pass(&mut problem.target, Gradient::Minibatch, batch)?;
-    Ok(pass_s * train.num_steps as f64)
+    tch::set_num_threads(train::num_threads(config));
+    let pass_s = estimate::seconds_per_pass(&mut problem.target, Gradient::Minibatch, batch);
+    tch::set_num_threads(config.run().threads as i32);
+    Ok(pass_s? * how.num_steps as f64)
 }
 
 /// Seconds that the chains are expected to take, from the cost of one pass.

@@ -1,4 +1,4 @@
-//! Estimates λ from the losses of one run reweighted to several inverse temperatures: the slope of E[nL] against 1/β.
+//! Estimates λ from the losses of one run reweighted to several inverse temperatures: the slope of E\[nL\] against 1/β.
 //!
 //! Around the run's own β₀ the five inverse temperatures are β_k = β₀·(1 + a_k/√(2·ln n)), a_k ∈ {−1, −½, 0, ½, 1}. With the kept draws t,
 //!
@@ -15,7 +15,7 @@
 //! **Bias of small samples.** A reweighted mean is a ratio of means, with a bias of the order of one over the weights' effective sample
 //! size, and no weight carries it beyond the smallest and the largest loss drawn: with too few draws the slope comes out too low. The
 //! weights' spread grows with λ: of N draws of a Gamma law N·((1 − 2δ)/(1 − δ)²)^λ are left at the hottest, δ = 1/√(2·ln n): at n = 10⁵ half of
-//! them for λ = 10, a thousandth for λ = 96. A run reports what was left, and warns where it is little.
+//! them for λ = 10, a thousandth for λ = 96. A run reports what was left, and warns where it is little: the interval knows nothing of this bias.
 //!
 //! **Error.** By the delta method the error of the slope is that of the mean of ψ_t = λ̂ + Σ_k c_k·u_k(t)/ū_k·(nL_t − E_k), whose mean is
 //! λ̂ exactly; its draws go through the same standard error and interval as those of the plain estimate.

@@ -43,15 +43,17 @@ pub fn train(
         OptimizerConfig::Adam => Box::new(Adam::new()),
     };
     observers.emit(&Event::Stage("training a network from a random start"));
-    // Threads that wait for each other cost small products many times what they save.
-    let threads = config.run().threads;
-    let is_large = config.model().num_parameters() >= defaults::LARGE;
-    tch::set_num_threads(if is_large { threads as i32 } else { 1 });
+    tch::set_num_threads(num_threads(config));
     let trained = trainer.run(optimizer.as_mut(), target, start, cancel, &mut |Losses { first_step, loss }| {
         observers.emit(&Event::Training { first_step, num_steps, loss });
     });
-    tch::set_num_threads(threads as i32);
+    tch::set_num_threads(config.run().threads as i32);
     trained
+}
+
+/// Threads that a training uses: threads that wait for each other cost small products many times what they save.
+pub fn num_threads(config: &DlnConfig) -> i32 {
+    if config.model().num_parameters() < defaults::LARGE { 1 } else { config.run().threads as i32 }
 }
 
 /// What is sampled around the trained point `w`: the same loss, chains of the same length, random numbers of their own.

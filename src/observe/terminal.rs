@@ -243,6 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn the_bar_starts_again_for_a_training_and_for_another_point() {
+        let mut observer = TerminalObserver::new(true, |_| f64::NAN);
+        observer.on_event(&Event::Started(&info(100, 10))).unwrap();
+        observer.on_event(&Event::Draws { chain: 0, first_draw: 0, block: &constant(1.5, 40) }).unwrap();
+        assert_eq!((observer.bar.position(), observer.bar.length()), (40, Some(300)));
+        observer.on_event(&Event::Training { first_step: 0, num_steps: 50, loss: &[2.0, 1.0] }).unwrap();
+        observer.on_event(&Event::Training { first_step: 2, num_steps: 50, loss: &[0.5] }).unwrap();
+        assert_eq!((observer.bar.position(), observer.bar.length()), (3, Some(50)));
+        let point = PointInfo { name: "trained".to_owned(), init_loss: 0.5 };
+        observer.on_event(&Event::Point(&point)).unwrap();
+        observer.on_event(&Event::Draws { chain: 0, first_draw: 0, block: &constant(1.5, 20) }).unwrap();
+        assert_eq!((observer.bar.position(), observer.bar.length()), (20, Some(300)));
+        assert_eq!(observer.progress.as_ref().unwrap().running.llc(), Some(10.0), "of the new point's own loss");
+    }
+
+    #[test]
     fn every_template_is_valid() {
         for template in ["{spinner} {msg} {elapsed}", DRAWS, TRAINING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
