@@ -271,11 +271,14 @@ fn expected_seconds(
         Some(_) => Batch::Minibatch { key: chains.key, indices: &indices },
         None => Batch::Full,
     };
-    let pass_s = estimate::seconds_per_pass(target, sampler.gradient(), batch)?;
+    // With the threads that a chain has: others that wait for each other can make a pass many times as long.
+    tch::set_num_threads(chains.threads_per_chain as i32);
+    let pass_s = estimate::seconds_per_pass(target, sampler.gradient(), batch);
+    tch::set_num_threads(chains.threads as i32);
     let side_by_side = (chains.threads / chains.threads_per_chain).clamp(1, chains.num_chains);
     let in_turn = chains.num_chains.div_ceil(side_by_side) as f64;
     let halves = if check_localisation { 1.5 } else { 1.0 };
-    Ok(pass_s * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
+    Ok(pass_s? * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
 }
 
 fn device(device: Device) -> anyhow::Result<tch::Device> {
