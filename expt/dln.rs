@@ -1,11 +1,15 @@
 //! Runs `llc dln`: the local learning coefficient of a deep linear network, whose exact value is known.
 
+mod measured;
+mod report;
+mod trained;
+
 use llc::config::DlnConfig;
-use llc::config::dln::{Device, Switch, Truth};
+use llc::config::dln::{Device, Switch, Training, Truth};
 use llc::diagnostics::{Draws, rhat};
-use llc::dln::Problem;
+use llc::dln::{Problem, train};
 use llc::estimate::{self, Estimation};
-use llc::kernel::Sampler;
+use llc::kernel::{GradientNeed, Sampler};
 use llc::model::deep_linear::TrueParameter;
 use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::terminal::TerminalObserver;
@@ -39,15 +43,15 @@ pub fn run(config: &DlnConfig, context: &Context) -> anyhow::Result<Outcome> {
 
 fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
     let sampler_config = config.sampler();
-    let problem = match Problem::new(config, device(config.run().device)?, &context.cancel) {
+    let mut problem = match Problem::new(config, device(config.run().device)?, &context.cancel) {
         Err(TargetError::Cancelled) => {
             eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
             return Ok(Outcome::Interrupted);
         }
         other => other?,
     };
-    let Problem { mut target, sampler, chains, truth, data_s } = problem;
-    let known = Known::new(config, &truth, target.targets())?;
+    let known = Known::new(config, &problem.truth, problem.target.targets())?;
+    let chains = problem.chains.clone();
     let init_loss = chains.plan.init_loss;
     observers.emit(&Event::Started(&RunInfo {
         name: context.name.clone(),
@@ -67,7 +71,9 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         return Err(cli::CannotRecord(failure.clone()).into());
     }
     let check = sampler_config.check_localisation == Switch::On;
-    let expected_s = expected_seconds(&mut target, sampler.as_ref(), &chains, check)?;
+    let num_points = if matches!(config.train(), Training::On(_)) { 2.0 } else { 1.0 };
+    let expected_s = num_points * expected_seconds(&mut problem.target, problem.sampler.as_ref(), &chains, check)?
+        + training_seconds(config, &mut problem)?;
     if expected_s > LONG_S {
         let text = format!("expected to take about {}", table::duration(expected_s));
         observers.emit(&Event::Output(&text));
@@ -75,19 +81,35 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
             eprintln!("{text}");
         }
     }
-    let done = estimate::estimate(&mut target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
+    let Problem { target, sampler, .. } = &mut problem;
+    measured::save(config, "true_param.npz", target.local().w_star(), observers)?;
+    let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
+    let measured = measured::measure(config, target, chains.key, context, observers)?;
+    let trained = match config.train() {
+        Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)?),
+        _ => None,
+    };
     let run_dir = observers.run_dir();
     let shown_dir = run_dir.as_deref().and_then(|dir| dir.to_str());
-    let report = report(config, &done, &known, init_loss, data_s, shown_dir)?;
+    let mut fail_trace: Vec<String> = Vec::new();
+    if done.num_diverged == sampler_config.num_chains {
+        fail_trace.extend(done.judgement.findings.iter().map(|f| format!("{}\n", f.explanation)));
+    }
+    fail_trace.extend(trained.iter().flat_map(|trained| trained.failure.clone()));
+    let is_interrupted = done.is_interrupted || trained.as_ref().is_some_and(|trained| trained.is_interrupted);
+    let status = match (is_interrupted, fail_trace.is_empty()) {
+        (true, _) => Status::Interrupted,
+        (false, false) => Status::Failed,
+        (false, true) => Status::Completed,
+    };
+    let point = report::point(config, &done, measured);
+    let mut report = report(config, &done, point, &known, &problem, shown_dir, status)?;
+    let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged());
+    if let Some(trained) = trained {
+        report["trained"] = trained.report;
+    }
     let shown = table::render(&report);
     observers.emit(&Event::Output(&shown));
-    let has_failed = done.num_diverged == sampler_config.num_chains;
-    let fail_trace: Vec<String> = done.judgement.findings.iter().map(|f| format!("{}\n", f.explanation)).collect();
-    let status = match (done.is_interrupted, has_failed) {
-        (true, _) => Status::Interrupted,
-        (false, true) => Status::Failed,
-        (false, false) => Status::Completed,
-    };
     let fail_trace = if status == Status::Failed { &fail_trace[..] } else { &[] };
     observers.emit(&Event::Ended { status, report: Some(&report), fail_trace });
     if !context.is_quiet {
@@ -98,7 +120,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     }
     Ok(match status {
         Status::Interrupted => Outcome::Interrupted,
-        _ if done.num_diverged > 0 => Outcome::Diverged,
+        _ if has_diverged => Outcome::Diverged,
         _ => Outcome::Done,
     })
 }
@@ -180,18 +202,15 @@ impl Known {
 fn report(
     config: &DlnConfig,
     done: &Estimation,
+    point: Value,
     known: &Known,
-    init_loss: f64,
-    data_s: f64,
+    problem: &Problem,
     run_dir: Option<&str>,
+    status: Status,
 ) -> anyhow::Result<Value> {
     use num_traits::ToPrimitive;
     let lambda = known.coefficient.lambda_f64();
-    let judgement = &done.judgement;
-    let mut notes = judgement.notes.clone();
-    notes.extend(known.note(&config.model().dims())?);
-    let has_failed = done.num_diverged == config.sampler().num_chains;
-    Ok(json!({
+    let of_run = json!({
         "experiment": DlnConfig::EXPERIMENT,
         "network": config.model().dims(),
         "sampler": config.sampler().kernel.kind().name(),
@@ -201,7 +220,6 @@ fn report(
         "num_draws": config.sampler().num_draws(),
         "num_warmup": config.sampler().num_warmup_draws(),
         "gamma": config.sampler().gamma,
-        "llc": done.llc,
         "lambda_true": lambda,
         "lambda_true_exact": known.coefficient.lambda.to_string(),
         "lambda_true_is_local": known.is_local,
@@ -211,27 +229,34 @@ fn report(
         "rank_true": known.rank,
         "rank_resolved": known.rank_resolved,
         "relative_error": (done.llc.mean - lambda) / lambda,
-        "init_loss": init_loss,
+        "init_loss": problem.chains.plan.init_loss,
         "n_beta": config.n_beta(),
         "d": config.model().num_parameters(),
-        "epsilon": done.epsilon,
-        "largest_curvature": done.largest_curvature,
-        "descent": done.descent,
-        "diagnostics": done.diagnostics,
-        "localisation_check": done.localisation.sampled(),
-        "verdict": judgement.verdict,
-        "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
-        "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),
-        "notes": notes,
         "timing": {
-            "data_s": data_s,
+            "data_s": problem.data_s,
             "sampling_s": done.sampling_s,
             "steps_per_s": done.num_steps as f64 / done.sampling_s,
         },
         "seed": config.seed(),
         "run_dir": run_dir,
-        "status": if done.is_interrupted { "INTERRUPTED" } else if has_failed { "FAILED" } else { "COMPLETED" },
-    }))
+        "status": status.as_str(),
+    });
+    let mut report = report::merged(point, of_run);
+    if let (Some(notes), Some(note)) = (report["notes"].as_array_mut(), known.note(&config.model().dims())?) {
+        notes.push(note.into());
+    }
+    Ok(report)
+}
+
+/// Seconds that the training is expected to take, from the cost of one gradient.
+fn training_seconds(config: &DlnConfig, problem: &mut Problem) -> anyhow::Result<f64> {
+    let Training::On(how) = config.train() else { return Ok(0.0) };
+    let indices: Vec<u64> = (0..how.batch_size as u64).collect();
+    let batch = Batch::Minibatch { key: problem.chains.key, indices: &indices };
+    tch::set_num_threads(train::num_threads(config));
+    let pass_s = estimate::seconds_per_pass(&mut problem.target, GradientNeed::Minibatch, batch);
+    tch::set_num_threads(config.run().threads as i32);
+    Ok(pass_s? * how.num_steps as f64)
 }
 
 /// Seconds that the chains are expected to take, from the cost of one pass.
@@ -246,11 +271,14 @@ fn expected_seconds(
         Some(_) => Batch::Minibatch { key: chains.key, indices: &indices },
         None => Batch::Full,
     };
-    let pass_s = estimate::seconds_per_pass(target, sampler.gradient(), batch)?;
+    // With the threads that a chain has: others that wait for each other can make a pass many times as long.
+    tch::set_num_threads(chains.threads_per_chain as i32);
+    let pass_s = estimate::seconds_per_pass(target, sampler.gradient(), batch);
+    tch::set_num_threads(chains.threads as i32);
     let side_by_side = (chains.threads / chains.threads_per_chain).clamp(1, chains.num_chains);
     let in_turn = chains.num_chains.div_ceil(side_by_side) as f64;
     let halves = if check_localisation { 1.5 } else { 1.0 };
-    Ok(pass_s * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
+    Ok(pass_s? * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
 }
 
 fn device(device: Device) -> anyhow::Result<tch::Device> {

@@ -13,53 +13,36 @@ pub fn render(report: &Value) -> String {
 }
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {
-    let number = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
-    let text = |path: &str| report.pointer(path).and_then(Value::as_str).unwrap_or("");
-    let list = |path: &str| report.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default();
-    let numbers = |path: &str| list(path).iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect::<Vec<_>>();
-    let network: Vec<String> = list("/network").iter().map(Value::to_string).collect();
-    let digits = decimals(number("/llc/mcse"));
+    let run = Section(report);
+    let network: Vec<String> = run.list("/network").iter().map(Value::to_string).collect();
     writeln!(out)?;
-    writeln!(out, "{:<16}{}   d = {}", "network", network.join(" → "), number("/d"))?;
-    writeln!(out, "{:<16}{}, rank {}", "truth", text("/truth"), number("/rank_true"))?;
+    writeln!(out, "{:<16}{}   d = {}", "network", network.join(" → "), run.number("/d"))?;
+    writeln!(out, "{:<16}{}, rank {}", "truth", run.text("/truth"), run.number("/rank_true"))?;
     writeln!(
         out,
         "{:<16}n = {}   nβ = {:.6}   γ = {}",
         "posterior",
-        number("/n"),
-        number("/n_beta"),
-        number("/gamma")
+        run.number("/n"),
+        run.number("/n_beta"),
+        run.number("/gamma")
     )?;
     writeln!(
         out,
         "{:<16}{}, {} chains × {} draws, the first {} warm-up; {} at {:.0} steps/s",
         "sampler",
-        text("/sampler"),
-        number("/num_chains"),
-        number("/num_draws"),
-        number("/num_warmup"),
-        duration(number("/timing/sampling_s")),
-        number("/timing/steps_per_s")
+        run.text("/sampler"),
+        run.number("/num_chains"),
+        run.number("/num_draws"),
+        run.number("/num_warmup"),
+        duration(run.number("/timing/sampling_s")),
+        run.number("/timing/steps_per_s")
     )?;
-    let epsilon = numbers("/epsilon");
-    if !epsilon.is_empty() {
-        let shown: Vec<String> = epsilon.iter().take(4).map(|epsilon| format!("{epsilon:.3e}")).collect();
-        writeln!(out, "{:<16}{}", "ε", shown.join("  "))?;
-    }
+    write_epsilon(out, &run)?;
     writeln!(out)?;
-    let interval = numbers("/llc/ci90");
-    writeln!(
-        out,
-        "{:<16}{:.digits$} ± {:.digits$}   90 % interval [{:.digits$}, {:.digits$}]",
-        "λ̂",
-        number("/llc/mean"),
-        number("/llc/mcse"),
-        interval.first().unwrap_or(&f64::NAN),
-        interval.get(1).unwrap_or(&f64::NAN)
-    )?;
-    let bounds = numbers("/lambda_bounds");
+    write_llc(out, &run)?;
+    let bounds = run.numbers("/lambda_bounds");
     let kind = if report["lambda_true_is_local"] == Value::Bool(true) {
-        format!("exact, multiplicity {}", number("/multiplicity"))
+        format!("exact, multiplicity {}", run.number("/multiplicity"))
     } else {
         format!("Aoyagi's, a lower bound here; at w* between {} and {}", bounds[0], bounds[1])
     };
@@ -67,13 +50,80 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
         out,
         "{:<16}{} ({kind}); λ̂ is {:+.2} % off",
         "λ",
-        text("/lambda_true_exact"),
-        100.0 * number("/relative_error")
+        run.text("/lambda_true_exact"),
+        100.0 * run.number("/relative_error")
     )?;
-    let chains = numbers("/llc/per_chain");
+    write_diagnostics(out, &run)?;
+    writeln!(out)?;
+    write_verdict(out, &run)?;
+    if report["trained"].is_object() {
+        write_trained(out, &Section(&report["trained"]))?;
+    }
+    let (dir, status) = (run.text("/run_dir"), run.text("/status"));
+    if !dir.is_empty() {
+        writeln!(out, "{:<16}{dir} ({status})", "record")?;
+    }
+    Ok(())
+}
+
+/// What is said of the point where the training ended.
+fn write_trained(out: &mut String, trained: &Section) -> std::fmt::Result {
+    writeln!(out)?;
+    write!(out, "{:<16}{} steps", "trained", trained.number("/num_steps"))?;
+    if trained.number("/train_loss").is_finite() {
+        write!(
+            out,
+            " in {}, loss {:.3e}, {:.3} from w*",
+            duration(trained.number("/train_s")),
+            trained.number("/train_loss"),
+            trained.number("/distance")
+        )?;
+    }
+    writeln!(out)?;
+    if trained.0["llc"].is_object() {
+        write_epsilon(out, trained)?;
+        write_llc(out, trained)?;
+        write_diagnostics(out, trained)?;
+    }
+    write_verdict(out, trained)
+}
+
+fn write_epsilon(out: &mut String, point: &Section) -> std::fmt::Result {
+    let epsilon = point.numbers("/epsilon");
+    if !epsilon.is_empty() {
+        let shown: Vec<String> = epsilon.iter().take(4).map(|epsilon| format!("{epsilon:.3e}")).collect();
+        writeln!(out, "{:<16}{}", "ε", shown.join("  "))?;
+    }
+    Ok(())
+}
+
+/// λ̂ by every estimator.
+fn write_llc(out: &mut String, point: &Section) -> std::fmt::Result {
+    for (label, path) in [("λ̂", "/llc"), ("λ̂, slope", "/llc_wbic_slope")] {
+        let mean = point.number(&format!("{path}/mean"));
+        if point.0.pointer(path).is_none() {
+            continue;
+        }
+        let mcse = point.number(&format!("{path}/mcse"));
+        let interval = point.numbers(&format!("{path}/ci90"));
+        let digits = decimals(mcse);
+        writeln!(
+            out,
+            "{label:<16}{mean:.digits$} ± {mcse:.digits$}   90 % interval [{:.digits$}, {:.digits$}]",
+            interval.first().unwrap_or(&f64::NAN),
+            interval.get(1).unwrap_or(&f64::NAN)
+        )?;
+    }
+    Ok(())
+}
+
+/// The chains, their diagnostics, and what else was measured.
+fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
+    let digits = decimals(point.number("/llc/mcse"));
+    let chains = point.numbers("/llc/per_chain");
     let shown: Vec<String> = chains.iter().take(8).map(|llc| format!("{llc:.digits$}")).collect();
     writeln!(out, "{:<16}{}", "chains", shown.join("  "))?;
-    let diagnostic = |name: &str| number(&format!("/diagnostics/{name}"));
+    let diagnostic = |name: &str| point.number(&format!("/diagnostics/{name}"));
     write!(
         out,
         "{:<16}R-hat {:.3}   ESS bulk {:.0} tail {:.0}",
@@ -96,28 +146,62 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
         diagnostic("virial_mcse"),
         diagnostic("radius")
     )?;
-    if report["localisation_check"].is_object() {
+    if point.0["localisation_check"].is_object() {
         writeln!(
             out,
             "{:<16}at γ = {}: λ̂ = {:.digits$} ± {:.digits$}",
             "localisation",
-            number("/localisation_check/gamma"),
-            number("/localisation_check/llc"),
-            number("/localisation_check/mcse")
+            point.number("/localisation_check/gamma"),
+            point.number("/localisation_check/llc"),
+            point.number("/localisation_check/mcse")
         )?;
     }
-    writeln!(out)?;
-    let reasons: Vec<String> = list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
-    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
-    writeln!(out, "{:<16}{}{because}", "verdict", text("/verdict"))?;
-    for line in list("/explanations").iter().chain(&list("/notes")) {
-        writeln!(out, "{:<16}- {}", "", line.as_str().unwrap_or_default())?;
+    if point.0["functional_rank"].is_number() {
+        writeln!(out, "{:<16}rank of the Jacobian {}", "function", point.number("/functional_rank"))?;
     }
-    let (dir, status) = (text("/run_dir"), text("/status"));
-    if !dir.is_empty() {
-        writeln!(out, "{:<16}{dir} ({status})", "record")?;
+    if point.0["hessian_trace"].is_object() {
+        let mcse = point.number("/hessian_trace/mcse");
+        let digits = decimals(mcse);
+        let mean = point.number("/hessian_trace/mean");
+        writeln!(out, "{:<16}trace {mean:.digits$} ± {mcse:.digits$}", "Hessian")?;
+    }
+    let layers = point.numbers("/distance_per_layer");
+    if !layers.is_empty() {
+        let shown: Vec<String> = layers.iter().take(8).map(|distance| format!("{distance:.3}")).collect();
+        writeln!(out, "{:<16}{} by layer, root mean square", "distance", shown.join("  "))?;
     }
     Ok(())
+}
+
+fn write_verdict(out: &mut String, point: &Section) -> std::fmt::Result {
+    let reasons: Vec<String> = point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
+    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+    writeln!(out, "{:<16}{}{because}", "verdict", point.text("/verdict"))?;
+    for line in point.list("/explanations").iter().chain(&point.list("/notes")) {
+        writeln!(out, "{:<16}- {}", "", line.as_str().unwrap_or_default())?;
+    }
+    Ok(())
+}
+
+/// A part of the report, read by path.
+struct Section<'a>(&'a Value);
+
+impl Section<'_> {
+    fn number(&self, path: &str) -> f64 {
+        self.0.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN)
+    }
+
+    fn text(&self, path: &str) -> &str {
+        self.0.pointer(path).and_then(Value::as_str).unwrap_or("")
+    }
+
+    fn list(&self, path: &str) -> Vec<Value> {
+        self.0.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default()
+    }
+
+    fn numbers(&self, path: &str) -> Vec<f64> {
+        self.list(path).iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect()
+    }
 }
 
 /// Decimals that show an error to two significant digits.

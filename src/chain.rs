@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::dln::LossTrace;
 use crate::data::minibatch::Minibatches;
+use crate::distance::TensorDistances;
 use crate::kernel::{GradientNeed, Kernel, KernelError, State};
 use crate::observe::DrawBlock;
 use crate::params::Params;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub init_loss: f64,
     /// Every how many kept draws the virial terms are recorded; 0 for never.
     pub virial_every: usize,
+    /// Whether the distance of the kept draws is summed tensor by tensor.
+    pub tensor_distances: bool,
 }
 
 /// One chain's place in a run.
@@ -83,6 +86,8 @@ pub struct ChainRun {
     pub trace: DrawBlock,
     /// Virial terms (w − w*)·∇U per tensor, a row per recorded draw after warm-up.
     pub virial: Vec<Vec<f64>>,
+    /// Distances of the kept draws per tensor, where the plan asks for them.
+    pub tensor_distances: TensorDistances,
     /// Step size, for samplers that have one.
     pub epsilon: Option<f64>,
     /// How it ended.
@@ -99,6 +104,7 @@ impl ChainRun {
         ChainRun {
             trace: DrawBlock::default(),
             virial: Vec::new(),
+            tensor_distances: TensorDistances::default(),
             epsilon: None,
             end: End::Failed(error),
             num_steps: 0,
@@ -197,6 +203,9 @@ fn sample<K: Kernel>(
         }
         block.push(loss, distance, acceptance.value());
         let kept = draw.checked_sub(plan.num_warmup);
+        if kept.is_some() && plan.tensor_distances {
+            out.tensor_distances.add(state.w(), &w_star)?;
+        }
         if kept.is_some_and(|kept| plan.virial_every > 0 && kept.is_multiple_of(plan.virial_every)) {
             let terms = match state.exact_gradient() {
                 Some(grad) => update::virial_terms(target.local(), grad, state.w())?,

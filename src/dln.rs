@@ -1,4 +1,6 @@
-//! Builds what `llc dln` samples from its configuration: target, sampler and chains.
+//! Builds what `llc dln` samples from its configuration: target, sampler and chains; [`train`] makes the second point.
+
+pub mod train;
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -7,7 +9,7 @@ use tch::Device;
 
 use crate::chain::Plan;
 use crate::config::DlnConfig;
-use crate::config::dln::Precision;
+use crate::config::dln::{Precision, Switch};
 use crate::data::synthetic::SyntheticInputs;
 use crate::kernel::Sampler;
 use crate::model::deep_linear::{TrueParameter, draw_truth};
@@ -67,6 +69,7 @@ impl Problem {
             loss_trace: sampler.loss_trace,
             init_loss,
             virial_every: VIRIAL_EVERY.max(sampler.num_kept_draws() / MAX_VIRIAL_ROWS),
+            tensor_distances: config.measure().distance == Switch::On,
         };
         let chains = Chains {
             key,

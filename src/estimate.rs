@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::chain::{ChainRun, End};
+use crate::diagnostics::Draws;
+use crate::distance::TensorDistances;
 use crate::kernel::{GradientNeed, KernelError, Sampler};
 use crate::llc::LlcEstimate;
 use crate::observe::{Event, Observers};
@@ -24,6 +26,10 @@ use crate::verdict::{
 pub struct Estimation {
     /// λ̂ with its error.
     pub llc: LlcEstimate,
+    /// The kept losses that λ̂ is made of `[num_chains, num_draws]`.
+    pub loss: Draws,
+    /// √E‖w_l − w*_l‖² over the kept draws per tensor, where the plan asks for it.
+    pub distance_per_tensor: Vec<f64>,
     /// How well the draws represent the density.
     pub diagnostics: Diagnostics,
     /// Whether λ̂ can be trusted.
@@ -85,7 +91,11 @@ pub fn estimate(
     let epsilon = runs.iter().filter_map(|run| run.epsilon).collect();
     let num_steps = runs.iter().map(|run| run.num_steps).sum();
     let density = density(target, chains.plan.init_loss);
-    let (llc, diagnostics) = summarise(&kept(runs, chains.plan.num_warmup)?, &density);
+    let settled = runs.iter().filter(|run| !run.has_diverged());
+    let distance_per_tensor = TensorDistances::root_mean_square(settled.map(|run| &run.tensor_distances));
+    let kept = kept(runs, chains.plan.num_warmup)?;
+    let loss = Draws::new(&kept.iter().map(|chain| &chain.loss).collect::<Vec<_>>());
+    let (llc, diagnostics) = summarise(&kept, &density);
     let mut is_interrupted = cancel.load(Ordering::Relaxed);
     let wanted = check_localisation && !is_interrupted && num_diverged < chains.num_chains;
     let localisation = if wanted && !is_below(diagnostics.held_by_gamma, HELD_SHARE) {
@@ -107,6 +117,8 @@ pub fn estimate(
     });
     Ok(Estimation {
         llc,
+        loss,
+        distance_per_tensor,
         diagnostics,
         judgement,
         localisation,
@@ -135,6 +147,7 @@ fn sample_localised(
     shorter.plan.num_draws = (chains.plan.num_draws / 2).max(1);
     shorter.plan.num_warmup = chains.plan.num_warmup / 2;
     shorter.plan.virial_every = 0;
+    shorter.plan.tensor_distances = false;
     let runs = shorter.run(sampler, target.as_ref(), w_star, cancel, &mut |_| {})?;
     if cancel.load(Ordering::Relaxed) {
         return Ok(Localisation::NotChecked);

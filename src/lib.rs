@@ -13,9 +13,14 @@ pub mod config;
 pub mod data;
 pub mod diagnostics;
 #[cfg(feature = "torch")]
+pub mod distance;
+#[cfg(feature = "torch")]
 pub mod dln;
 #[cfg(feature = "torch")]
 pub mod estimate;
+#[cfg(feature = "torch")]
+pub mod hessian_trace;
+#[cfg(feature = "torch")]
 pub mod kernel;
 pub mod llc;
 #[cfg(feature = "torch")]
@@ -35,7 +40,10 @@ pub mod summary;
 pub mod target;
 pub mod theory;
 #[cfg(feature = "torch")]
+pub mod train;
+#[cfg(feature = "torch")]
 pub mod update;
 #[cfg(feature = "torch")]
 mod vectors;
 pub mod verdict;
+pub mod wbic_slope;

@@ -185,8 +185,8 @@ mod tests {
         };
         let one = on(1);
         assert!(one == on(2) && one == on(3));
-        // The distance that comes with the move is that of the point it made.
+        // The distance that comes with the move is that of the point it made, but for the rounding of squares to f32.
         let plain: f64 = one.0.iter().map(|w| f64::from(*w).powi(2)).sum();
-        assert!((one.1.unwrap() / plain - 1.0).abs() < 1e-12);
+        assert!((one.1.unwrap() / plain - 1.0).abs() < 1e-7);
     }
 }

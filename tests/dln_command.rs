@@ -105,6 +105,97 @@ fn a_run_whose_chains_all_diverge_ends_with_code_3_and_says_so() {
     assert_eq!(json(&base.path().join("1/run.json"))["status"], "FAILED");
 }
 
+const TRAINED: &str = "--input-dim 4 --layer-widths 6,3 --truth aligned --rank 2 --num-steps 400 --seed 2 --train --train-steps 1000 \
+     --learning-rate 0.001";
+
+#[test]
+fn a_trained_point_has_an_estimate_and_draws_of_its_own() {
+    let base = tempfile::tempdir().unwrap();
+    let output = llc(base.path(), TRAINED).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = finish(&output);
+    let number =
+        |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {report}"));
+    let run_dir = base.path().join("1");
+    for (prefix, store, init_loss) in
+        [("", "draws.zarr", "/init_loss"), ("/trained", "draws-trained.zarr", "/trained/train_loss")]
+    {
+        let (shape, loss) = llc::record::zarr::read_floats(&run_dir.join(store).join("posterior/loss")).unwrap();
+        assert_eq!(shape, [4, 300], "{store}");
+        let mean = loss.iter().sum::<f64>() / loss.len() as f64;
+        let llc = number("/n_beta") * (mean - number(init_loss));
+        assert!((llc / number(&format!("{prefix}/llc/mean")) - 1.0).abs() < 1e-9, "{store}");
+    }
+    assert!(number("/trained/train_loss") < 1e-3 && number("/trained/distance") > 0.1, "{report}");
+    assert_eq!(number("/trained/num_steps"), 1000.0);
+    let metrics = json(&run_dir.join("metrics.json"));
+    let last = |name: &str| {
+        metrics[name]["values"].as_array().and_then(|values| values.last()).and_then(Value::as_f64).unwrap()
+    };
+    assert!((last("trained.llc") / number("/trained/llc/mean") - 1.0).abs() < 1e-9);
+    assert!(last("train.loss") < 1e-3);
+    let plain = self::report(base.path(), SMALL);
+    assert_eq!(plain["llc"], report["llc"], "a training moves nothing at w*");
+    assert_ne!(report["trained"]["llc"], report["llc"]);
+}
+
+#[test]
+fn what_is_asked_for_is_measured_at_both_points_and_agrees_with_what_else_is_known() {
+    let base = tempfile::tempdir().unwrap();
+    let flags = "--functional-rank --hessian-trace --compute-distance --save-true-param --estimator wbic-slope";
+    let report = report(base.path(), &format!("{TRAINED} {flags}"));
+    for point in [&report, &report["trained"]] {
+        let number =
+            |path: &str| point.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {point}"));
+        let apart = number("/llc_wbic_slope/mean") - number("/llc/mean");
+        // γ lowers the mean of a mode by f and its variance by f²: 3 % beside the errors.
+        let tolerance = 4.0 * number("/llc_wbic_slope/mcse").hypot(number("/llc/mcse")) + 0.03 * number("/llc/mean");
+        assert!(apart.abs() < tolerance, "{apart} beyond {tolerance}: {point}");
+        let squares: f64 =
+            point["distance_per_layer"].as_array().unwrap().iter().map(|r| r.as_f64().unwrap().powi(2)).sum();
+        assert!((squares.sqrt() / number("/diagnostics/radius") - 1.0).abs() < 1e-9, "{squares}: {point}");
+        let curvature = number("/largest_curvature");
+        assert!((curvature..42.0 * curvature).contains(&number("/hessian_trace/mean")), "{point}");
+    }
+    // r(H_0 + H_L) − r² where all layers have rank r = 2; H_0·H_L where the first layer is of full rank.
+    assert_eq!(
+        (report["functional_rank"].as_u64(), report["trained"]["functional_rank"].as_u64()),
+        (Some(10), Some(12))
+    );
+
+    let run_dir = base.path().join("1");
+    assert_eq!(
+        json(&run_dir.join("run.json"))["artifacts"],
+        serde_json::json!(["true_param.npz", "trained_param.npz", "report.json"])
+    );
+    let [truth, trained] = ["true_param.npz", "trained_param.npz"].map(|name| {
+        let mut archive = npyz::npz::NpzArchive::open(run_dir.join(name)).unwrap();
+        let mut layer = |name: &str, shape: [u64; 2]| {
+            let layer = archive.by_name(name).unwrap().unwrap();
+            assert_eq!(layer.shape(), shape);
+            layer.into_vec::<f64>().unwrap()
+        };
+        [layer("layer1", [4, 6]), layer("layer2", [6, 3])].concat()
+    });
+    let distance = truth.iter().zip(&trained).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    assert!((distance / report["trained"]["distance"].as_f64().unwrap() - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_training_that_diverges_ends_with_code_3_and_leaves_the_first_estimate() {
+    let base = tempfile::tempdir().unwrap();
+    let output = llc(base.path(), &format!("{SMALL} --train --learning-rate 1 --train-steps 5000")).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let report = finish(&output);
+    assert_eq!(report["trained"]["reasons"][0], "diverged");
+    let sentence = report["trained"]["explanations"][0].as_str().unwrap();
+    assert!(sentence.contains("--learning-rate") && sentence.contains("at step"), "{sentence}");
+    assert!(report["llc"]["mean"].is_number());
+    let run = json(&base.path().join("1/run.json"));
+    assert_eq!((run["status"].as_str(), &run["result"]), (Some("FAILED"), &report["llc"]["mean"]));
+    assert!(run["fail_trace"][0].as_str().unwrap().contains("the training diverged: "), "{run}");
+}
+
 #[test]
 fn estimates_on_aligned_truths_meet_theory() {
     let base = tempfile::tempdir().unwrap();
@@ -160,7 +251,7 @@ mod slow {
     fn arviz_and_incense_read_a_run_and_get_the_numbers_that_it_reports() {
         let python = std::env::var("LLC_TEST_PYTHON").expect("LLC_TEST_PYTHON is set by `./x test slow`");
         let base = tempfile::tempdir().unwrap();
-        let report = report(base.path(), SMALL);
+        let report = report(base.path(), &format!("{TRAINED} --save-true-param"));
         let readers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/readers.py");
         let output = Command::new(python).arg(readers).arg(base.path().join("1")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -168,9 +259,15 @@ mod slow {
         let number = |value: &Value, path: &str| value.pointer(path).and_then(Value::as_f64).unwrap();
         assert_eq!(seen["incense"]["status"], "COMPLETED");
         assert_eq!(number(&seen, "/incense/result"), number(&report, "/llc/mean"));
-        let llc = number(&report, "/n_beta") * (number(&seen, "/arviz/summary/mean") - number(&report, "/init_loss"));
+        let excess = |draws: &str, init_loss: &str| {
+            number(&report, "/n_beta") * (number(&seen, &format!("/{draws}/summary/mean")) - number(&report, init_loss))
+        };
+        let llc = excess("arviz", "/init_loss");
+        assert_eq!(seen["numpy"]["true_param"], serde_json::json!({"layer1": [4, 6], "layer2": [6, 3]}));
+        assert_eq!(seen["numpy"]["trained_param"], seen["numpy"]["true_param"]);
         for (ours, theirs) in [
             (number(&report, "/llc/mean"), llc),
+            (number(&report, "/trained/llc/mean"), excess("arviz_trained", "/trained/train_loss")),
             (number(&report, "/llc/mcse"), number(&report, "/n_beta") * number(&seen, "/arviz/summary/mcse_mean")),
             (number(&report, "/diagnostics/rhat"), number(&seen, "/arviz/summary/r_hat")),
             (number(&report, "/diagnostics/ess_bulk"), number(&seen, "/arviz/summary/ess_bulk")),

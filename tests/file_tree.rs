@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use llc::observe::file_tree::FileTreeObserver;
-use llc::observe::{DrawBlock, Event, Observer, RunInfo, Status};
+use llc::observe::{DrawBlock, Event, Observer, PointInfo, RunInfo, Status};
 use llc::record::read::Run;
 use llc::record::zarr::read_floats;
 use llc::record::{json, time};
@@ -68,6 +68,47 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(20), "waited in vain until {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn draws_around_another_point_go_to_a_folder_of_their_own_and_no_draw_is_lost() {
+    let base = tempfile::tempdir().unwrap();
+    let mut observer = started(base.path(), BEAT);
+    for chain in 0..2 {
+        draw(&mut observer, chain, 0..3000);
+    }
+    observer.on_event(&Event::Training { first_step: 0, num_steps: 2, loss: &[3.0, 2.0] }).unwrap();
+    observer.on_event(&Event::Point(&PointInfo { name: "trained".to_owned(), init_loss: 0.125 })).unwrap();
+    draw(&mut observer, 0, 0..700);
+    end(&mut observer, Status::Interrupted, None, &[]);
+
+    let run_dir = base.path().join("1");
+    let (shape, loss) = read_floats(&run_dir.join("draws.zarr/posterior/loss")).unwrap();
+    assert_eq!(shape, [2, 2500]);
+    assert_eq!(loss, [block(500, 2500).loss, block(500, 2500).loss].concat());
+    let (shape, loss) = read_floats(&run_dir.join("draws-trained.zarr/posterior/loss")).unwrap();
+    assert_eq!((shape.as_slice(), &loss[..200]), (&[2, 200][..], block(500, 200).loss.as_slice()));
+    assert!(loss[200..].iter().all(|loss| loss.is_nan()), "the second chain drew nothing there");
+    let init_loss = |store: &str| read_json(&run_dir.join(store).join(".zattrs"))["init_loss"].as_f64();
+    assert_eq!((init_loss("draws.zarr"), init_loss("draws-trained.zarr")), (Some(0.25), Some(0.125)));
+    let metrics = read_json(&run_dir.join("metrics.json"));
+    assert_eq!(metrics["train.loss"]["values"], json!([3.0, 2.0]));
+    // λ̂ = nβ·(mean of L − L_n), at each point with its own L_n.
+    let last = |name: &str| metrics[name]["values"].as_array().unwrap().last().unwrap().as_f64().unwrap();
+    assert!((last("llc") - 100.0 * (0.5 + 1749.5 / 1e6 - 0.25)).abs() < 1e-9, "{}", last("llc"));
+    assert!((last("trained.llc") - 100.0 * (0.5 + 599.5 / 1e6 - 0.125)).abs() < 1e-9, "{}", last("trained.llc"));
+}
+
+#[test]
+fn an_artifact_is_written_while_the_run_goes_on_and_listed_before_the_report() {
+    let base = tempfile::tempdir().unwrap();
+    let mut observer = started(base.path(), BEAT);
+    observer.on_event(&Event::Artifact { name: "true_param.npz", content: &[1, 2, 3] }).unwrap();
+    let run_dir = base.path().join("1");
+    wait_until("it is listed", || read_json(&run_dir.join("run.json"))["artifacts"] == json!(["true_param.npz"]));
+    assert_eq!(fs::read(run_dir.join("true_param.npz")).unwrap(), [1, 2, 3]);
+    end(&mut observer, Status::Completed, Some(&json!({"llc": {"mean": 1.0}})), &[]);
+    assert_eq!(read_json(&run_dir.join("run.json"))["artifacts"], json!(["true_param.npz", "report.json"]));
 }
 
 #[test]

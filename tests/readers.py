@@ -1,4 +1,4 @@
-"""Opens a finished run as others would, by incense and by ArviZ, and prints what they see as one JSON object.
+"""Opens a finished run as others would, by incense, ArviZ and NumPy, and prints what they see as one JSON object.
 
 Usage: readers.py RUN_DIR
 """
@@ -35,8 +35,8 @@ def by_incense(run_dir: Path) -> dict:
     }
 
 
-def by_arviz(run_dir: Path) -> dict:
-    tree = xarray.open_datatree(run_dir / "draws.zarr", engine="zarr")
+def by_arviz(draws: Path) -> dict:
+    tree = xarray.open_datatree(draws, engine="zarr")
     data = arviz.InferenceData.from_datatree(tree)
     groups = {
         group: {
@@ -55,6 +55,14 @@ def by_arviz(run_dir: Path) -> dict:
     return {"groups": groups, "summary": summary, "n_beta": posterior.attrs["n_beta"]}
 
 
+def by_numpy(run_dir: Path) -> dict:
+    shapes = {}
+    for path in run_dir.glob("*.npz"):
+        with numpy.load(path) as arrays:
+            shapes[path.stem] = {name: list(arrays[name].shape) for name in arrays}
+    return shapes
+
+
 def plain(array) -> list:
     """Turns an array into nested lists, NaN into None."""
     array = numpy.asarray(array, dtype=float)
@@ -65,4 +73,7 @@ def plain(array) -> list:
 
 if __name__ == "__main__":
     run_dir = Path(sys.argv[1]).resolve()
-    print(json.dumps({"incense": by_incense(run_dir), "arviz": by_arviz(run_dir)}))
+    seen = {"incense": by_incense(run_dir), "arviz": by_arviz(run_dir / "draws.zarr"), "numpy": by_numpy(run_dir)}
+    if (run_dir / "draws-trained.zarr").exists():
+        seen["arviz_trained"] = by_arviz(run_dir / "draws-trained.zarr")
+    print(json.dumps(seen))

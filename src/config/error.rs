@@ -180,6 +180,20 @@ pub enum ConfigError {
         /// The samplers that use it.
         used_by: String,
     },
+    /// A setting of something that was not asked for.
+    #[error("{key} says nothing without {switch}: add --{}, or leave it out", switch.flag)]
+    NeedsSwitch {
+        /// The key.
+        key: &'static Key,
+        /// The key of the switch.
+        switch: &'static Key,
+    },
+    /// A momentum for Adam.
+    #[error("{key} is used by --optimizer sgd only: adam has moments of its own; leave it out or change --optimizer")]
+    AdamHasNoMomentum {
+        /// The key.
+        key: &'static Key,
+    },
     /// More samples in a minibatch than there are.
     #[error("{key} is {batch_size}: it cannot exceed the number of samples, --num-training-data {num_training_data}")]
     BatchTooLarge {

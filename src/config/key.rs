@@ -18,8 +18,8 @@ pub struct Key {
     pub value_name: &'static str,
     /// What `--help` says.
     pub help: &'static str,
-    /// Path of the choice that it is made for: a layer that changes that choice takes it back.
-    pub chosen_for: Option<&'static str>,
+    /// Paths of the choices that it is made for: a layer that changes one of them takes it back.
+    pub chosen_for: &'static [&'static str],
 }
 
 /// The kind of value that a setting takes.
@@ -33,6 +33,8 @@ pub enum Kind {
     RealOrAuto,
     /// One of a few words.
     Choice(&'static [&'static str]),
+    /// `on` or `off`, in files also `true` or `false`; the flag alone means `on`.
+    Switch,
     /// Any text.
     Text,
     /// Whole numbers: `20,20,10` or `[20, 20, 10]`.
@@ -48,7 +50,7 @@ pub enum Value {
     Whole(u64),
     /// Of [`Kind::Real`] or [`Kind::RealOrAuto`].
     Real(f64),
-    /// Of [`Kind::Text`] or [`Kind::Choice`], and `auto`.
+    /// Of [`Kind::Text`], [`Kind::Choice`] or [`Kind::Switch`], and `auto`.
     Text(String),
     /// Of [`Kind::WholeList`].
     WholeList(Vec<u64>),
@@ -60,6 +62,10 @@ const NUMBER: &str = "a number";
 const WHOLE: &str = "a whole number";
 const WHOLE_FROM_0: &str = "a whole number from 0 up";
 const WHOLE_IN_RANGE: &str = "a whole number below 2^63";
+// The words of a switch.
+const ON: &str = "on";
+const OFF: &str = "off";
+
 const LIST: &str = "a list such as 20,20,10";
 
 impl Key {
@@ -71,12 +77,12 @@ impl Key {
         value_name: &'static str,
         help: &'static str,
     ) -> Self {
-        Self { path, flag, kind, value_name, help, chosen_for: None }
+        Self { path, flag, kind, value_name, help, chosen_for: &[] }
     }
 
-    /// The same, made for what is chosen at `path`.
-    pub const fn chosen_for(self, path: &'static str) -> Self {
-        Self { chosen_for: Some(path), ..self }
+    /// The same, made for what is chosen at `choices`.
+    pub const fn chosen_for(self, choices: &'static [&'static str]) -> Self {
+        Self { chosen_for: choices, ..self }
     }
 
     /// Reads a value from text, as flags and `--set` give it.
@@ -93,7 +99,7 @@ impl Key {
             Kind::Real | Kind::RealOrAuto => parse_real(text).map(Value::Real).map_err(wrong),
             Kind::WholeList => self.parse_list(text, parse_whole).map(Value::WholeList),
             Kind::RealList => self.parse_list(text, parse_real).map(Value::RealList),
-            Kind::Choice(_) | Kind::Text => self.text(unquote(text)),
+            Kind::Choice(_) | Kind::Switch | Kind::Text => self.text(unquote(text)),
         }
     }
 
@@ -106,8 +112,9 @@ impl Key {
         use toml::Value as Toml;
         let wrong = |found: &Toml, expected| self.wrong(found.to_string(), expected);
         match (self.kind, value) {
-            (Kind::Choice(_) | Kind::Text, Toml::String(text)) => self.text(text),
-            (Kind::Choice(_) | Kind::Text, other) => Err(wrong(other, "text in quotes")),
+            (Kind::Switch, Toml::Boolean(is_on)) => self.text(if *is_on { ON } else { OFF }),
+            (Kind::Choice(_) | Kind::Switch | Kind::Text, Toml::String(text)) => self.text(text),
+            (Kind::Choice(_) | Kind::Switch | Kind::Text, other) => Err(wrong(other, "text in quotes")),
             (Kind::RealOrAuto, Toml::String(text)) if text == "auto" => Ok(Value::Text(text.clone())),
             (Kind::Whole, value) => whole(value).map(Value::Whole).map_err(|expected| wrong(value, expected)),
             (Kind::Real | Kind::RealOrAuto, value) => {
@@ -126,15 +133,22 @@ impl Key {
     }
 
     fn text(&'static self, text: &str) -> Result<Value, ConfigError> {
-        match self.kind {
-            Kind::Choice(choices) if !choices.contains(&text) => Err(ConfigError::UnknownChoice {
+        let choices: &'static [&'static str] = match (self.kind, text) {
+            (Kind::Choice(choices), _) => choices,
+            (Kind::Switch, "true") => return Ok(Value::Text(ON.to_owned())),
+            (Kind::Switch, "false") => return Ok(Value::Text(OFF.to_owned())),
+            (Kind::Switch, _) => &[ON, OFF],
+            _ => return Ok(Value::Text(text.to_owned())),
+        };
+        if !choices.contains(&text) {
+            return Err(ConfigError::UnknownChoice {
                 key: self,
                 found: text.to_owned(),
                 choices,
                 nearest: nearest(text, choices.iter().copied()),
-            }),
-            _ => Ok(Value::Text(text.to_owned())),
+            });
         }
+        Ok(Value::Text(text.to_owned()))
     }
 
     fn parse_list<T>(

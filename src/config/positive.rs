@@ -19,6 +19,12 @@ impl PositiveF64 {
         (value.is_finite() && value > 0.0).then_some(Self(value))
     }
 
+    /// A number written in the source: one that is not legal doesn't compile where the result is a constant.
+    pub(super) const fn literal(value: f64) -> Self {
+        assert!(value.is_finite() && value > 0.0);
+        Self(value)
+    }
+
     /// The number.
     pub fn get(self) -> f64 {
         self.0

@@ -119,7 +119,7 @@ impl RawConfig {
         let chosen: BTreeMap<_, _> = layer.iter().map(|(path, value)| (*path, value)).collect();
         for (choice, new) in chosen {
             if self.values.get(choice).is_some_and(|old| old != new) {
-                let is_for_it = |path| self.keys.iter().any(|key| key.path == path && key.chosen_for == Some(choice));
+                let is_for_it = |path| self.keys.iter().any(|key| key.path == path && key.chosen_for.contains(&choice));
                 self.values.retain(|path, _| !is_for_it(*path));
             }
         }

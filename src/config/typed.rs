@@ -24,6 +24,11 @@ impl RawConfig {
         }
     }
 
+    /// Whether a switch was turned on.
+    pub(super) fn is_on(&self, path: &str) -> bool {
+        self.word(path) == Some("on")
+    }
+
     /// A whole number, `minimum` or more.
     pub(crate) fn count(&self, path: &str, minimum: u64) -> Result<Option<usize>, ConfigError> {
         match self.whole(path) {

@@ -10,6 +10,8 @@
 //! | `cout.txt` | as text arrives: stages, warnings, the program's own output |
 //! | `metrics.json` | at every heartbeat ([`crate::observe::metrics`]) |
 //! | `draws.zarr` | four times a heartbeat ([`crate::record::draws`]) |
+//! | `draws-NAME.zarr` | the same of the draws around another point than w* |
+//! | artifacts | at the heartbeat after they came |
 //! | `report.json`, `info.json` | at the end |
 //!
 //! Sacred's own observer loses the run on SIGTERM and the output of a run that fails; this one does not. `kill -9`
@@ -29,7 +31,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::writer::{TICKS_PER_BEAT, Writer, io_error, write};
-use super::{DrawBlock, Event, Observer, ObserverError, RunInfo, Status, identity};
+use super::{DrawBlock, Event, Observer, ObserverError, PointInfo, RunInfo, Status, identity};
 use crate::record::atomic::Durability;
 use crate::record::draws::{DrawWriter, Extent};
 use crate::record::folder::RunFolder;
@@ -75,6 +77,8 @@ pub struct FileTreeObserver {
 /// What exists from the start of a run to its end.
 #[derive(Debug)]
 struct Running {
+    info: RunInfo,
+    started: Timestamp,
     writer: Arc<Writer>,
     /// Dropping it stops the thread.
     stop: mpsc::Sender<()>,
@@ -125,7 +129,20 @@ impl FileTreeObserver {
             .name("heartbeat".to_owned())
             .spawn(move || for_thread.beat_until(&stopped, tick))
             .map_err(|source| io_error(self.folder.path(), source))?;
-        self.running = Some(Running { writer, stop, thread });
+        self.running = Some(Running { info: info.clone(), started, writer, stop, thread });
+        Ok(())
+    }
+
+    /// Begins the draws around another point, in a folder of their own.
+    fn begin_point(&mut self, point: &PointInfo) -> Result<(), ObserverError> {
+        let Some(Running { info, started, writer, .. }) = &self.running else {
+            return Ok(());
+        };
+        let info = RunInfo { init_loss: point.init_loss, ..info.clone() };
+        let path = self.folder.path().join(format!("draws-{}.zarr", point.name));
+        let draws = DrawWriter::create(path.clone(), Extent::of(&info), &draw_attributes(&info, *started))
+            .map_err(|source| io_error(&path, source))?;
+        writer.begin_point(&point.name, &info, draws);
         Ok(())
     }
 
@@ -159,7 +176,7 @@ impl FileTreeObserver {
     }
 
     fn end(&mut self, status: Status, report: Option<&Value>, fail_trace: &[String]) -> Result<(), ObserverError> {
-        let Some(Running { writer, stop, thread }) = self.running.take() else {
+        let Some(Running { writer, stop, thread, .. }) = self.running.take() else {
             return Ok(());
         };
         drop(stop);
@@ -174,6 +191,13 @@ impl Observer for FileTreeObserver {
         match *event {
             Event::Started(info) => return self.start(info),
             Event::Draws { chain, first_draw, block } => return self.push(chain, first_draw, block),
+            Event::Point(point) => return self.begin_point(point),
+            Event::Training { first_step, num_steps, loss } => {
+                self.running.iter().for_each(|running| running.writer.push_training(first_step, num_steps, loss));
+            }
+            Event::Artifact { name, content } => {
+                self.running.iter().for_each(|running| running.writer.push_artifact(name, content));
+            }
             Event::Stage(text) | Event::Output(text) => self.say(text),
             Event::Warning(text) => self.say(&format!("warning: {text}")),
             Event::ChainEnded { error: None, .. } => {}

@@ -5,6 +5,10 @@
 //! | `llc` | kept draws so far, over all chains | λ̂ so far: nβ·(mean of L over these draws − L_n(w*)) |
 //! | `loss_0`, `distance_0`, `acceptance_0`, … | draw | of that draw; the number is the chain's |
 //!
+//! | `train.loss` | step of the training | the loss on that step's minibatch, before the step |
+//!
+//! The draws around another point than w* have the same metrics with its name before them: `trained.llc`, `trained.loss_0`.
+//!
 //! Each has at most about a thousand points however long the run is. A chain has metrics of its own because one line
 //! through several chains jumps from one to the other.
 
@@ -60,6 +64,8 @@ impl RunningLlc {
 /// Holds the points of every metric of a run.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    /// What stands before the names of the current point's metrics.
+    prefix: String,
     running: RunningLlc,
     draw_stride: usize,
     kept_stride: usize,
@@ -81,11 +87,30 @@ impl Metrics {
     pub fn new(info: &RunInfo) -> Self {
         let num_kept = info.num_chains * info.num_draws.saturating_sub(info.num_warmup);
         Self {
+            prefix: String::new(),
             running: RunningLlc::new(info),
             draw_stride: info.num_draws.div_ceil(MAX_POINTS).max(1),
             kept_stride: num_kept.div_ceil(MAX_POINTS).max(1),
             next_kept: 1,
             series: BTreeMap::new(),
+        }
+    }
+
+    /// Goes on with the point `name`, whose draws `info` describes.
+    pub fn begin_point(&mut self, name: &str, info: &RunInfo) {
+        self.finish();
+        let series = std::mem::take(&mut self.series);
+        *self = Self { prefix: format!("{name}."), series, ..Self::new(info) };
+    }
+
+    /// Adds losses of the steps `first_step..` of a training of `num_steps`.
+    pub fn push_training(&mut self, first_step: u64, num_steps: u64, loss: &[f64]) {
+        let stride = num_steps.div_ceil(MAX_POINTS as u64).max(1);
+        let first_point = (first_step.next_multiple_of(stride) - first_step) as usize;
+        let now = Timestamp::now();
+        let series = self.series.entry("train.loss".to_owned()).or_default();
+        for (i, &value) in loss.iter().enumerate().skip(first_point).step_by(stride as usize) {
+            series.push(first_step as usize + i, now, value);
         }
     }
 
@@ -100,7 +125,7 @@ impl Metrics {
             let points = column.iter().enumerate().skip(first_point).step_by(self.draw_stride);
             let mut points = points.filter(|(_, value)| is_point(value)).peekable();
             if points.peek().is_some() {
-                let series = self.series.entry(format!("{name}_{chain}")).or_default();
+                let series = self.series.entry(format!("{}{name}_{chain}", self.prefix)).or_default();
                 points.for_each(|(i, &value)| series.push(first_draw + i, now, value));
             }
         }
@@ -112,7 +137,7 @@ impl Metrics {
 
     /// Adds the last point of `llc`, so that it ends in the mean over every draw.
     pub fn finish(&mut self) {
-        if self.series.get("llc").and_then(|series| series.steps.last()) != Some(&self.running.num_kept()) {
+        if self.series.get(&self.llc_name()).and_then(|series| series.steps.last()) != Some(&self.running.num_kept()) {
             self.push_llc(Timestamp::now());
         }
     }
@@ -143,10 +168,14 @@ impl Metrics {
         text
     }
 
+    fn llc_name(&self) -> String {
+        format!("{}llc", self.prefix)
+    }
+
     fn push_llc(&mut self, now: Timestamp) {
         if let Some(llc) = self.running.llc() {
             let num_kept = self.running.num_kept();
-            self.series.entry("llc".to_owned()).or_default().push(num_kept, now, llc);
+            self.series.entry(self.llc_name()).or_default().push(num_kept, now, llc);
             self.next_kept = num_kept + self.kept_stride;
         }
     }
@@ -211,6 +240,24 @@ mod tests {
         let llc = &metrics.series["llc"];
         assert!((500..=1001).contains(&llc.steps.len()) && llc.steps.is_sorted_by(|a, b| a < b), "{}", llc.steps.len());
         assert_eq!((llc.steps.last(), llc.values.last().copied()), (Some(&180_000), metrics.running.llc()));
+    }
+
+    #[test]
+    fn another_point_and_a_training_have_metrics_of_their_own() {
+        let mut metrics = Metrics::new(&info(1, 10, 0));
+        metrics.push(0, 0, &block([2.0, 2.0].into_iter()));
+        for first_step in (0..5000).step_by(7) {
+            let loss: Vec<f64> = (first_step..(first_step + 7).min(5000)).map(|step| step as f64).collect();
+            metrics.push_training(first_step, 5000, &loss);
+        }
+        metrics.begin_point("trained", &RunInfo { init_loss: 3.0, ..info(1, 10, 0) });
+        metrics.push(0, 0, &block([4.0, 5.0].into_iter()));
+        metrics.finish();
+        let last = |name: &str| metrics.series[name].values.last().copied();
+        assert_eq!((last("llc"), last("trained.llc"), last("trained.loss_0")), (Some(10.0), Some(15.0), Some(5.0)));
+        let train = &metrics.series["train.loss"];
+        assert_eq!(train.steps, (0..5000).step_by(5).collect::<Vec<_>>());
+        assert!(train.steps.iter().zip(&train.values).all(|(&step, &value)| step as f64 == value));
     }
 
     #[test]

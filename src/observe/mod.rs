@@ -51,6 +51,15 @@ pub struct RunInfo {
     pub init_loss: f64,
 }
 
+/// Describes another point of the same run, around which as many chains make as many draws as around w*.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PointInfo {
+    /// Its name in records, such as "trained": lower-case letters.
+    pub name: String,
+    /// L_n there.
+    pub init_loss: f64,
+}
+
 /// Holds consecutive draws of one chain: structure of arrays, all of one length.
 #[derive(Debug, Clone, Default)]
 pub struct DrawBlock {
@@ -99,6 +108,12 @@ pub enum Event<'a> {
     Stage(&'a str),
     /// Draws `first_draw..first_draw + block.loss.len()` of `chain`.
     Draws { chain: usize, first_draw: usize, block: &'a DrawBlock },
+    /// All draws from now on are around another point; those around the former are complete.
+    Point(&'a PointInfo),
+    /// Minibatch losses of the steps `first_step..first_step + loss.len()` of a training of `num_steps`.
+    Training { first_step: u64, num_steps: u64, loss: &'a [f64] },
+    /// A file that belongs to the run: its name and content.
+    Artifact { name: &'a str, content: &'a [u8] },
     /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.
     ChainEnded { chain: usize, num_draws: usize, error: Option<&'a str> },
     /// Something the user should know.

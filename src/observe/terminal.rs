@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::metrics::RunningLlc;
-use super::{DrawBlock, Event, Observer, ObserverError, RunInfo};
+use super::{DrawBlock, Event, Observer, ObserverError, PointInfo, RunInfo};
 
 /// R-hat of chains of one length; NaN where it is not defined.
 pub type Rhat = fn(&[&[f64]]) -> f64;
@@ -22,6 +22,10 @@ const RHAT_EVERY: Duration = Duration::from_secs(1);
 /// Time between two texts beside the bar.
 const TEXT_EVERY: Duration = Duration::from_millis(100);
 
+// What the bar looks like.
+const DRAWS: &str = "{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left";
+const TRAINING: &str = "{bar:24} {percent:>3} % of {human_len} training steps  {msg}  {eta} left";
+
 /// Draws a progress bar on stderr.
 ///
 /// ```
@@ -33,6 +37,7 @@ const TEXT_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct TerminalObserver {
     bar: ProgressBar,
+    info: Option<RunInfo>,
     progress: Option<Progress>,
     rhat: Rhat,
     text_at: Option<Instant>,
@@ -60,15 +65,36 @@ impl TerminalObserver {
         if is_shown {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self { bar, progress: None, rhat, text_at: None }
+        Self { bar, info: None, progress: None, rhat, text_at: None }
     }
 
     fn start(&mut self, info: &RunInfo) {
         self.bar.set_length((info.num_chains * info.num_draws) as u64);
-        self.bar.set_style(style("{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left"));
+        self.bar.set_style(style(DRAWS));
         self.bar.set_message("");
         self.bar.reset();
         self.progress = Some(Progress::new(info));
+        self.info = Some(info.clone());
+    }
+
+    /// The bar starts again for the draws around another point.
+    fn begin_point(&mut self, point: &PointInfo) {
+        if let Some(info) = self.info.take() {
+            self.start(&RunInfo { init_loss: point.init_loss, ..info });
+        }
+    }
+
+    fn train(&mut self, first_step: u64, num_steps: u64, loss: &[f64]) {
+        if first_step == 0 {
+            self.progress = None;
+            self.bar.set_length(num_steps);
+            self.bar.set_style(style(TRAINING));
+            self.bar.reset();
+        }
+        self.bar.set_position(first_step + loss.len() as u64);
+        if let Some(loss) = loss.last() {
+            self.bar.set_message(format!("loss {loss:.3e}"));
+        }
     }
 
     fn push(&mut self, chain: usize, first_draw: usize, block: &DrawBlock) {
@@ -99,7 +125,9 @@ impl Observer for TerminalObserver {
             Event::Started(info) => self.start(info),
             Event::Stage(text) => self.bar.set_message(text.to_owned()),
             Event::Draws { chain, first_draw, block } => self.push(chain, first_draw, block),
-            Event::ChainEnded { error: None, .. } | Event::Output(_) => {}
+            Event::Point(point) => self.begin_point(point),
+            Event::Training { first_step, num_steps, loss } => self.train(first_step, num_steps, loss),
+            Event::ChainEnded { error: None, .. } | Event::Output(_) | Event::Artifact { .. } => {}
             Event::ChainEnded { chain, num_draws, error: Some(error) } => {
                 self.warn(&format!("chain {chain} ended after {num_draws} draws: {error}"));
             }
@@ -215,9 +243,24 @@ mod tests {
     }
 
     #[test]
+    fn the_bar_starts_again_for_a_training_and_for_another_point() {
+        let mut observer = TerminalObserver::new(true, |_| f64::NAN);
+        observer.on_event(&Event::Started(&info(100, 10))).unwrap();
+        observer.on_event(&Event::Draws { chain: 0, first_draw: 0, block: &constant(1.5, 40) }).unwrap();
+        assert_eq!((observer.bar.position(), observer.bar.length()), (40, Some(300)));
+        observer.on_event(&Event::Training { first_step: 0, num_steps: 50, loss: &[2.0, 1.0] }).unwrap();
+        observer.on_event(&Event::Training { first_step: 2, num_steps: 50, loss: &[0.5] }).unwrap();
+        assert_eq!((observer.bar.position(), observer.bar.length()), (3, Some(50)));
+        let point = PointInfo { name: "trained".to_owned(), init_loss: 0.5 };
+        observer.on_event(&Event::Point(&point)).unwrap();
+        observer.on_event(&Event::Draws { chain: 0, first_draw: 0, block: &constant(1.5, 20) }).unwrap();
+        assert_eq!((observer.bar.position(), observer.bar.length()), (20, Some(300)));
+        assert_eq!(observer.progress.as_ref().unwrap().running.llc(), Some(10.0), "of the new point's own loss");
+    }
+
+    #[test]
     fn every_template_is_valid() {
-        for template in ["{spinner} {msg} {elapsed}", "{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left"]
-        {
+        for template in ["{spinner} {msg} {elapsed}", DRAWS, TRAINING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

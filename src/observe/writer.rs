@@ -31,7 +31,8 @@ pub(super) struct Writer {
 #[derive(Debug)]
 struct Disk {
     run_dir: PathBuf,
-    draws: DrawWriter,
+    /// By point, as in [`State`].
+    draws: Vec<DrawWriter>,
 }
 
 #[derive(Debug)]
@@ -39,7 +40,10 @@ struct State {
     /// `run.json`.
     run: Map<String, Value>,
     metrics: Metrics,
-    draws: DrawBuffer,
+    /// By point, the one that is being sampled last; never empty.
+    draws: Vec<DrawBuffer>,
+    /// Files to be written: name and content.
+    artifacts: Vec<(String, Vec<u8>)>,
     /// Since when writing fails, and how.
     failing: Option<(Instant, ObserverError)>,
 }
@@ -47,9 +51,29 @@ struct State {
 impl Writer {
     /// Starts with the fields `run` of `run.json` and the empty `draws.zarr` of `draws`.
     pub(super) fn new(run_dir: PathBuf, info: &RunInfo, run: Map<String, Value>, draws: DrawWriter) -> Self {
-        let draw_buffer = DrawBuffer::new(Extent::of(info));
-        let state = State { run, metrics: Metrics::new(info), draws: draw_buffer, failing: None };
-        Self { disk: Mutex::new(Disk { run_dir, draws }), state: Mutex::new(state) }
+        let draw_buffers = vec![DrawBuffer::new(Extent::of(info))];
+        let metrics = Metrics::new(info);
+        let state = State { run, metrics, draws: draw_buffers, artifacts: Vec::new(), failing: None };
+        Self { disk: Mutex::new(Disk { run_dir, draws: vec![draws] }), state: Mutex::new(state) }
+    }
+
+    /// Goes on with the point `name`, whose draws `info` describes and `draws` takes.
+    pub(super) fn begin_point(&self, name: &str, info: &RunInfo, draws: DrawWriter) {
+        let mut disk = lock(&self.disk);
+        let mut state = lock(&self.state);
+        disk.draws.push(draws);
+        state.draws.push(DrawBuffer::new(Extent::of(info)));
+        state.metrics.begin_point(name, info);
+    }
+
+    /// Takes losses of a training, to be written later.
+    pub(super) fn push_training(&self, first_step: u64, num_steps: u64, loss: &[f64]) {
+        lock(&self.state).metrics.push_training(first_step, num_steps, loss);
+    }
+
+    /// Takes a file, to be written later.
+    pub(super) fn push_artifact(&self, name: &str, content: &[u8]) {
+        lock(&self.state).artifacts.push((name.to_owned(), content.to_vec()));
     }
 
     /// Takes draws, to be written later. Returns the error with which writing fails for longer than `patience`.
@@ -62,7 +86,9 @@ impl Writer {
     ) -> Result<(), ObserverError> {
         let mut state = lock(&self.state);
         state.metrics.push(chain, first_draw, block);
-        state.draws.push(chain, first_draw, block);
+        if let Some(draws) = state.draws.last_mut() {
+            draws.push(chain, first_draw, block);
+        }
         let given_up = state.failing.take_if(|(since, _)| since.elapsed() > patience);
         given_up.map_or(Ok(()), |(_, error)| Err(error))
     }
@@ -87,25 +113,45 @@ impl Writer {
 
     /// Writes the draws that are not on disk yet; where that fails they are kept for the next time.
     fn write_draws(&self, disk: &Disk) -> Result<(), ObserverError> {
-        let unwritten = lock(&self.state).draws.take_unwritten();
-        let written = disk.draws.write(&unwritten);
-        let mut state = lock(&self.state);
-        match written {
-            Ok(()) => {
-                state.draws.forget(&unwritten);
-                Ok(())
-            }
-            Err(source) => {
-                state.draws.put_back(&unwritten);
-                Err(io_error(&disk.run_dir.join("draws.zarr"), source))
+        let mut all = Ok(());
+        for (point, writer) in disk.draws.iter().enumerate() {
+            let unwritten = lock(&self.state).draws[point].take_unwritten();
+            let written = writer.write(&unwritten);
+            let mut state = lock(&self.state);
+            match written {
+                Ok(()) => state.draws[point].forget(&unwritten),
+                Err(source) => {
+                    state.draws[point].put_back(&unwritten);
+                    all = all.and(Err(io_error(writer.path(), source)));
+                }
             }
         }
+        all
+    }
+
+    /// Writes the files that are not on disk yet, and lists them among the run's artifacts; one that fails is kept for the next time.
+    fn write_artifacts(&self, disk: &Disk) -> Result<(), ObserverError> {
+        let unwritten = std::mem::take(&mut lock(&self.state).artifacts);
+        let mut all = Ok(());
+        for (name, content) in unwritten {
+            let path = disk.run_dir.join(&name);
+            let written = replace(&path, &content, Durability::Process);
+            let mut state = lock(&self.state);
+            match written {
+                Ok(()) => state.list_artifact(&name),
+                Err(source) => {
+                    state.artifacts.push((name, content));
+                    all = all.and(Err(io_error(&path, source)));
+                }
+            }
+        }
+        all
     }
 
     /// Writes draws, metrics and a new heartbeat.
     fn beat(&self) -> Result<(), ObserverError> {
         let disk = lock(&self.disk);
-        let draws = self.write_draws(&disk);
+        let draws = self.write_draws(&disk).and(self.write_artifacts(&disk));
         let (metrics, run) = {
             let mut state = lock(&self.state);
             state.run.insert("heartbeat".to_owned(), now());
@@ -140,15 +186,17 @@ impl Writer {
         let beaten = self.beat();
 
         let mut disk = lock(&self.disk);
-        let path = disk.run_dir.join("draws.zarr");
-        let drawn = disk.draws.finish(&lock(&self.state).draws).map_err(|source| io_error(&path, source));
+        let mut drawn = Ok(());
+        for (writer, buffer) in disk.draws.iter_mut().zip(&lock(&self.state).draws) {
+            drawn = drawn.and(writer.finish(buffer).map_err(|source| io_error(writer.path(), source)));
+        }
         let mut state = lock(&self.state);
         let file = |name: &str, text: &str| write(&disk.run_dir, name, text, Durability::Power);
         let metrics = file("metrics.json", &state.metrics.to_json());
         let reported = report.as_ref().map_or(Ok(()), |report| file("report.json", &json::to_string(report)));
         let info = report.map_or_else(|| json!({}), |report| json!({"report": report}));
         if info.get("report").is_some() {
-            state.run.insert("artifacts".to_owned(), json!(["report.json"]));
+            state.list_artifact("report.json");
         }
         let informed = file("info.json", &json::to_string(&info));
 
@@ -160,6 +208,14 @@ impl Writer {
         }
         let closed = file("run.json", &json::to_string(&Value::Object(state.run.clone())));
         beaten.and(drawn).and(metrics).and(reported).and(informed).and(closed)
+    }
+}
+
+impl State {
+    fn list_artifact(&mut self, name: &str) {
+        if let Some(Value::Array(artifacts)) = self.run.get_mut("artifacts") {
+            artifacts.push(Value::from(name));
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lays out `draws.zarr`, the draws of a run as ArviZ reads them, and fills it while the run goes on.
+//! Lays out `draws.zarr`, the draws around one point of a run as ArviZ reads them, and fills it while the run goes on.
 //!
 //! | group | variables, `[num_chains, num_draws]` |
 //! |---|---|
@@ -15,7 +15,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -148,6 +148,11 @@ impl DrawWriter {
         Ok(Self { store, phases, num_chains })
     }
 
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.store.root()
+    }
+
     /// Writes the chunks that `unwritten` touches, each in one step.
     ///
     /// # Errors
@@ -190,7 +195,6 @@ impl DrawWriter {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
     use serde_json::json;
 

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! BASE/<id>/config.json  run.json  cout.txt  metrics.json  info.json  report.json  draws.zarr/
+//!            draws-trained.zarr/  true_param.npz  trained_param.npz      where the run asked for them
 //! ```
 //!
 //! [`folder`] allocates `<id>`, [`atomic`] replaces files so that a reader never sees half of one, [`json`] writes
 //! Python's layout, [`time`] Sacred's timestamps, [`redact`] keeps credentials out, [`draw_buffer`] and [`draws`]
-//! fill `draws.zarr` on [`zarr`], and [`read`] lists what is there. The observer that drives them is
+//! fill `draws.zarr` on [`zarr`], `npz` writes parameters for NumPy, and [`read`] lists what is there. The observer that drives them is
 //! [`FileTreeObserver`](crate::observe::file_tree::FileTreeObserver).
 
 pub mod atomic;
@@ -14,6 +15,8 @@ pub mod draw_buffer;
 pub mod draws;
 pub mod folder;
 pub mod json;
+#[cfg(feature = "torch")]
+pub mod npz;
 pub mod read;
 pub mod redact;
 pub mod time;

@@ -38,6 +38,14 @@ pub enum Role {
     Probe = 8,
     /// A run's repetition at a smaller γ.
     Localisation = 9,
+    /// The random start of a training.
+    Init = 20,
+    /// Order of the samples in a training's minibatches.
+    Training = 21,
+    /// The run's repetition at the trained point.
+    Trained = 22,
+    /// Probes of the Hessian's trace.
+    Hessian = 23,
 }
 
 /// Names one stream of random numbers.

@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use tch::{Device, Kind, Tensor};
 
 use super::passes::{MinibatchPass, Pass};
-use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError, gauge};
+use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError, deep_linear_curvature, gauge};
 use crate::data::synthetic::SyntheticInputs;
 use crate::model::deep_linear::product;
 use crate::params::Params;
@@ -159,6 +159,10 @@ impl Target for DeepLinear {
 
     fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
         self.evaluate(w, batch, None)
+    }
+
+    fn hessian_vector(&mut self, w: &Params, v: &Params, out: &mut Params) -> Result<(), TargetError> {
+        Ok(deep_linear_curvature::hessian_vector(&self.factor, &self.targets, w, v, out)?)
     }
 
     fn num_samples(&self) -> Option<u64> {

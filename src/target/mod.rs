@@ -4,6 +4,7 @@
 //! pass over memory. γ is not tempered by β (others temper it: conventions.md).
 
 mod deep_linear;
+pub mod deep_linear_curvature;
 mod gauge;
 pub mod law;
 mod passes;
@@ -78,6 +79,11 @@ pub trait Target: Send {
 
     /// L(w) on `batch`, without its gradient.
     fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError>;
+
+    /// Writes ∇²L(w)·v on the full data into `out`: here by central differences of gradients, exactly where a target has its own.
+    fn hessian_vector(&mut self, w: &Params, v: &Params, out: &mut Params) -> Result<(), TargetError> {
+        crate::hessian_trace::by_differences(self, w, v, out)
+    }
 
     /// Number of samples n that a minibatch is drawn from; `None` where there are no samples, only an exact loss.
     fn num_samples(&self) -> Option<u64>;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     DataConfig, Device, DlnConfig, InputDist, ModelConfig, Precision, RunConfig, SamplerKind, Truth, TruthConfig,
-    check_sampler, defaults,
+    check_sampler, defaults, measure, train,
 };
 use crate::config::error::minibatch_samplers;
 use crate::config::typed::to_usize;
@@ -85,9 +85,11 @@ impl DlnConfig {
         let data = data(raw)?;
         let truth = truth(raw, &model)?;
         let sampler = check_sampler::sampler(raw, &model, &data)?;
+        let train = train::training(raw, &data)?;
+        let measure = measure::measure(raw)?;
         let run = run(raw, &model, sampler.kernel.kind(), threads)?;
         let seed = raw.whole("seed").unwrap_or(defaults::SEED);
-        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, truth, sampler, run })
+        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, truth, sampler, train, measure, run })
     }
 }
 

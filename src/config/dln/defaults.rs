@@ -5,7 +5,8 @@
 //! thing: with nothing but widths and a seed, up to about 10⁴ parameters, a run ends within a minute in an estimate that
 //! can be trusted. The help texts of [`super::keys`] repeat these numbers; a test compares them.
 
-use super::{Gradient, LossTrace, SamplerKind};
+use super::{Gradient, LossTrace, OptimizerConfig, SamplerKind};
+use crate::config::PositiveF64;
 
 /// Seed of everything random.
 pub const SEED: u64 = 0;
@@ -41,6 +42,25 @@ pub const MAX_THREADS: u64 = 4_096;
 pub const MAX_DRAWS: usize = 1_000_000_000;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 pub const LARGE: usize = 100_000;
+
+/// Momentum of the training, as published.
+pub const MOMENTUM: f64 = 0.9;
+/// Steps of the training, as published.
+pub const TRAIN_STEPS: usize = 50_000;
+/// Learning rate of the training: SGD's as published, Adam's as in PyTorch.
+pub fn learning_rate(optimizer: &OptimizerConfig) -> PositiveF64 {
+    match optimizer {
+        OptimizerConfig::Sgd { .. } => SGD_LEARNING_RATE,
+        OptimizerConfig::Adam => ADAM_LEARNING_RATE,
+    }
+}
+const SGD_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.01);
+const ADAM_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.001);
+/// Share of the largest eigenvalue of JᵀJ/n above which one counts for the functional rank: 10⁵ times the rounding of f64, and above the
+/// square of that of f32, in which a truth may have been stored.
+pub const FUNCTIONAL_RANK_THRESHOLD: f64 = 1e-10;
+/// Hessian-vector products of the trace's estimate: its error is then √(2/100) of the root of the sum of the squared off-diagonals.
+pub const HESSIAN_PROBES: usize = 100;
 
 /// The loss that is averaged: what the sampler has at hand without another pass.
 pub fn loss_trace(gradient: Gradient) -> LossTrace {

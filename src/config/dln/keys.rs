@@ -15,6 +15,10 @@ pub fn keys() -> &'static [Key] {
 
 const SAMPLER: &str = "sampler.kind";
 const TRUTH: &str = "truth.kind";
+const TRAIN: &str = "train.enabled";
+const OPTIMIZER: &str = "train.optimizer";
+const FUNCTIONAL_RANK: &str = "measure.functional_rank";
+const HESSIAN_TRACE: &str = "measure.hessian_trace";
 const TRUTHS: &[&str] = &["random", "zero", "rand-rank", "rand-rank-sv", "aligned"];
 
 /// The settings that no sampler has to itself. What depends on the sampler says of each what it says of itself.
@@ -66,7 +70,7 @@ fn shared() -> Vec<Key> {
             "RANK",
             "aligned: rank of every layer [default: half the smallest width, rounded down]",
         )
-        .chosen_for(TRUTH),
+        .chosen_for(&[TRUTH]),
         Key::new(
             "truth.prop_rank_reduce",
             "prop-rank-reduce",
@@ -74,7 +78,7 @@ fn shared() -> Vec<Key> {
             "SHARE",
             "rand-rank, rand-rank-sv: probability that a layer's rank is reduced [default: 0.5]",
         )
-        .chosen_for(TRUTH),
+        .chosen_for(&[TRUTH]),
         Key::new(
             "truth.sv_mean",
             "sv-mean",
@@ -82,7 +86,7 @@ fn shared() -> Vec<Key> {
             "MEAN",
             "rand-rank-sv: mean of the singular values [default: 0]",
         )
-        .chosen_for(TRUTH),
+        .chosen_for(&[TRUTH]),
         Key::new(
             "truth.sv_std",
             "sv-std",
@@ -90,7 +94,7 @@ fn shared() -> Vec<Key> {
             "STD",
             "rand-rank-sv: standard deviation of the singular values [default: 5]",
         )
-        .chosen_for(TRUTH),
+        .chosen_for(&[TRUTH]),
         Key::new("truth.seed", "truth-seed", Kind::Whole, "SEED", "Seed of the truth alone [default: --seed]"),
         Key::new(
             SAMPLER,
@@ -109,7 +113,7 @@ fn shared() -> Vec<Key> {
                  else exact]"
             )),
         )
-        .chosen_for(SAMPLER),
+        .chosen_for(&[SAMPLER]),
         Key::new(
             "sampler.epsilon",
             "epsilon",
@@ -118,7 +122,7 @@ fn shared() -> Vec<Key> {
             "Step size: drift epsilon/2, noise variance epsilon; for hmc the square of the leapfrog step \
              [default: auto]",
         )
-        .chosen_for(SAMPLER),
+        .chosen_for(&[SAMPLER]),
         Key::new(
             "sampler.gamma",
             "gamma",
@@ -160,7 +164,7 @@ fn shared() -> Vec<Key> {
             "SAMPLES",
             text(format!("{minibatch}: samples in a minibatch [default: 500, or n if less]")),
         )
-        .chosen_for(SAMPLER),
+        .chosen_for(&[SAMPLER]),
         Key::new(
             "sampler.target_acceptance",
             "target-acceptance",
@@ -170,7 +174,7 @@ fn shared() -> Vec<Key> {
                 "{adjusted}: acceptance that --epsilon auto aims at, in (0, 1) [default: {target_acceptance}]"
             )),
         )
-        .chosen_for(SAMPLER),
+        .chosen_for(&[SAMPLER]),
         Key::new(
             "sampler.loss_trace",
             "loss-trace",
@@ -179,7 +183,7 @@ fn shared() -> Vec<Key> {
             "Loss that is averaged: the minibatch's, the same less its value at w*, or the full data's [default: \
              minibatch where there are minibatches, else full]",
         )
-        .chosen_for(SAMPLER),
+        .chosen_for(&[SAMPLER]),
         Key::new(
             "sampler.check_localisation",
             "check-localisation",
@@ -187,6 +191,99 @@ fn shared() -> Vec<Key> {
             "on|off",
             "Whether the run is repeated, half as long, at a quarter of gamma: without it no estimate that gamma holds \
              is called trusted [default: on; presets: off]",
+        ),
+        Key::new(
+            TRAIN,
+            "train",
+            Kind::Switch,
+            "on|off",
+            "Train a network of the same widths from a random start on the same data, and estimate its coefficient too [default: off]",
+        ),
+        Key::new(
+            OPTIMIZER,
+            "optimizer",
+            Kind::Choice(&["sgd", "adam"]),
+            "sgd|adam",
+            "What turns gradients into steps, as PyTorch defines it [default: sgd]",
+        )
+        .chosen_for(&[TRAIN]),
+        Key::new(
+            "train.learning_rate",
+            "learning-rate",
+            Kind::Real,
+            "RATE",
+            "Learning rate, the same at all steps [default: sgd 0.01, adam 0.001]",
+        )
+        .chosen_for(&[TRAIN, OPTIMIZER]),
+        Key::new(
+            "train.momentum",
+            "momentum",
+            Kind::Real,
+            "SHARE",
+            "sgd: momentum, in [0, 1); 0 for none [default: 0.9]",
+        )
+        .chosen_for(&[TRAIN, OPTIMIZER]),
+        Key::new(
+            "train.batch_size",
+            "train-batch-size",
+            Kind::Whole,
+            "SAMPLES",
+            "Samples in a minibatch of the training [default: 500, or n if less]",
+        )
+        .chosen_for(&[TRAIN]),
+        Key::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Steps of the training [default: 5e4]")
+            .chosen_for(&[TRAIN]),
+        Key::new(
+            "measure.estimator",
+            "estimator",
+            Kind::Choice(&["mean", "wbic-slope"]),
+            "mean|wbic-slope",
+            "The mean of the kept losses alone, or beside it the slope over five inverse temperatures, which needs no loss at w* \
+         [default: mean]",
+        ),
+        Key::new(
+            FUNCTIONAL_RANK,
+            "functional-rank",
+            Kind::Switch,
+            "on|off",
+            "Rank of the Jacobian of the network's function, where it can be afforded [default: off]",
+        ),
+        Key::new(
+            "measure.functional_rank_threshold",
+            "functional-rank-threshold",
+            Kind::Real,
+            "SHARE",
+            "Share of the largest eigenvalue of J'J/n above which one counts, in (0, 1) [default: 1e-10]",
+        )
+        .chosen_for(&[FUNCTIONAL_RANK]),
+        Key::new(
+            HESSIAN_TRACE,
+            "hessian-trace",
+            Kind::Switch,
+            "on|off",
+            "Trace of the loss's Hessian, by random probes [default: off]",
+        ),
+        Key::new(
+            "measure.hessian_probes",
+            "hessian-probes",
+            Kind::Whole,
+            "PROBES",
+            "Probes of the trace [default: 100]",
+        )
+        .chosen_for(&[HESSIAN_TRACE]),
+        Key::new(
+            "measure.distance",
+            "compute-distance",
+            Kind::Switch,
+            "on|off",
+            "Root mean square distance of the draws from the centre, layer by layer [default: off]",
+        ),
+        Key::new(
+            "measure.save_true_param",
+            "save-true-param",
+            Kind::Switch,
+            "on|off",
+            "Write w*, and the trained parameter, to the record as files that NumPy opens [default: off]",
         ),
         Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
         Key::new(
@@ -211,7 +308,7 @@ fn shared() -> Vec<Key> {
             "auto|f32|f64",
             text(format!("Arithmetic of the chains; auto is f32 for {single}, else f64 [default: auto]")),
         )
-        .chosen_for(SAMPLER),
+        .chosen_for(&[SAMPLER]),
     ]
 }
 
@@ -222,7 +319,7 @@ fn samplers_own() -> Vec<Key> {
     for key in SamplerKind::ALL.iter().flat_map(|kind| kind.about().keys) {
         if own.iter().all(|other| other.path != key.path) {
             let users = SamplerKind::those(|about| about.takes(key.path));
-            own.push(Key { help: text(format!("{users}: {}", key.help)), ..*key }.chosen_for(SAMPLER));
+            own.push(Key { help: text(format!("{users}: {}", key.help)), ..*key }.chosen_for(&[SAMPLER]));
         }
     }
     own

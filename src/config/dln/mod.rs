@@ -1,16 +1,18 @@
 //! Configures `llc dln`: sampling around a deep linear network whose learning coefficient is known.
 //!
 //! Serialised, a [`DlnConfig`] has the layout of its TOML file: `experiment`, `seed`, and the tables `model`, `data`,
-//! `truth`, `sampler` and `run`. What the chosen sampler or truth doesn't use is not there at all.
+//! `truth`, `sampler`, `train`, `measure` and `run`. What the chosen sampler or truth doesn't use is not there at all.
 
 mod check;
 mod check_sampler;
 pub mod defaults;
 mod keys;
+mod measure;
 mod presets;
 mod sampler;
 #[cfg(test)]
 mod tests;
+mod train;
 mod updates;
 
 use std::fmt;
@@ -22,8 +24,10 @@ use super::{ConfigError, RawConfig, available_threads};
 pub use crate::kernel::{KernelConfig, SamplerKind};
 pub use check::{CheckedDln, ConfigWarning};
 pub use keys::keys;
+pub use measure::{Estimator, FunctionalRank, HessianTrace, MeasureConfig};
 pub use presets::Preset;
 pub use sampler::{Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
+pub use train::{OptimizerConfig, TrainConfig, Training};
 
 /// A legal configuration of `llc dln`.
 ///
@@ -36,6 +40,8 @@ pub struct DlnConfig {
     data: DataConfig,
     truth: TruthConfig,
     sampler: SamplerConfig,
+    train: Training,
+    measure: MeasureConfig,
     run: RunConfig,
 }
 
@@ -66,6 +72,16 @@ impl DlnConfig {
     /// The sampler.
     pub fn sampler(&self) -> &SamplerConfig {
         &self.sampler
+    }
+
+    /// Whether and how a network is trained.
+    pub fn train(&self) -> &Training {
+        &self.train
+    }
+
+    /// What is measured beside λ̂.
+    pub fn measure(&self) -> &MeasureConfig {
+        &self.measure
     }
 
     /// Threads, device, precision.

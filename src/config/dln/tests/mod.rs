@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{DlnArgs, Kind};
 use crate::kernel::hmc::HmcConfig;
 
+mod point;
 mod refused;
 
 fn checked(line: &str) -> CheckedDln {
@@ -76,7 +77,7 @@ fn a_layer_that_changes_the_sampler_or_the_truth_takes_back_what_belonged_to_the
 }
 
 /// One line for each truth and odd value.
-const LEGAL: [&str; 10] = [
+const LEGAL: [&str; 12] = [
     "",
     "--seed 9223372036854775807 --truth-seed 1e3 --layer-widths 5 --device cuda:1 --sampler hmc --precision f32",
     "--truth aligned --rank 0 --gamma 1e-300 --warmup 0 --n-beta 1e300",
@@ -87,6 +88,9 @@ const LEGAL: [&str; 10] = [
     "--sampler sgld --epsilon 2e-8 --batch-size 32 --mala-every 0 --preconditioner 1,0.5,2",
     "--sampler sgld --gradient exact --gamma 0",
     "--preset 100m --seed 4",
+    "--train --momentum 0 --learning-rate 1e-3 --train-batch-size 10 --train-steps 1e3 --estimator wbic-slope --functional-rank \
+     --functional-rank-threshold 1e-6 --hessian-trace --hessian-probes 2 --compute-distance --save-true-param",
+    "--train --optimizer adam --set sampler.gamma=3",
 ];
 
 /// These, and one line for each sampler.

@@ -110,6 +110,40 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
             "--sampler sgld --gradient exact --loss-trace control-variate",
             "--loss-trace (sampler.loss_trace) is control",
         ),
+        (
+            "--learning-rate 0.1",
+            "--learning-rate (train.learning_rate) says nothing without --train (train.enabled): add --train,",
+        ),
+        ("--train-steps 5", "--train-steps (train.num_steps) says nothing without --train"),
+        ("--optimizer adam", "--optimizer (train.optimizer) says nothing without --train"),
+        ("--train=off --momentum 0.5", "--momentum (train.momentum) says nothing without --train"),
+        (
+            "--train --optimizer adam --momentum 0.5",
+            "--momentum (train.momentum) is used by --optimizer sgd only: adam has",
+        ),
+        (
+            "--train --optimizer adan",
+            "--optimizer (train.optimizer): `adan` is not one of sgd, adam: did you mean `adam`?",
+        ),
+        ("--train --momentum 1", "--momentum (train.momentum) is 1: give a number in [0, 1)"),
+        ("--train --learning-rate 0", "--learning-rate (train.learning_rate) is 0: give a finite number above 0"),
+        ("--train --train-steps 0", "--train-steps (train.num_steps) is 0: give 1 or more"),
+        (
+            "--train --train-batch-size 1e6",
+            "--train-batch-size (train.batch_size) is 1000000: it cannot exceed the num",
+        ),
+        ("--train=maybe", "--train (train.enabled): `maybe` is not one of on, off"),
+        ("--estimator median", "--estimator (measure.estimator): `median` is not one of mean, wbic-slope: did you"),
+        (
+            "--functional-rank-threshold 1e-3",
+            "--functional-rank-threshold (measure.functional_rank_threshold) says nothing without --functional-rank",
+        ),
+        (
+            "--functional-rank --functional-rank-threshold 1",
+            "--functional-rank-threshold (measure.functional_rank_threshold) is 1: give a number in (0, 1)",
+        ),
+        ("--hessian-probes 3", "--hessian-probes (measure.hessian_probes) says nothing without --hessian-trace"),
+        ("--hessian-trace --hessian-probes 1", "--hessian-probes (measure.hessian_probes) is 1: give 2 or more"),
         ("--threads 0", "--threads (run.threads) is 0: give 1 or more"),
         (
             "--threads 2 --threads-per-chain 3",

@@ -1,0 +1,71 @@
+//! Measures, at one point, what a run asks for beside the draws: the rank of the Jacobian, the trace of the Hessian.
+
+use llc::config::DlnConfig;
+use llc::config::dln::{FunctionalRank, HessianTrace, Switch};
+use llc::hessian_trace::{self, hessian_trace};
+use llc::observe::{Event, Observers};
+use llc::params::Params;
+use llc::record::npz::{self, Array, Elements};
+use llc::rng::{Key, Role};
+use llc::target::deep_linear_curvature::MAX_SIDE;
+use llc::target::{DeepLinear, Target};
+
+use crate::cli::Context;
+
+/// What was measured at one point; a field is `None` where nobody asked.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// The rank of the Jacobian; the inner `None` where it could not be afforded.
+    pub functional_rank: Option<Option<usize>>,
+    /// The trace of the Hessian; the inner `None` where a signal came before two probes.
+    pub hessian_trace: Option<Option<hessian_trace::HessianTrace>>,
+    /// What the user should know of these.
+    pub notes: Vec<String>,
+}
+
+/// Measures at `target`'s centre what `config` asks for; `key` is the stream of the chains there.
+pub fn measure(
+    config: &DlnConfig,
+    target: &mut DeepLinear,
+    key: Key,
+    context: &Context,
+    observers: &mut Observers,
+) -> anyhow::Result<Measured> {
+    let mut measured = Measured::default();
+    let w = target.local().w_star().try_clone()?;
+    if let FunctionalRank::On { functional_rank_threshold } = config.measure().functional_rank {
+        observers.emit(&Event::Stage("computing the rank of the Jacobian"));
+        let rank = target.functional_rank(&w, functional_rank_threshold)?;
+        if rank.is_none() {
+            measured.notes.push(format!(
+                "the rank of the Jacobian was left out: both its sides, d and input times output width, exceed {MAX_SIDE}"
+            ));
+        }
+        measured.functional_rank = Some(rank);
+    }
+    if let HessianTrace::On { hessian_probes } = config.measure().hessian_trace {
+        observers.emit(&Event::Stage("probing the trace of the Hessian"));
+        let key = key.role(Role::Hessian);
+        measured.hessian_trace = Some(hessian_trace(target, &w, key, hessian_probes, &context.cancel)?);
+    }
+    Ok(measured)
+}
+
+/// Puts `w` on record as the file `name`, where `config` asks for it.
+pub fn save(config: &DlnConfig, name: &str, w: &Params, observers: &mut Observers) -> anyhow::Result<()> {
+    if config.measure().save_true_param == Switch::Off {
+        return Ok(());
+    }
+    let mut arrays = Vec::new();
+    for (spec, view) in w.layout().specs().iter().zip(w.views()) {
+        let flat = view.f_flatten(0, -1)?;
+        let elements = match w.kind() {
+            tch::Kind::Float => Elements::F32(Vec::try_from(flat)?),
+            _ => Elements::F64(Vec::try_from(flat)?),
+        };
+        let shape = spec.shape.iter().map(|&length| length as u64).collect();
+        arrays.push(Array { name: &spec.name, shape, elements });
+    }
+    observers.emit(&Event::Artifact { name, content: &npz::to_bytes(&arrays)? });
+    Ok(())
+}

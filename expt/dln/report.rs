@@ -1,0 +1,75 @@
+//! Lays out what is said of each point that a run samples around: w*, and the trained one.
+
+use llc::config::DlnConfig;
+use llc::config::dln::{Estimator, LossTrace};
+use llc::estimate::Estimation;
+use llc::verdict::MIN_ESS_PER_CHAIN;
+use llc::wbic_slope::WbicSlope;
+use serde_json::{Value, json};
+
+use super::measured::Measured;
+
+/// What the report says of one point, the same at every point; what was not asked for is not there.
+pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Value {
+    let judgement = &done.judgement;
+    let mut notes = judgement.notes.clone();
+    let mut report = json!({
+        "llc": done.llc,
+        "epsilon": done.epsilon,
+        "largest_curvature": done.largest_curvature,
+        "descent": done.descent,
+        "diagnostics": done.diagnostics,
+        "localisation_check": done.localisation.sampled(),
+        "verdict": judgement.verdict,
+        "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
+        "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),
+        "timing": {
+            "sampling_s": done.sampling_s,
+            "steps_per_s": done.num_steps as f64 / done.sampling_s,
+        },
+    });
+    if config.measure().estimator == Estimator::WbicSlope {
+        let n = config.data().num_training_data as f64;
+        let slope = WbicSlope::new(&done.loss, config.n_beta(), n);
+        notes.extend(slope_notes(config, &slope));
+        report["llc_wbic_slope"] = json!(slope);
+    }
+    if !done.distance_per_tensor.is_empty() {
+        report["distance_per_layer"] = json!(done.distance_per_tensor);
+    }
+    if let Some(rank) = measured.functional_rank {
+        report["functional_rank"] = json!(rank);
+    }
+    if let Some(trace) = measured.hessian_trace {
+        report["hessian_trace"] = json!(trace);
+    }
+    notes.extend(measured.notes);
+    report["notes"] = json!(notes);
+    report
+}
+
+fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
+    let mut notes = Vec::new();
+    let (least, wanted) = (slope.smallest_ess_weights(), MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
+    if least < wanted || least.is_nan() {
+        notes.push(format!(
+            "the slope rests on {least:.0} effective weights at its outermost temperature ({wanted:.0} wanted), and is biased low; more \
+             steps help, but the number needed grows exponentially with λ"
+        ));
+    }
+    if config.sampler().loss_trace != LossTrace::Full {
+        notes.push(
+            "the slope reads the variance of the losses, to which minibatches add their own: take --loss-trace full"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// The keys of both objects; `over` wins.
+pub fn merged(mut under: Value, over: Value) -> Value {
+    if let (Value::Object(under), Value::Object(over)) = (&mut under, over) {
+        under.extend(over);
+    }
+    under
+}

@@ -1,0 +1,82 @@
+//! Measures how far draws lie from the centre, tensor by tensor: √E‖w_l − w*_l‖².
+//!
+//! The squares add up to the square of the radius that every run reports.
+
+use tch::{Kind, TchError};
+
+use crate::params::{Element, Params};
+
+/// Σ‖w_l − w*_l‖² over draws, per tensor.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TensorDistances {
+    sums: Vec<f64>,
+    num_draws: u64,
+}
+
+impl TensorDistances {
+    /// Adds one draw.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn add(&mut self, w: &Params, w_star: &Params) -> Result<(), TchError> {
+        let num_tensors = w.views().len();
+        self.sums.resize(num_tensors, 0.0);
+        for index in 0..num_tensors {
+            self.sums[index] += match (on_cpu::<f64>(w, w_star, index), on_cpu::<f32>(w, w_star, index)) {
+                (Some(square), _) | (_, Some(square)) => square,
+                _ => (w.view(index) - w_star.view(index)).f_square()?.f_sum(Kind::Double)?.f_double_value(&[])?,
+            };
+        }
+        self.num_draws += 1;
+        Ok(())
+    }
+
+    /// The root mean square distance of each tensor over all of `chains`; empty where nothing was added.
+    pub fn root_mean_square<'a>(chains: impl IntoIterator<Item = &'a TensorDistances>) -> Vec<f64> {
+        let mut all = TensorDistances::default();
+        for chain in chains.into_iter().filter(|chain| chain.num_draws > 0) {
+            all.sums.resize(chain.sums.len(), 0.0);
+            all.sums.iter_mut().zip(&chain.sums).for_each(|(all, sum)| *all += sum);
+            all.num_draws += chain.num_draws;
+        }
+        all.sums.iter().map(|sum| (sum / all.num_draws as f64).sqrt()).collect()
+    }
+}
+
+fn on_cpu<T: Element + Into<f64>>(w: &Params, w_star: &Params, index: usize) -> Option<f64> {
+    let range = w.layout().range(index);
+    let (w, w_star) = (&w.as_slice::<T>()?[range.clone()], &w_star.as_slice::<T>()?[range]);
+    Some(w.iter().zip(w_star).map(|(&w, &w_star)| (w.into() - w_star.into()).powi(2)).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tch::Device;
+
+    use super::*;
+    use crate::params::{Layout, ParamSpec};
+
+    #[test]
+    fn distances_are_root_mean_squares_over_the_draws_of_all_chains() {
+        let spec = |name: &str, len: i64| ParamSpec { name: name.into(), shape: vec![len] };
+        let layout = Arc::new(Layout::new(vec![spec("a", 2), spec("b", 1)]));
+        for kind in [Kind::Double, Kind::Float] {
+            let at = |values: [f64; 3]| {
+                let mut w = Params::zeros(&layout, Kind::Double, Device::Cpu).unwrap();
+                w.as_mut_slice::<f64>().unwrap().copy_from_slice(&values);
+                w.to(kind, Device::Cpu).unwrap()
+            };
+            let centre = at([1.0, 1.0, 1.0]);
+            let (mut first, mut second) = (TensorDistances::default(), TensorDistances::default());
+            first.add(&at([4.0, 5.0, 1.0]), &centre).unwrap();
+            first.add(&at([1.0, 1.0, 3.0]), &centre).unwrap();
+            second.add(&at([1.0, 2.0, 2.0]), &centre).unwrap();
+            let none = TensorDistances::default();
+            let found = TensorDistances::root_mean_square([&first, &none, &second]);
+            assert_eq!(found, [(26.0f64 / 3.0).sqrt(), (5.0f64 / 3.0).sqrt()]);
+        }
+        assert_eq!(TensorDistances::root_mean_square([]), [0.0; 0]);
+    }
+}

@@ -1,0 +1,200 @@
+//! Estimates the trace of the loss's Hessian by random probes.
+//!
+//! tr ∇²L = E[z·∇²L·z] for z of independent signs ±1; the variance of one probe is twice the sum of the squared off-diagonal elements,
+//! the least that any law of independent elements gives. λ of a regular minimum counts directions, the trace weighs them.
+//!
+//! *Reference*: Hutchinson (1990), A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines,
+//! <https://doi.org/10.1080/03610919008812866>. *Tested by*: a diagonal Hessian, where every probe is exact, and the closed form for a
+//! deep linear network, below.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+use tch::{Kind, TchError};
+
+use crate::params::{Element, Params};
+use crate::rng::Key;
+use crate::target::{Batch, Target, TargetError};
+use crate::update;
+
+/// tr ∇²L with its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct HessianTrace {
+    /// The mean over the probes.
+    pub mean: f64,
+    /// Its standard error: the probes are independent.
+    pub mcse: f64,
+    /// Probes made; fewer than asked for where it was cancelled.
+    pub num_probes: usize,
+}
+
+/// Estimates tr ∇²L(w) on the full data from `num_probes` probes of the stream `key`. `None` where `cancel` was raised before two of them.
+///
+/// # Errors
+/// Whatever the target reports.
+pub fn hessian_trace(
+    target: &mut dyn Target,
+    w: &Params,
+    key: Key,
+    num_probes: usize,
+    cancel: &AtomicBool,
+) -> Result<Option<HessianTrace>, TargetError> {
+    let (mut z, mut product) = (w.zeros_like()?, w.zeros_like()?);
+    let mut values = Vec::with_capacity(num_probes);
+    for probe in 0..num_probes {
+        if cancel.load(Ordering::Relaxed) {
+            break;
+        }
+        fill_signs(key.part(probe as u64), &mut z)?;
+        target.hessian_vector(w, &z, &mut product)?;
+        values.push(update::dot(&z, &product)?);
+    }
+    if values.len() < 2 {
+        return Ok(None);
+    }
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    Ok(Some(HessianTrace { mean, mcse: (variance / count).sqrt(), num_probes: values.len() }))
+}
+
+/// Displacement of the differences against max(1, ‖w‖/√d), as for the largest curvature (`probe`).
+const DISPLACEMENT_F64: f64 = 1e-4;
+const DISPLACEMENT_F32: f64 = 1e-2;
+
+/// Writes ∇²L(w)·v into `out` as (∇L(w + s·v) − ∇L(w − s·v))/(2s), for a target that knows no better.
+pub(crate) fn by_differences<T: Target + ?Sized>(
+    target: &mut T,
+    w: &Params,
+    v: &Params,
+    out: &mut Params,
+) -> Result<(), TargetError> {
+    let norm = update::dot(v, v)?.sqrt();
+    if norm == 0.0 {
+        out.copy_from(v)?;
+        return Ok(());
+    }
+    let relative = if w.kind() == Kind::Float { DISPLACEMENT_F32 } else { DISPLACEMENT_F64 };
+    let step = relative * (update::dot(w, w)? / w.len() as f64).sqrt().max(1.0) / norm;
+    let mut behind = w.zeros_like()?;
+    let mut shifted = w.try_clone()?;
+    update::add_scaled(step, v, &mut shifted)?;
+    target.loss_and_grad(&shifted, Batch::Full, out)?;
+    shifted.copy_from(w)?;
+    update::add_scaled(-step, v, &mut shifted)?;
+    target.loss_and_grad(&shifted, Batch::Full, &mut behind)?;
+    update::add_scaled(-1.0, &behind, out)?;
+    let _ = out.flat().shallow_clone().f_mul_scalar_(0.5 / step)?;
+    Ok(())
+}
+
+/// Independent signs, ±1 with probability ½ each: bit i of the stream.
+fn fill_signs(key: Key, z: &mut Params) -> Result<(), TchError> {
+    fn fill<T: Element>(key: Key, z: &mut [T]) {
+        for (word, z) in (0..).zip(z.chunks_mut(64)) {
+            let bits = key.word(word);
+            z.iter_mut().enumerate().for_each(|(i, z)| *z = T::of(1.0 - 2.0 * (bits >> i & 1) as f64));
+        }
+    }
+    if let Some(z) = z.as_mut_slice::<f64>() {
+        fill(key, z);
+    } else if let Some(z) = z.as_mut_slice::<f32>() {
+        fill(key, z);
+    } else {
+        let mut host = z.to(Kind::Float, tch::Device::Cpu)?;
+        if let Some(host) = host.as_mut_slice::<f32>() {
+            fill(key, host);
+        }
+        z.copy_from(&host)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::dln::{InputDist, Truth};
+    use crate::data::synthetic::SyntheticInputs;
+    use crate::model::deep_linear::draw_truth;
+    use crate::target::law::{GradientNoise, Law, LawTarget};
+    use crate::target::{DeepLinear, LocalPosterior};
+
+    fn never() -> AtomicBool {
+        AtomicBool::new(false)
+    }
+
+    fn network(widths: &[usize]) -> (DeepLinear, Params) {
+        let w = draw_truth(&Truth::Random, Key::new(8), widths).unwrap().w_star;
+        let inputs = SyntheticInputs::new(Key::new(5), InputDist::Uniform, widths[0], 300);
+        let local = LocalPosterior::new(10.0, 1.0, w.try_clone().unwrap()).unwrap();
+        (DeepLinear::new(inputs, local, &never()).unwrap(), w)
+    }
+
+    /// L is quadratic in each layer, with the Hessian (2/out)·A_lᵀA_l ⊗ B_l·B_lᵀ there: the trace is (2/out)·Σ ‖A_l‖²·‖B_l‖².
+    fn exact_trace(target: &DeepLinear, w: &Params) -> f64 {
+        let num_layers = w.views().len();
+        let norm = |x: &tch::Tensor| x.square().sum(Kind::Double).double_value(&[]);
+        let term = |l: usize| {
+            let a = w.views()[..l].iter().fold(target.factor().copy(), |a, layer| a.mm(layer));
+            let outputs = w.view(num_layers - 1).size()[1];
+            let start = tch::Tensor::eye(outputs, (Kind::Double, tch::Device::Cpu));
+            let b = w.views()[l + 1..].iter().rev().fold(start, |b, layer| layer.mm(&b));
+            norm(&a) * norm(&b)
+        };
+        2.0 / w.view(num_layers - 1).size()[1] as f64 * (0..num_layers).map(term).sum::<f64>()
+    }
+
+    #[test]
+    fn every_probe_of_a_diagonal_hessian_is_exact_also_by_differences() {
+        let curvatures = vec![0.5, 2.0, -1.0, 9.0];
+        let mut target = LawTarget::new(Law::Quadratic { curvatures }, GradientNoise::None, 1.0, 1.0).unwrap();
+        let w = target.local().w_star().try_clone().unwrap();
+        let trace = hessian_trace(&mut target, &w, Key::new(1), 10, &never()).unwrap().unwrap();
+        assert!((trace.mean - 10.5).abs() < 1e-9 && trace.mcse < 1e-9 && trace.num_probes == 10, "{trace:?}");
+    }
+
+    /// The share is 90 % with a spread of 2.1 % over 200 runs of 40 probes.
+    #[test]
+    fn the_error_covers_the_exact_trace_of_a_network_nine_times_in_ten() {
+        let (mut target, w) = network(&[4, 5, 3, 2]);
+        let exact = exact_trace(&target, &w);
+        let covers = |seed: &u64| {
+            let trace = hessian_trace(&mut target, &w, Key::new(*seed), 40, &never()).unwrap().unwrap();
+            (trace.mean - exact).abs() < 1.645 * trace.mcse
+        };
+        let share = (0..200).filter(covers).count() as f64 / 200.0;
+        assert!((0.78..0.99).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn differences_of_gradients_agree_with_the_network_s_exact_products() {
+        let (mut target, w) = network(&[4, 5, 3, 2]);
+        let (mut v, mut exact, mut approximate) =
+            (w.zeros_like().unwrap(), w.zeros_like().unwrap(), w.zeros_like().unwrap());
+        fill_signs(Key::new(3), &mut v).unwrap();
+        target.hessian_vector(&w, &v, &mut exact).unwrap();
+        by_differences(&mut target, &w, &v, &mut approximate).unwrap();
+        let size = update::dot(&exact, &exact).unwrap().sqrt();
+        let error = update::squared_distance(&exact, &approximate).unwrap().sqrt();
+        assert!(error < 1e-6 * size, "{error} against {size}");
+    }
+
+    #[test]
+    fn signs_are_balanced_and_the_same_in_both_precisions() {
+        let (_, w) = network(&[40, 50, 30]);
+        let mut z = w.zeros_like().unwrap();
+        let mut single = w.to(Kind::Float, tch::Device::Cpu).unwrap();
+        fill_signs(Key::new(2), &mut z).unwrap();
+        fill_signs(Key::new(2), &mut single).unwrap();
+        let z = z.as_slice::<f64>().unwrap();
+        assert!(z.iter().all(|z| z.abs() == 1.0));
+        assert!(z.iter().sum::<f64>().abs() < 6.0 * (z.len() as f64).sqrt());
+        assert!(z.iter().zip(single.as_slice::<f32>().unwrap()).all(|(a, b)| *a == f64::from(*b)));
+    }
+
+    #[test]
+    fn a_cancelled_estimate_is_none() {
+        let (mut target, w) = network(&[3, 2]);
+        assert_eq!(hessian_trace(&mut target, &w, Key::new(1), 10, &AtomicBool::new(true)).unwrap(), None);
+    }
+}
