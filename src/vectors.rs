@@ -1,8 +1,7 @@
 //! Chooses, while the program runs, the widest vector instructions that the processor has.
 //!
 //! The loops that pay for it (noise, data, whole-buffer passes) are compiled once for each width. No width changes the order or the
-//! rounding of an operation (there is no fused multiply-add in the source, and the compiler may not make one), so the bits
-//! are the same.
+//! rounding of an operation (a fused multiply-add is one where the source says so, and nowhere else), so the bits are the same.
 //!
 //! *Tested by*: equality of the bits on every width that the processor has, below.
 
@@ -22,10 +21,10 @@ pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
 enum Width {
     /// What every processor of this architecture has.
     Plain,
-    /// 256 bits.
+    /// 256 bits, and fused multiply-adds.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// 512 bits.
+    /// 512 bits, and the same.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -34,16 +33,16 @@ impl Width {
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn widest() -> Width {
-        // dq, vl and bw include f.
-        if is_x86_feature_detected!("avx512dq")
+        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+            Width::Plain
+        } else if is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512bw")
         {
+            // dq, vl and bw include f.
             Width::Avx512
-        } else if is_x86_feature_detected!("avx2") {
-            Width::Avx2
         } else {
-            Width::Plain
+            Width::Avx2
         }
     }
 
@@ -58,12 +57,12 @@ impl Width {
 #[inline(always)]
 fn with<R>(width: Width, body: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,fma")]
     fn with_avx512<R>(body: impl FnOnce() -> R) -> R {
         body()
     }
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn with_avx2<R>(body: impl FnOnce() -> R) -> R {
         body()
     }
