@@ -1,4 +1,7 @@
-//! Measures what a step costs against its floor: the bare pass, the matrix products of one forward and one backward pass alone.
+//! Measures what a step costs against the bare pass: the matrix products of one forward and one backward pass over the batch alone.
+//!
+//! Who differentiates the loss sample by sample can't be below it. `llc` can where a network has fewer inputs than the batch has samples
+//! (src/target/passes.rs), so that a ratio there may be less than 1.
 //!
 //! `./x bench [small|medium|large|chains|update|whole …] [--rounds N]`, or `cargo bench --bench step -- …`. Every figure is a ratio within one run: the floor and what is
 //! compared with it take turns, a round each, so that a neighbour on a shared machine slows both. docs/performance.md says more.

@@ -34,6 +34,8 @@ fn run_dln(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
         return Ok(Outcome::Done);
     }
     check_storage(&args.run.file_storage)?;
+    // What runs outside chains (reading data, probes, training) keeps to the same number of threads.
+    rayon::ThreadPoolBuilder::new().num_threads(checked.config.run().threads).build_global()?;
     let context = Context::new(cancel, &args.run, DlnConfig::EXPERIMENT, checked.updates);
     dln::run(&checked.config, &context)
 }

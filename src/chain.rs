@@ -187,7 +187,8 @@ fn sample<K: Kernel>(
         }
         // A kernel that keeps the exact gradient, or needs none, tells the new point's own loss.
         let loss = match plan.loss_trace {
-            _ if K::GRADIENT != GradientNeed::Minibatch => batch_loss,
+            // One for minibatches on exact gradients tells the loss on all samples, of the point before.
+            _ if K::GRADIENT != GradientNeed::Minibatch || plan.batch_size.is_none() => batch_loss,
             LossTrace::Minibatch => batch_loss,
             LossTrace::ControlVariate => {
                 batch_loss - target.loss(&w_star, batches.at(out.num_steps - 1))? + plan.init_loss

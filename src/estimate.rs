@@ -108,7 +108,7 @@ pub fn estimate(
     let judgement = judge(&Evidence {
         llc: &llc,
         diagnostics: &diagnostics,
-        is_adjusted: sampler.gradient() != GradientNeed::Minibatch,
+        is_adjusted: sampler.is_exact(),
         num_diverged,
         num_chains: chains.num_chains,
         is_interrupted,

@@ -80,6 +80,10 @@ impl Element for f64 {
 }
 
 /// A point in parameter space.
+///
+/// The views share the buffer's memory, and so does every shallow copy of a tensor that was taken from here. Whoever holds a slice of
+/// it must let nobody write through one of these meanwhile; all of this crate's passes take their slices, and give them up, inside
+/// one function that calls nothing of libtorch's on the same buffer.
 #[derive(Debug)]
 pub struct Params {
     layout: Arc<Layout>,
@@ -178,12 +182,7 @@ impl Params {
 
     /// The flat buffer as a mutable slice; `None` unless it is on the CPU and of type `T`.
     pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
-        if self.flat.device() != Device::Cpu || self.flat.kind() != T::KIND {
-            return None;
-        }
-        // SAFETY: the buffer is contiguous (made by `zeros`), lives on the CPU, has type T, and is borrowed mutably;
-        // the views that share it are behind the same borrow.
-        Some(unsafe { std::slice::from_raw_parts_mut(self.flat.data_ptr().cast(), self.len()) })
+        tensor_slice_mut(&mut self.flat)
     }
 }
 
@@ -192,7 +191,11 @@ pub(crate) fn tensor_slice<T: Element>(tensor: &Tensor) -> Option<&[T]> {
     if tensor.device() != Device::Cpu || tensor.kind() != T::KIND || !tensor.is_contiguous() {
         return None;
     }
-    // SAFETY: contiguous, on the CPU and of type T, as just checked; it lives as long as the borrowed tensor.
+    if tensor.numel() == 0 {
+        return Some(&[]);
+    }
+    // SAFETY: not empty, contiguous, on the CPU and of type T, as just checked; it lives as long as the borrowed tensor, and nobody
+    // writes through an alias meanwhile (see `Params`).
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) })
 }
 
@@ -201,8 +204,11 @@ pub(crate) fn tensor_slice_mut<T: Element>(tensor: &mut Tensor) -> Option<&mut [
     if tensor.device() != Device::Cpu || tensor.kind() != T::KIND || !tensor.is_contiguous() {
         return None;
     }
-    // SAFETY: contiguous, on the CPU and of type T, as just checked; borrowed mutably. Whoever keeps shallow copies of a tensor
-    // must not read them meanwhile, as with every function of libtorch that writes.
+    if tensor.numel() == 0 {
+        return Some(&mut []);
+    }
+    // SAFETY: not empty, contiguous, on the CPU and of type T, as just checked; borrowed mutably, and nobody reads or writes through
+    // an alias meanwhile (see `Params`).
     Some(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })
 }
 

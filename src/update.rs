@@ -24,7 +24,8 @@ const PIECE: usize = 1 << 15;
 /// `scale` gives p per tensor (1 everywhere where it is empty); `noise` is 1, or 0 for gradient descent.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// A `scale` of another length than there are tensors; buffers on the CPU that are neither all f32 nor all f64; whatever libtorch
+/// reports.
 pub fn langevin(
     key: Key,
     local: &LocalPosterior,
@@ -43,6 +44,10 @@ pub fn langevin(
         return move_at(1.0).run(key, 0..w.len(), g, local.w_star(), w);
     }
     let layout = w.layout().clone();
+    if scale.len() != layout.specs().len() {
+        let text = format!("a preconditioner of {} factors for {} tensors", scale.len(), layout.specs().len());
+        return Err(tch::TchError::Convert(text));
+    }
     let mut distance = Some(0.0);
     for (index, &p) in scale.iter().enumerate() {
         let part = move_at(p).run(key, layout.range(index), g, local.w_star(), w)?;
@@ -72,6 +77,9 @@ impl LangevinMove {
         }
         if let Some(distance) = self.on_cpu::<f64>(key, &range, g, w_star, w) {
             return Ok(Some(distance));
+        }
+        if w.device() == Device::Cpu {
+            return Err(tch::TchError::Kind("the buffers of a move must all be f32 or all be f64".into()));
         }
         let part = |x: &Params| x.flat().f_narrow(0, range.start as i64, range.len() as i64);
         self.on_device(key.part(range.start as u64), &part(g)?, &part(w_star)?, &part(w)?)?;
@@ -151,11 +159,14 @@ pub fn add_potential_gradient(
     y: &mut Params,
 ) -> Result<(), tch::TchError> {
     let (c_g, c_w) = (a * local.n_beta(), a * local.gamma());
-    if let (Some(g), Some(w), Some(w_star)) =
-        (g.as_slice::<f64>(), w.as_slice::<f64>(), local.w_star().as_slice::<f64>())
-        && let Some(y) = y.as_mut_slice::<f64>()
-    {
-        add_to(y, [g, w, w_star], |[g, w, w_star]| c_g * g + c_w * (w - w_star));
+    fn on_cpu<T: Element>(c_g: f64, c_w: f64, [g, w, w_star]: [&Params; 3], y: &mut Params) -> Option<()> {
+        let (c_g, c_w) = (T::of(c_g), T::of(c_w));
+        let inputs = [g.as_slice::<T>()?, w.as_slice()?, w_star.as_slice()?];
+        add_to(y.as_mut_slice()?, inputs, |[g, w, w_star]| c_g * g + c_w * (w - w_star));
+        Some(())
+    }
+    let inputs = [g, w, local.w_star()];
+    if on_cpu::<f64>(c_g, c_w, inputs, y).is_some() || on_cpu::<f32>(c_g, c_w, inputs, y).is_some() {
         return Ok(());
     }
     let pull = w.flat().f_sub(local.w_star().flat())?.f_mul_scalar(c_w)?;
@@ -168,8 +179,12 @@ pub fn add_potential_gradient(
 /// # Errors
 /// Whatever libtorch reports.
 pub fn add_scaled(a: f64, x: &Params, y: &mut Params) -> Result<(), tch::TchError> {
-    if let (Some(x), Some(y)) = (x.as_slice::<f64>(), y.as_mut_slice::<f64>()) {
-        add_to(y, [x], |[x]| a * x);
+    fn on_cpu<T: Element>(a: f64, x: &Params, y: &mut Params) -> Option<()> {
+        let a = T::of(a);
+        add_to(y.as_mut_slice::<T>()?, [x.as_slice()?], |[x]| a * x);
+        Some(())
+    }
+    if on_cpu::<f64>(a, x, y).is_some() || on_cpu::<f32>(a, x, y).is_some() {
         return Ok(());
     }
     let _ = y.flat().shallow_clone().f_add_(&x.flat().f_mul_scalar(a)?)?;
@@ -443,6 +458,52 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    /// A buffer of two tensors, neither of which ends at a group of numbers, filled from `key`.
+    fn filled<T: Element>(key: u64) -> Params {
+        let spec = |name: &str, len| crate::params::ParamSpec { name: name.into(), shape: vec![len] };
+        let layout = Arc::new(Layout::new(vec![spec("a", 70_001), spec("b", 333)]));
+        let mut x = Params::zeros(&layout, T::KIND, Device::Cpu).unwrap();
+        crate::rng::fill_normal(Key::new(key), 0, x.as_mut_slice::<T>().unwrap());
+        x
+    }
+
+    /// w, p, ε and all else as the equation has them, element by element in f64, with the noise of the whole buffer.
+    fn moves_as_its_equation_says<T: Element>(scale: &[f64], tolerance: f64) {
+        let (n_beta, gamma, epsilon) = (40.0, 3.0, 1e-3f64);
+        let local = LocalPosterior::new(n_beta, gamma, filled::<T>(2)).unwrap();
+        let (g, old, mut w) = (filled::<T>(3), filled::<T>(4), filled::<T>(4));
+        let key = Key::new(9);
+        let distance = langevin(key, &local, epsilon, scale, 1.0, &g, &mut w).unwrap().unwrap();
+        let mut z = vec![T::zero(); w.len()];
+        crate::rng::fill_normal(key, 0, &mut z);
+        let wide = |x: &Params| x.as_slice::<T>().unwrap().iter().map(|x| x.wide()).collect::<Vec<_>>();
+        let (g, old, w_star, w) = (wide(&g), wide(&old), wide(local.w_star()), wide(&w));
+        for i in 0..w.len() {
+            let p = scale.get(usize::from(i >= 70_001)).copied().unwrap_or(1.0);
+            let drift = -0.5 * epsilon * p * (n_beta * g[i] + gamma * (old[i] - w_star[i]));
+            let expected = old[i] + drift + (epsilon * p).sqrt() * z[i].wide();
+            assert!((w[i] - expected).abs() < tolerance, "element {i}: {} against {expected}", w[i]);
+        }
+        let plain: f64 = w.iter().zip(&w_star).map(|(a, b)| (a - b).powi(2)).sum();
+        assert!((distance / plain - 1.0).abs() < 1e-6, "{distance} against {plain}");
+    }
+
+    #[test]
+    fn a_move_is_its_equation_in_both_precisions_with_a_factor_for_each_tensor() {
+        for scale in [&[][..], &[0.25, 4.0]] {
+            moves_as_its_equation_says::<f64>(scale, 1e-12);
+            // A dozen roundings of numbers below 10.
+            moves_as_its_equation_says::<f32>(scale, 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_preconditioner_of_another_length_is_refused() {
+        let local = LocalPosterior::new(1.0, 1.0, filled::<f32>(2)).unwrap();
+        let mut w = filled::<f32>(3);
+        assert!(langevin(Key::new(1), &local, 1.0, &[1.0], 1.0, &filled::<f32>(4), &mut w).is_err());
+    }
 
     #[test]
     fn single_precision_keeps_a_drift_below_the_last_digit_of_w() {

@@ -52,8 +52,8 @@ impl SyntheticInputs {
         self.dim
     }
 
-    /// Writes the samples `indices` into `out`, shape `[dim, indices.len()]`: a sample a column. On all threads of the pool where there
-    /// are many. A number is the same in both precisions: it has no more digits than f32 holds.
+    /// Writes the samples `indices` into `out`, shape `[dim, indices.len()]`: a sample a column. Uniform ones on all threads of the pool
+    /// where there are many. A number is the same in both precisions: it has no more digits than f32 holds.
     pub fn fill_columns<T: Element>(&self, indices: &[u64], out: &mut [T]) {
         debug_assert_eq!(out.len(), indices.len() * self.dim);
         match self.dist {

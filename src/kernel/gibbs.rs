@@ -27,6 +27,7 @@ impl Settings for Gibbs {
     const ABOUT: About = About {
         summary: "draws each layer exactly: no step size to tune, and it mixes where gradients crawl",
         gradient: GradientNeed::None,
+        is_exact: true,
         has_epsilon: false,
         target_acceptance: None,
         num_steps: 4_000,
@@ -108,6 +109,10 @@ mod sampling {
     impl Sampler for Gibbs {
         fn gradient(&self) -> GradientNeed {
             Self::GRADIENT
+        }
+
+        fn is_exact(&self) -> bool {
+            Self::ABOUT.is_exact
         }
 
         fn passes_per_step(&self) -> f64 {

@@ -38,6 +38,7 @@ impl Settings for HmcConfig {
     const ABOUT: About = About {
         summary: "follows exact gradients along trajectories, accepts or rejects each, and tunes its step",
         gradient: GradientNeed::Exact,
+        is_exact: true,
         has_epsilon: true,
         // As in Stan.
         target_acceptance: Some(0.8),
@@ -162,6 +163,10 @@ mod sampling {
     impl Sampler for HmcConfig {
         fn gradient(&self) -> GradientNeed {
             Hmc::GRADIENT
+        }
+
+        fn is_exact(&self) -> bool {
+            Self::ABOUT.is_exact
         }
 
         fn passes_per_step(&self) -> f64 {

@@ -31,6 +31,7 @@ impl Settings for MalaConfig {
     const ABOUT: About = About {
         summary: "takes single steps along exact gradients, accepts or rejects each, and tunes its step",
         gradient: GradientNeed::Exact,
+        is_exact: true,
         has_epsilon: true,
         // Optimal in high dimension.
         target_acceptance: Some(0.574),
@@ -102,6 +103,10 @@ mod sampling {
     impl Sampler for MalaConfig {
         fn gradient(&self) -> GradientNeed {
             Mala::GRADIENT
+        }
+
+        fn is_exact(&self) -> bool {
+            Self::ABOUT.is_exact
         }
 
         fn passes_per_step(&self) -> f64 {

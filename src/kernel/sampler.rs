@@ -20,7 +20,8 @@ pub trait State {
 /// What one step tells of itself.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Info {
-    /// Loss on the step's batch: of the new point for MALA, HMC and Gibbs, which hold it; of the old one for SGLD.
+    /// Loss on the step's batch. A kernel whose need is [`GradientNeed::Exact`] or [`GradientNeed::None`] tells that of the new point; one
+    /// for minibatches that of the old point, where it took its gradient.
     pub loss: f64,
     /// Metropolis acceptance probability of the step, where it was computed.
     pub acceptance: Option<f64>,
@@ -53,6 +54,9 @@ pub trait Kernel {
 pub trait Sampler: Sync {
     /// What the kernel needs of the loss.
     fn gradient(&self) -> GradientNeed;
+
+    /// Whether the posterior is its stationary law at any step size.
+    fn is_exact(&self) -> bool;
 
     /// Gradients (or sweeps of exact draws) that a step takes, a step-size search spread over the steps: what a run costs before it
     /// has begun.

@@ -21,6 +21,9 @@ pub struct About {
     pub summary: &'static str,
     /// What it needs of the loss: which of `--gradient`, `--batch-size` and `--loss-trace` go with it.
     pub gradient: GradientNeed,
+    /// Whether the posterior is its stationary law at any step size, as by an accept step or exact draws. Of any other the verdict wants
+    /// evidence that the step is small.
+    pub is_exact: bool,
     /// Whether it has a step size: whether it takes `--epsilon`.
     pub has_epsilon: bool,
     /// Acceptance that the search for ε aims at, where there is such a search: whether it takes `--target-acceptance`.

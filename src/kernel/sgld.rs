@@ -41,6 +41,7 @@ impl Settings for SgldConfig {
     const ABOUT: About = About {
         summary: "is the published method: steps along minibatch gradients, biased by their size",
         gradient: GradientNeed::Minibatch,
+        is_exact: false,
         has_epsilon: true,
         target_acceptance: None,
         num_steps: 20_000,
@@ -192,6 +193,10 @@ mod sampling {
     impl Sampler for SgldConfig {
         fn gradient(&self) -> GradientNeed {
             Sgld::GRADIENT
+        }
+
+        fn is_exact(&self) -> bool {
+            Self::ABOUT.is_exact
         }
 
         fn passes_per_step(&self) -> f64 {

@@ -100,19 +100,14 @@ impl DeepLinear {
     /// # Errors
     /// Whatever libtorch reports.
     pub fn around(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
-        DeepLinear::assemble(
-            self.inputs.clone(),
-            LocalPosterior::new(self.local.n_beta(), self.local.gamma(), w_star)?,
-            self.factor.shallow_clone(),
-            self.targets.shallow_clone(),
-            self.product_star.shallow_clone(),
-        )
+        self.sharing(LocalPosterior::new(self.local.n_beta(), self.local.gamma(), w_star)?)
     }
 
-    fn share_with_gamma(&self, gamma: f64) -> Result<DeepLinear, TargetError> {
+    /// The same data and true product under another local posterior, with buffers of its own.
+    fn sharing(&self, local: LocalPosterior) -> Result<DeepLinear, TargetError> {
         DeepLinear::assemble(
             self.inputs.clone(),
-            self.local.with_gamma(gamma)?,
+            local,
             self.factor.shallow_clone(),
             self.targets.shallow_clone(),
             self.product_star.shallow_clone(),
@@ -170,7 +165,7 @@ impl Target for DeepLinear {
     }
 
     fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
-        Ok(Box::new(self.share_with_gamma(gamma)?))
+        Ok(Box::new(self.sharing(self.local.with_gamma(gamma)?)?))
     }
 
     fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {
@@ -373,6 +368,39 @@ mod tests {
         let w_single = w.to(Kind::Float, Device::Cpu).unwrap();
         let (a, b) = (double.loss(&w, Batch::Full).unwrap(), single.loss(&w_single, Batch::Full).unwrap());
         assert!((a - b).abs() < 1e-5 * a, "{a} against {b}");
+    }
+
+    #[test]
+    fn minibatch_gradients_in_single_precision_are_good_near_the_truth_too() {
+        // Four inputs, fifty samples: by XᵀX; sixty inputs: by the samples.
+        for (widths, rows) in [([4, 6, 5], 50), ([60, 6, 5], 20)] {
+            let single_star = target(&widths, 100).local().w_star().to(Kind::Float, Device::Cpu).unwrap();
+            // The truth is what f32 holds of it, so that both precisions have the same minimum.
+            let around = |w_star: Params| {
+                let local = LocalPosterior::new(10.0, 1.0, w_star).unwrap();
+                let inputs = SyntheticInputs::new(Key::new(5), InputDist::Uniform, widths[0], 100);
+                DeepLinear::new(inputs, local, &AtomicBool::new(false)).unwrap()
+            };
+            let mut double = around(single_star.to(Kind::Double, Device::Cpu).unwrap());
+            let mut single = around(single_star);
+            let mut z = vec![0.0; double.local().w_star().len()];
+            crate::rng::fill_normal(Key::new(6), 0, &mut z);
+            let mut w = double.local().w_star().try_clone().unwrap();
+            // As far as SGLD's draws are, 1/√(nβ·h) in the stiff directions and more in others.
+            w.as_mut_slice::<f64>().unwrap().iter_mut().zip(z).for_each(|(w, z)| *w += 1e-3 * z);
+            let w_single = w.to(Kind::Float, Device::Cpu).unwrap();
+            let w = w_single.to(Kind::Double, Device::Cpu).unwrap();
+            let indices: Vec<u64> = (0..rows).collect();
+            let batch = Batch::Minibatch { key: Key::new(0), indices: &indices };
+            let (mut grad, mut grad_single) = (w.zeros_like().unwrap(), w_single.zeros_like().unwrap());
+            let loss = double.loss_and_grad(&w, batch, &mut grad).unwrap();
+            let loss_single = single.loss_and_grad(&w_single, batch, &mut grad_single).unwrap();
+            // The residual is a thousandth of the outputs, whose rounding is 6e-8 of them.
+            assert!((loss_single / loss - 1.0).abs() < 1e-3, "{loss_single} against {loss}");
+            let off = grad_single.to(Kind::Double, Device::Cpu).unwrap();
+            let off = crate::update::squared_distance(&off, &grad).unwrap();
+            assert!(off < 1e-6 * crate::update::dot(&grad, &grad).unwrap(), "{off}");
+        }
     }
 
     #[test]
