@@ -50,11 +50,16 @@ pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Value
 
 fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
     let mut notes = Vec::new();
-    let (least, wanted) = (slope.smallest_ess_weights(), MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
-    if least < wanted || least.is_nan() {
+    let (least, wanted) = (slope.smallest_ess_weights, MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
+    if least.is_nan() {
+        notes.push(
+            "how many independent draws the slope rests on could not be told: there are too few, or all alike"
+                .to_owned(),
+        );
+    } else if least < wanted {
         notes.push(format!(
-            "the slope rests on {least:.0} effective weights at its outermost temperature ({wanted:.0} wanted), and is biased low; more \
-             steps help, but the number needed grows exponentially with λ"
+            "the slope rests on about {least:.0} independent draws at its outermost temperature ({wanted:.0} wanted), and is biased low; \
+             more steps help, but the number needed grows exponentially with λ"
         ));
     }
     if config.sampler().loss_trace != LossTrace::Full {
