@@ -85,7 +85,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
     let measured = measured::measure(config, target, chains.key, context, observers)?;
     let trained = match config.train() {
-        Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)?),
+        Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)),
         _ => None,
     };
     let run_dir = observers.run_dir();
@@ -103,7 +103,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     };
     let point = report::point(config, &done, measured);
     let mut report = report(config, &done, point, &known, &problem, shown_dir, status)?;
-    let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged());
+    let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged);
     if let Some(trained) = trained {
         report["trained"] = trained.report;
     }
@@ -120,7 +120,12 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     Ok(match status {
         Status::Interrupted => Outcome::Interrupted,
         _ if has_diverged => Outcome::Diverged,
-        _ => Outcome::Done,
+        // The first estimate stands in the report, but what was asked for is not all there.
+        Status::Failed => {
+            fail_trace.iter().for_each(|line| eprint!("error: {line}"));
+            Outcome::Failed
+        }
+        Status::Completed => Outcome::Done,
     })
 }
 
