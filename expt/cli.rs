@@ -15,13 +15,15 @@ pub const EXIT_FAILED: u8 = 1;
 /// The configuration is not legal; clap ends with the same code on bad usage.
 pub const EXIT_CONFIG: u8 = 2;
 
-/// How an experiment ended, if it didn't fail.
+/// How an experiment ended, if it came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is done.
     Done,
     /// A chain met a loss that is not finite.
     Diverged,
+    /// Another failure took a part of what was asked for; the rest is in its record.
+    Failed,
     /// A signal ended it; what it had so far is in its record.
     Interrupted,
 }
@@ -32,6 +34,7 @@ impl Outcome {
         match self {
             Self::Done => 0,
             Self::Diverged => 3,
+            Self::Failed => EXIT_FAILED,
             // EX_TEMPFAIL of sysexits.h: try again later.
             Self::Interrupted => 75,
         }

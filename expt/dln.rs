@@ -5,18 +5,17 @@ mod report;
 mod trained;
 
 use llc::config::DlnConfig;
-use llc::config::dln::{Device, Switch, Training, Truth};
+use llc::config::dln::{Device, Switch, Training};
 use llc::diagnostics::{Draws, rhat};
+use llc::dln::known::Known;
 use llc::dln::{Problem, train};
 use llc::estimate::{self, Estimation};
 use llc::kernel::{GradientNeed, Sampler};
-use llc::model::deep_linear::TrueParameter;
 use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::run::Chains;
 use llc::target::{Batch, Target, TargetError};
-use llc::theory::{self, LearningCoefficient, LocalBounds, PartialRanks, ReducedRank};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Context, Outcome};
@@ -86,7 +85,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
     let measured = measured::measure(config, target, chains.key, context, observers)?;
     let trained = match config.train() {
-        Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)?),
+        Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)),
         _ => None,
     };
     let run_dir = observers.run_dir();
@@ -104,7 +103,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     };
     let point = report::point(config, &done, measured);
     let mut report = report(config, &done, point, &known, &problem, shown_dir, status)?;
-    let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged());
+    let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged);
     if let Some(trained) = trained {
         report["trained"] = trained.report;
     }
@@ -121,82 +120,13 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     Ok(match status {
         Status::Interrupted => Outcome::Interrupted,
         _ if has_diverged => Outcome::Diverged,
-        _ => Outcome::Done,
+        // The first estimate stands in the report, but what was asked for is not all there.
+        Status::Failed => {
+            fail_trace.iter().for_each(|line| eprint!("error: {line}"));
+            Outcome::Failed
+        }
+        Status::Completed => Outcome::Done,
     })
-}
-
-/// What theory says of λ at w*.
-struct Known {
-    coefficient: LearningCoefficient,
-    /// Whether that is the value at w* itself, not only its lower bound.
-    is_local: bool,
-    bounds: LocalBounds,
-    rank: usize,
-    /// Singular values of the truth that the loss can tell from zero at this nβ.
-    rank_resolved: usize,
-}
-
-/// Deviations of its own posterior that a singular value must lie from zero to count as resolved.
-const RESOLVED: f64 = 5.0;
-
-impl Known {
-    /// `targets` is R·P*, shape `[H₀, H_L]`.
-    fn new(config: &DlnConfig, truth: &TrueParameter, targets: &tch::Tensor) -> anyhow::Result<Known> {
-        let mut widths = config.model().dims();
-        let mut ranks = truth.layer_ranks.clone();
-        // Fewer samples than inputs span only n directions: the network is one of n inputs.
-        let spanned = widths[0].min(config.data().num_training_data);
-        let spans_all = spanned == widths[0];
-        widths[0] = spanned;
-        ranks[0] = ranks[0].min(spanned);
-        let rank = truth.rank.min(spanned);
-        let network = theory::DeepLinear::new(&widths, rank)?;
-        let global = network.learning_coefficient();
-        // A product of random layers has the smallest of their ranks.
-        let running = |ranks: &mut dyn Iterator<Item = &usize>| {
-            let mut least = usize::MAX;
-            let step = |rank: &usize| {
-                least = least.min(*rank);
-                least
-            };
-            ranks.map(step).collect::<Vec<_>>()
-        };
-        let from_input = running(&mut ranks.iter());
-        let mut to_output = running(&mut ranks.iter().rev());
-        to_output.reverse();
-        let bounds = LocalBounds::at(&PartialRanks::new(network, &from_input, &to_output)?);
-        let smallest = widths.iter().copied().min().unwrap_or(0);
-        let is_on_closed_orbit = spans_all && matches!(config.truth().kind, Truth::Aligned { .. } | Truth::Zero);
-        // A product of the largest rank possible: the map to the product is a submersion, the model is regular there.
-        let is_regular = rank == smallest;
-        let (coefficient, is_local) = match (widths.as_slice(), ranks.as_slice()) {
-            (&[input, hidden, output], &[first, second]) => {
-                (ReducedRank::new(input, hidden, output, rank)?.local(first, second)?, true)
-            }
-            _ => (global, is_on_closed_orbit || is_regular || bounds.lower == bounds.upper),
-        };
-        // A change δ of R·P along one singular direction costs nβ·δ²/out: its deviation is √(out/(2nβ)).
-        let (_, values, _) = targets.f_to_kind(tch::Kind::Double)?.f_svd(true, true)?;
-        let deviation = (targets.size()[1] as f64 / (2.0 * config.n_beta())).sqrt();
-        let resolved = values.f_gt(RESOLVED * deviation)?.f_sum(tch::Kind::Int64)?.f_int64_value(&[])? as usize;
-        Ok(Known { coefficient, is_local, bounds, rank, rank_resolved: resolved.min(rank) })
-    }
-
-    /// Why λ̂ may differ from λ however well it was sampled.
-    fn note(&self, widths: &[usize]) -> anyhow::Result<Option<String>> {
-        if self.rank_resolved == self.rank {
-            return Ok(None);
-        }
-        let reduced = theory::DeepLinear::new(widths, self.rank_resolved)?.learning_coefficient();
-        if reduced.lambda == self.coefficient.lambda {
-            return Ok(None);
-        }
-        Ok(Some(format!(
-            "λ is the limit of large nβ, and need not be near λ̂: at this nβ the loss tells only {} of the truth's {} singular values \
-             from zero (a truth of rank {} has λ = {}); a larger --n-beta or --num-training-data resolves more",
-            self.rank_resolved, self.rank, self.rank_resolved, reduced.lambda
-        )))
-    }
 }
 
 fn report(
@@ -242,7 +172,7 @@ fn report(
         "status": status.as_str(),
     });
     let mut report = report::merged(point, of_run);
-    if let (Some(notes), Some(note)) = (report["notes"].as_array_mut(), known.note(&config.model().dims())?) {
+    if let (Some(notes), Some(note)) = (report["notes"].as_array_mut(), known.note()) {
         notes.push(note.into());
     }
     Ok(report)

@@ -69,7 +69,10 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
 /// What is said of the point where the training ended.
 fn write_trained(out: &mut String, trained: &Section) -> std::fmt::Result {
     writeln!(out)?;
-    write!(out, "{:<16}{} steps", "trained", trained.number("/num_steps"))?;
+    match trained.number("/num_steps") {
+        num_steps if num_steps.is_finite() => write!(out, "{:<16}{num_steps} steps", "trained")?,
+        _ => write!(out, "{:<16}not to the end", "trained")?,
+    }
     if trained.number("/train_loss").is_finite() {
         write!(
             out,

@@ -1,5 +1,7 @@
-//! Builds what `llc dln` samples from its configuration: target, sampler and chains; [`train`] makes the second point.
+//! Builds what `llc dln` samples from its configuration: target, sampler and chains; [`train`] makes the second point,
+//! [`known`] says what the estimate at the first should come to.
 
+pub mod known;
 pub mod train;
 
 use std::sync::atomic::AtomicBool;

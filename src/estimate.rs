@@ -28,8 +28,9 @@ pub struct Estimation {
     pub llc: LlcEstimate,
     /// The kept losses that λ̂ is made of `[num_chains, num_draws]`.
     pub loss: Draws,
-    /// √E‖w_l − w*_l‖² over the kept draws per tensor, where the plan asks for it.
-    pub distance_per_tensor: Vec<f64>,
+    /// √E‖w_l − w*_l‖² over the kept draws per tensor; `None` where the plan does not ask for it, or no chain or not every one reached
+    /// its end: all else is then over the draws that the chains have in common, these sums are not.
+    pub distance_per_tensor: Option<Vec<f64>>,
     /// How well the draws represent the density.
     pub diagnostics: Diagnostics,
     /// Whether λ̂ can be trusted.
@@ -91,8 +92,7 @@ pub fn estimate(
     let epsilon = runs.iter().filter_map(|run| run.epsilon).collect();
     let num_steps = runs.iter().map(|run| run.num_steps).sum();
     let density = density(target, chains.plan.init_loss);
-    let settled = runs.iter().filter(|run| !run.has_diverged());
-    let distance_per_tensor = TensorDistances::root_mean_square(settled.map(|run| &run.tensor_distances));
+    let distance_per_tensor = distance_per_tensor(&runs);
     let kept = kept(runs, chains.plan.num_warmup)?;
     let loss = Draws::new(&kept.iter().map(|chain| &chain.loss).collect::<Vec<_>>());
     let (llc, diagnostics) = summarise(&kept, &density);
@@ -166,6 +166,16 @@ fn density(target: &dyn Target, init_loss: f64) -> Density {
     let local = target.local();
     let tensors = local.w_star().layout().specs().iter().map(|spec| (spec.name.clone(), spec.len())).collect();
     Density { n_beta: local.n_beta(), gamma: local.gamma(), init_loss, tensors }
+}
+
+/// √E‖w_l − w*_l‖² over the chains that did not diverge, if each of them reached its end.
+fn distance_per_tensor(runs: &[ChainRun]) -> Option<Vec<f64>> {
+    let settled = || runs.iter().filter(|run| !run.has_diverged());
+    if !settled().all(|run| matches!(run.end, End::Completed)) {
+        return None;
+    }
+    let distances = TensorDistances::root_mean_square(settled().map(|run| &run.tensor_distances));
+    (!distances.is_empty()).then_some(distances)
 }
 
 /// The kept draws of the chains that did not diverge. Of an interrupted run, chains less than half as long as the longest are left out:

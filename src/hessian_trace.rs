@@ -14,7 +14,7 @@ use tch::{Kind, TchError};
 
 use crate::params::{Element, Params};
 use crate::rng::Key;
-use crate::target::{Batch, Target, TargetError};
+use crate::target::{Target, TargetError};
 use crate::update;
 
 /// tr ∇²L with its standard error.
@@ -56,36 +56,6 @@ pub fn hessian_trace(
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
     Ok(Some(HessianTrace { mean, mcse: (variance / count).sqrt(), num_probes: values.len() }))
-}
-
-/// Displacement of the differences against max(1, ‖w‖/√d), as for the largest curvature (`probe`).
-const DISPLACEMENT_F64: f64 = 1e-4;
-const DISPLACEMENT_F32: f64 = 1e-2;
-
-/// Writes ∇²L(w)·v into `out` as (∇L(w + s·v) − ∇L(w − s·v))/(2s), for a target that knows no better.
-pub(crate) fn by_differences<T: Target + ?Sized>(
-    target: &mut T,
-    w: &Params,
-    v: &Params,
-    out: &mut Params,
-) -> Result<(), TargetError> {
-    let norm = update::dot(v, v)?.sqrt();
-    if norm == 0.0 {
-        out.copy_from(v)?;
-        return Ok(());
-    }
-    let relative = if w.kind() == Kind::Float { DISPLACEMENT_F32 } else { DISPLACEMENT_F64 };
-    let step = relative * (update::dot(w, w)? / w.len() as f64).sqrt().max(1.0) / norm;
-    let mut behind = w.zeros_like()?;
-    let mut shifted = w.try_clone()?;
-    update::add_scaled(step, v, &mut shifted)?;
-    target.loss_and_grad(&shifted, Batch::Full, out)?;
-    shifted.copy_from(w)?;
-    update::add_scaled(-step, v, &mut shifted)?;
-    target.loss_and_grad(&shifted, Batch::Full, &mut behind)?;
-    update::add_scaled(-1.0, &behind, out)?;
-    let _ = out.flat().shallow_clone().f_mul_scalar_(0.5 / step)?;
-    Ok(())
 }
 
 /// Independent signs, ±1 with probability ½ each: bit i of the stream.
@@ -164,19 +134,6 @@ mod tests {
         };
         let share = (0..200).filter(covers).count() as f64 / 200.0;
         assert!((0.78..0.99).contains(&share), "{share}");
-    }
-
-    #[test]
-    fn differences_of_gradients_agree_with_the_network_s_exact_products() {
-        let (mut target, w) = network(&[4, 5, 3, 2]);
-        let (mut v, mut exact, mut approximate) =
-            (w.zeros_like().unwrap(), w.zeros_like().unwrap(), w.zeros_like().unwrap());
-        fill_signs(Key::new(3), &mut v).unwrap();
-        target.hessian_vector(&w, &v, &mut exact).unwrap();
-        by_differences(&mut target, &w, &v, &mut approximate).unwrap();
-        let size = update::dot(&exact, &exact).unwrap().sqrt();
-        let error = update::squared_distance(&exact, &approximate).unwrap().sqrt();
-        assert!(error < 1e-6 * size, "{error} against {size}");
     }
 
     #[test]

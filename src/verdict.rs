@@ -193,7 +193,7 @@ pub const MAX_DESCENT: f64 = 0.02;
 const ROUNDING: f64 = 0.02;
 
 /// Factor by which the localisation check lowers γ. Four takes three quarters of a regular mode's bias γ/(2a) away, and widens the
-/// flat directions only twofold, so that a chain still settles where a factor of 100 makes it wander (llc.md 5).
+/// flat directions only twofold, so that a chain still settles; a factor of 100 widens them tenfold, and the chain wanders.
 pub const LOCALISATION_FACTOR: f64 = 4.0;
 
 /// Share of the directions held by γ below which it can hide nothing: with fewer, even all of them together carry less than the

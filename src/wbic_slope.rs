@@ -25,7 +25,7 @@
 
 use serde::Serialize;
 
-use crate::diagnostics::{Draws, mcse_mean, mean_interval};
+use crate::diagnostics::{Draws, ess_mean, mcse_mean, mean_interval};
 
 /// Places of the inverse temperatures, in units of β₀/√(2·ln n).
 const PLACES: [f64; 5] = [-1.0, -0.5, 0.0, 0.5, 1.0];
@@ -45,6 +45,9 @@ pub struct WbicSlope {
     pub beta: Vec<f64>,
     /// Effective sample size of the weights at each β_k, (Σu)²/Σu²: draws that carry the reweighted mean, correlation apart.
     pub ess_weights: Vec<f64>,
+    /// The smallest of `ess_weights` times the ratio of the losses' effective sample size of the mean to their number (at most 1): about
+    /// how many independent draws carry the mean that has the fewest. NaN where that is not known.
+    pub smallest_ess_weights: f64,
 }
 
 impl WbicSlope {
@@ -66,6 +69,10 @@ impl WbicSlope {
         let factors = PLACES.map(|place| 1.0 + place * width);
         let fit = Fit::new(&energy, &factors);
         let influence = fit.influence(&energy);
+        let ess_weights: Vec<f64> = fit.temperatures.iter().map(|temperature| temperature.ess).collect();
+        // A NaN stays one: f64::min would pass it by.
+        let smallest = ess_weights.iter().copied().reduce(|a, b| if b < a || b.is_nan() { b } else { a });
+        let independent_share = (ess_mean(losses) / losses.values().len() as f64).clamp(0.0, 1.0);
         let of_chain = |chain: &[f64]| Fit::new(&Draws::new(&[chain]), &factors).slope;
         Self {
             mean: fit.slope,
@@ -73,13 +80,9 @@ impl WbicSlope {
             ci90: mean_interval(&influence, 0.9),
             per_chain: energy.chains().map(of_chain).collect(),
             beta: factors.iter().map(|factor| factor * n_beta / n).collect(),
-            ess_weights: fit.temperatures.iter().map(|temperature| temperature.ess).collect(),
+            smallest_ess_weights: smallest.unwrap_or(f64::NAN) * independent_share,
+            ess_weights,
         }
-    }
-
-    /// The smallest of the weights' effective sample sizes.
-    pub fn smallest_ess_weights(&self) -> f64 {
-        self.ess_weights.iter().copied().fold(f64::INFINITY, f64::min)
     }
 }
 
@@ -228,7 +231,19 @@ mod tests {
             let found = slope.ess_weights[k] / 80_000.0;
             assert!((found / share - 1.0).abs() < 0.1, "{place}: {found} against {share}");
         }
-        assert_eq!(slope.smallest_ess_weights(), slope.ess_weights[0]);
+        let smallest = slope.smallest_ess_weights / slope.ess_weights[0];
+        assert!((0.9..=1.0).contains(&smallest), "independent draws count in full: {smallest}");
+    }
+
+    #[test]
+    fn weights_of_correlated_draws_count_as_the_independent_draws_that_they_are() {
+        let once = losses(2.0, 2000, 6);
+        let repeated: Vec<Vec<f64>> =
+            once.chains().map(|chain| chain.iter().flat_map(|loss| [*loss; 10]).collect()).collect();
+        let [once, repeated] = [once, Draws::new(&repeated)].map(|draws| WbicSlope::new(&draws, N_BETA, N));
+        assert!((repeated.ess_weights[0] / once.ess_weights[0] - 10.0).abs() < 1e-9);
+        let ratio = repeated.smallest_ess_weights / once.smallest_ess_weights;
+        assert!((0.8..1.25).contains(&ratio), "{ratio}: each draw ten times over says no more than once");
     }
 
     #[test]
@@ -236,7 +251,10 @@ mod tests {
         let far = Draws::new(&[[0.0, 1e6, 2e6, 3e6], [1.0, 1e6, 5e6, 3e6]]);
         let slope = WbicSlope::new(&far, N_BETA, N);
         assert!(slope.mean.is_finite(), "{slope:?}");
-        assert!(slope.smallest_ess_weights() < 1.5);
-        assert!(WbicSlope::new(&Draws::new::<Vec<f64>>(&[]), N_BETA, N).mean.is_nan());
+        assert!(slope.ess_weights.iter().any(|ess| *ess < 1.5) && slope.smallest_ess_weights < 1.5, "{slope:?}");
+        let none = WbicSlope::new(&Draws::new::<Vec<f64>>(&[]), N_BETA, N);
+        assert!(none.mean.is_nan() && none.smallest_ess_weights.is_nan(), "{none:?}");
+        let lost = WbicSlope::new(&Draws::new(&[[1.0, f64::NAN, 2.0, 3.0]]), N_BETA, N);
+        assert!(lost.smallest_ess_weights.is_nan(), "{lost:?}");
     }
 }

@@ -75,7 +75,8 @@ fn the_report_has_every_key_and_the_record_repeats_it() {
 #[test]
 fn sigterm_ends_a_run_in_order_with_its_draws_readable() {
     let base = tempfile::tempdir().unwrap();
-    let flags = "--input-dim 4 --layer-widths 6,3 --num-steps 100000000 --warmup 0 --seed 2";
+    let flags = "--input-dim 4 --layer-widths 6,3 --num-steps 100000000 --warmup 0 --seed 2 --compute-distance --functional-rank \
+                 --hessian-trace";
     let mut child = llc(base.path(), flags).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let draws = base.path().join("1/draws.zarr/posterior/loss/0.0");
     let began = Instant::now();
@@ -91,6 +92,14 @@ fn sigterm_ends_a_run_in_order_with_its_draws_readable() {
     assert_eq!(json(&base.path().join("1/run.json"))["status"], "INTERRUPTED");
     let (shape, loss) = llc::record::zarr::read_floats(&base.path().join("1/draws.zarr/posterior/loss")).unwrap();
     assert!(report["llc"]["mean"].as_f64().is_some(), "chains that never began don't cost the others their draws");
+    for (path, note) in [
+        ("functional_rank", "the rank of the Jacobian was left out: the run was interrupted"),
+        ("hessian_trace", "the trace of the Hessian was left out: the run was interrupted"),
+        ("distance_per_layer", "the distance by layer was left out: the chains were interrupted at different draws"),
+    ] {
+        assert_eq!(report.get(path), Some(&Value::Null), "{path}");
+        assert!(report["notes"].as_array().unwrap().iter().any(|found| found == note), "{note} in {}", report["notes"]);
+    }
     assert_eq!(shape[0], 4);
     assert!(shape[1] > 10 && loss.iter().filter(|loss| loss.is_finite()).count() > 10, "{shape:?}");
 }
@@ -194,6 +203,29 @@ fn a_training_that_diverges_ends_with_code_3_and_leaves_the_first_estimate() {
     let run = json(&base.path().join("1/run.json"));
     assert_eq!((run["status"].as_str(), &run["result"]), (Some("FAILED"), &report["llc"]["mean"]));
     assert!(run["fail_trace"][0].as_str().unwrap().contains("the training diverged: "), "{run}");
+}
+
+/// A single layer is quadratic: the training grows by the same factor in each step, and ends far out but finite.
+#[test]
+fn a_trained_point_where_no_step_size_serves_fails_alone_and_leaves_the_first_estimate() {
+    let base = tempfile::tempdir().unwrap();
+    let flags = "--input-dim 4 --layer-widths 3 --sampler hmc --num-steps 200 --seed 2 --train --learning-rate 10 --momentum 0 --train-steps 60";
+    let output = llc(base.path(), flags).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let report = finish(&output);
+    let trained = &report["trained"];
+    assert_eq!(
+        (trained["status"].as_str(), trained["reasons"][0].as_str()),
+        (Some("FAILED"), Some("failed")),
+        "{trained}"
+    );
+    assert!(trained["explanations"][0].as_str().unwrap().contains("no step size"), "{trained}");
+    assert!(trained["train_loss"].as_f64().unwrap() > 1e30, "{trained}");
+    assert!(report["llc"]["mean"].is_number());
+    let run = json(&base.path().join("1/run.json"));
+    assert_eq!((run["status"].as_str(), &run["result"]), (Some("FAILED"), &report["llc"]["mean"]));
+    assert!(run["fail_trace"][0].as_str().unwrap().starts_with("at the trained point: "), "{run}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("error: at the trained point: "));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Measures, at one point, what a run asks for beside the draws: the rank of the Jacobian, the trace of the Hessian.
 
+use std::sync::atomic::Ordering;
+
 use llc::config::DlnConfig;
 use llc::config::dln::{FunctionalRank, HessianTrace, Switch};
 use llc::hessian_trace::{self, hessian_trace};
@@ -15,7 +17,7 @@ use crate::cli::Context;
 /// What was measured at one point; a field is `None` where nobody asked.
 #[derive(Debug, Default)]
 pub struct Measured {
-    /// The rank of the Jacobian; the inner `None` where it could not be afforded.
+    /// The rank of the Jacobian; the inner `None` where it could not be afforded, or the run was interrupted.
     pub functional_rank: Option<Option<usize>>,
     /// The trace of the Hessian; the inner `None` where a signal came before two probes.
     pub hessian_trace: Option<Option<hessian_trace::HessianTrace>>,
@@ -23,7 +25,8 @@ pub struct Measured {
     pub notes: Vec<String>,
 }
 
-/// Measures at `target`'s centre what `config` asks for; `key` is the stream of the chains there.
+/// Measures at `target`'s centre what `config` asks for; `key` is the stream of the chains there. An interrupted run is to end soon:
+/// nothing more is begun in it.
 pub fn measure(
     config: &DlnConfig,
     target: &mut DeepLinear,
@@ -32,21 +35,32 @@ pub fn measure(
     observers: &mut Observers,
 ) -> anyhow::Result<Measured> {
     let mut measured = Measured::default();
+    let is_cancelled = || context.cancel.load(Ordering::Relaxed);
     let w = target.local().w_star().try_clone()?;
     if let FunctionalRank::On { functional_rank_threshold } = config.measure().functional_rank {
-        observers.emit(&Event::Stage("computing the rank of the Jacobian"));
-        let rank = target.functional_rank(&w, functional_rank_threshold)?;
-        if rank.is_none() {
-            measured.notes.push(format!(
-                "the rank of the Jacobian was left out: both its sides, d and input times output width, exceed {MAX_SIDE}"
-            ));
+        measured.functional_rank = Some(None);
+        if is_cancelled() {
+            measured.notes.push("the rank of the Jacobian was left out: the run was interrupted".to_owned());
+        } else {
+            observers.emit(&Event::Stage("computing the rank of the Jacobian"));
+            let rank = target.functional_rank(&w, functional_rank_threshold)?;
+            if rank.is_none() {
+                measured.notes.push(format!(
+                    "the rank of the Jacobian was left out: both its sides, d and input times output width, exceed {MAX_SIDE}"
+                ));
+            }
+            measured.functional_rank = Some(rank);
         }
-        measured.functional_rank = Some(rank);
     }
     if let HessianTrace::On { hessian_probes } = config.measure().hessian_trace {
-        observers.emit(&Event::Stage("probing the trace of the Hessian"));
-        let key = key.role(Role::Hessian);
-        measured.hessian_trace = Some(hessian_trace(target, &w, key, hessian_probes, &context.cancel)?);
+        measured.hessian_trace = Some(None);
+        if is_cancelled() {
+            measured.notes.push("the trace of the Hessian was left out: the run was interrupted".to_owned());
+        } else {
+            observers.emit(&Event::Stage("probing the trace of the Hessian"));
+            let key = key.role(Role::Hessian);
+            measured.hessian_trace = Some(hessian_trace(target, &w, key, hessian_probes, &context.cancel)?);
+        }
     }
     Ok(measured)
 }

@@ -1,7 +1,7 @@
 //! Lays out what is said of each point that a run samples around: w*, and the trained one.
 
 use llc::config::DlnConfig;
-use llc::config::dln::{Estimator, LossTrace};
+use llc::config::dln::{Estimator, LossTrace, Switch};
 use llc::estimate::Estimation;
 use llc::verdict::MIN_ESS_PER_CHAIN;
 use llc::wbic_slope::WbicSlope;
@@ -34,8 +34,11 @@ pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Value
         notes.extend(slope_notes(config, &slope));
         report["llc_wbic_slope"] = json!(slope);
     }
-    if !done.distance_per_tensor.is_empty() {
+    if config.measure().distance == Switch::On {
         report["distance_per_layer"] = json!(done.distance_per_tensor);
+        if done.distance_per_tensor.is_none() && done.is_interrupted {
+            notes.push("the distance by layer was left out: the chains were interrupted at different draws".to_owned());
+        }
     }
     if let Some(rank) = measured.functional_rank {
         report["functional_rank"] = json!(rank);
@@ -50,11 +53,16 @@ pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Value
 
 fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
     let mut notes = Vec::new();
-    let (least, wanted) = (slope.smallest_ess_weights(), MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
-    if least < wanted || least.is_nan() {
+    let (least, wanted) = (slope.smallest_ess_weights, MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
+    if least.is_nan() {
+        notes.push(
+            "how many independent draws the slope rests on could not be told: there are too few, or all alike"
+                .to_owned(),
+        );
+    } else if least < wanted {
         notes.push(format!(
-            "the slope rests on {least:.0} effective weights at its outermost temperature ({wanted:.0} wanted), and is biased low; more \
-             steps help, but the number needed grows exponentially with λ"
+            "the slope rests on about {least:.0} independent draws at its outermost temperature ({wanted:.0} wanted), and is biased low; \
+             more steps help, but the number needed grows exponentially with λ"
         ));
     }
     if config.sampler().loss_trace != LossTrace::Full {

@@ -5,7 +5,7 @@ use llc::config::dln::{Switch, TrainConfig};
 use llc::dln::{Problem, train};
 use llc::estimate::{self, EstimateError};
 use llc::kernel::KernelError;
-use llc::observe::{Event, Observers, PointInfo};
+use llc::observe::{Event, Observers, PointInfo, Status};
 use llc::target::Target as _;
 use llc::train::TrainError;
 use llc::update;
@@ -20,56 +20,61 @@ pub struct Trained {
     pub report: Value,
     /// Whether a signal ended it early.
     pub is_interrupted: bool,
-    /// Chains whose loss was no longer finite.
-    pub num_diverged: usize,
+    /// Whether some loss was no longer finite: of the training, or of a chain.
+    pub has_diverged: bool,
     /// Why there is no estimate, if there is none; one line each.
     pub failure: Vec<String>,
 }
 
-impl Trained {
-    /// Whether some loss was no longer finite: of the training, or of a chain.
-    pub fn has_diverged(&self) -> bool {
-        self.num_diverged > 0 || !self.failure.is_empty()
-    }
-}
-
-/// Trains as `how` says, and samples around the end as around w*.
+/// Trains as `how` says, and samples around the end as around w*. Whatever fails here costs this point alone: the estimate at w* is not
+/// to be lost over it.
 pub fn run(
     config: &DlnConfig,
     how: &TrainConfig,
     problem: &mut Problem,
     context: &Context,
     observers: &mut Observers,
+) -> Trained {
+    let mut facts = json!({"train_loss": null, "distance": null, "num_steps": null});
+    match try_run(config, how, problem, context, observers, &mut facts) {
+        Ok(trained) => trained,
+        Err(error) => failed(facts, &error),
+    }
+}
+
+/// As [`run`]; `facts` are what is known of the training, also where it ends in an error.
+fn try_run(
+    config: &DlnConfig,
+    how: &TrainConfig,
+    problem: &mut Problem,
+    context: &Context,
+    observers: &mut Observers,
+    facts: &mut Value,
 ) -> anyhow::Result<Trained> {
     let trained = match train::train(config, how, &mut problem.target, &context.cancel, observers) {
         Ok(trained) => trained,
-        Err(error @ TrainError::Diverged { step, .. }) => {
-            let facts = json!({"train_loss": null, "distance": null, "num_steps": step});
-            return Ok(diverged(facts, error.to_string()));
+        Err(error) => {
+            if let TrainError::Diverged { step, .. } = error {
+                facts["num_steps"] = json!(step);
+            }
+            return Err(error.into());
         }
-        Err(error) => return Err(error.into()),
     };
-    let distance = update::squared_distance(&trained.w, problem.target.local().w_star())?.sqrt();
+    facts["num_steps"] = json!(trained.num_steps);
+    facts["train_s"] = json!(trained.train_s);
+    facts["distance"] = json!(update::squared_distance(&trained.w, problem.target.local().w_star())?.sqrt());
     let (mut target, chains) = train::around(problem, trained.w)?;
+    facts["train_loss"] = json!(chains.plan.init_loss);
     measured::save(config, "trained_param.npz", target.local().w_star(), observers)?;
-    let facts = json!({
-        "train_loss": chains.plan.init_loss,
-        "distance": distance,
-        "num_steps": trained.num_steps,
-        "train_s": trained.train_s,
-    });
     if trained.is_cancelled {
         let note = format!(
             "interrupted after {} of {} training steps: nothing was sampled there",
             trained.num_steps, how.num_steps
         );
-        let none = json!({
-            "llc": null, "verdict": "not_trusted", "reasons": [], "explanations": [], "notes": [note],
-        });
         return Ok(Trained {
-            report: report::merged(facts, none),
+            report: report::merged(facts.clone(), nothing(Status::Interrupted, &[], &[], &[note])),
             is_interrupted: true,
-            num_diverged: 0,
+            has_diverged: false,
             failure: Vec::new(),
         });
     }
@@ -77,32 +82,69 @@ pub fn run(
     observers.emit(&Event::Point(&PointInfo { name: "trained".to_owned(), init_loss: chains.plan.init_loss }));
     let check = config.sampler().check_localisation == Switch::On;
     let sampler = problem.sampler.as_ref();
-    let done = match estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers) {
-        Ok(done) => done,
-        // The estimate at w* is not to be lost over a point so far out that nothing around it is finite.
-        Err(error @ EstimateError::Probe(KernelError::Diverged)) => return Ok(diverged(facts, error.to_string())),
-        Err(error) => return Err(error.into()),
-    };
+    let done = estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers)?;
     let measured = measured::measure(config, &mut target, chains.key, context, observers)?;
     let has_failed = done.num_diverged == chains.num_chains;
+    let status = match (done.is_interrupted, has_failed) {
+        (true, _) => Status::Interrupted,
+        (false, true) => Status::Failed,
+        (false, false) => Status::Completed,
+    };
+    facts["status"] = json!(status.as_str());
     let explanations = done.judgement.findings.iter().map(|f| format!("at the trained point: {}\n", f.explanation));
     Ok(Trained {
         is_interrupted: done.is_interrupted,
-        num_diverged: done.num_diverged,
+        has_diverged: done.num_diverged > 0,
         failure: if has_failed { explanations.collect() } else { Vec::new() },
-        report: report::merged(facts, report::point(config, &done, measured)),
+        report: report::merged(facts.clone(), report::point(config, &done, measured)),
     })
 }
 
-/// What is said where there is nothing finite to sample around.
-fn diverged(facts: Value, why: String) -> Trained {
-    let none = json!({
-        "llc": null, "verdict": "not_trusted", "reasons": ["diverged"], "explanations": [why], "notes": [],
+/// What is said where there is no estimate because of `error`.
+fn failed(facts: Value, error: &anyhow::Error) -> Trained {
+    let has_diverged = error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. }))
+            || matches!(cause.downcast_ref(), Some(EstimateError::Probe(KernelError::Diverged)))
     });
+    let reason = if has_diverged { "diverged" } else { "failed" };
+    // libtorch adds a stack trace below its own line.
+    let text = error.to_string();
+    let why = text.lines().next().unwrap_or("unknown");
     Trained {
-        report: report::merged(facts, none),
+        report: report::merged(facts, nothing(Status::Failed, &[reason], &[why], &[])),
         is_interrupted: false,
-        num_diverged: 0,
+        has_diverged,
         failure: vec![format!("at the trained point: {why}\n")],
+    }
+}
+
+/// The keys of a point without an estimate.
+fn nothing(status: Status, reasons: &[&str], explanations: &[&str], notes: &[String]) -> Value {
+    json!({
+        "llc": null,
+        "status": status.as_str(),
+        "verdict": "not_trusted",
+        "reasons": reasons,
+        "explanations": explanations,
+        "notes": notes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_without_a_step_size_is_a_failed_point_and_not_a_diverged_one() {
+        let source = KernelError::NoStepSize { smallest: 1e-9, largest: 1.0 };
+        let error = EstimateError::Chain { chain: 2, num_draws: 0, source };
+        let trained = failed(json!({"num_steps": 10}), &error.into());
+        assert_eq!(trained.report["reasons"], json!(["failed"]));
+        assert_eq!((&trained.report["status"], &trained.report["num_steps"]), (&json!("FAILED"), &json!(10)));
+        assert!(!trained.has_diverged && !trained.is_interrupted);
+        let line = &trained.failure[0];
+        assert!(line.starts_with("at the trained point: chain 2, after 0 draws: no step size"), "{line}");
+        let diverged = failed(json!({}), &EstimateError::Probe(KernelError::Diverged).into());
+        assert!(diverged.has_diverged && diverged.report["reasons"] == json!(["diverged"]));
     }
 }

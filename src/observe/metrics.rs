@@ -4,7 +4,6 @@
 //! |---|---|---|
 //! | `llc` | kept draws so far, over all chains | λ̂ so far: nβ·(mean of L over these draws − L_n(w*)) |
 //! | `loss_0`, `distance_0`, `acceptance_0`, … | draw | of that draw; the number is the chain's |
-//!
 //! | `train.loss` | step of the training | the loss on that step's minibatch, before the step |
 //!
 //! The draws around another point than w* have the same metrics with its name before them: `trained.llc`, `trained.loss_0`.

@@ -202,20 +202,8 @@ mod tests {
                 let found = target.functional_rank(w, 1e-10).unwrap().unwrap();
                 assert_eq!(found, dense_rank(&target, w, 1e-10), "{widths:?} {kind:?}");
 
-                let running = |ranks: &mut dyn Iterator<Item = &usize>| {
-                    let mut least = usize::MAX;
-                    ranks
-                        .map(|rank| {
-                            least = least.min(*rank);
-                            least
-                        })
-                        .collect::<Vec<_>>()
-                };
-                let from_input = running(&mut drawn.layer_ranks.iter());
-                let mut to_output = running(&mut drawn.layer_ranks.iter().rev());
-                to_output.reverse();
                 let network = theory::DeepLinear::new(widths, drawn.rank).unwrap();
-                let point = PartialRanks::new(network, &from_input, &to_output).unwrap();
+                let point = PartialRanks::of_layers(network, &drawn.layer_ranks).unwrap();
                 assert_eq!(point.hessian_rank(), found.into(), "{widths:?} {kind:?}");
                 let twice_lower = LocalBounds::at(&point).lower * num_rational::BigRational::from_integer(2.into());
                 assert!(twice_lower >= num_rational::BigRational::from_integer(found.into()), "{widths:?} {kind:?}");

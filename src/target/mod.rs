@@ -5,6 +5,7 @@
 
 mod deep_linear;
 pub mod deep_linear_curvature;
+mod differences;
 mod gauge;
 pub mod law;
 mod passes;
@@ -82,7 +83,7 @@ pub trait Target: Send {
 
     /// Writes ∇²L(w)·v on the full data into `out`: here by central differences of gradients, exactly where a target has its own.
     fn hessian_vector(&mut self, w: &Params, v: &Params, out: &mut Params) -> Result<(), TargetError> {
-        crate::hessian_trace::by_differences(self, w, v, out)
+        differences::hessian_vector(self, w, v, out)
     }
 
     /// Number of samples n that a minibatch is drawn from; `None` where there are no samples, only an exact loss.

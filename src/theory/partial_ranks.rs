@@ -102,6 +102,27 @@ impl PartialRanks {
         Ok(Self { from_input: from_input.to_vec(), to_output: to_output.to_vec(), network })
     }
 
+    /// The point whose layers W_l have the ranks `layer_ranks[l − 1]` and lie to each other as layers drawn independently do (almost
+    /// surely), or as those do that share the frames of their singular vectors: a product then has the smallest of its layers' ranks.
+    ///
+    /// # Errors
+    ///
+    /// As [`PartialRanks::new`]: the network's rank must be the smallest of the layers'.
+    ///
+    /// ```
+    /// use llc::theory::{DeepLinear, PartialRanks};
+    ///
+    /// let point = PartialRanks::of_layers(DeepLinear::new(&[4, 4, 4, 4], 2)?, &[4, 2, 4])?;
+    /// assert_eq!(point, PartialRanks::new(DeepLinear::new(&[4, 4, 4, 4], 2)?, &[4, 2, 2], &[2, 2, 4])?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of_layers(network: DeepLinear, layer_ranks: &[usize]) -> Result<Self, PartialRanksError> {
+        let from_input = running_least(layer_ranks.iter());
+        let mut to_output = running_least(layer_ranks.iter().rev());
+        to_output.reverse();
+        Self::new(network, &from_input, &to_output)
+    }
+
     /// The network.
     pub fn network(&self) -> &DeepLinear {
         &self.network
@@ -121,6 +142,15 @@ impl PartialRanks {
         }
         rank
     }
+}
+
+/// The smallest of the ranks so far, at each place.
+fn running_least<'a>(ranks: impl Iterator<Item = &'a usize>) -> Vec<usize> {
+    let step = |least: &mut usize, rank: &usize| {
+        *least = (*least).min(*rank);
+        Some(*least)
+    };
+    ranks.scan(usize::MAX, step).collect()
 }
 
 /// Checks the ranks of W_l ⋯ W_1 for l = 1 … L against `widths` H_0 … H_L.
