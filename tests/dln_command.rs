@@ -205,29 +205,6 @@ fn a_training_that_diverges_ends_with_code_3_and_leaves_the_first_estimate() {
     assert!(run["fail_trace"][0].as_str().unwrap().contains("the training diverged: "), "{run}");
 }
 
-/// A single layer is quadratic: the training grows by the same factor in each step, and ends far out but finite.
-#[test]
-fn a_trained_point_where_no_step_size_serves_fails_alone_and_leaves_the_first_estimate() {
-    let base = tempfile::tempdir().unwrap();
-    let flags = "--input-dim 4 --layer-widths 3 --sampler hmc --num-steps 200 --seed 2 --train --learning-rate 10 --momentum 0 --train-steps 60";
-    let output = llc(base.path(), flags).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let report = finish(&output);
-    let trained = &report["trained"];
-    assert_eq!(
-        (trained["status"].as_str(), trained["reasons"][0].as_str()),
-        (Some("FAILED"), Some("failed")),
-        "{trained}"
-    );
-    assert!(trained["explanations"][0].as_str().unwrap().contains("no step size"), "{trained}");
-    assert!(trained["train_loss"].as_f64().unwrap() > 1e30, "{trained}");
-    assert!(report["llc"]["mean"].is_number());
-    let run = json(&base.path().join("1/run.json"));
-    assert_eq!((run["status"].as_str(), &run["result"]), (Some("FAILED"), &report["llc"]["mean"]));
-    assert!(run["fail_trace"][0].as_str().unwrap().starts_with("at the trained point: "), "{run}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("error: at the trained point: "));
-}
-
 #[test]
 fn estimates_on_aligned_truths_meet_theory() {
     let base = tempfile::tempdir().unwrap();

@@ -153,7 +153,7 @@ mod tests {
     fn with_fewer_samples_than_inputs_everything_is_of_the_network_that_they_span() {
         let flags = "--input-dim 7 --layer-widths 6,5,4 --truth aligned --rank 3 --num-training-data 5 --n-beta 1e-6";
         let known = known(flags);
-        assert_eq!((known.rank, known.rank_resolved, known.is_local), (3, 0, false));
+        assert_eq!((known.rank, known.rank_resolved), (3, 0));
         assert_eq!(known.coefficient.lambda.to_string(), lambda(&[5, 6, 5, 4], 3));
         let note = known.note().unwrap();
         let (of_spanned, of_all) = (lambda(&[5, 6, 5, 4], 0), lambda(&[7, 6, 5, 4], 0));
