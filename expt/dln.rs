@@ -83,7 +83,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     let Problem { target, sampler, .. } = &mut problem;
     measured::save(config, "true_param.npz", target.local().w_star(), observers)?;
     let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
-    let measured = measured::measure(config, target, chains.key, context, observers)?;
+    let measured = measured::measure(config, target, chains.key, context, observers);
     let trained = match config.train() {
         Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)),
         _ => None,

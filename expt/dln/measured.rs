@@ -26,30 +26,30 @@ pub struct Measured {
 }
 
 /// Measures at `target`'s centre what `config` asks for; `key` is the stream of the chains there. An interrupted run is to end soon:
-/// nothing more is begun in it.
+/// nothing more is begun in it. What fails is left out with a note: the estimate that is there must not be lost with it.
 pub fn measure(
     config: &DlnConfig,
     target: &mut DeepLinear,
     key: Key,
     context: &Context,
     observers: &mut Observers,
-) -> anyhow::Result<Measured> {
+) -> Measured {
     let mut measured = Measured::default();
     let is_cancelled = || context.cancel.load(Ordering::Relaxed);
-    let w = target.local().w_star().try_clone()?;
     if let FunctionalRank::On { functional_rank_threshold } = config.measure().functional_rank {
         measured.functional_rank = Some(None);
         if is_cancelled() {
             measured.notes.push("the rank of the Jacobian was left out: the run was interrupted".to_owned());
         } else {
             observers.emit(&Event::Stage("computing the rank of the Jacobian"));
-            let rank = target.functional_rank(&w, functional_rank_threshold)?;
-            if rank.is_none() {
-                measured.notes.push(format!(
+            let rank = centre(target).and_then(|w| Ok(target.functional_rank(&w, functional_rank_threshold)?));
+            match rank {
+                Ok(Some(rank)) => measured.functional_rank = Some(Some(rank)),
+                Ok(None) => measured.notes.push(format!(
                     "the rank of the Jacobian was left out: both its sides, d and input times output width, exceed {MAX_SIDE}"
-                ));
+                )),
+                Err(error) => measured.notes.push(format!("the rank of the Jacobian could not be computed: {error:#}")),
             }
-            measured.functional_rank = Some(rank);
         }
     }
     if let HessianTrace::On { hessian_probes } = config.measure().hessian_trace {
@@ -59,10 +59,19 @@ pub fn measure(
         } else {
             observers.emit(&Event::Stage("probing the trace of the Hessian"));
             let key = key.role(Role::Hessian);
-            measured.hessian_trace = Some(hessian_trace(target, &w, key, hessian_probes, &context.cancel)?);
+            let trace =
+                centre(target).and_then(|w| Ok(hessian_trace(target, &w, key, hessian_probes, &context.cancel)?));
+            match trace {
+                Ok(trace) => measured.hessian_trace = Some(trace),
+                Err(error) => measured.notes.push(format!("the trace of the Hessian could not be probed: {error:#}")),
+            }
         }
     }
-    Ok(measured)
+    measured
+}
+
+fn centre(target: &DeepLinear) -> anyhow::Result<Params> {
+    Ok(target.local().w_star().try_clone()?)
 }
 
 /// Puts `w` on record as the file `name`, where `config` asks for it.
