@@ -20,7 +20,6 @@ pub mod dln;
 pub mod estimate;
 #[cfg(feature = "torch")]
 pub mod hessian_trace;
-#[cfg(feature = "torch")]
 pub mod kernel;
 pub mod llc;
 #[cfg(feature = "torch")]
