@@ -4,7 +4,7 @@
 
 use tch::TchError;
 
-use crate::params::{Element, Params};
+use crate::params::Params;
 use crate::update;
 
 /// Σ‖w_l − w*_l‖² over draws, per tensor.
@@ -23,7 +23,7 @@ impl TensorDistances {
         let num_tensors = w.views().len();
         self.sums.resize(num_tensors, 0.0);
         for index in 0..num_tensors {
-            self.sums[index] += squared_distance(w, w_star, index)?;
+            self.sums[index] += update::squared_distance_within(w.layout().range(index), w, w_star)?;
         }
         self.num_draws += 1;
         Ok(())
@@ -39,27 +39,6 @@ impl TensorDistances {
         }
         all.sums.iter().map(|sum| (sum / all.num_draws as f64).sqrt()).collect()
     }
-}
-
-/// ‖w_l − w*_l‖² of tensor `index`.
-fn squared_distance(w: &Params, w_star: &Params, index: usize) -> Result<f64, TchError> {
-    if let Some(square) = on_cpu::<f64>(w, w_star, index).or_else(|| on_cpu::<f32>(w, w_star, index)) {
-        return Ok(square);
-    }
-    by_libtorch(w, w_star, index)
-}
-
-/// `None` unless both are on the CPU and of type `T`.
-fn on_cpu<T: Element>(w: &Params, w_star: &Params, index: usize) -> Option<f64> {
-    let range = w.layout().range(index);
-    let inputs = [&w.as_slice::<T>()?[range.clone()], &w_star.as_slice::<T>()?[range]];
-    let [square] = update::sums(inputs, |[w, w_star]| [(w.wide() - w_star.wide()).powi(2)]);
-    Some(square)
-}
-
-/// On any device.
-fn by_libtorch(w: &Params, w_star: &Params, index: usize) -> Result<f64, TchError> {
-    update::sum_of_squares(&w.view(index).f_sub(w_star.view(index))?)
 }
 
 #[cfg(test)]
@@ -86,7 +65,6 @@ mod tests {
             first.add(&at([4.0, 5.0, 1.0]), &centre).unwrap();
             first.add(&at([1.0, 1.0, 3.0]), &centre).unwrap();
             second.add(&at([1.0, 2.0, 2.0]), &centre).unwrap();
-            assert_eq!(by_libtorch(&at([4.0, 5.0, 1.0]), &centre, 0).unwrap(), 25.0);
             let none = TensorDistances::default();
             let found = TensorDistances::root_mean_square([&first, &none, &second]);
             assert_eq!(found, [(26.0f64 / 3.0).sqrt(), (5.0f64 / 3.0).sqrt()]);

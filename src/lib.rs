@@ -34,6 +34,8 @@ pub mod record;
 pub mod rng;
 #[cfg(feature = "torch")]
 pub mod run;
+#[cfg(feature = "torch")]
+mod slices;
 pub mod summary;
 #[cfg(feature = "torch")]
 pub mod target;

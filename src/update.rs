@@ -10,13 +10,11 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::params::{Element, Layout, Params, tensor_slice, tensor_slice_mut};
+use crate::params::{Element, Layout, Params, tensor_slice};
 use crate::rng::{Key, for_each_group};
+use crate::slices::{SUM_LANES, add_to, sum_of_pieces, sums};
 use crate::target::LocalPosterior;
 use crate::vectors::vectorised;
-
-/// Elements per piece of work: 128 KB of f32, a small part of a core's cache.
-const PIECE: usize = 1 << 15;
 
 /// The Langevin move w ← w − (ε/2)·p·∇U(w) + noise·√(ε·p)·N(0, I) with ∇U = nβ·g + γ(w − w*); gives back ‖w − w*‖² of the new
 /// point where that costs nothing (on the CPU).
@@ -237,13 +235,28 @@ pub fn dot(a: &Params, b: &Params) -> Result<f64, tch::TchError> {
 /// # Errors
 /// Whatever libtorch reports.
 pub fn squared_distance(w: &Params, w_star: &Params) -> Result<f64, tch::TchError> {
-    if let (Some(a), Some(b)) = (w.as_slice::<f64>(), w_star.as_slice::<f64>()) {
-        return Ok(sums([a, b], |[a, b]| [(a - b).powi(2)])[0]);
+    squared_distance_within(0..w.len(), w, w_star)
+}
+
+/// The same over the elements `range` alone: those of one tensor, say.
+///
+/// # Errors
+/// Whatever libtorch reports.
+pub fn squared_distance_within(
+    range: std::ops::Range<usize>,
+    w: &Params,
+    w_star: &Params,
+) -> Result<f64, tch::TchError> {
+    fn on_cpu<T: Element>(range: std::ops::Range<usize>, w: &Params, w_star: &Params) -> Option<f64> {
+        let inputs = [&w.as_slice::<T>()?[range.clone()], &w_star.as_slice()?[range]];
+        Some(sums(inputs, |[w, w_star]| [(w.wide() - w_star.wide()).powi(2)])[0])
     }
-    if let (Some(a), Some(b)) = (w.as_slice::<f32>(), w_star.as_slice::<f32>()) {
-        return Ok(sums([a, b], |[a, b]| [f64::from(a - b).powi(2)])[0]);
+    let square = on_cpu::<f64>(range.clone(), w, w_star).or_else(|| on_cpu::<f32>(range.clone(), w, w_star));
+    if let Some(square) = square {
+        return Ok(square);
     }
-    sum_of_squares(&w.flat().f_sub(w_star.flat())?)
+    let part = |x: &Params| x.flat().f_narrow(0, range.start as i64, range.len() as i64);
+    sum_of_squares(&part(w)?.f_sub(&part(w_star)?)?)
 }
 
 /// (w − w*)·∇U per tensor, in f64: the terms of the virial identity E[(w − w*)·∇U] = d.
@@ -289,7 +302,8 @@ pub(crate) fn sum_of_squares(x: &Tensor) -> Result<f64, tch::TchError> {
     sum_over(x, x)
 }
 
-fn sum_over(a: &Tensor, b: &Tensor) -> Result<f64, tch::TchError> {
+/// Σ aᵢ·bᵢ over two tensors of the same shape, in f64.
+pub(crate) fn sum_over(a: &Tensor, b: &Tensor) -> Result<f64, tch::TchError> {
     if let (Some(a), Some(b)) = (tensor_slice::<f64>(a), tensor_slice::<f64>(b)) {
         return Ok(sums([a, b], |[a, b]| [a * b])[0]);
     }
@@ -300,59 +314,6 @@ fn sum_over(a: &Tensor, b: &Tensor) -> Result<f64, tch::TchError> {
     product.f_sum(Kind::Double)?.f_double_value(&[])
 }
 
-/// y ← scale·(h − y); gives back Σ(h − y)², in f64. One pass over two matrices of the same shape.
-///
-/// # Errors
-/// Whatever libtorch reports.
-pub(crate) fn scaled_residual(scale: f64, h: &Tensor, y: &mut Tensor) -> Result<f64, tch::TchError> {
-    if let (Some(h), Some(y)) = (tensor_slice::<f32>(h), tensor_slice_mut::<f32>(y)) {
-        let scale = scale as f32;
-        return Ok(sum_and_replace(h, y, |h, y| (f64::from(h - y).powi(2), scale * (h - y))));
-    }
-    if let (Some(h), Some(y)) = (tensor_slice::<f64>(h), tensor_slice_mut::<f64>(y)) {
-        return Ok(sum_and_replace(h, y, |h, y| ((h - y).powi(2), scale * (h - y))));
-    }
-    let _ = y.f_sub_(h)?;
-    let sum = sum_of_squares(y)?;
-    let _ = y.f_mul_scalar_(-scale)?;
-    Ok(sum)
-}
-
-/// y ← scale·y; gives back Σ h·y of the y before, in f64. One pass over two matrices of the same shape.
-///
-/// # Errors
-/// Whatever libtorch reports.
-pub(crate) fn scaled_inner_product(scale: f64, h: &Tensor, y: &mut Tensor) -> Result<f64, tch::TchError> {
-    if let (Some(h), Some(y)) = (tensor_slice::<f32>(h), tensor_slice_mut::<f32>(y)) {
-        let scale = scale as f32;
-        return Ok(sum_and_replace(h, y, |h, y| (f64::from(h) * f64::from(y), scale * y)));
-    }
-    if let (Some(h), Some(y)) = (tensor_slice::<f64>(h), tensor_slice_mut::<f64>(y)) {
-        return Ok(sum_and_replace(h, y, |h, y| (h * y, scale * y)));
-    }
-    let sum = sum_over(h, y)?;
-    let _ = y.f_mul_scalar_(scale)?;
-    Ok(sum)
-}
-
-/// (s, y[i]) ← f(h[i], y[i]); gives back Σ s.
-fn sum_and_replace<T: Element>(h: &[T], y: &mut [T], f: impl Fn(T, T) -> (f64, T) + Sync) -> f64 {
-    sum_of_pieces(y, |first, y| {
-        let mut sum = [0.0; SUM_LANES];
-        vectorised(
-            #[inline(always)]
-            || {
-                let h = &h[first..first + y.len()];
-                add_up([h, y], &mut [&mut sum], |[h, y]| [f(h, y).0]);
-                for (y, h) in y.iter_mut().zip(h) {
-                    *y = f(*h, *y).1;
-                }
-            },
-        );
-        sum.iter().sum()
-    })
-}
-
 /// Standard normal numbers from the device's own generator, which is seeded from `key` first.
 fn device_normal(key: Key, like: &Tensor) -> Result<Tensor, tch::TchError> {
     tch::manual_seed((key.word(0) >> 1) as i64);
@@ -361,97 +322,6 @@ fn device_normal(key: Key, like: &Tensor) -> Result<Tensor, tch::TchError> {
 
 /// Most numbers that [`for_each_group`] makes at once.
 const GROUP: usize = 4 * SUM_LANES;
-
-/// Running sums side by side, so that additions don't wait for each other: one AVX-512 register of f32, two of f64.
-const SUM_LANES: usize = 16;
-
-/// The sums over i of each entry of `term([a[i], b[i], …])`, in f64 and in an order that depends on the length alone.
-pub(crate) fn sums<T: Element, const N: usize, const M: usize>(
-    inputs: [&[T]; N],
-    term: impl Fn([T; N]) -> [f64; M] + Sync,
-) -> [f64; M] {
-    use rayon::prelude::*;
-    let len = inputs[0].len();
-    let piece = |index: usize| {
-        let range = index * PIECE..len.min((index + 1) * PIECE);
-        let mut lanes = [[0.0; SUM_LANES]; M];
-        vectorised(
-            #[inline(always)]
-            || add_up(inputs.map(|input| &input[range.clone()]), &mut lanes.each_mut(), &term),
-        );
-        lanes.map(|lanes| lanes.iter().sum::<f64>())
-    };
-    let add = |mut total: [f64; M], part: [f64; M]| {
-        total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-        total
-    };
-    let num_pieces = len.div_ceil(PIECE);
-    if is_alone(len) {
-        (0..num_pieces).map(piece).fold([0.0; M], add)
-    } else {
-        let parts: Vec<_> = (0..num_pieces).into_par_iter().map(piece).collect();
-        parts.into_iter().fold([0.0; M], add)
-    }
-}
-
-/// Adds `term([a[i], b[i], …])` to the running sums, entry m of it to one of `lanes[m]`.
-#[inline(always)]
-fn add_up<T: Element, const N: usize, const M: usize>(
-    inputs: [&[T]; N],
-    lanes: &mut [&mut [f64; SUM_LANES]; M],
-    term: impl Fn([T; N]) -> [f64; M],
-) {
-    let chunks = inputs.map(|input| input.as_chunks::<SUM_LANES>());
-    for c in 0..chunks[0].0.len() {
-        let group: [&[T; SUM_LANES]; N] = std::array::from_fn(|n| &chunks[n].0[c]);
-        for lane in 0..SUM_LANES {
-            let terms = term(group.map(|values| values[lane]));
-            for m in 0..M {
-                lanes[m][lane] += terms[m];
-            }
-        }
-    }
-    // What is left is shorter than a group: it goes to the lanes in order.
-    let rest = chunks.map(|(_, rest)| rest);
-    for lane in 0..rest[0].len() {
-        let terms = term(rest.map(|values| values[lane]));
-        lanes.iter_mut().zip(terms).for_each(|(lanes, term)| lanes[lane] += term);
-    }
-}
-
-/// y[i] ← y[i] + f([a[i], b[i], …]).
-fn add_to<T: Element, const N: usize>(y: &mut [T], inputs: [&[T]; N], f: impl Fn([T; N]) -> T + Sync) {
-    sum_of_pieces(y, |first, y| {
-        let inputs = inputs.map(|input| &input[first..first + y.len()]);
-        vectorised(
-            #[inline(always)]
-            || {
-                for i in 0..y.len() {
-                    y[i] += f(std::array::from_fn(|n| inputs[n][i]));
-                }
-            },
-        );
-        0.0
-    });
-}
-
-/// Runs `work(first, piece)` over the pieces of `data`, in parallel where there are several and the pool has threads; gives back the
-/// sum of what it gave, in the order of the pieces.
-fn sum_of_pieces<T: Element>(data: &mut [T], work: impl Fn(usize, &mut [T]) -> f64 + Sync) -> f64 {
-    use rayon::prelude::*;
-    let piece = |(index, piece)| work(index * PIECE, piece);
-    if is_alone(data.len()) {
-        data.chunks_mut(PIECE).enumerate().map(piece).sum()
-    } else {
-        let parts: Vec<f64> = data.par_chunks_mut(PIECE).enumerate().map(piece).collect();
-        parts.into_iter().sum()
-    }
-}
-
-/// Whether so many elements are too few to be shared out, or there is nobody to share with.
-fn is_alone(len: usize) -> bool {
-    len <= 2 * PIECE || rayon::current_num_threads() == 1
-}
 
 #[cfg(test)]
 mod tests {

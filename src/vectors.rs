@@ -89,6 +89,7 @@ mod tests {
     use crate::data::synthetic::SyntheticInputs;
     use crate::params::{Element, Layout, Params};
     use crate::rng::{Key, Permutation, fill_normal};
+    use crate::slices::sum_and_replace;
     use crate::target::LocalPosterior;
     use crate::update;
 
@@ -177,11 +178,10 @@ mod tests {
             update::add_scaled(0.7, &g, &mut y).unwrap();
             let mut sums = update::virial_terms(&local, &g, &w).unwrap();
             sums.push(update::squared_distance(&w, &y).unwrap());
-            let mut delta = y.flat().copy();
-            sums.push(update::scaled_residual(0.3, w.flat(), &mut delta).unwrap());
-            sums.push(update::scaled_inner_product(0.3, w.flat(), &mut delta).unwrap());
-            let delta = crate::params::tensor_slice::<T>(&delta).unwrap().to_vec();
-            (y.as_slice::<T>().unwrap().to_vec(), sums, delta)
+            let (w, y) = (w.as_slice::<T>().unwrap(), y.as_slice::<T>().unwrap());
+            let mut delta = y.to_vec();
+            sums.push(sum_and_replace(w, &mut delta, |h, y| ((h - y).wide().powi(2), T::of(0.3) * (h - y))));
+            (y.to_vec(), sums, delta)
         }
         is_the_same_on_every_width(all::<f64>);
         is_the_same_on_every_width(all::<f32>);

@@ -6,8 +6,8 @@
 
 use super::{KernelError, State, finite};
 use crate::params::{Element, Params};
+use crate::slices;
 use crate::target::{Batch, LocalPosterior, Target};
-use crate::update;
 
 /// The current point with its exact loss and gradient, and buffers for the proposal.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ fn sums<T: Element>(
     let w_star = local.w_star().as_slice::<T>()?;
     let (n_beta, gamma) = (local.n_beta(), local.gamma());
     let part = |range: std::ops::Range<usize>, step: f64| {
-        update::sums([a, b, grad_a, grad_b, w_star].map(|x| &x[range.clone()]), |[a, b, grad_a, grad_b, w_star]| {
+        slices::sums([a, b, grad_a, grad_b, w_star].map(|x| &x[range.clone()]), |[a, b, grad_a, grad_b, w_star]| {
             let (from_star, to_star) = (a.wide() - w_star.wide(), b.wide() - w_star.wide());
             let moved = b.wide() - a.wide();
             let forward = moved + 0.5 * step * (n_beta * grad_a.wide() + gamma * from_star);

@@ -12,8 +12,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::TargetError;
 use crate::data::synthetic::SyntheticInputs;
-use crate::params::{Params, tensor_slice_mut};
-use crate::update::{scaled_inner_product, scaled_residual};
+use crate::params::{Params, tensor_slice, tensor_slice_mut};
+use crate::slices::sum_and_replace;
+use crate::update::{sum_of_squares, sum_over};
 
 /// Buffers for a forward and backward pass over a fixed number of rows.
 #[derive(Debug)]
@@ -202,6 +203,35 @@ impl GramPass {
         }
         Ok(loss)
     }
+}
+
+/// y ← scale·(h − y); gives back Σ(h − y)², in f64. One pass over two matrices of the same shape.
+fn scaled_residual(scale: f64, h: &Tensor, y: &mut Tensor) -> Result<f64, tch::TchError> {
+    if let (Some(h), Some(y)) = (tensor_slice::<f32>(h), tensor_slice_mut::<f32>(y)) {
+        let scale = scale as f32;
+        return Ok(sum_and_replace(h, y, |h, y| (f64::from(h - y).powi(2), scale * (h - y))));
+    }
+    if let (Some(h), Some(y)) = (tensor_slice::<f64>(h), tensor_slice_mut::<f64>(y)) {
+        return Ok(sum_and_replace(h, y, |h, y| ((h - y).powi(2), scale * (h - y))));
+    }
+    let _ = y.f_sub_(h)?;
+    let sum = sum_of_squares(y)?;
+    let _ = y.f_mul_scalar_(-scale)?;
+    Ok(sum)
+}
+
+/// y ← scale·y; gives back Σ h·y of the y before, in f64. One pass over two matrices of the same shape.
+fn scaled_inner_product(scale: f64, h: &Tensor, y: &mut Tensor) -> Result<f64, tch::TchError> {
+    if let (Some(h), Some(y)) = (tensor_slice::<f32>(h), tensor_slice_mut::<f32>(y)) {
+        let scale = scale as f32;
+        return Ok(sum_and_replace(h, y, |h, y| (f64::from(h) * f64::from(y), scale * y)));
+    }
+    if let (Some(h), Some(y)) = (tensor_slice::<f64>(h), tensor_slice_mut::<f64>(y)) {
+        return Ok(sum_and_replace(h, y, |h, y| (h * y, scale * y)));
+    }
+    let sum = sum_over(h, y)?;
+    let _ = y.f_mul_scalar_(scale)?;
+    Ok(sum)
 }
 
 /// Matrices of `rows` rows for all widths but the first.
