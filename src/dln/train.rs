@@ -13,7 +13,7 @@ use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::target::{Batch, DeepLinear, Target, TargetError};
-use crate::train::{Adam, Losses, Optimizer, Schedule, Sgd, TrainError, Trained, Trainer};
+use crate::train::{Adam, Losses, Optimizer, Sgd, TrainError, Trained, Trainer};
 
 /// Trains as `config` and its `train` say, in the run's precision and on its device. The losses go to `observers`.
 ///
@@ -36,7 +36,7 @@ pub fn train(
         key: key.role(Role::Training),
         num_steps,
         batch_size: Some(train.batch_size),
-        schedule: Schedule::Constant { learning_rate: train.learning_rate.get() },
+        learning_rate: train.learning_rate.get(),
     };
     let mut optimizer: Box<dyn Optimizer> = match train.optimizer {
         OptimizerConfig::Sgd { momentum } => Box::new(Sgd::new(momentum)),

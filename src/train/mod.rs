@@ -1,15 +1,13 @@
-//! Trains any target from a start: minibatch gradients, an optimiser, a schedule of learning rates.
+//! Trains any target from a start: minibatch gradients, an optimiser, a learning rate.
 //!
 //! One file an optimiser, one loop for all of them ([`Trainer`]). Nothing here knows a model: the loss and its gradient come from a
 //! [`Target`](crate::target::Target), its minibatches from [`crate::data::minibatch`].
 
 mod adam;
-mod schedule;
 mod sgd;
 mod trainer;
 
 pub use adam::Adam;
-pub use schedule::Schedule;
 pub use sgd::Sgd;
 pub use trainer::{Losses, TrainError, Trained, Trainer};
 
