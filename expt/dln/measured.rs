@@ -35,43 +35,42 @@ pub fn measure(
     observers: &mut Observers,
 ) -> Measured {
     let mut measured = Measured::default();
-    let is_cancelled = || context.cancel.load(Ordering::Relaxed);
     if let FunctionalRank::On { functional_rank_threshold } = config.measure().functional_rank {
-        measured.functional_rank = Some(None);
-        if is_cancelled() {
-            measured.notes.push("the rank of the Jacobian was left out: the run was interrupted".to_owned());
-        } else {
-            observers.emit(&Event::Stage("computing the rank of the Jacobian"));
-            let rank = centre(target).and_then(|w| Ok(target.functional_rank(&w, functional_rank_threshold)?));
-            match rank {
-                Ok(Some(rank)) => measured.functional_rank = Some(Some(rank)),
-                Ok(None) => measured.notes.push(format!(
-                    "the rank of the Jacobian was left out: both its sides, d and input times output width, exceed {MAX_SIDE}"
-                )),
-                Err(error) => measured.notes.push(format!("the rank of the Jacobian could not be computed: {error:#}")),
-            }
+        let rank = attempt("the rank of the Jacobian", context, observers, &mut measured.notes, || {
+            let w = target.local().w_star().try_clone()?;
+            Ok(target.functional_rank(&w, functional_rank_threshold)?)
+        });
+        if rank == Some(None) {
+            measured.notes.push(format!(
+                "the rank of the Jacobian was left out: both its sides, d and input times output width, exceed {MAX_SIDE}"
+            ));
         }
+        measured.functional_rank = Some(rank.flatten());
     }
     if let HessianTrace::On { hessian_probes } = config.measure().hessian_trace {
-        measured.hessian_trace = Some(None);
-        if is_cancelled() {
-            measured.notes.push("the trace of the Hessian was left out: the run was interrupted".to_owned());
-        } else {
-            observers.emit(&Event::Stage("probing the trace of the Hessian"));
-            let key = key.role(Role::Hessian);
-            let trace =
-                centre(target).and_then(|w| Ok(hessian_trace(target, &w, key, hessian_probes, &context.cancel)?));
-            match trace {
-                Ok(trace) => measured.hessian_trace = Some(trace),
-                Err(error) => measured.notes.push(format!("the trace of the Hessian could not be probed: {error:#}")),
-            }
-        }
+        let trace = attempt("the trace of the Hessian", context, observers, &mut measured.notes, || {
+            let w = target.local().w_star().try_clone()?;
+            Ok(hessian_trace(target, &w, key.role(Role::Hessian), hessian_probes, &context.cancel)?)
+        });
+        measured.hessian_trace = Some(trace.flatten());
     }
     measured
 }
 
-fn centre(target: &DeepLinear) -> anyhow::Result<Params> {
-    Ok(target.local().w_star().try_clone()?)
+/// Runs `measure`, which computes `what`. `None`, with a note, where the run was interrupted before, and where it fails.
+fn attempt<T>(
+    what: &str,
+    context: &Context,
+    observers: &mut Observers,
+    notes: &mut Vec<String>,
+    measure: impl FnOnce() -> anyhow::Result<T>,
+) -> Option<T> {
+    if context.cancel.load(Ordering::Relaxed) {
+        notes.push(format!("{what} was left out: the run was interrupted"));
+        return None;
+    }
+    observers.emit(&Event::Stage(&format!("computing {what}")));
+    measure().map_err(|error| notes.push(format!("{what} could not be computed: {error:#}"))).ok()
 }
 
 /// Puts `w` on record as the file `name`, where `config` asks for it.

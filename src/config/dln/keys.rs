@@ -26,6 +26,7 @@ fn shared() -> Vec<Key> {
     let minibatch = minibatch_samplers();
     let adjusted = SamplerKind::those(|about| about.target_acceptance.is_some());
     let single = SamplerKind::those(|about| about.precision == Precision::F32);
+    let serial = SamplerKind::those(|about| about.is_single_threaded);
     let summaries = each(". ", |about| Some(about.summary.to_owned()));
     let num_steps = each(", ", |about| Some(about.num_steps.to_string()));
     let warmup = each(", ", |about| Some(about.warmup.to_string()));
@@ -291,14 +292,14 @@ fn shared() -> Vec<Key> {
             "threads",
             Kind::Whole,
             "THREADS",
-            "Threads for all chains [default: what SLURM grants, else all processors]",
+            "Threads in all, also while data are read and networks trained [default: what SLURM grants, else all processors]",
         ),
         Key::new(
             "run.threads_per_chain",
             "threads-per-chain",
             Kind::Whole,
             "THREADS",
-            "Threads for one chain [default: 1 below 100,000 parameters, else all]",
+            text(format!("Threads for one chain [default: 1 for {serial} and below 100,000 parameters, else all]")),
         ),
         Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
         Key::new(
