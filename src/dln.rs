@@ -51,8 +51,8 @@ impl Problem {
         let truth_key = Key::new(config.truth_seed()).role(Role::Truth);
         let truth = draw_truth(&config.truth().kind, truth_key, &widths)?;
         let kind = match config.run().precision {
-            Precision::F32 => tch::Kind::Float,
             Precision::F64 => tch::Kind::Double,
+            Precision::F32 | Precision::Bf16 => tch::Kind::Float,
         };
         let local = LocalPosterior::new(config.n_beta(), sampler.gamma, truth.w_star.to(kind, device)?)?;
         let key = Key::new(config.seed());

@@ -13,10 +13,57 @@ const MAX_THREADS: u64 = 4_096;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 const LARGE: usize = 100_000;
 
-/// The settings of the run.
+/// What the chains work on, which decides how threads and arithmetic are chosen where nothing is said.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Work {
+    /// A deep linear network of so many parameters.
+    DeepLinear { num_parameters: usize },
+    /// Any network, in so many chains.
+    Network { num_chains: usize },
+}
+
+impl Work {
+    /// Threads of one chain of `sampler`, where `threads` serve all.
+    fn threads_per_chain(self, sampler: SamplerKind, threads: usize) -> usize {
+        match self {
+            Self::DeepLinear { num_parameters } if num_parameters >= LARGE && !sampler.about().is_single_threaded => {
+                threads
+            }
+            Self::DeepLinear { .. } => 1,
+            // A forward pass on several threads waits for the slowest at every layer: side by side is faster.
+            Self::Network { num_chains } => (threads / num_chains).max(1),
+        }
+    }
+}
+
+/// The settings of the run of any network.
+pub(super) fn network_keys() -> Vec<Key> {
+    keys_with(
+        "Threads for one chain [default: as many as leave some for every chain]",
+        &["auto", "f32", "bf16", "f64"],
+        "auto|f32|bf16|f64",
+        "Arithmetic of the chains; bf16 keeps parameters, losses and sums in f32 and f64 [default: auto, which is f32]",
+    )
+}
+
+/// The settings of the run of a deep linear network.
 pub(super) fn keys() -> Vec<Key> {
     let single = SamplerKind::those(|about| about.precision == Precision::F32);
     let serial = SamplerKind::those(|about| about.is_single_threaded);
+    keys_with(
+        text(format!("Threads for one chain [default: 1 for {serial} and below 100,000 parameters, else all]")),
+        &["auto", "f32", "f64"],
+        "auto|f32|f64",
+        text(format!("Arithmetic of the chains; auto is f32 for {single}, else f64 [default: auto]")),
+    )
+}
+
+fn keys_with(
+    threads_per_chain: &'static str,
+    precisions: &'static [&'static str],
+    precision_names: &'static str,
+    precision: &'static str,
+) -> Vec<Key> {
     vec![
         Key::new(
             "run.threads",
@@ -25,30 +72,18 @@ pub(super) fn keys() -> Vec<Key> {
             "THREADS",
             "Threads in all, also while data are read and networks trained [default: what SLURM grants, else all processors]",
         ),
-        Key::new(
-            "run.threads_per_chain",
-            "threads-per-chain",
-            Kind::Whole,
-            "THREADS",
-            text(format!("Threads for one chain [default: 1 for {serial} and below 100,000 parameters, else all]")),
-        ),
+        Key::new("run.threads_per_chain", "threads-per-chain", Kind::Whole, "THREADS", threads_per_chain),
         Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
-        Key::new(
-            "run.precision",
-            "precision",
-            Kind::Choice(&["auto", "f32", "f64"]),
-            "auto|f32|f64",
-            text(format!("Arithmetic of the chains; auto is f32 for {single}, else f64 [default: auto]")),
-        )
-        .chosen_for(&["sampler.kind"]),
+        Key::new("run.precision", "precision", Kind::Choice(precisions), precision_names, precision)
+            .chosen_for(&["sampler.kind"]),
     ]
 }
 
-/// What `raw` says of the run: `d` parameters are sampled by `kind`, and `threads` is the default of `run.threads`.
-pub(super) fn check(raw: &RawConfig, d: usize, kind: SamplerKind, threads: usize) -> Result<RunConfig, ConfigError> {
+/// What `raw` says of the run of `kind` on `work`; `threads` is the default of `run.threads`.
+pub(super) fn check(raw: &RawConfig, work: Work, kind: SamplerKind, threads: usize) -> Result<RunConfig, ConfigError> {
     let threads = raw.count_to("run.threads", MAX_THREADS)?.unwrap_or(threads.max(1));
     let path = "run.threads_per_chain";
-    let threads_per_chain = raw.count(path, 1)?.unwrap_or_else(|| threads_of_a_chain(kind, d, threads));
+    let threads_per_chain = raw.count(path, 1)?.unwrap_or_else(|| work.threads_per_chain(kind, threads));
     if threads_per_chain > threads {
         let key = raw.key(path)?;
         return Err(ConfigError::ThreadsPerChain { key, found: threads_per_chain, threads });
@@ -63,15 +98,14 @@ pub(super) fn check(raw: &RawConfig, d: usize, kind: SamplerKind, threads: usize
     };
     let precision = match raw.word("run.precision") {
         Some("f32") => Precision::F32,
+        Some("bf16") => Precision::Bf16,
         Some("f64") => Precision::F64,
-        _ => kind.about().precision,
+        _ => match work {
+            Work::DeepLinear { .. } => kind.about().precision,
+            Work::Network { .. } => Precision::F32,
+        },
     };
     Ok(RunConfig { threads, threads_per_chain, device, precision })
-}
-
-/// Threads of one chain, where `threads` serve all.
-fn threads_of_a_chain(sampler: SamplerKind, num_parameters: usize, threads: usize) -> usize {
-    if sampler.about().is_single_threaded || num_parameters < LARGE { 1 } else { threads }
 }
 
 /// Threads, device, precision.
@@ -144,6 +178,8 @@ impl Serialize for Device {
 pub enum Precision {
     /// Single precision.
     F32,
+    /// bfloat16 for a network's matrix products and convolutions; all else in single precision.
+    Bf16,
     /// Double precision.
     F64,
 }

@@ -1,6 +1,7 @@
 //! Makes a legal configuration out of raw settings, or says in one sentence why it cannot.
 
 use super::{DataConfig, DlnConfig, InputDist, ModelConfig, Truth, TruthConfig, defaults, measure, train};
+use crate::config::run::Work;
 use crate::config::sampler::check::Subject;
 use crate::config::typed::to_usize;
 use crate::config::{ConfigError, RawConfig, Value, run, sampler};
@@ -16,8 +17,9 @@ pub(super) fn build(raw: &RawConfig, threads: usize) -> Result<DlnConfig, Config
     let subject = Subject { num_samples: Some(data.num_training_data), num_tensors: Some(model.layer_widths.len()) };
     let sampler = sampler::check::sampler(raw, &defaults::SAMPLER, subject)?;
     let train = train::training(raw, &data)?;
+    let work = Work::DeepLinear { num_parameters: model.num_parameters() };
     let measure = measure::measure(raw)?;
-    let run = run::check(raw, model.num_parameters(), sampler.kernel.kind(), threads)?;
+    let run = run::check(raw, work, sampler.kernel.kind(), threads)?;
     let seed = raw.whole("seed").unwrap_or(defaults::SEED);
     Ok(DlnConfig { experiment: DlnConfig::EXPERIMENT, seed, model, data, truth, sampler, train, measure, run })
 }

@@ -7,7 +7,7 @@
 
 use super::OptimizerConfig;
 use crate::config::PositiveF64;
-use crate::config::sampler::{SamplerDefaults, Switch};
+use crate::config::sampler::{LossTrace, SamplerDefaults, Switch};
 use crate::kernel::SamplerKind;
 
 /// Seed of everything random.
@@ -27,6 +27,8 @@ pub const SAMPLER: SamplerDefaults = SamplerDefaults {
     warmup: None,
     batch_size: BATCH_SIZE,
     num_chains: 4,
+    // What the sampler has at hand without another pass.
+    minibatch_trace: LossTrace::Minibatch,
     check_localisation: Switch::On,
 };
 /// Share of layers whose rank is reduced, as published.

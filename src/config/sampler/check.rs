@@ -93,7 +93,7 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
         warmup,
         thin: raw.count("sampler.thin", 1)?.unwrap_or(defaults::THIN),
         num_chains: raw.count_to("sampler.num_chains", defaults::MAX_CHAINS)?.unwrap_or(base.num_chains),
-        loss_trace: loss_trace(raw, gradient)?,
+        loss_trace: loss_trace(raw, base, gradient)?,
         check_localisation: match raw.word("sampler.check_localisation") {
             Some("off") => Switch::Off,
             Some(_) => Switch::On,
@@ -151,13 +151,18 @@ fn check_takes(raw: &RawConfig, kind: SamplerKind) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn loss_trace(raw: &RawConfig, gradient: Gradient) -> Result<LossTrace, ConfigError> {
+fn loss_trace(raw: &RawConfig, base: &SamplerDefaults, gradient: Gradient) -> Result<LossTrace, ConfigError> {
     let path = "sampler.loss_trace";
     let (loss_trace, found) = match raw.word(path) {
         Some("minibatch") => (LossTrace::Minibatch, "minibatch"),
         Some("control-variate") => (LossTrace::ControlVariate, "control-variate"),
         Some(_) => return Ok(LossTrace::Full),
-        None => return Ok(defaults::loss_trace(gradient)),
+        None => {
+            return Ok(match gradient {
+                Gradient::Minibatch { .. } => base.minibatch_trace,
+                Gradient::Exact => LossTrace::Full,
+            });
+        }
     };
     match gradient {
         Gradient::Minibatch { .. } => Ok(loss_trace),

@@ -1,7 +1,7 @@
 //! States the defaults of the sampler's settings: tune the numbers here. What depends on the sampler is stated in its file
 //! ([`crate::kernel::About`]); the help texts are made of the same numbers.
 
-use super::{Gradient, LossTrace, Switch};
+use super::{LossTrace, Switch};
 use crate::kernel::SamplerKind;
 
 /// What an experiment's sampler is where nothing is said.
@@ -17,6 +17,8 @@ pub struct SamplerDefaults {
     pub batch_size: usize,
     /// Number of chains.
     pub num_chains: usize,
+    /// Which loss of minibatches is averaged.
+    pub minibatch_trace: LossTrace,
     /// Whether the run is repeated at a smaller γ.
     pub check_localisation: Switch,
 }
@@ -31,11 +33,3 @@ pub const MIN_KEPT_DRAWS: usize = 4;
 pub const MAX_CHAINS: u64 = 10_000;
 /// The most draws of all chains: at some ten numbers a draw, 80 GB.
 pub const MAX_DRAWS: usize = 1_000_000_000;
-
-/// The loss that is averaged: what the sampler has at hand without another pass.
-pub fn loss_trace(gradient: Gradient) -> LossTrace {
-    match gradient {
-        Gradient::Minibatch { .. } => LossTrace::Minibatch,
-        Gradient::Exact => LossTrace::Full,
-    }
-}

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::defaults::{GAMMA, THIN};
-use super::{SamplerDefaults, Switch};
+use super::{LossTrace, SamplerDefaults, Switch};
 use crate::config::error::minibatch_samplers;
 use crate::config::{Key, Kind};
 use crate::kernel::{About, GradientNeed, SamplerKind};
@@ -28,6 +28,11 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
     };
     let target_acceptance = each(", ", |about| Some(about.target_acceptance?.to_string()));
     let (batch_size, num_chains) = (defaults.batch_size, defaults.num_chains);
+    let trace = match defaults.minibatch_trace {
+        LossTrace::Minibatch => "minibatch",
+        LossTrace::ControlVariate => "control-variate",
+        LossTrace::Full => "full",
+    };
     let check = match defaults.check_localisation {
         Switch::On => "on",
         Switch::Off => "off",
@@ -128,8 +133,10 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             "loss-trace",
             Kind::Choice(&["minibatch", "control-variate", "full"]),
             "minibatch|control-variate|full",
-            "Loss that is averaged: the minibatch's, the same less its value at w*, or the full data's [default: \
-             minibatch where there are minibatches, else full]",
+            text(format!(
+                "Loss that is averaged: the minibatch's, the same less its value at w*, or the full data's [default: \
+                 {trace} where there are minibatches, else full]"
+            )),
         )
         .chosen_for(&[SAMPLER]),
         Key::new(

@@ -1,0 +1,213 @@
+//! Configures `llc curve`: λ̂ followed over the training of a network on pictures.
+//!
+//! The tables are `model`, `data`, `train`, `curve`, `point`, `sampler` and `run`. Defaults are those of the published experiment (ResNet18
+//! on CIFAR-10, SGD at 10⁻³, 20,000 steps), but for the sampler: four chains and the control variate, where one chain without was
+//! published.
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+
+use super::experiment::{CommandLine, Configuration};
+use super::network::point::{PointConfig, PointLabels};
+use super::network::train::{Length, TrainDefaults};
+use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train};
+use super::run::Work;
+use super::sampler::check::Subject;
+use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
+use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, run};
+use crate::data::DatasetName;
+use crate::kernel::SamplerKind;
+use crate::model::ModelSpec;
+
+const EXAMPLES: &str = "\
+Examples:
+  llc curve --model resnet18 --width-factor 8 --train-steps 3000 --logging-period 300 --num-chains 2
+      A small ResNet18 on CIFAR-10, an estimate at ten points of its training; `llc data fetch cifar10` brings the pictures.
+  llc curve --model mlp1 --data mnist --crop 28 --train-steps 2000 --force-realisable
+      The coefficient of the function that the network computes, not of the loss on labels.
+  llc curve --label-corruption 0.5 --label-corruption-kind noise --llc-labels clean
+      Trained on noisy labels, estimated on clean ones, as published.
+  llc curve --resume runs/7
+      Go on with an interrupted run.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
+
+/// The sections of a file, under which `--help` shows their flags.
+const HEADINGS: [(&str, &str); 7] = [
+    ("model.", "The network"),
+    ("data.", "The pictures"),
+    ("train.", "The training"),
+    ("curve.", "The curve"),
+    ("point.", "The loss around each point"),
+    ("sampler.", "The sampler"),
+    ("", "The run"),
+];
+
+const MODEL: ModelDefaults = ModelDefaults { name: Some("resnet18") };
+const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalized: false };
+const LABELS: PointLabels = PointLabels::Clean;
+/// Steps from one estimate to the next, as published.
+const LOGGING_PERIOD: usize = 200;
+const SEED: u64 = 0;
+
+const TRAIN: TrainDefaults = TrainDefaults {
+    is_beside_sampler: true,
+    sgd_learning_rate: PositiveF64::literal(0.001),
+    momentum: 0.0,
+    batch_size: 128,
+    length: Length::Steps(20_000),
+    evaluate_train: true,
+};
+
+/// Settings of a training that a curve has its own ways for.
+const NOT_HERE: [&str; 4] =
+    ["train.evaluate_train", "train.log_every", "train.checkpoint_every", "train.stop_at_threshold"];
+
+const SAMPLER: SamplerDefaults = SamplerDefaults {
+    kind: SamplerKind::Sgld,
+    num_steps: Some(1000),
+    warmup: Some(0.5),
+    batch_size: 256,
+    num_chains: 4,
+    // The losses at w* are known for every sample, so that it costs nothing.
+    minibatch_trace: LossTrace::ControlVariate,
+    // A second run at every point would double the cost of the curve.
+    check_localisation: Switch::Off,
+};
+
+/// A legal configuration of `llc curve`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CurveConfig {
+    experiment: &'static str,
+    seed: u64,
+    model: ModelSpec,
+    data: DataConfig,
+    train: TrainConfig,
+    curve: LoggingConfig,
+    point: PointConfig,
+    sampler: SamplerConfig,
+    run: RunConfig,
+}
+
+/// Where on the training estimates are made, in files the table `curve`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LoggingConfig {
+    /// Steps from one estimate to the next; the first is at step 0, the last at the end.
+    pub logging_period: usize,
+}
+
+impl CurveConfig {
+    /// The name of the experiment, in files and records.
+    pub const EXPERIMENT: &'static str = "curve";
+
+    /// Seed of everything random, below 2⁶³.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The network.
+    pub fn model(&self) -> &ModelSpec {
+        &self.model
+    }
+
+    /// The pictures.
+    pub fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    /// The training.
+    pub fn train(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    /// Where estimates are made.
+    pub fn curve(&self) -> &LoggingConfig {
+        &self.curve
+    }
+
+    /// The loss around each point.
+    pub fn point(&self) -> &PointConfig {
+        &self.point
+    }
+
+    /// The sampler.
+    pub fn sampler(&self) -> &SamplerConfig {
+        &self.sampler
+    }
+
+    /// Threads, device, precision.
+    pub fn run(&self) -> &RunConfig {
+        &self.run
+    }
+}
+
+impl Configuration for CurveConfig {
+    const COMMAND_LINE: CommandLine = CommandLine {
+        name: Self::EXPERIMENT,
+        about: "Follow the learning coefficient of a network over its training",
+        examples: EXAMPLES,
+        headings: &HEADINGS,
+        presets: &[],
+        presets_value: "",
+        presets_help: "",
+    };
+
+    fn keys() -> &'static [Key] {
+        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+            let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[CurveConfig::EXPERIMENT]), "", "")];
+            keys.extend(model::keys(&MODEL));
+            keys.extend(data::keys(&DATA));
+            keys.extend(train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)));
+            keys.push(Key::new(
+                "curve.logging_period",
+                "logging-period",
+                Kind::Whole,
+                "STEPS",
+                "Steps of the training from one estimate to the next [default: 200]",
+            ));
+            keys.extend(point::keys(LABELS));
+            keys.extend(sampler::keys::keys(&SAMPLER, false));
+            keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
+            keys.extend(run::network_keys());
+            keys
+        });
+        &KEYS
+    }
+
+    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
+        let data = data::check(raw, &DATA)?;
+        let model = model::check(raw, &MODEL, data.known_shape())?;
+        let train = train::check(raw, &TRAIN)?;
+        let logging_period = raw.count("curve.logging_period", 1)?.unwrap_or(LOGGING_PERIOD);
+        let point = point::check(raw, LABELS)?;
+        let subject = Subject { num_samples: data.train_size, num_tensors: None };
+        let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
+        let work = Work::Network { num_chains: sampler.num_chains };
+        let run = run::check(raw, work, sampler.kernel.kind(), threads)?;
+        Ok(Self {
+            experiment: Self::EXPERIMENT,
+            seed: raw.whole("seed").unwrap_or(SEED),
+            model,
+            data,
+            train,
+            curve: LoggingConfig { logging_period },
+            point,
+            sampler,
+            run,
+        })
+    }
+
+    fn warnings(&self, raw: &RawConfig) -> Vec<ConfigWarning> {
+        sampler::check::warnings(raw, &self.sampler)
+    }
+
+    fn remark(&self) -> String {
+        format!("{} on {}", self.model.name, self.data.name)
+    }
+
+    fn threads(&self) -> usize {
+        self.run.threads
+    }
+}

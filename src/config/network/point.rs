@@ -1,0 +1,156 @@
+//! Configures what is sampled around a trained network: on which labels, towards which targets, and which of its tensors.
+
+use serde::Serialize;
+
+use crate::config::{ConfigError, Key, Kind, RawConfig};
+
+/// The loss around a trained network, in files the table `point`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PointConfig {
+    /// Which labels the loss is taken on.
+    pub labels: PointLabels,
+    /// Whether the network's own outputs are its targets, rather than labels.
+    pub force_realisable: bool,
+    /// Only the first so many of the training pictures; all where it is `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// The names of the tensors that are sampled, with `*` for any part of a name; all where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub params: Option<String>,
+}
+
+/// Which labels the loss around a point is taken on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PointLabels {
+    /// The data's own, as they were before a corruption.
+    Clean,
+    /// Those that the training saw.
+    Training,
+}
+
+/// The settings of a point, in the order of `--help`; `labels` is the default.
+pub fn keys(labels: PointLabels) -> Vec<Key> {
+    let help = match labels {
+        PointLabels::Clean => {
+            "Labels of the loss around the network: clean, whatever it was trained on, as published; or those of its training \
+             [default: clean]"
+        }
+        PointLabels::Training => {
+            "Labels of the loss around the network: those of its training, corrupted as --label-corruption says, or clean ones \
+             [default: training]"
+        }
+    };
+    vec![
+        Key::new("point.labels", "llc-labels", Kind::Choice(&["clean", "training"]), "clean|training", help),
+        Key::new(
+            "point.force_realisable",
+            "force-realisable",
+            Kind::Switch,
+            "on|off",
+            "Targets are the network's own outputs, so that it stands at a minimum: the coefficient of its function [default: off]",
+        ),
+        Key::new(
+            "point.size",
+            "llc-size",
+            Kind::Whole,
+            "N",
+            "Only the first N training pictures: n of the posterior is then N [default: all]",
+        ),
+        Key::new(
+            "point.params",
+            "params",
+            Kind::Text,
+            "NAMES",
+            "Sample these tensors only, * standing for any part of a name: 'layer3.*' or 'fc.weight,fc.bias'; the others stay, and \
+             the estimate is a refined coefficient [default: all]",
+        ),
+    ]
+}
+
+/// The point that `raw` asks for.
+///
+/// # Errors
+/// The [`ConfigError`] of the first setting that is not legal.
+pub fn check(raw: &RawConfig, labels: PointLabels) -> Result<PointConfig, ConfigError> {
+    let params = raw.word("point.params").map(str::to_owned);
+    if let Some(params) = &params {
+        for pattern in patterns(params) {
+            if let Err(error) = glob::Pattern::new(pattern) {
+                let reason = format!("`{pattern}` is no pattern: {}", error.msg);
+                return Err(ConfigError::Refused { key: raw.key("point.params")?, reason });
+            }
+        }
+    }
+    Ok(PointConfig {
+        labels: match raw.word("point.labels") {
+            Some("clean") => PointLabels::Clean,
+            Some(_) => PointLabels::Training,
+            None => labels,
+        },
+        force_realisable: raw.is_on("point.force_realisable"),
+        // Below 3, 1/ln n is no sensible β.
+        size: raw.count("point.size", 3)?,
+        params,
+    })
+}
+
+impl PointConfig {
+    /// Which of the tensors called `names` are sampled: their indices in ascending order, or `None` for all of them.
+    ///
+    /// # Errors
+    /// The pattern that no name matches, in a sentence with some of the names.
+    pub fn sampled(&self, names: &[&str]) -> Result<Option<Vec<usize>>, UnknownTensors> {
+        let Some(params) = &self.params else { return Ok(None) };
+        let mut is_sampled = vec![false; names.len()];
+        for pattern in patterns(params) {
+            let mut is_found = false;
+            for (name, is_sampled) in names.iter().zip(&mut is_sampled) {
+                // The check has compiled every pattern once.
+                if glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches(name)) {
+                    *is_sampled = true;
+                    is_found = true;
+                }
+            }
+            if !is_found {
+                return Err(UnknownTensors { pattern: pattern.to_owned(), names: names.join(", ") });
+            }
+        }
+        Ok(Some((0..names.len()).filter(|&index| is_sampled[index]).collect()))
+    }
+}
+
+/// A pattern that matches no tensor of the network.
+#[derive(Debug, thiserror::Error)]
+#[error("--params (point.params): no tensor is called `{pattern}`; the network has {names}")]
+pub struct UnknownTensors {
+    /// The pattern.
+    pub pattern: String,
+    /// The names that there are.
+    pub names: String,
+}
+
+fn patterns(params: &str) -> impl Iterator<Item = &str> {
+    params.split(',').map(str::trim).filter(|pattern| !pattern.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_choose_tensors_in_the_network_s_order_and_an_unknown_one_is_named() {
+        let names = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight", "fc.weight", "fc.bias"];
+        let config = |params: &str| PointConfig {
+            labels: PointLabels::Clean,
+            force_realisable: false,
+            size: None,
+            params: Some(params.to_owned()),
+        };
+        assert_eq!(config("fc.*, layer1.*").sampled(&names).unwrap(), Some(vec![1, 2, 3, 4]));
+        assert_eq!(config("*.weight").sampled(&names).unwrap(), Some(vec![0, 1, 2, 3]));
+        let error = config("fc.*,layer9.*").sampled(&names).unwrap_err().to_string();
+        assert!(error.contains("`layer9.*`") && error.contains("conv1.weight"), "{error}");
+    }
+}
