@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use tch::Device;
 
-use crate::chain::Plan;
 use crate::config::DlnConfig;
 use crate::config::{Precision, Switch};
 use crate::data::synthetic::SyntheticInputs;
@@ -18,12 +17,6 @@ use crate::model::deep_linear::{TrueParameter, draw_truth};
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::target::{Batch, DeepLinear, LocalPosterior, Target, TargetError};
-
-/// Every how many kept draws, at least, the virial terms are recorded: a gradient each, a tenth of a step's cost at most.
-const VIRIAL_EVERY: usize = 10;
-
-/// Rows of virial terms of a chain, at most about so many: they give the ratio to a few percent of its own spread.
-const MAX_VIRIAL_ROWS: usize = 1000;
 
 /// A deep linear network ready to be sampled.
 pub struct Problem {
@@ -63,23 +56,8 @@ impl Problem {
         let data_s = began.elapsed().as_secs_f64();
         let w_star = target.local().w_star().try_clone()?;
         let init_loss = target.loss(&w_star, Batch::Full)?;
-        let plan = Plan {
-            num_draws: sampler.num_draws(),
-            num_warmup: sampler.num_warmup_draws(),
-            thin: sampler.thin,
-            batch_size: sampler.kernel.batch_size(),
-            loss_trace: sampler.loss_trace,
-            init_loss,
-            virial_every: VIRIAL_EVERY.max(sampler.num_kept_draws() / MAX_VIRIAL_ROWS),
-            tensor_distances: config.measure().distance == Switch::On,
-        };
-        let chains = Chains {
-            key,
-            num_chains: sampler.num_chains,
-            threads: config.run().threads,
-            threads_per_chain: config.run().threads_per_chain,
-            plan,
-        };
+        let mut chains = Chains::new(sampler, config.run(), key, init_loss);
+        chains.plan.tensor_distances = config.measure().distance == Switch::On;
         Ok(Problem { target, sampler: sampler.kernel.sampler(), chains, truth, data_s })
     }
 }

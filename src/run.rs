@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use crate::chain::{Chain, ChainRun, End, Plan};
+use crate::config::{RunConfig, SamplerConfig};
 use crate::kernel::{KernelError, Sampler};
 use crate::observe::DrawBlock;
 use crate::params::Params;
@@ -49,7 +50,29 @@ pub enum RunError {
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
 }
 
+/// Every how many kept draws, at least, the virial terms are recorded: a gradient each, a tenth of a step's cost at most.
+const VIRIAL_EVERY: usize = 10;
+
+/// Rows of virial terms of a chain, at most about so many: they give the ratio to a few percent of its own spread.
+const MAX_VIRIAL_ROWS: usize = 1000;
+
 impl Chains {
+    /// The chains that `sampler` and `run` configure, with random numbers from `key`, around a point of loss `init_loss`.
+    pub fn new(sampler: &SamplerConfig, run: &RunConfig, key: Key, init_loss: f64) -> Chains {
+        let plan = Plan {
+            num_draws: sampler.num_draws(),
+            num_warmup: sampler.num_warmup_draws(),
+            thin: sampler.thin,
+            batch_size: sampler.kernel.batch_size(),
+            loss_trace: sampler.loss_trace,
+            init_loss,
+            virial_every: VIRIAL_EVERY.max(sampler.num_kept_draws() / MAX_VIRIAL_ROWS),
+            tensor_distances: false,
+        };
+        let RunConfig { threads, threads_per_chain, .. } = *run;
+        Chains { key, num_chains: sampler.num_chains, threads, threads_per_chain, plan }
+    }
+
     /// Runs `sampler` on copies of `target` from `start`, and tells `progress` from the calling thread. The chains come back in
     /// their order, each with what it drew, also where it failed or `cancel` was set.
     ///

@@ -21,10 +21,13 @@
 //! ```
 
 pub mod args;
+pub mod curve;
 pub mod dln;
 mod error;
+pub mod estimate;
 pub mod experiment;
 mod key;
+pub mod network;
 mod positive;
 mod raw;
 mod run;
@@ -36,9 +39,12 @@ mod typed;
 mod updates;
 
 pub use args::ExperimentArgs;
+pub use curve::CurveConfig;
 pub use dln::DlnConfig;
 pub use error::ConfigError;
+pub use estimate::EstimateConfig;
 pub use experiment::{Checked, CommandLine, Configuration};
+pub(crate) use key::nearest;
 pub use key::{Key, Kind, Value};
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
