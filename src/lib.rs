@@ -40,7 +40,6 @@ pub mod summary;
 #[cfg(feature = "torch")]
 pub mod target;
 pub mod theory;
-#[cfg(feature = "torch")]
 pub mod train;
 #[cfg(feature = "torch")]
 pub mod update;
