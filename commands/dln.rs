@@ -1,8 +1,8 @@
 //! Draws random `llc dln` commands, and checks them.
 
 use anyhow::ensure;
-use llc::config::dln::SamplerKind;
 use llc::config::{DlnArgs, DlnConfig};
+use llc::kernel::SamplerKind;
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 

@@ -4,8 +4,8 @@ mod measured;
 mod report;
 mod trained;
 
-use llc::config::DlnConfig;
-use llc::config::dln::{Device, Switch, Training};
+use llc::config::dln::Training;
+use llc::config::{Device, DlnConfig, Switch};
 use llc::diagnostics::{Draws, rhat};
 use llc::dln::known::Known;
 use llc::dln::{Problem, train};

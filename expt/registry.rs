@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{ArgMatches, Command};
-use llc::config::{DlnArgs, DlnConfig, check_storage};
+use llc::config::{Configuration, DlnConfig, ExperimentArgs, check_storage};
 
 use crate::cli::{self, Context, Outcome};
 use crate::{dln, theory};
@@ -19,12 +19,20 @@ pub struct Experiment {
 
 /// Every subcommand, in the order of `llc help`.
 pub const EXPERIMENTS: &[Experiment] = &[
-    Experiment { command: DlnArgs::command, run: run_dln },
+    Experiment {
+        command: ExperimentArgs::<DlnConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, dln::run),
+    },
     Experiment { command: theory::command, run: theory::run },
 ];
 
-fn run_dln(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
-    let args = DlnArgs::from_matches(matches)?;
+/// Runs `experiment` as the command line and what lies under it configure it.
+fn run_configured<C: Configuration>(
+    matches: &ArgMatches,
+    cancel: &Arc<AtomicBool>,
+    experiment: fn(&C, &Context) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
+    let args = ExperimentArgs::<C>::from_matches(matches)?;
     let checked = args.resolve()?;
     for warning in &checked.warnings {
         eprintln!("warning: {warning}");
@@ -35,7 +43,7 @@ fn run_dln(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
     }
     check_storage(&args.run.file_storage)?;
     // What runs outside chains (reading data, probes, training) keeps to the same number of threads.
-    rayon::ThreadPoolBuilder::new().num_threads(checked.config.run().threads).build_global()?;
-    let context = Context::new(cancel, &args.run, DlnConfig::EXPERIMENT, checked.updates);
-    dln::run(&checked.config, &context)
+    rayon::ThreadPoolBuilder::new().num_threads(checked.config.threads()).build_global()?;
+    let context = Context::new(cancel, &args.run, C::COMMAND_LINE.name, checked.updates);
+    experiment(&checked.config, &context)
 }

@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::config::dln::LossTrace;
+use crate::config::LossTrace;
 use crate::data::minibatch::Minibatches;
 use crate::distance::TensorDistances;
 use crate::kernel::{GradientNeed, Kernel, KernelError, State};

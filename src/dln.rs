@@ -11,7 +11,7 @@ use tch::Device;
 
 use crate::chain::Plan;
 use crate::config::DlnConfig;
-use crate::config::dln::{Precision, Switch};
+use crate::config::{Precision, Switch};
 use crate::data::synthetic::SyntheticInputs;
 use crate::kernel::Sampler;
 use crate::model::deep_linear::{TrueParameter, draw_truth};

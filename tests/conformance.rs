@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::Dln;
 use llc::chain::{ChainRun, End};
-use llc::config::dln::SamplerKind;
+use llc::kernel::SamplerKind;
 use llc::run::Progress;
 
 const SMALL: &str =

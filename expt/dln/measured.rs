@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use llc::config::DlnConfig;
-use llc::config::dln::{FunctionalRank, HessianTrace, Switch};
+use llc::config::Switch;
+use llc::config::dln::{FunctionalRank, HessianTrace};
 use llc::hessian_trace::{self, hessian_trace};
 use llc::observe::{Event, Observers};
 use llc::params::Params;

@@ -1,7 +1,8 @@
 //! Lays out what is said of each point that a run samples around: w*, and the trained one.
 
 use llc::config::DlnConfig;
-use llc::config::dln::{Estimator, LossTrace, Switch};
+use llc::config::dln::Estimator;
+use llc::config::{LossTrace, Switch};
 use llc::estimate::Estimation;
 use llc::verdict::MIN_ESS_PER_CHAIN;
 use llc::wbic_slope::WbicSlope;

@@ -1,7 +1,8 @@
 //! Trains a network where the run asks for it, and estimates λ at the point where the training ends.
 
 use llc::config::DlnConfig;
-use llc::config::dln::{Switch, TrainConfig};
+use llc::config::Switch;
+use llc::config::dln::TrainConfig;
 use llc::dln::{Problem, train};
 use llc::estimate::{self, EstimateError};
 use llc::kernel::KernelError;

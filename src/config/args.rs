@@ -1,57 +1,27 @@
-//! Defines the command line of `llc dln`; the flags of its settings come out of [`dln::keys`].
+//! Defines the command line of an experiment; the flags of its settings come out of its keys.
 
 use std::ffi::OsString;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use super::dln::{self, CheckedDln, DlnConfig, Preset};
-use super::{ConfigError, Key, Kind, RawConfig, available_threads};
+use super::{Checked, ConfigError, Configuration, Key, Kind, RawConfig, available_threads};
 
-const EXAMPLES: &str = "\
-Examples:
-  llc dln --input-dim 10 --layer-widths 20,20,10 --seed 1
-      Estimates with gibbs, four chains, and says whether to trust it.
-  llc dln --layer-widths 20,20,10 --truth aligned --rank 5 --sampler hmc
-      The same by hmc, around a truth whose known value is the local one.
-  llc dln --preset 10k --seed 7 --print-config > run.toml
-  llc dln --layer-widths 20,20,10 --train --train-steps 5000 --estimator wbic-slope
-      A second estimate where training from a random start ends, and a second estimator.
-  llc dln --config run.toml --sampler sgld --epsilon 1e-7 --set sampler.thin=10
-      Files, --set and flags lie over each other, flags on top.
-
-Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
-
-/// The sections of a file, under which `--help` shows their flags.
-const HEADINGS: [(&str, &str); 7] = [
-    ("model.", "The network: f(x) = x W_1 ... W_L, without biases"),
-    ("data.", "The data"),
-    ("truth.", "The truth w*"),
-    ("sampler.", "The sampler"),
-    ("train.", "A trained point beside w*"),
-    ("measure.", "What else is measured, at w* and at the trained point"),
-    ("", "The run"),
-];
-
-/// What the command line of `llc dln` says.
+/// What the command line of the experiment configured by `C` says.
 #[derive(Debug, Clone)]
-pub struct DlnArgs {
+pub struct ExperimentArgs<C> {
     /// What is no setting of the experiment.
     pub run: RunArgs,
+    preset: Option<String>,
     flags: Vec<(&'static Key, String)>,
+    experiment: PhantomData<C>,
 }
 
 /// The flags that every experiment shares: where settings come from, and where results go.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// A network drawn by --seed from a published group of about that many parameters, with its SGLD settings, under everything else
-    #[arg(
-        long,
-        help_heading = "Where settings come from",
-        value_name = "1k|10k|100k|1m|10m|100m",
-        hide_possible_values = true
-    )]
-    pub preset: Option<Preset>,
     /// Read settings from a file
     #[arg(long, help_heading = "Where settings come from", value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
@@ -64,7 +34,7 @@ pub struct RunArgs {
     /// Folder of the records
     #[arg(short = 'F', long, help_heading = "Results", value_name = "DIR", default_value = "runs")]
     pub file_storage: PathBuf,
-    /// Name of the run in its record [default: dln]
+    /// Name of the run in its record [default: the experiment]
     #[arg(short = 'n', long, help_heading = "Results", value_name = "NAME")]
     pub name: Option<String>,
     /// A remark for the record
@@ -78,18 +48,30 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
-impl DlnArgs {
+impl<C: Configuration> ExperimentArgs<C> {
     /// The subcommand, with its flags and help.
     pub fn command() -> Command {
-        let command = Command::new("dln");
-        let command = dln::keys().iter().filter(|key| !key.flag.is_empty()).map(flag).fold(command, Command::arg);
+        let mut command = Command::new(C::COMMAND_LINE.name);
+        for key in C::keys().iter().filter(|key| !key.flag.is_empty()) {
+            command = command.arg(flag(key, C::COMMAND_LINE.headings));
+        }
+        let presets = C::COMMAND_LINE.presets;
+        if !presets.is_empty() {
+            command = command.arg(
+                Arg::new(PRESET)
+                    .long(PRESET)
+                    .help(C::COMMAND_LINE.presets_help)
+                    .help_heading("Where settings come from")
+                    .value_name(C::COMMAND_LINE.presets_value)
+                    .hide_possible_values(true)
+                    .value_parser(PossibleValuesParser::new(presets)),
+            );
+        }
         // Last, for augment_args would put the doc comment of `RunArgs` in place of it.
-        RunArgs::augment_args(command)
-            .about("Estimate the learning coefficient of a deep linear network whose true value is known")
-            .after_help(EXAMPLES)
+        RunArgs::augment_args(command).about(C::COMMAND_LINE.about).after_help(C::COMMAND_LINE.examples)
     }
 
-    /// Reads what clap matched for [`DlnArgs::command`].
+    /// Reads what clap matched for [`ExperimentArgs::command`].
     ///
     /// # Errors
     ///
@@ -100,11 +82,17 @@ impl DlnArgs {
             let words = matches.get_many::<String>(key.path)?;
             Some((key, words.map(String::as_str).collect::<Vec<_>>().join(" ")))
         };
-        let keys = dln::keys().iter().filter(|key| !key.flag.is_empty());
-        Ok(Self { run: RunArgs::from_arg_matches(matches)?, flags: keys.filter_map(value).collect() })
+        let keys = C::keys().iter().filter(|key| !key.flag.is_empty());
+        let has_presets = !C::COMMAND_LINE.presets.is_empty();
+        Ok(Self {
+            run: RunArgs::from_arg_matches(matches)?,
+            preset: if has_presets { matches.get_one::<String>(PRESET).cloned() } else { None },
+            flags: keys.filter_map(value).collect(),
+            experiment: PhantomData,
+        })
     }
 
-    /// Reads the words that follow `llc dln`.
+    /// Reads the words that follow the subcommand.
     ///
     /// # Errors
     ///
@@ -116,14 +104,14 @@ impl DlnArgs {
         Self::from_matches(&Self::command().no_binary_name(true).try_get_matches_from(words)?)
     }
 
-    /// Lays preset, file, `--set` and flags over each other. A layer that changes the sampler or the truth takes back what
-    /// the layers below it said of the former one's own settings.
+    /// Lays preset, file, `--set` and flags over each other. A layer that changes a choice (the sampler, the
+    /// truth) takes back what the layers below it said of the former one's own settings.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] for a file that cannot be read, an unknown key, or a value of the wrong kind.
     pub fn raw(&self) -> Result<RawConfig, ConfigError> {
-        let mut raw = RawConfig::new(dln::keys());
+        let mut raw = RawConfig::new(C::keys());
         if let Some(path) = &self.run.config {
             raw.layer_file(path)?;
         }
@@ -135,8 +123,8 @@ impl DlnArgs {
         let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         // One layer, so that `--set sampler.epsilon=1e-7 --sampler sgld` means what it says; flags come last and win.
         raw.layer_text(settings.chain(self.flags.iter().map(|(key, value)| (key.path, value.as_str()))))?;
-        if let Some(preset) = self.run.preset {
-            preset.fill(&mut raw);
+        if let Some(preset) = &self.preset {
+            C::fill_preset(preset, &mut raw);
         }
         Ok(raw)
     }
@@ -145,14 +133,16 @@ impl DlnArgs {
     ///
     /// # Errors
     ///
-    /// As [`DlnArgs::raw`], and [`ConfigError`] for what is not legal.
-    pub fn resolve(&self) -> Result<CheckedDln, ConfigError> {
-        DlnConfig::check(&self.raw()?, available_threads())
+    /// As [`ExperimentArgs::raw`], and [`ConfigError`] for what is not legal.
+    pub fn resolve(&self) -> Result<Checked<C>, ConfigError> {
+        C::check(&self.raw()?, available_threads())
     }
 }
 
-fn flag(key: &'static Key) -> Arg {
-    let heading = HEADINGS.iter().find(|(section, _)| key.path.starts_with(section)).map(|(_, heading)| *heading);
+const PRESET: &str = "preset";
+
+fn flag(key: &'static Key, headings: &'static [(&'static str, &'static str)]) -> Arg {
+    let heading = headings.iter().find(|(section, _)| key.path.starts_with(section)).map(|(_, heading)| *heading);
     let arg = Arg::new(key.path)
         .long(key.flag)
         .value_name(key.value_name)

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::Key;
-use super::dln::SamplerKind;
-use crate::kernel::GradientNeed;
+use crate::kernel::{GradientNeed, SamplerKind};
 
 /// Why a configuration was refused. Programs print it after `error: `, with its source if there is one, and exit with 2;
 /// nothing has been written by then.

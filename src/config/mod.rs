@@ -1,10 +1,10 @@
 //! Turns what a user asked for into a configuration that is known to be legal.
 //!
 //! Layers, later ones win: defaults ⊕ `--preset` ⊕ `--config FILE.toml` ⊕ `--set key=value` ⊕ flags. They meet in a
-//! [`RawConfig`], a flat map from dotted keys to values whose kind is already right; [`DlnConfig`] is what the check
-//! makes of it. A [`DlnConfig`] cannot be built in any other way, so whoever holds one need not check again.
+//! [`RawConfig`], a flat map from dotted keys to values whose kind is already right; a [`Configuration`] such as [`DlnConfig`] is
+//! what the check makes of it. It cannot be built in any other way, so whoever holds one need not check again.
 //!
-//! One table, [`dln::keys`], names every key: the TOML layout, the flags, `--set` and `--help` are all read from it, so a
+//! One table for each experiment, such as [`dln::keys`], names every key: the TOML layout, the flags, `--set` and `--help` are all read from it, so a
 //! new setting is one row there, one line in the check and one field in the checked configuration.
 //!
 //! ```
@@ -23,23 +23,30 @@
 pub mod args;
 pub mod dln;
 mod error;
+pub mod experiment;
 mod key;
 mod positive;
 mod raw;
+mod run;
+pub mod sampler;
 mod storage;
 mod theory_args;
 mod threads;
 mod typed;
+mod updates;
 
-pub use args::DlnArgs;
-pub use dln::{
-    CheckedDln, ConfigWarning, DataConfig, Device, DlnConfig, Epsilon, Gradient, InputDist, KernelConfig, LossTrace,
-    ModelConfig, Precision, Preset, RunConfig, SamplerConfig, Tempering, Truth, TruthConfig,
-};
+pub use args::ExperimentArgs;
+pub use dln::DlnConfig;
 pub use error::ConfigError;
+pub use experiment::{Checked, CommandLine, Configuration};
 pub use key::{Key, Kind, Value};
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
+pub use run::{Device, Precision, RunConfig};
+pub use sampler::{ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
 pub use storage::check_storage;
 pub use theory_args::TheoryDlnArgs;
 pub use threads::available_threads;
+
+/// The command line of `llc dln`.
+pub type DlnArgs = ExperimentArgs<DlnConfig>;

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{ConfigError, DlnConfig, RawConfig, Truth, dln};
+use super::dln::Truth;
+use super::{ConfigError, Configuration, DlnConfig, RawConfig, dln};
 
 /// What the command line of `llc theory dln` says.
 #[derive(Debug, Clone, Args)]

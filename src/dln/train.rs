@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::Problem;
 use crate::config::DlnConfig;
-use crate::config::dln::{OptimizerConfig, TrainConfig, Truth, defaults};
+use crate::config::dln::{OptimizerConfig, TrainConfig, Truth};
 use crate::model::deep_linear::draw_truth;
 use crate::observe::{Event, Observers};
 use crate::params::Params;
@@ -53,7 +53,7 @@ pub fn train(
 
 /// Threads that a training uses: threads that wait for each other cost small products many times what they save.
 pub fn num_threads(config: &DlnConfig) -> i32 {
-    if config.model().num_parameters() < defaults::LARGE { 1 } else { config.run().threads as i32 }
+    config.run().threads_for(config.model().num_parameters()) as i32
 }
 
 /// What is sampled around the trained point `w`: the same loss, chains of the same length, random numbers of their own.

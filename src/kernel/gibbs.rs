@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{About, Given, GradientNeed, Settings};
 use crate::config::ConfigError;
-use crate::config::dln::Precision;
+use crate::config::Precision;
 
 #[cfg(feature = "torch")]
 pub use sampling::GibbsState;

@@ -12,8 +12,8 @@
 use serde::Serialize;
 
 use super::{About, Given, GradientNeed, Settings};
-use crate::config::dln::{Epsilon, Precision};
 use crate::config::{ConfigError, Key, Kind};
+use crate::config::{Epsilon, Precision};
 
 #[cfg(feature = "torch")]
 pub use sampling::{Hmc, HmcState};
@@ -69,7 +69,7 @@ impl Settings for HmcConfig {
 mod sampling {
     use super::HmcConfig;
     use crate::chain::{Chain, ChainRun};
-    use crate::config::dln::Epsilon;
+    use crate::config::Epsilon;
     use crate::kernel::metropolis::ExactState;
     use crate::kernel::{ACCEPT, GradientNeed, Info, JITTER, Kernel, KernelError, Sampler, Settings, State, tuning};
     use crate::params::Params;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{About, Given, GradientNeed, Settings};
 use crate::config::ConfigError;
-use crate::config::dln::{Epsilon, Precision};
+use crate::config::{Epsilon, Precision};
 
 #[cfg(feature = "torch")]
 pub use sampling::Mala;
@@ -52,7 +52,7 @@ impl Settings for MalaConfig {
 mod sampling {
     use super::MalaConfig;
     use crate::chain::{Chain, ChainRun};
-    use crate::config::dln::Epsilon;
+    use crate::config::Epsilon;
     use crate::kernel::metropolis::ExactState;
     use crate::kernel::{
         ACCEPT, Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, Settings, log_acceptance, tuning,

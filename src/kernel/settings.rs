@@ -1,7 +1,7 @@
 //! Defines what a sampler tells of itself without libtorch: what it needs and takes, its defaults, and how its settings are read.
 
-use crate::config::dln::{Epsilon, Gradient, ModelConfig, Precision};
 use crate::config::{ConfigError, Key, RawConfig};
+use crate::config::{Epsilon, Gradient, Precision};
 
 /// Says what a kernel needs to know of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +74,8 @@ pub trait Settings: Sized {
 pub struct Given<'a> {
     /// All settings.
     pub raw: &'a RawConfig,
-    /// The network.
-    pub model: &'a ModelConfig,
+    /// Tensors that the parameters consist of, where that is known before the data are read.
+    pub num_tensors: Option<usize>,
     /// What gradients are taken over; exact for a sampler that takes none.
     pub gradient: Gradient,
     /// Localisation γ.

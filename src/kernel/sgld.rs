@@ -12,8 +12,8 @@
 use serde::Serialize;
 
 use super::{About, Given, GradientNeed, Settings};
-use crate::config::dln::{Epsilon, Gradient, ModelConfig, Precision};
 use crate::config::{ConfigError, Key, Kind, PositiveF64, RawConfig, Value};
+use crate::config::{Epsilon, Gradient, Precision};
 
 #[cfg(feature = "torch")]
 pub use sampling::{Sgld, SgldState};
@@ -73,7 +73,7 @@ impl Settings for SgldConfig {
             epsilon: given.epsilon,
             gradient: given.gradient,
             mala_every: given.raw.count("sampler.mala_every", 0)?.unwrap_or(MALA_EVERY),
-            preconditioner: preconditioner(given.raw, given.model)?,
+            preconditioner: preconditioner(given.raw, given.num_tensors)?,
         })
     }
 
@@ -85,13 +85,13 @@ impl Settings for SgldConfig {
     }
 }
 
-fn preconditioner(raw: &RawConfig, model: &ModelConfig) -> Result<Option<Vec<PositiveF64>>, ConfigError> {
+fn preconditioner(raw: &RawConfig, num_tensors: Option<usize>) -> Result<Option<Vec<PositiveF64>>, ConfigError> {
     let path = "sampler.preconditioner";
     let Some(Value::RealList(factors)) = raw.get(path) else {
         return Ok(None);
     };
-    let (key, layers) = (raw.key(path)?, model.layer_widths.len());
-    if factors.len() != layers {
+    let key = raw.key(path)?;
+    if let Some(layers) = num_tensors.filter(|&layers| factors.len() != layers) {
         return Err(ConfigError::PreconditionerLength { key, found: factors.len(), layers });
     }
     let positive = |&found| PositiveF64::new(found).ok_or(ConfigError::NotPositive { key, found });
@@ -102,7 +102,7 @@ fn preconditioner(raw: &RawConfig, model: &ModelConfig) -> Result<Option<Vec<Pos
 mod sampling {
     use super::SgldConfig;
     use crate::chain::{self, Chain, ChainRun};
-    use crate::config::dln::Epsilon;
+    use crate::config::Epsilon;
     use crate::kernel::tuning::{self, Tuned};
     use crate::kernel::{
         Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, Settings, State, finite, log_acceptance,

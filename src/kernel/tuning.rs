@@ -6,7 +6,7 @@
 
 use super::{GradientNeed, Kernel, KernelError, State};
 use crate::chain::{self, Batches, Chain, ChainRun};
-use crate::config::dln::Epsilon;
+use crate::config::Epsilon;
 use crate::params::Params;
 use crate::probe::largest_curvature;
 use crate::rng::Role;

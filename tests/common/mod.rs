@@ -127,7 +127,7 @@ impl Dln {
 
     /// The whole estimate with its verdict.
     pub fn estimate(&mut self) -> llc::estimate::Estimation {
-        let check = self.config.sampler().check_localisation == llc::config::dln::Switch::On;
+        let check = self.config.sampler().check_localisation == llc::config::Switch::On;
         let cancel = std::sync::atomic::AtomicBool::new(false);
         let mut observers = llc::observe::Observers::default();
         let target = &mut self.target;

@@ -1,111 +1,25 @@
 //! Makes a legal configuration out of raw settings, or says in one sentence why it cannot.
 
-use std::fmt;
-
-use super::{
-    DataConfig, Device, DlnConfig, InputDist, ModelConfig, Precision, RunConfig, SamplerKind, Truth, TruthConfig,
-    check_sampler, defaults, measure, train,
-};
-use crate::config::error::minibatch_samplers;
+use super::{DataConfig, DlnConfig, InputDist, ModelConfig, Truth, TruthConfig, defaults, measure, train};
+use crate::config::sampler::check::Subject;
 use crate::config::typed::to_usize;
-use crate::config::{ConfigError, RawConfig, Value};
-
-/// What a check hands over.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct CheckedDln {
-    /// The legal configuration.
-    pub config: DlnConfig,
-    /// What is legal but probably not meant; for the user to see before the run starts.
-    pub warnings: Vec<ConfigWarning>,
-    /// What the layers above the defaults changed, nested as in a file: `config_updates` of a record.
-    pub updates: serde_json::Value,
-}
-
-/// Something legal that is probably not meant. Its text is one sentence that says what to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigWarning {
-    /// γ = 0: flat directions have no stationary law.
-    FlatDirectionsAreFree,
-    /// A minibatch size where no minibatches are drawn.
-    BatchSizeIsUnused,
-    /// A target acceptance beside a given step size.
-    TargetAcceptanceIsUnused,
-}
-
-impl fmt::Display for ConfigWarning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FlatDirectionsAreFree => f.write_str(
-                "--gamma is 0: in flat directions the chains drift without limit and never settle; give --gamma 1",
-            ),
-            Self::BatchSizeIsUnused => {
-                let samplers = minibatch_samplers();
-                write!(
-                    f,
-                    "--batch-size has no effect: only {samplers} with --gradient minibatch draws minibatches; leave it out"
-                )
-            }
-            Self::TargetAcceptanceIsUnused => {
-                f.write_str("--target-acceptance has no effect beside a given --epsilon; leave one of them out")
-            }
-        }
-    }
-}
+use crate::config::{ConfigError, RawConfig, Value, run, sampler};
 
 /// The most parameters: 8 TB of f64, far more than a run could hold, far less than overflows.
 const MAX_PARAMETERS: usize = 1_000_000_000_000;
 
-impl DlnConfig {
-    /// Checks `raw`, with the defaults of [`defaults`] for what it leaves open; `threads` is the default of `run.threads`.
-    ///
-    /// ```
-    /// use llc::config::{DlnConfig, RawConfig, dln};
-    /// let mut raw = RawConfig::new(dln::keys());
-    /// raw.layer_text([("model.layer_widths", "20,20,10"), ("truth.kind", "aligned"), ("truth.rank", "11")])?;
-    /// let error = DlnConfig::check(&raw, 2).unwrap_err();
-    /// assert!(error.to_string().starts_with("--rank (truth.rank) is 11: it cannot exceed the smallest width, 10"));
-    /// # Ok::<(), llc::config::ConfigError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// The [`ConfigError`] of the first setting that is not legal.
-    pub fn check(raw: &RawConfig, threads: usize) -> Result<CheckedDln, ConfigError> {
-        let config = Self::build(raw, threads)?;
-        let base = Self::build(&RawConfig::new(super::keys()), threads)?;
-        let warnings = warnings(raw, &config);
-        let updates = super::updates::updates(raw, &config, &base);
-        Ok(CheckedDln { config, warnings, updates })
-    }
-
-    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
-        let model = model(raw)?;
-        let data = data(raw)?;
-        let truth = truth(raw, &model)?;
-        let sampler = check_sampler::sampler(raw, &model, &data)?;
-        let train = train::training(raw, &data)?;
-        let measure = measure::measure(raw)?;
-        let run = run(raw, &model, sampler.kernel.kind(), threads)?;
-        let seed = raw.whole("seed").unwrap_or(defaults::SEED);
-        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, truth, sampler, train, measure, run })
-    }
-}
-
-fn warnings(raw: &RawConfig, config: &DlnConfig) -> Vec<ConfigWarning> {
-    let mut warnings = Vec::new();
-    let is_set = |path| raw.get(path).is_some();
-    if config.sampler.gamma == 0.0 {
-        warnings.push(ConfigWarning::FlatDirectionsAreFree);
-    }
-    if is_set("sampler.batch_size") && config.sampler.kernel.batch_size().is_none() {
-        warnings.push(ConfigWarning::BatchSizeIsUnused);
-    }
-    if is_set("sampler.target_acceptance") && raw.real("sampler.epsilon").is_some() {
-        warnings.push(ConfigWarning::TargetAcceptanceIsUnused);
-    }
-    warnings
+/// Checks `raw`, with the defaults of [`defaults`] for what it leaves open; `threads` is the default of `run.threads`.
+pub(super) fn build(raw: &RawConfig, threads: usize) -> Result<DlnConfig, ConfigError> {
+    let model = model(raw)?;
+    let data = data(raw)?;
+    let truth = truth(raw, &model)?;
+    let subject = Subject { num_samples: Some(data.num_training_data), num_tensors: Some(model.layer_widths.len()) };
+    let sampler = sampler::check::sampler(raw, &defaults::SAMPLER, subject)?;
+    let train = train::training(raw, &data)?;
+    let measure = measure::measure(raw)?;
+    let run = run::check(raw, model.num_parameters(), sampler.kernel.kind(), threads)?;
+    let seed = raw.whole("seed").unwrap_or(defaults::SEED);
+    Ok(DlnConfig { experiment: DlnConfig::EXPERIMENT, seed, model, data, truth, sampler, train, measure, run })
 }
 
 fn model(raw: &RawConfig) -> Result<ModelConfig, ConfigError> {
@@ -177,29 +91,4 @@ fn truth(raw: &RawConfig, model: &ModelConfig) -> Result<TruthConfig, ConfigErro
         }
     }
     Ok(TruthConfig { kind, seed: raw.whole("truth.seed") })
-}
-
-fn run(raw: &RawConfig, model: &ModelConfig, kind: SamplerKind, threads: usize) -> Result<RunConfig, ConfigError> {
-    let d = model.num_parameters();
-    let threads = raw.count_to("run.threads", defaults::MAX_THREADS)?.unwrap_or(threads.max(1));
-    let path = "run.threads_per_chain";
-    let threads_per_chain = raw.count(path, 1)?.unwrap_or_else(|| defaults::threads_per_chain(kind, d, threads));
-    if threads_per_chain > threads {
-        let key = raw.key(path)?;
-        return Err(ConfigError::ThreadsPerChain { key, found: threads_per_chain, threads });
-    }
-    let path = "run.device";
-    let device = raw.word(path).unwrap_or("cpu");
-    let device = match Device::parse(device) {
-        Some(device) => device,
-        None => {
-            return Err(ConfigError::UnknownDevice { key: raw.key(path)?, found: device.to_owned() });
-        }
-    };
-    let precision = match raw.word("run.precision") {
-        Some("f32") => Precision::F32,
-        Some("f64") => Precision::F64,
-        _ => kind.about().precision,
-    };
-    Ok(RunConfig { threads, threads_per_chain, device, precision })
 }

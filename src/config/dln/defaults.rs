@@ -5,8 +5,10 @@
 //! thing: with nothing but widths and a seed, up to about 10⁴ parameters, a run ends within a minute in an estimate that
 //! can be trusted. The help texts of [`super::keys`] repeat these numbers; a test compares them.
 
-use super::{Gradient, LossTrace, OptimizerConfig, SamplerKind};
+use super::OptimizerConfig;
 use crate::config::PositiveF64;
+use crate::config::sampler::{SamplerDefaults, Switch};
+use crate::kernel::SamplerKind;
 
 /// Seed of everything random.
 pub const SEED: u64 = 0;
@@ -16,32 +18,23 @@ pub const INPUT_DIM: usize = 10;
 pub const LAYER_WIDTHS: [usize; 3] = [20, 20, 10];
 /// Samples n.
 pub const NUM_TRAINING_DATA: usize = 100_000;
-/// Samples in a minibatch (or n, where that is less), as published.
+/// Samples in a minibatch of the training (or n, where that is less), as published.
 pub const BATCH_SIZE: usize = 500;
-/// The sampler that needs no tuning.
-pub const SAMPLER: SamplerKind = SamplerKind::Gibbs;
-/// Localisation γ, as published.
-pub const GAMMA: f64 = 1.0;
-/// Chains: the least from which R-hat says something.
-pub const NUM_CHAINS: usize = 4;
-/// Steps from one draw to the next.
-pub const THIN: usize = 1;
+/// The sampler that needs no tuning, with as many chains as R-hat needs to say something.
+pub const SAMPLER: SamplerDefaults = SamplerDefaults {
+    kind: SamplerKind::Gibbs,
+    num_steps: None,
+    warmup: None,
+    batch_size: BATCH_SIZE,
+    num_chains: 4,
+    check_localisation: Switch::On,
+};
 /// Share of layers whose rank is reduced, as published.
 pub const PROP_RANK_REDUCE: f64 = 0.5;
 /// Mean of the singular values of `rand-rank-sv`, as published.
 pub const SV_MEAN: f64 = 0.0;
 /// Standard deviation of the singular values of `rand-rank-sv`, as published.
 pub const SV_STD: f64 = 5.0;
-/// The least number of draws kept: fewer cannot be split in two halves of two for R-hat.
-pub const MIN_KEPT_DRAWS: usize = 4;
-/// The most chains: more is surely a slip, and would end in a want of memory rather than in a sentence.
-pub const MAX_CHAINS: u64 = 10_000;
-/// The most threads, for the same reason.
-pub const MAX_THREADS: u64 = 4_096;
-/// The most draws of all chains: at some ten numbers a draw, 80 GB.
-pub const MAX_DRAWS: usize = 1_000_000_000;
-/// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
-pub const LARGE: usize = 100_000;
 
 /// Momentum of the training, as published.
 pub const MOMENTUM: f64 = 0.9;
@@ -61,19 +54,6 @@ const ADAM_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.001);
 pub const FUNCTIONAL_RANK_THRESHOLD: f64 = 1e-10;
 /// Hessian-vector products of the trace's estimate: its error is then √(2/100) of the root of the sum of the squared off-diagonals.
 pub const HESSIAN_PROBES: usize = 100;
-
-/// The loss that is averaged: what the sampler has at hand without another pass.
-pub fn loss_trace(gradient: Gradient) -> LossTrace {
-    match gradient {
-        Gradient::Minibatch { .. } => LossTrace::Minibatch,
-        Gradient::Exact => LossTrace::Full,
-    }
-}
-
-/// Threads of one chain, where `threads` serve all.
-pub fn threads_per_chain(sampler: SamplerKind, num_parameters: usize, threads: usize) -> usize {
-    if sampler.about().is_single_threaded || num_parameters < LARGE { 1 } else { threads }
-}
 
 /// Rank of an aligned truth.
 pub fn rank(smallest_width: usize) -> usize {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Switch, defaults};
-use crate::config::{ConfigError, RawConfig};
+use super::defaults;
+use crate::config::{ConfigError, RawConfig, Switch};
 
 /// What is measured at each point, in files the table `measure`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,34 +4,29 @@
 //! `truth`, `sampler`, `train`, `measure` and `run`. What the chosen sampler or truth doesn't use is not there at all.
 
 mod check;
-mod check_sampler;
 pub mod defaults;
+mod help;
 mod keys;
 mod measure;
 mod presets;
-mod sampler;
 #[cfg(test)]
 mod tests;
 mod train;
-mod updates;
 
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use super::experiment::{self, CommandLine, Configuration};
+use super::sampler::{self, ConfigWarning, SamplerConfig};
+use super::{ConfigError, RawConfig, RunConfig, available_threads};
 
-use super::{ConfigError, RawConfig, available_threads};
-
-pub use crate::kernel::{KernelConfig, SamplerKind};
-pub use check::{CheckedDln, ConfigWarning};
 pub use keys::keys;
 pub use measure::{Estimator, FunctionalRank, HessianTrace, MeasureConfig};
 pub use presets::Preset;
-pub use sampler::{Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
 pub use train::{OptimizerConfig, TrainConfig, Training};
 
 /// A legal configuration of `llc dln`.
 ///
-/// It can only come out of [`DlnConfig::check`], which deserialising goes through as well.
+/// It can only come out of [`Configuration::check`], which deserialising goes through as well.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DlnConfig {
     experiment: &'static str,
@@ -96,33 +91,53 @@ impl DlnConfig {
 
     /// nβ, which multiplies the mean loss: as given, or n·β, or n/ln n where neither is.
     pub fn n_beta(&self) -> f64 {
-        let n = self.data.num_training_data as f64;
-        match self.sampler.tempering {
-            Some(Tempering::NBeta(n_beta)) => n_beta.get(),
-            Some(Tempering::Beta(beta)) => n * beta.get(),
-            None => n / n.ln(),
+        self.sampler.n_beta(self.data.num_training_data)
+    }
+}
+
+impl Configuration for DlnConfig {
+    const COMMAND_LINE: CommandLine = CommandLine {
+        name: Self::EXPERIMENT,
+        about: "Estimate the learning coefficient of a deep linear network whose true value is known",
+        examples: help::EXAMPLES,
+        headings: &help::HEADINGS,
+        presets: &Preset::NAMES,
+        presets_value: "1k|10k|100k|1m|10m|100m",
+        presets_help: "A network drawn by --seed from a published group of about that many parameters, with its SGLD settings, \
+                       under everything else",
+    };
+
+    fn keys() -> &'static [super::Key] {
+        keys()
+    }
+
+    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
+        check::build(raw, threads)
+    }
+
+    fn fill_preset(name: &str, raw: &mut RawConfig) {
+        if let Some(preset) = Preset::from_name(name) {
+            preset.fill(raw);
         }
     }
 
-    /// The configuration as TOML that `--config` reads back to an equal one. A comment tells what follows from it.
-    pub fn to_toml(&self) -> String {
-        let (d, n_beta) = (self.model.num_parameters(), self.n_beta());
-        // Every value is a number that TOML holds (seeds stay below 2⁶³), text, or a list or table of these, and every
-        // table has text keys: nothing is left that the serialiser refuses.
-        let body = toml::to_string(self).expect("a checked configuration is valid TOML");
-        format!("# d = {d} parameters, n_beta = {n_beta}\n{body}")
+    fn warnings(&self, raw: &RawConfig) -> Vec<ConfigWarning> {
+        sampler::check::warnings(raw, &self.sampler)
+    }
+
+    fn remark(&self) -> String {
+        format!("d = {} parameters, n_beta = {}", self.model.num_parameters(), self.n_beta())
+    }
+
+    fn threads(&self) -> usize {
+        self.run.threads
     }
 }
 
 impl<'de> Deserialize<'de> for DlnConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let table = toml::Table::deserialize(deserializer)?;
-        let checked = || -> Result<Self, ConfigError> {
-            let mut raw = RawConfig::new(keys());
-            raw.layer_table(&table)?;
-            Ok(Self::check(&raw, available_threads())?.config)
-        };
-        checked().map_err(serde::de::Error::custom)
+        experiment::from_table(&table, available_threads()).map_err(serde::de::Error::custom)
     }
 }
 
@@ -227,71 +242,4 @@ impl Truth {
             Self::Aligned { .. } => "aligned",
         }
     }
-}
-
-/// Threads, device, precision.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct RunConfig {
-    /// Threads for all chains, at least 1.
-    pub threads: usize,
-    /// Threads for one chain, from 1 to `threads`.
-    pub threads_per_chain: usize,
-    /// Where the chains run.
-    pub device: Device,
-    /// The arithmetic of the chains; sums that meet nβ are in f64 in any case.
-    pub precision: Precision,
-}
-
-/// Where the chains run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Device {
-    /// The processor.
-    Cpu,
-    /// The GPU of that index.
-    Cuda(usize),
-}
-
-impl Device {
-    /// Reads `cpu`, `cuda` (the first GPU) or `cuda:N`.
-    ///
-    /// ```
-    /// use llc::config::Device;
-    /// assert_eq!(Device::parse("cuda"), Some(Device::Cuda(0)));
-    /// assert_eq!(Device::parse("gpu"), None);
-    /// ```
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "cpu" => Some(Self::Cpu),
-            "cuda" => Some(Self::Cuda(0)),
-            _ => text.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda),
-        }
-    }
-}
-
-impl fmt::Display for Device {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
-
-impl Serialize for Device {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// The arithmetic of the chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Precision {
-    /// Single precision.
-    F32,
-    /// Double precision.
-    F64,
 }

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use clap::ValueEnum;
 use serde_json::json;
 
 use super::*;
-use crate::config::{DlnArgs, Kind};
+use crate::config::{Checked, DlnArgs, Epsilon, Gradient, Kind, LossTrace, Precision};
 use crate::kernel::hmc::HmcConfig;
+use crate::kernel::{KernelConfig, SamplerKind};
 
 mod point;
 mod refused;
 
-fn checked(line: &str) -> CheckedDln {
+fn checked(line: &str) -> Checked<DlnConfig> {
     try_checked(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
-fn try_checked(line: &str) -> Result<CheckedDln, ConfigError> {
+fn try_checked(line: &str) -> Result<Checked<DlnConfig>, ConfigError> {
     DlnArgs::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{line}: {error}")).resolve()
 }
 
@@ -157,7 +157,7 @@ fn defaults_are_those_that_help_states() {
     let of = |kind: SamplerKind| self::config(&format!("--sampler {}", kind.name()));
     let steps = SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), of(kind).sampler().num_steps));
     assert_eq!(stated("sampler.num_steps"), steps.join(", "));
-    assert_eq!(stated("sampler.kind"), defaults::SAMPLER.name());
+    assert_eq!(stated("sampler.kind"), defaults::SAMPLER.kind.name());
     for kind in SamplerKind::ALL {
         let config = serde_json::to_value(of(kind)).unwrap();
         for key in kind.about().keys {
@@ -226,8 +226,8 @@ fn updates_list_what_was_set_to_something_else() {
 
 #[test]
 fn presets_are_legal_for_many_seeds_and_for_every_sampler() {
-    for preset in Preset::value_variants() {
-        let name = preset.to_possible_value().unwrap().get_name().to_owned();
+    for preset in Preset::NAMES {
+        let name = preset;
         for seed in 0..60 {
             let run = checked(&format!("--preset {name} --seed {seed}"));
             assert_eq!(run.warnings, []);

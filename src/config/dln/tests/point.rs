@@ -1,7 +1,8 @@
 //! Tests of the settings of the trained point, and of what is measured at each point.
 
 use super::{checked, config, from_toml};
-use crate::config::dln::{Estimator, FunctionalRank, HessianTrace, OptimizerConfig, Switch, Training, defaults};
+use crate::config::dln::{Estimator, FunctionalRank, HessianTrace, OptimizerConfig, Training, defaults};
+use crate::config::{Configuration as _, Switch};
 use serde_json::json;
 
 #[test]

@@ -1,15 +1,73 @@
 //! Makes a legal sampler out of raw settings: what fits which kernel, and what doesn't.
 
-use super::{
-    DataConfig, Epsilon, Gradient, LossTrace, ModelConfig, SamplerConfig, SamplerKind, Switch, Tempering, defaults,
-};
-use crate::config::{ConfigError, RawConfig};
-use crate::kernel::{Given, GradientNeed};
+use std::fmt;
 
-/// The sampler, for a network and data that are legal already.
-pub(super) fn sampler(raw: &RawConfig, model: &ModelConfig, data: &DataConfig) -> Result<SamplerConfig, ConfigError> {
-    let kind = raw.word("sampler.kind").and_then(SamplerKind::from_name).unwrap_or(defaults::SAMPLER);
-    let gradient = gradient(raw, kind, data)?;
+use super::{Epsilon, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults};
+use crate::config::error::minibatch_samplers;
+use crate::config::{ConfigError, RawConfig};
+use crate::kernel::{Given, GradientNeed, SamplerKind};
+
+/// What is sampled, as far as a configuration knows it before the data are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject {
+    /// Samples n.
+    pub num_samples: Option<usize>,
+    /// Tensors that the parameters consist of.
+    pub num_tensors: Option<usize>,
+}
+
+/// Something legal that is probably not meant. Its text is one sentence that says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigWarning {
+    /// γ = 0: flat directions have no stationary law.
+    FlatDirectionsAreFree,
+    /// A minibatch size where no minibatches are drawn.
+    BatchSizeIsUnused,
+    /// A target acceptance beside a given step size.
+    TargetAcceptanceIsUnused,
+}
+
+impl fmt::Display for ConfigWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FlatDirectionsAreFree => f.write_str(
+                "--gamma is 0: in flat directions the chains drift without limit and never settle; give --gamma 1",
+            ),
+            Self::BatchSizeIsUnused => {
+                let samplers = minibatch_samplers();
+                write!(
+                    f,
+                    "--batch-size has no effect: only {samplers} with --gradient minibatch draws minibatches; leave it out"
+                )
+            }
+            Self::TargetAcceptanceIsUnused => {
+                f.write_str("--target-acceptance has no effect beside a given --epsilon; leave one of them out")
+            }
+        }
+    }
+}
+
+/// What is legal in `sampler`, which was made of `raw`, but probably not meant.
+pub fn warnings(raw: &RawConfig, sampler: &SamplerConfig) -> Vec<ConfigWarning> {
+    let mut warnings = Vec::new();
+    let is_set = |path| raw.get(path).is_some();
+    if sampler.gamma == 0.0 {
+        warnings.push(ConfigWarning::FlatDirectionsAreFree);
+    }
+    if is_set("sampler.batch_size") && sampler.kernel.batch_size().is_none() {
+        warnings.push(ConfigWarning::BatchSizeIsUnused);
+    }
+    if is_set("sampler.target_acceptance") && raw.real("sampler.epsilon").is_some() {
+        warnings.push(ConfigWarning::TargetAcceptanceIsUnused);
+    }
+    warnings
+}
+
+/// The sampler of `subject`, which is legal already; where `raw` says nothing, `base` holds.
+pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Result<SamplerConfig, ConfigError> {
+    let kind = raw.word("sampler.kind").and_then(SamplerKind::from_name).unwrap_or(base.kind);
+    let gradient = gradient(raw, kind, base, subject.num_samples)?;
     let gamma = raw.non_negative("sampler.gamma")?.unwrap_or(defaults::GAMMA);
     let epsilon = raw.positive("sampler.epsilon")?.map_or(Epsilon::Auto, Epsilon::Fixed);
     let open_unit = |value: f64| value > 0.0 && value < 1.0;
@@ -17,16 +75,16 @@ pub(super) fn sampler(raw: &RawConfig, model: &ModelConfig, data: &DataConfig) -
     let target_acceptance = target_acceptance.or(kind.about().target_acceptance).unwrap_or(0.0);
     let beta = raw.positive("sampler.beta")?.map(Tempering::Beta);
     if let Some(Tempering::Beta(beta)) = beta
-        && !(beta.get() * data.num_training_data as f64).is_finite()
+        && !(beta.get() * subject.num_samples.unwrap_or(1) as f64).is_finite()
     {
         return Err(ConfigError::NBetaOverflows { key: raw.key("sampler.beta")?, found: beta.get() });
     }
     let n_beta = raw.positive("sampler.n_beta")?.map(Tempering::NBeta);
-    let num_steps = raw.count("sampler.num_steps", 1)?.unwrap_or(kind.about().num_steps);
+    let num_steps = raw.count("sampler.num_steps", 1)?.or(base.num_steps).unwrap_or(kind.about().num_steps);
     let share = |value: f64| (0.0..1.0).contains(&value);
-    let warmup = raw.within("sampler.warmup", "[0, 1)", share)?.unwrap_or(kind.about().warmup);
+    let warmup = raw.within("sampler.warmup", "[0, 1)", share)?.or(base.warmup).unwrap_or(kind.about().warmup);
     check_takes(raw, kind)?;
-    let given = Given { raw, model, gradient, gamma, epsilon, target_acceptance };
+    let given = Given { raw, num_tensors: subject.num_tensors, gradient, gamma, epsilon, target_acceptance };
     let sampler = SamplerConfig {
         kernel: kind.read(&given)?,
         tempering: beta.or(n_beta),
@@ -34,11 +92,12 @@ pub(super) fn sampler(raw: &RawConfig, model: &ModelConfig, data: &DataConfig) -
         num_steps,
         warmup,
         thin: raw.count("sampler.thin", 1)?.unwrap_or(defaults::THIN),
-        num_chains: raw.count_to("sampler.num_chains", defaults::MAX_CHAINS)?.unwrap_or(defaults::NUM_CHAINS),
+        num_chains: raw.count_to("sampler.num_chains", defaults::MAX_CHAINS)?.unwrap_or(base.num_chains),
         loss_trace: loss_trace(raw, gradient)?,
         check_localisation: match raw.word("sampler.check_localisation") {
             Some("off") => Switch::Off,
-            _ => Switch::On,
+            Some(_) => Switch::On,
+            None => base.check_localisation,
         },
     };
     let (kept, needed) = (sampler.num_kept_draws(), defaults::MIN_KEPT_DRAWS);
@@ -58,9 +117,15 @@ pub(super) fn sampler(raw: &RawConfig, model: &ModelConfig, data: &DataConfig) -
 }
 
 /// What gradients are taken over; exact for a sampler that takes none.
-fn gradient(raw: &RawConfig, kind: SamplerKind, data: &DataConfig) -> Result<Gradient, ConfigError> {
-    let (path, n) = ("sampler.batch_size", data.num_training_data);
-    let batch_size = raw.count(path, 1)?.unwrap_or(defaults::BATCH_SIZE.min(n));
+fn gradient(
+    raw: &RawConfig,
+    kind: SamplerKind,
+    base: &SamplerDefaults,
+    num_samples: Option<usize>,
+) -> Result<Gradient, ConfigError> {
+    let path = "sampler.batch_size";
+    let n = num_samples.unwrap_or(usize::MAX);
+    let batch_size = raw.count(path, 1)?.unwrap_or(base.batch_size.min(n));
     if batch_size > n {
         let key = raw.key(path)?;
         return Err(ConfigError::BatchTooLarge { key, batch_size, num_training_data: n });

@@ -1,9 +1,19 @@
 //! Configures the sampler: which kernel, at which β and γ, for how long.
+//!
+//! Every experiment that samples reads these settings from the table `sampler`; what it leaves to a default of its own is in a
+//! [`SamplerDefaults`].
+
+pub(super) mod check;
+pub mod defaults;
+pub(super) mod keys;
 
 use serde::{Serialize, Serializer};
 
 use crate::config::PositiveF64;
 use crate::kernel::KernelConfig;
+
+pub use check::ConfigWarning;
+pub use defaults::SamplerDefaults;
 
 /// The sampler and the local posterior that it draws from, U(w) = nβ·L_n(w) + γ/2·‖w − w*‖².
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -12,7 +22,7 @@ pub struct SamplerConfig {
     /// The kernel and what belongs to it alone.
     #[serde(flatten)]
     pub kernel: KernelConfig,
-    /// β or nβ, if one was given; [`super::DlnConfig::n_beta`] gives the number to use.
+    /// β or nβ, if one was given; [`SamplerConfig::n_beta`] gives the number to use.
     #[serde(flatten)]
     pub tempering: Option<Tempering>,
     /// Localisation γ: finite, 0 or more; above 0 for Gibbs.
@@ -42,6 +52,16 @@ pub enum Switch {
 }
 
 impl SamplerConfig {
+    /// nβ for `num_samples` samples, which multiplies the mean loss: as given, or n·β, or n/ln n where neither is.
+    pub fn n_beta(&self, num_samples: usize) -> f64 {
+        let n = num_samples as f64;
+        match self.tempering {
+            Some(Tempering::NBeta(n_beta)) => n_beta.get(),
+            Some(Tempering::Beta(beta)) => n * beta.get(),
+            None => n / n.ln(),
+        }
+    }
+
     /// Draws of a chain, warm-up included: ⌊num_steps / thin⌋.
     pub fn num_draws(&self) -> usize {
         self.num_steps / self.thin
@@ -53,7 +73,7 @@ impl SamplerConfig {
         (self.warmup * self.num_draws() as f64 + 1e-9) as usize
     }
 
-    /// Draws of a chain that are averaged, at least [`super::defaults::MIN_KEPT_DRAWS`].
+    /// Draws of a chain that are averaged, at least [`defaults::MIN_KEPT_DRAWS`].
     pub fn num_kept_draws(&self) -> usize {
         self.num_draws() - self.num_warmup_draws()
     }

@@ -2,13 +2,12 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::DlnConfig;
-use crate::config::RawConfig;
+use super::RawConfig;
 
-/// The settings of `raw` whose value in `config` differs from the one in `base`, nested as in a file.
-pub(super) fn updates(raw: &RawConfig, config: &DlnConfig, base: &DlnConfig) -> Json {
+/// The settings of `raw` whose value in `config` differs from the one in `base`, nested as in a file; all of them without a base.
+pub(super) fn updates<C: serde::Serialize>(raw: &RawConfig, config: &C, base: Option<&C>) -> Json {
     // Numbers are finite and keys are text, so there is nothing to refuse; if there were, nothing would be listed.
-    let [config, base] = [config, base].map(|config| serde_json::to_value(config).unwrap_or_default());
+    let [config, base] = [Some(config), base].map(|config| serde_json::to_value(config).unwrap_or_default());
     let mut changed = Map::new();
     for path in raw.paths() {
         let value = lookup(&config, path);

@@ -1,0 +1,103 @@
+//! Defines what an experiment's configuration is: how it is asked for, checked, printed, and told apart from the defaults.
+
+use serde::Serialize;
+
+use super::{ConfigError, ConfigWarning, Key, RawConfig, updates};
+
+/// What `--help` of an experiment says beside its settings.
+#[derive(Debug)]
+pub struct CommandLine {
+    /// The subcommand, and the name of its runs.
+    pub name: &'static str,
+    /// What it does: a sentence without its full stop.
+    pub about: &'static str,
+    /// Commands to start from, and the exit codes.
+    pub examples: &'static str,
+    /// Sections of a file, under which help shows their flags; the first that fits counts.
+    pub headings: &'static [(&'static str, &'static str)],
+    /// The names that `--preset` takes; none where there are no presets.
+    pub presets: &'static [&'static str],
+    /// The same in one word, for help.
+    pub presets_value: &'static str,
+    /// What `--preset` does.
+    pub presets_help: &'static str,
+}
+
+/// A legal configuration of one experiment: whoever holds one need not check again.
+pub trait Configuration: Sized + Serialize {
+    /// Its subcommand.
+    const COMMAND_LINE: CommandLine;
+
+    /// Every setting, in the order of `--help`.
+    fn keys() -> &'static [Key];
+
+    /// Makes one of `raw`, with defaults for what it leaves open; `threads` is the default of `run.threads`.
+    ///
+    /// # Errors
+    /// The [`ConfigError`] of the first setting that is not legal.
+    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError>;
+
+    /// Lays the preset `name`, one of [`CommandLine::presets`], under what `raw` has.
+    fn fill_preset(_name: &str, _raw: &mut RawConfig) {}
+
+    /// What is legal but probably not meant.
+    fn warnings(&self, raw: &RawConfig) -> Vec<ConfigWarning>;
+
+    /// What follows from it, for the first line of a printed file.
+    fn remark(&self) -> String;
+
+    /// Threads of the whole run.
+    fn threads(&self) -> usize;
+
+    /// Checks `raw`; `threads` is the default of `run.threads`.
+    ///
+    /// ```
+    /// use llc::config::{Configuration, DlnConfig, RawConfig, dln};
+    /// let mut raw = RawConfig::new(dln::keys());
+    /// raw.layer_text([("model.layer_widths", "20,20,10"), ("truth.kind", "aligned"), ("truth.rank", "11")])?;
+    /// let error = DlnConfig::check(&raw, 2).unwrap_err();
+    /// assert!(error.to_string().starts_with("--rank (truth.rank) is 11: it cannot exceed the smallest width, 10"));
+    /// # Ok::<(), llc::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Configuration::build`].
+    fn check(raw: &RawConfig, threads: usize) -> Result<Checked<Self>, ConfigError> {
+        let config = Self::build(raw, threads)?;
+        let warnings = config.warnings(raw);
+        // An experiment that needs some setting has no base to compare with: all that was set is then an update.
+        let base = Self::build(&RawConfig::new(Self::keys()), threads).ok();
+        let updates = updates::updates(raw, &config, base.as_ref());
+        Ok(Checked { config, warnings, updates })
+    }
+
+    /// The configuration as TOML that `--config` reads back to an equal one. A comment tells what follows from it.
+    fn to_toml(&self) -> String {
+        // Every value is a number that TOML holds (seeds stay below 2⁶³), text, or a list or table of these, and every
+        // table has text keys: nothing is left that the serialiser refuses.
+        let body = toml::to_string(self).expect("a checked configuration is valid TOML");
+        format!("# {}\n{body}", self.remark())
+    }
+}
+
+/// What a check hands over.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Checked<C> {
+    /// The legal configuration.
+    pub config: C,
+    /// What is legal but probably not meant; for the user to see before the run starts.
+    pub warnings: Vec<ConfigWarning>,
+    /// What the layers above the defaults changed, nested as in a file: `config_updates` of a record.
+    pub updates: serde_json::Value,
+}
+
+/// The configuration that a file's `table` holds.
+///
+/// # Errors
+/// [`ConfigError`] for what is not legal.
+pub(super) fn from_table<C: Configuration>(table: &toml::Table, threads: usize) -> Result<C, ConfigError> {
+    let mut raw = RawConfig::new(C::keys());
+    raw.layer_table(table)?;
+    C::build(&raw, threads)
+}

@@ -1,0 +1,149 @@
+//! Configures threads, device and precision: the table `run` of every experiment that samples.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::sampler::keys::text;
+use super::{ConfigError, Key, Kind, RawConfig};
+use crate::kernel::SamplerKind;
+
+/// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
+const MAX_THREADS: u64 = 4_096;
+/// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
+const LARGE: usize = 100_000;
+
+/// The settings of the run.
+pub(super) fn keys() -> Vec<Key> {
+    let single = SamplerKind::those(|about| about.precision == Precision::F32);
+    let serial = SamplerKind::those(|about| about.is_single_threaded);
+    vec![
+        Key::new(
+            "run.threads",
+            "threads",
+            Kind::Whole,
+            "THREADS",
+            "Threads in all, also while data are read and networks trained [default: what SLURM grants, else all processors]",
+        ),
+        Key::new(
+            "run.threads_per_chain",
+            "threads-per-chain",
+            Kind::Whole,
+            "THREADS",
+            text(format!("Threads for one chain [default: 1 for {serial} and below 100,000 parameters, else all]")),
+        ),
+        Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
+        Key::new(
+            "run.precision",
+            "precision",
+            Kind::Choice(&["auto", "f32", "f64"]),
+            "auto|f32|f64",
+            text(format!("Arithmetic of the chains; auto is f32 for {single}, else f64 [default: auto]")),
+        )
+        .chosen_for(&["sampler.kind"]),
+    ]
+}
+
+/// What `raw` says of the run: `d` parameters are sampled by `kind`, and `threads` is the default of `run.threads`.
+pub(super) fn check(raw: &RawConfig, d: usize, kind: SamplerKind, threads: usize) -> Result<RunConfig, ConfigError> {
+    let threads = raw.count_to("run.threads", MAX_THREADS)?.unwrap_or(threads.max(1));
+    let path = "run.threads_per_chain";
+    let threads_per_chain = raw.count(path, 1)?.unwrap_or_else(|| threads_of_a_chain(kind, d, threads));
+    if threads_per_chain > threads {
+        let key = raw.key(path)?;
+        return Err(ConfigError::ThreadsPerChain { key, found: threads_per_chain, threads });
+    }
+    let path = "run.device";
+    let device = raw.word(path).unwrap_or("cpu");
+    let device = match Device::parse(device) {
+        Some(device) => device,
+        None => {
+            return Err(ConfigError::UnknownDevice { key: raw.key(path)?, found: device.to_owned() });
+        }
+    };
+    let precision = match raw.word("run.precision") {
+        Some("f32") => Precision::F32,
+        Some("f64") => Precision::F64,
+        _ => kind.about().precision,
+    };
+    Ok(RunConfig { threads, threads_per_chain, device, precision })
+}
+
+/// Threads of one chain, where `threads` serve all.
+fn threads_of_a_chain(sampler: SamplerKind, num_parameters: usize, threads: usize) -> usize {
+    if sampler.about().is_single_threaded || num_parameters < LARGE { 1 } else { threads }
+}
+
+/// Threads, device, precision.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RunConfig {
+    /// Threads for all chains, at least 1.
+    pub threads: usize,
+    /// Threads for one chain, from 1 to `threads`.
+    pub threads_per_chain: usize,
+    /// Where the chains run.
+    pub device: Device,
+    /// The arithmetic of the chains; sums that meet nβ are in f64 in any case.
+    pub precision: Precision,
+}
+
+impl RunConfig {
+    /// Threads that work on one network of `num_parameters` at a time: a small one is faster on one.
+    pub fn threads_for(&self, num_parameters: usize) -> usize {
+        if num_parameters < LARGE { 1 } else { self.threads }
+    }
+}
+
+/// Where the chains run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Device {
+    /// The processor.
+    Cpu,
+    /// The GPU of that index.
+    Cuda(usize),
+}
+
+impl Device {
+    /// Reads `cpu`, `cuda` (the first GPU) or `cuda:N`.
+    ///
+    /// ```
+    /// use llc::config::Device;
+    /// assert_eq!(Device::parse("cuda"), Some(Device::Cuda(0)));
+    /// assert_eq!(Device::parse("gpu"), None);
+    /// ```
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            _ => text.strip_prefix("cuda:")?.parse().ok().map(Self::Cuda),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The arithmetic of the chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Precision {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+}

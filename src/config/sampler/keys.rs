@@ -1,0 +1,182 @@
+//! Lists the settings of the sampler, for every experiment that samples: their places in a file, their flags, their help.
+
+use std::sync::LazyLock;
+
+use super::defaults::{GAMMA, THIN};
+use super::{SamplerDefaults, Switch};
+use crate::config::error::minibatch_samplers;
+use crate::config::{Key, Kind};
+use crate::kernel::{About, GradientNeed, SamplerKind};
+
+const SAMPLER: &str = "sampler.kind";
+
+/// The sampler's settings, where `defaults` hold; then those that belong to some samplers alone. Of samplers that draw blocks of
+/// parameters exactly the help speaks only if `has_blocks`.
+pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
+    let fits = |about: &About| has_blocks || about.gradient != GradientNeed::None;
+    let names = names(has_blocks);
+    let minibatch = minibatch_samplers();
+    let adjusted = SamplerKind::those(|about| about.target_acceptance.is_some());
+    let summaries = each(". ", |about| fits(about).then(|| about.summary.to_owned()));
+    let num_steps = match defaults.num_steps {
+        Some(num_steps) => num_steps.to_string(),
+        None => each(", ", |about| fits(about).then(|| about.num_steps.to_string())),
+    };
+    let warmup = match defaults.warmup {
+        Some(warmup) => warmup.to_string(),
+        None => each(", ", |about| fits(about).then(|| about.warmup.to_string())),
+    };
+    let target_acceptance = each(", ", |about| Some(about.target_acceptance?.to_string()));
+    let (batch_size, num_chains) = (defaults.batch_size, defaults.num_chains);
+    let check = match defaults.check_localisation {
+        Switch::On => "on",
+        Switch::Off => "off",
+    };
+    let mut keys = vec![
+        Key::new(
+            SAMPLER,
+            "sampler",
+            Kind::Choice(names),
+            text(names.join("|")),
+            text(format!("How w is drawn. {summaries} [default: {}]", defaults.kind.name())),
+        ),
+        Key::new(
+            "sampler.gradient",
+            "gradient",
+            Kind::Choice(&["minibatch", "exact"]),
+            "minibatch|exact",
+            text(format!(
+                "What a gradient is taken over; minibatch is for {minibatch} only [default: {minibatch} minibatch, \
+                 else exact]"
+            )),
+        )
+        .chosen_for(&[SAMPLER]),
+        Key::new(
+            "sampler.epsilon",
+            "epsilon",
+            Kind::RealOrAuto,
+            "EPSILON",
+            "Step size: drift epsilon/2, noise variance epsilon; for hmc the square of the leapfrog step \
+             [default: auto]",
+        )
+        .chosen_for(&[SAMPLER]),
+        Key::new(
+            "sampler.gamma",
+            "gamma",
+            Kind::Real,
+            "GAMMA",
+            text(format!("Localisation: gamma/2 |w - w*|^2 is added to the potential, untempered [default: {GAMMA}]")),
+        ),
+        Key::new("sampler.beta", "beta", Kind::Real, "BETA", "Inverse temperature [default: 1/ln n]"),
+        Key::new(
+            "sampler.n_beta",
+            "n-beta",
+            Kind::Real,
+            "N_BETA",
+            "n times beta, in place of --beta [default: n/ln n]",
+        ),
+        Key::new(
+            "sampler.num_steps",
+            "num-steps",
+            Kind::Whole,
+            "STEPS",
+            text(format!("Steps of a chain, warm-up included [default: {num_steps}]")),
+        ),
+        Key::new(
+            "sampler.warmup",
+            "warmup",
+            Kind::Real,
+            "SHARE",
+            text(format!(
+                "Leading share of the draws that is recorded but not averaged, in [0, 1) [default: {warmup}]"
+            )),
+        ),
+        Key::new(
+            "sampler.thin",
+            "thin",
+            Kind::Whole,
+            "STEPS",
+            text(format!("Steps from one draw to the next [default: {THIN}]")),
+        ),
+        Key::new(
+            "sampler.num_chains",
+            "num-chains",
+            Kind::Whole,
+            "CHAINS",
+            text(format!("Chains; R-hat wants 4 [default: {num_chains}]")),
+        ),
+        Key::new(
+            "sampler.batch_size",
+            "batch-size",
+            Kind::Whole,
+            "SAMPLES",
+            text(format!("{minibatch}: samples in a minibatch [default: {batch_size}, or n if less]")),
+        )
+        .chosen_for(&[SAMPLER]),
+        Key::new(
+            "sampler.target_acceptance",
+            "target-acceptance",
+            Kind::Real,
+            "RATE",
+            text(format!(
+                "{adjusted}: acceptance that --epsilon auto aims at, in (0, 1) [default: {target_acceptance}]"
+            )),
+        )
+        .chosen_for(&[SAMPLER]),
+        Key::new(
+            "sampler.loss_trace",
+            "loss-trace",
+            Kind::Choice(&["minibatch", "control-variate", "full"]),
+            "minibatch|control-variate|full",
+            "Loss that is averaged: the minibatch's, the same less its value at w*, or the full data's [default: \
+             minibatch where there are minibatches, else full]",
+        )
+        .chosen_for(&[SAMPLER]),
+        Key::new(
+            "sampler.check_localisation",
+            "check-localisation",
+            Kind::Choice(&["on", "off"]),
+            "on|off",
+            text(format!(
+                "Whether the run is repeated, half as long, at a quarter of gamma: without it no estimate that gamma holds \
+                 is called trusted [default: {check}]"
+            )),
+        ),
+    ];
+    keys.extend(samplers_own(has_blocks));
+    keys
+}
+
+/// The samplers to choose from.
+fn names(has_blocks: bool) -> &'static [&'static str] {
+    static WITHOUT_BLOCKS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+        let fitting = SamplerKind::ALL.into_iter().filter(|kind| kind.about().gradient != GradientNeed::None);
+        fitting.map(SamplerKind::name).collect()
+    });
+    if has_blocks { SamplerKind::NAMES } else { &WITHOUT_BLOCKS }
+}
+
+/// The settings that belong to some samplers alone, with their names before the text. Where several declare the same one, the
+/// first one's text stands.
+fn samplers_own(has_blocks: bool) -> Vec<Key> {
+    let mut own: Vec<Key> = Vec::new();
+    let fits = |kind: &&SamplerKind| has_blocks || kind.about().gradient != GradientNeed::None;
+    for key in SamplerKind::ALL.iter().filter(fits).flat_map(|kind| kind.about().keys) {
+        if own.iter().all(|other| other.path != key.path) {
+            let users = SamplerKind::those(|about| about.takes(key.path));
+            own.push(Key { help: text(format!("{users}: {}", key.help)), ..*key }.chosen_for(&[SAMPLER]));
+        }
+    }
+    own
+}
+
+/// What `tell` says of each sampler, behind its name: `gibbs 4000, hmc 6000`.
+fn each(separator: &str, tell: impl Fn(&About) -> Option<String>) -> String {
+    let told = |kind: SamplerKind| Some(format!("{} {}", kind.name(), tell(kind.about())?));
+    SamplerKind::ALL.into_iter().filter_map(told).collect::<Vec<_>>().join(separator)
+}
+
+/// Keeps a text for as long as the program runs: there is one table of keys for each experiment.
+pub(in crate::config) fn text(text: String) -> &'static str {
+    text.leak()
+}
