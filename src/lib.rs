@@ -37,7 +37,6 @@ pub mod summary;
 #[cfg(feature = "torch")]
 pub mod target;
 pub mod theory;
-#[cfg(feature = "torch")]
 pub mod train;
 #[cfg(feature = "torch")]
 pub mod update;

@@ -265,6 +265,42 @@ pub enum ConfigError {
         /// The key of nβ.
         n_beta: &'static Key,
     },
+    /// Two ways to set the same quantity.
+    #[error("{first} and {second} are both given, and set the same quantity: give one of them")]
+    Alternatives {
+        /// The key of one way.
+        first: &'static Key,
+        /// The key of the other.
+        second: &'static Key,
+    },
+    /// A setting that what was chosen elsewhere doesn't use.
+    #[error("{key} is used by --{} {used_by} only, and it is {chosen}: leave it out or change --{}", choice.flag, choice.flag)]
+    NotForThisChoice {
+        /// The key.
+        key: &'static Key,
+        /// The key of the choice.
+        choice: &'static Key,
+        /// What was chosen.
+        chosen: String,
+        /// The choices that use it.
+        used_by: &'static str,
+    },
+    /// A value that can't be, for a reason that only another part of the crate knows, such as a network's own.
+    #[error("{key}: {reason}")]
+    Refused {
+        /// The key.
+        key: &'static Key,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A setting without which there is nothing to do.
+    #[error("{key} is missing: {what}")]
+    Missing {
+        /// The key.
+        key: &'static Key,
+        /// What to give, with an example.
+        what: &'static str,
+    },
     /// Too few draws after warm-up to say anything.
     #[error("{key} is {num_steps}: it keeps {kept} draws of the {needed} needed; give {enough} or more")]
     TooFewDraws {

@@ -15,7 +15,11 @@ pub struct RawConfig {
 }
 
 /// Pairs of keys that set the same quantity: a layer that sets one takes back the other's earlier value.
-const ALTERNATIVES: [(&str, &str); 1] = [("sampler.beta", "sampler.n_beta")];
+const ALTERNATIVES: [(&str, &str); 3] = [
+    ("sampler.beta", "sampler.n_beta"),
+    ("train.num_epochs", "train.num_steps"),
+    ("train.batch_size", "train.full_batch"),
+];
 
 impl RawConfig {
     /// No settings yet, out of `keys`.
@@ -107,7 +111,11 @@ impl RawConfig {
             let sets = |path| layer.iter().any(|(set, _)| *set == path);
             match (sets(first), sets(second)) {
                 (true, true) => {
-                    return Err(ConfigError::BetaAndNBeta { beta: self.key(first)?, n_beta: self.key(second)? });
+                    let (first, second) = (self.key(first)?, self.key(second)?);
+                    return Err(match first.path {
+                        "sampler.beta" => ConfigError::BetaAndNBeta { beta: first, n_beta: second },
+                        _ => ConfigError::Alternatives { first, second },
+                    });
                 }
                 (true, false) => drop(self.values.remove(second)),
                 (false, true) => drop(self.values.remove(first)),

@@ -9,7 +9,7 @@
 //! | `run.json` | at the start, at every heartbeat, twice at the end: the last beat, then the status |
 //! | `cout.txt` | as text arrives: stages, warnings, the program's own output |
 //! | `metrics.json` | at every heartbeat ([`crate::observe::metrics`]) |
-//! | `draws.zarr` | four times a heartbeat ([`crate::record::draws`]) |
+//! | `draws.zarr` | four times a heartbeat ([`crate::record::draws`]), where the run has chains |
 //! | `draws-NAME.zarr` | the same of the draws around another point than w* |
 //! | artifacts | at the heartbeat after they came |
 //! | `report.json`, `info.json` | at the end |
@@ -115,8 +115,10 @@ impl FileTreeObserver {
         file("config.json", json::to_string(&redact::value(&info.config)))?;
         let started = Timestamp::now();
         let path = run_dir.join("draws.zarr");
-        let draws = DrawWriter::create(path.clone(), Extent::of(info), &draw_attributes(info, started))
-            .map_err(|source| io_error(&path, source))?;
+        let create = || DrawWriter::create(path.clone(), Extent::of(info), &draw_attributes(info, started));
+        // A run without chains, such as a training, leaves no file without draws behind.
+        let has_draws = info.num_chains > 0;
+        let draws = has_draws.then(create).transpose().map_err(|source| io_error(&path, source))?;
         let run = run_fields(info, &self.base, started);
         file("run.json", json::to_string(&Value::Object(run.clone())))?;
         self.folder.keep();
@@ -195,12 +197,15 @@ impl Observer for FileTreeObserver {
             Event::Training { first_step, num_steps, loss } => {
                 self.running.iter().for_each(|running| running.writer.push_training(first_step, num_steps, loss));
             }
+            Event::Metrics { step, values } => {
+                self.running.iter().for_each(|running| running.writer.push_values(step, values));
+            }
             Event::Artifact { name, content } => {
                 self.running.iter().for_each(|running| running.writer.push_artifact(name, content));
             }
-            Event::Stage(text) | Event::Output(text) => self.say(text),
+            Event::Stage(text) | Event::Output(text) | Event::Line(text) => self.say(text),
             Event::Warning(text) => self.say(&format!("warning: {text}")),
-            Event::ChainEnded { error: None, .. } => {}
+            Event::ChainEnded { error: None, .. } | Event::Epoch { .. } => {}
             Event::ChainEnded { chain, num_draws, error: Some(error) } => {
                 self.say(&format!("chain {chain} ended after {num_draws} draws: {error}"));
             }

@@ -5,6 +5,7 @@
 //! | `llc` | kept draws so far, over all chains | λ̂ so far: nβ·(mean of L over these draws − L_n(w*)) |
 //! | `loss_0`, `distance_0`, `acceptance_0`, … | draw | of that draw; the number is the chain's |
 //! | `train.loss` | step of the training | the loss on that step's minibatch, before the step |
+//! | whatever else a run names | as it says | as it says |
 //!
 //! The draws around another point than w* have the same metrics with its name before them: `trained.llc`, `trained.loss_0`.
 //!
@@ -110,6 +111,14 @@ impl Metrics {
         let series = self.series.entry("train.loss".to_owned()).or_default();
         for (i, &value) in loss.iter().enumerate().skip(first_point).step_by(stride as usize) {
             series.push(first_step as usize + i, now, value);
+        }
+    }
+
+    /// Adds a point at `step` to each named metric.
+    pub fn push_values(&mut self, step: u64, values: &[(&str, f64)]) {
+        let now = Timestamp::now();
+        for &(name, value) in values {
+            self.series.entry(name.to_owned()).or_default().push(step as usize, now, value);
         }
     }
 
@@ -257,6 +266,19 @@ mod tests {
         let train = &metrics.series["train.loss"];
         assert_eq!(train.steps, (0..5000).step_by(5).collect::<Vec<_>>());
         assert!(train.steps.iter().zip(&train.values).all(|(&step, &value)| step as f64 == value));
+    }
+
+    #[test]
+    fn named_numbers_have_a_point_each_at_their_step() {
+        let mut metrics = Metrics::new(&info(0, 0, 0));
+        metrics.push_values(10, &[("epoch.train.loss", 0.5), ("epoch.test.loss", 0.75)]);
+        metrics.push_values(20, &[("epoch.train.loss", 0.25)]);
+        metrics.finish();
+        let text = json::parse(&metrics.to_json()).unwrap();
+        assert_eq!(text["epoch.train.loss"]["steps"], serde_json::json!([10, 20]));
+        assert_eq!(text["epoch.train.loss"]["values"], serde_json::json!([0.5, 0.25]));
+        assert_eq!(text["epoch.test.loss"]["values"], serde_json::json!([0.75]));
+        assert!(text.get("llc").is_none(), "a run without draws has no estimate");
     }
 
     #[test]

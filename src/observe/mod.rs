@@ -112,6 +112,12 @@ pub enum Event<'a> {
     Point(&'a PointInfo),
     /// Minibatch losses of the steps `first_step..first_step + loss.len()` of a training of `num_steps`.
     Training { first_step: u64, num_steps: u64, loss: &'a [f64] },
+    /// Epoch `epoch` of `num_epochs`, counted from 0, begins with step `first_step` and has `num_steps`.
+    Epoch { epoch: u64, num_epochs: u64, first_step: u64, num_steps: u64 },
+    /// Named numbers of one moment: points of the metrics of these names at `step`.
+    Metrics { step: u64, values: &'a [(&'a str, f64)] },
+    /// A line for the user while the run goes on, such as that of an epoch.
+    Line(&'a str),
     /// A file that belongs to the run: its name and content.
     Artifact { name: &'a str, content: &'a [u8] },
     /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.

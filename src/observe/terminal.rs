@@ -24,6 +24,7 @@ const TEXT_EVERY: Duration = Duration::from_millis(100);
 
 // What the bar looks like.
 const DRAWS: &str = "{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left";
+const EPOCH: &str = "{prefix} {bar:24} {percent:>3} % of {human_len} steps  {msg}  {eta} left";
 const TRAINING: &str = "{bar:24} {percent:>3} % of {human_len} training steps  {msg}  {eta} left";
 
 /// Draws a progress bar on stderr.
@@ -37,6 +38,9 @@ const TRAINING: &str = "{bar:24} {percent:>3} % of {human_len} training steps  {
 #[derive(Debug)]
 pub struct TerminalObserver {
     bar: ProgressBar,
+    is_quiet: bool,
+    /// The first step of the epoch that the bar is about, if it is about one.
+    epoch_start: Option<u64>,
     info: Option<RunInfo>,
     progress: Option<Progress>,
     rhat: Rhat,
@@ -65,7 +69,7 @@ impl TerminalObserver {
         if is_shown {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self { bar, info: None, progress: None, rhat, text_at: None }
+        Self { bar, is_quiet, epoch_start: None, info: None, progress: None, rhat, text_at: None }
     }
 
     fn start(&mut self, info: &RunInfo) {
@@ -84,14 +88,24 @@ impl TerminalObserver {
         }
     }
 
+    /// The bar starts again for an epoch.
+    fn begin_epoch(&mut self, epoch: u64, num_epochs: u64, first_step: u64, num_steps: u64) {
+        self.progress = None;
+        self.epoch_start = Some(first_step);
+        self.bar.set_length(num_steps);
+        self.bar.set_prefix(format!("epoch {}/{num_epochs}", epoch + 1));
+        self.bar.set_style(style(EPOCH));
+        self.bar.reset();
+    }
+
     fn train(&mut self, first_step: u64, num_steps: u64, loss: &[f64]) {
-        if first_step == 0 {
+        if first_step == 0 && self.epoch_start.is_none() {
             self.progress = None;
             self.bar.set_length(num_steps);
             self.bar.set_style(style(TRAINING));
             self.bar.reset();
         }
-        self.bar.set_position(first_step + loss.len() as u64);
+        self.bar.set_position((first_step + loss.len() as u64).saturating_sub(self.epoch_start.unwrap_or(0)));
         if let Some(loss) = loss.last() {
             self.bar.set_message(format!("loss {loss:.3e}"));
         }
@@ -106,6 +120,14 @@ impl TerminalObserver {
         if !self.bar.is_hidden() && self.text_at.is_none_or(|at| at.elapsed() >= TEXT_EVERY) {
             self.bar.set_message(progress.text(self.rhat));
             self.text_at = Some(Instant::now());
+        }
+    }
+
+    /// Shows a line on standard output, above the bar.
+    fn line(&self, text: &str) {
+        if !self.is_quiet {
+            // A closed standard output has nobody who could be told.
+            let _ = self.bar.suspend(|| writeln!(io::stdout(), "{}", text.trim_end_matches('\n')));
         }
     }
 
@@ -127,7 +149,14 @@ impl Observer for TerminalObserver {
             Event::Draws { chain, first_draw, block } => self.push(chain, first_draw, block),
             Event::Point(point) => self.begin_point(point),
             Event::Training { first_step, num_steps, loss } => self.train(first_step, num_steps, loss),
-            Event::ChainEnded { error: None, .. } | Event::Output(_) | Event::Artifact { .. } => {}
+            Event::Epoch { epoch, num_epochs, first_step, num_steps } => {
+                self.begin_epoch(epoch, num_epochs, first_step, num_steps);
+            }
+            Event::Line(text) => self.line(text),
+            Event::ChainEnded { error: None, .. }
+            | Event::Output(_)
+            | Event::Artifact { .. }
+            | Event::Metrics { .. } => {}
             Event::ChainEnded { chain, num_draws, error: Some(error) } => {
                 self.warn(&format!("chain {chain} ended after {num_draws} draws: {error}"));
             }
@@ -260,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_template_is_valid() {
-        for template in ["{spinner} {msg} {elapsed}", DRAWS, TRAINING] {
+        for template in ["{spinner} {msg} {elapsed}", DRAWS, EPOCH, TRAINING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -40,7 +40,7 @@ struct State {
     /// `run.json`.
     run: Map<String, Value>,
     metrics: Metrics,
-    /// By point, the one that is being sampled last; never empty.
+    /// By point, the one that is being sampled last.
     draws: Vec<DrawBuffer>,
     /// Files to be written: name and content.
     artifacts: Vec<(String, Vec<u8>)>,
@@ -49,12 +49,12 @@ struct State {
 }
 
 impl Writer {
-    /// Starts with the fields `run` of `run.json` and the empty `draws.zarr` of `draws`.
-    pub(super) fn new(run_dir: PathBuf, info: &RunInfo, run: Map<String, Value>, draws: DrawWriter) -> Self {
-        let draw_buffers = vec![DrawBuffer::new(Extent::of(info))];
+    /// Starts with the fields `run` of `run.json` and the empty `draws.zarr` of `draws`, if the run draws.
+    pub(super) fn new(run_dir: PathBuf, info: &RunInfo, run: Map<String, Value>, draws: Option<DrawWriter>) -> Self {
+        let draw_buffers = draws.iter().map(|_| DrawBuffer::new(Extent::of(info))).collect();
         let metrics = Metrics::new(info);
         let state = State { run, metrics, draws: draw_buffers, artifacts: Vec::new(), failing: None };
-        Self { disk: Mutex::new(Disk { run_dir, draws: vec![draws] }), state: Mutex::new(state) }
+        Self { disk: Mutex::new(Disk { run_dir, draws: draws.into_iter().collect() }), state: Mutex::new(state) }
     }
 
     /// Goes on with the point `name`, whose draws `info` describes and `draws` takes.
@@ -69,6 +69,11 @@ impl Writer {
     /// Takes losses of a training, to be written later.
     pub(super) fn push_training(&self, first_step: u64, num_steps: u64, loss: &[f64]) {
         lock(&self.state).metrics.push_training(first_step, num_steps, loss);
+    }
+
+    /// Takes named numbers, to be written later.
+    pub(super) fn push_values(&self, step: u64, values: &[(&str, f64)]) {
+        lock(&self.state).metrics.push_values(step, values);
     }
 
     /// Takes a file, to be written later.
