@@ -39,6 +39,7 @@ pub use args::ExperimentArgs;
 pub use dln::DlnConfig;
 pub use error::ConfigError;
 pub use experiment::{Checked, CommandLine, Configuration};
+pub(crate) use key::nearest;
 pub use key::{Key, Kind, Value};
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
