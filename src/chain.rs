@@ -191,7 +191,12 @@ fn sample<K: Kernel>(
             _ if K::GRADIENT != GradientNeed::Minibatch || plan.batch_size.is_none() => batch_loss,
             LossTrace::Minibatch => batch_loss,
             LossTrace::ControlVariate => {
-                batch_loss - target.loss(&w_star, batches.at(out.num_steps - 1))? + plan.init_loss
+                let batch = batches.at(out.num_steps - 1);
+                let at_centre = match target.loss_at_centre(batch) {
+                    Some(loss) => loss,
+                    None => target.loss(&w_star, batch)?,
+                };
+                batch_loss - at_centre + plan.init_loss
             }
             LossTrace::Full => target.loss(state.w(), Batch::Full)?,
         };

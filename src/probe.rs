@@ -46,6 +46,9 @@ const NUDGE: f64 = 1e-6;
 /// nβ·(L(w*) − lowest L) over a hundred steps of plain gradient descent from beside w*: how far below w* the loss falls, in the
 /// units of λ̂. Zero at a minimum.
 ///
+/// Where probes look at a part of the samples the descent follows that part, and only its end is compared with w*, on all samples: what
+/// it learnt of the part alone does not count.
+///
 /// # Errors
 /// Whatever the target reports.
 pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Result<f64, KernelError> {
@@ -55,7 +58,7 @@ pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Res
     let n_beta = target.local().n_beta();
     let mut w: Params = target.local().w_star().try_clone()?;
     let mut grad = w.zeros_like()?;
-    let start = target.loss(&w, Batch::Full)?;
+    let start = target.loss(&w, Batch::Probe)?;
     update::fill_standard_normal(key, &mut grad)?;
     let typical = (update::dot(&w, &w)? / w.len() as f64).sqrt().max(1.0);
     let nudge = grad.try_clone()?;
@@ -63,7 +66,7 @@ pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Res
     let (mut lowest, mut previous) = (start, f64::INFINITY);
     let mut step = 1.0 / largest_curvature;
     for _ in 0..DESCENT_STEPS {
-        let loss = target.loss_and_grad(&w, Batch::Full, &mut grad)?;
+        let loss = target.loss_and_grad(&w, Batch::Probe, &mut grad)?;
         if !loss.is_finite() {
             break;
         }
@@ -74,7 +77,16 @@ pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Res
         lowest = lowest.min(loss);
         update::add_scaled(-step, &grad, &mut w)?;
     }
-    Ok(n_beta * (start - lowest))
+    if !target.probes_a_part() {
+        return Ok(n_beta * (start - lowest));
+    }
+    let start = match target.loss_at_centre(Batch::Full) {
+        Some(loss) => loss,
+        None => target.loss(&target.local().w_star().try_clone()?, Batch::Full)?,
+    };
+    let end = target.loss(&w, Batch::Full)?;
+    // A comparison that NaN fails: an end that is not finite is no descent.
+    Ok(if end < start { n_beta * (start - end) } else { 0.0 })
 }
 
 #[cfg(test)]

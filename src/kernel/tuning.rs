@@ -126,7 +126,7 @@ const STABLE_SHARE: f64 = 0.04;
 /// Largest virial ratio of a tensor that a step size may show: 1/(1 − εa/4) of its modes on average, three percent.
 const MAX_VIRIAL: f64 = 1.03;
 
-/// Steps per check of a step size.
+/// Steps per check of a step size, at most; a chain of fewer steps is checked on as many as it has.
 const CHECK_STEPS: u64 = 1000;
 
 /// Most step sizes that are tried: at a flat w* nothing tells the scale, and the first may be off by twelve decades.
@@ -169,10 +169,11 @@ fn short_run<K: Kernel>(
     let mut grad = start.zeros_like()?;
     let sizes: Vec<f64> = start.layout().specs().iter().map(|spec| spec.len() as f64).collect();
     let mut terms: Vec<Vec<f64>> = Vec::new();
-    for step in 0..CHECK_STEPS {
+    let num_steps = CHECK_STEPS.min((chain.plan.num_draws * chain.plan.thin) as u64);
+    for step in 0..num_steps {
         kernel.step(key.step(step), &mut state, target, batches.at(step))?;
-        if step >= CHECK_STEPS / 2 && step % 10 == 0 {
-            target.loss_and_grad(state.w(), Batch::Full, &mut grad)?;
+        if step >= num_steps / 2 && step % 10 == 0 {
+            target.loss_and_grad(state.w(), Batch::Probe, &mut grad)?;
             terms.push(update::virial_terms(target.local(), &grad, state.w())?);
         }
         if chain.is_cancelled() {

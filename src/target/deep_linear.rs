@@ -126,7 +126,7 @@ impl DeepLinear {
 
     fn evaluate(&mut self, w: &Params, batch: Batch, grad: Option<&mut Params>) -> Result<f64, TargetError> {
         match batch {
-            Batch::Full => {
+            Batch::Full | Batch::Probe => {
                 self.full.expected().shallow_clone().f_copy_(&self.targets)?;
                 self.full.evaluate(1, w, grad)
             }

@@ -15,7 +15,7 @@ use crate::update;
 const DISPLACEMENT_F64: f64 = 1e-4;
 const DISPLACEMENT_F32: f64 = 1e-2;
 
-/// Writes ∇²L(w)·v on the full data into `out`.
+/// Writes ∇²L(w)·v on [`Batch::Probe`] into `out`.
 pub(super) fn hessian_vector<T: Target + ?Sized>(
     target: &mut T,
     w: &Params,
@@ -32,10 +32,10 @@ pub(super) fn hessian_vector<T: Target + ?Sized>(
     let mut behind = w.zeros_like()?;
     let mut shifted = w.try_clone()?;
     update::add_scaled(step, v, &mut shifted)?;
-    target.loss_and_grad(&shifted, Batch::Full, out)?;
+    target.loss_and_grad(&shifted, Batch::Probe, out)?;
     shifted.copy_from(w)?;
     update::add_scaled(-step, v, &mut shifted)?;
-    target.loss_and_grad(&shifted, Batch::Full, &mut behind)?;
+    target.loss_and_grad(&shifted, Batch::Probe, &mut behind)?;
     update::add_scaled(-1.0, &behind, out)?;
     let _ = out.flat().shallow_clone().f_mul_scalar_(0.5 / step)?;
     Ok(())

@@ -66,6 +66,9 @@ impl LocalPosterior {
 pub enum Batch<'a> {
     /// All n samples, or their exact expectation.
     Full,
+    /// The samples that probes before a chain (curvature, descent) look at, the same at each call: all of them, or where a pass over all
+    /// is long, a part that stands for them.
+    Probe,
     /// The samples of these indices; `key` is the stream for anything else that depends on the batch.
     Minibatch { key: Key, indices: &'a [u64] },
 }
@@ -81,7 +84,17 @@ pub trait Target: Send {
     /// L(w) on `batch`, without its gradient.
     fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError>;
 
-    /// Writes ∇²L(w)·v on the full data into `out`: here by central differences of gradients, exactly where a target has its own.
+    /// L(w*) on `batch`, where it is known without another pass.
+    fn loss_at_centre(&self, _batch: Batch) -> Option<f64> {
+        None
+    }
+
+    /// Whether [`Batch::Probe`] is only a part of the samples.
+    fn probes_a_part(&self) -> bool {
+        false
+    }
+
+    /// Writes ∇²L(w)·v on [`Batch::Probe`] into `out`: here by central differences of gradients, exactly where a target has its own.
     fn hessian_vector(&mut self, w: &Params, v: &Params, out: &mut Params) -> Result<(), TargetError> {
         differences::hessian_vector(self, w, v, out)
     }
