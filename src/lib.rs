@@ -9,7 +9,6 @@
 #[cfg(feature = "torch")]
 pub mod chain;
 pub mod config;
-#[cfg(feature = "torch")]
 pub mod data;
 pub mod diagnostics;
 #[cfg(feature = "torch")]
@@ -29,7 +28,6 @@ pub mod params;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;
-#[cfg(feature = "torch")]
 pub mod rng;
 #[cfg(feature = "torch")]
 pub mod run;
@@ -42,7 +40,6 @@ pub mod theory;
 pub mod train;
 #[cfg(feature = "torch")]
 pub mod update;
-#[cfg(feature = "torch")]
 mod vectors;
 pub mod verdict;
 pub mod wbic_slope;

@@ -76,7 +76,7 @@ fn with<R>(width: Width, body: impl FnOnce() -> R) -> R {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "torch"))]
 mod tests {
     use std::cell::Cell;
     use std::fmt::Debug;

@@ -15,10 +15,13 @@ mod normal;
 mod permutation;
 mod philox;
 
+#[cfg(feature = "torch")]
 pub(crate) use normal::for_each_group;
 pub use normal::{Real, fill_normal};
 pub use permutation::Permutation;
-pub(crate) use philox::{LANES, blocks, blocks_at};
+#[cfg(feature = "torch")]
+pub(crate) use philox::blocks_at;
+pub(crate) use philox::{LANES, blocks};
 
 /// Says what a stream of random numbers is for, so that no two uses share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
