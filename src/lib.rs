@@ -16,6 +16,7 @@ pub mod diagnostics;
 pub mod distance;
 #[cfg(feature = "torch")]
 pub mod dln;
+pub mod dtype;
 #[cfg(feature = "torch")]
 pub mod estimate;
 #[cfg(feature = "torch")]
@@ -27,6 +28,7 @@ pub mod model;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;
+pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;
