@@ -8,6 +8,7 @@
 
 #[cfg(feature = "torch")]
 pub mod chain;
+pub mod checkpoint;
 pub mod config;
 #[cfg(feature = "torch")]
 pub mod data;

@@ -51,6 +51,11 @@ impl<'a> Pickle<'a> {
         self.value(self.root)
     }
 
+    /// The storages that its tensors may lie in.
+    pub fn storages(&self) -> impl Iterator<Item = &Storage> {
+        self.nodes.iter().filter_map(|node| if let Node::Storage(storage) = node { Some(&**storage) } else { None })
+    }
+
     pub(super) fn value(&self, id: Id) -> Value<'_> {
         Value { pickle: self, id }
     }
