@@ -24,7 +24,6 @@ pub mod estimate;
 pub mod hessian_trace;
 pub mod kernel;
 pub mod llc;
-#[cfg(feature = "torch")]
 pub mod model;
 pub mod observe;
 #[cfg(feature = "torch")]
