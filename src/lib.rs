@@ -8,6 +8,7 @@
 
 #[cfg(feature = "torch")]
 pub mod chain;
+pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod diagnostics;
@@ -15,6 +16,7 @@ pub mod diagnostics;
 pub mod distance;
 #[cfg(feature = "torch")]
 pub mod dln;
+pub mod dtype;
 #[cfg(feature = "torch")]
 pub mod estimate;
 #[cfg(feature = "torch")]
@@ -25,6 +27,7 @@ pub mod model;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;
+pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;
