@@ -27,6 +27,8 @@ pub mod model;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;
+#[cfg(feature = "torch")]
+pub mod posterior;
 pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod probe;

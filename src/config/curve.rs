@@ -45,7 +45,7 @@ const HEADINGS: [(&str, &str); 7] = [
 ];
 
 const MODEL: ModelDefaults = ModelDefaults { name: Some("resnet18") };
-const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalized: false };
+const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: false };
 const LABELS: PointLabels = PointLabels::Clean;
 /// Steps from one estimate to the next, as published.
 const LOGGING_PERIOD: usize = 200;
@@ -178,7 +178,7 @@ impl Configuration for CurveConfig {
 
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
         let data = data::check(raw, &DATA)?;
-        let model = model::check(raw, &MODEL, data.known_shape())?;
+        let model = model::check(raw, &MODEL, data.shape())?;
         let train = train::check(raw, &TRAIN)?;
         let logging_period = raw.count("curve.logging_period", 1)?.unwrap_or(LOGGING_PERIOD);
         let point = point::check(raw, LABELS)?;

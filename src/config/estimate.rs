@@ -43,7 +43,7 @@ const HEADINGS: [(&str, &str); 6] = [
 const CHECKPOINT: &str = "checkpoint";
 const MODEL_NAME: &str = "model.name";
 const MODEL: ModelDefaults = ModelDefaults { name: None };
-const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalized: false };
+const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: false };
 const LABELS: PointLabels = PointLabels::Training;
 const SEED: u64 = 0;
 
@@ -157,7 +157,7 @@ impl Configuration for EstimateConfig {
         let checkpoint = raw.word(CHECKPOINT).ok_or(ConfigError::Missing { key, what })?;
         let data = data::check(raw, &DATA)?;
         let model = match raw.word(MODEL_NAME) {
-            Some(_) => Some(model::check(raw, &MODEL, data.known_shape())?),
+            Some(_) => Some(model::check(raw, &MODEL, data.shape())?),
             None => {
                 if let Some(path) = raw.paths().find(|path| path.starts_with("model.")) {
                     let reason = "a checkpoint that knows its network knows this too: give --model as well, or leave it out";

@@ -8,9 +8,11 @@ pub mod deep_linear_curvature;
 mod differences;
 mod gauge;
 pub mod law;
+pub mod network;
 mod passes;
 
 pub use deep_linear::DeepLinear;
+pub use network::NetworkTarget;
 
 use crate::params::Params;
 use crate::rng::Key;

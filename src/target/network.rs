@@ -20,10 +20,10 @@ use tch::{Device, Kind, TchError, Tensor, no_grad};
 use super::{Batch, LocalPosterior, Target, TargetError};
 use crate::config::network::Loss;
 use crate::data::Samples;
-use crate::loss;
 use crate::model::{Buffers, Mode, Network};
 use crate::params::{Layout, Params};
 use crate::rng::{Key, Permutation};
+use crate::train::{Objective, objective};
 
 /// Samples that the probes before a chain look at: the gradient's error is then a twentieth of its spread over samples.
 const NUM_PROBED: u64 = 512;
@@ -51,14 +51,10 @@ pub struct TrainedNetwork {
 /// How its loss is computed.
 #[derive(Debug, Clone)]
 pub struct Evaluation {
-    pub loss: Loss,
+    pub objective: Objective,
     pub answers: Answers,
     /// The indices of the tensors that are sampled, in ascending order; `None` for all.
     pub sampled: Option<Vec<usize>>,
-    /// The arithmetic of the passes: the parameters' own kind, or `BFloat16`.
-    pub kind: Kind,
-    /// Whether pictures are laid out with their channels last.
-    pub has_channels_last: bool,
 }
 
 /// A network's loss on a set of pictures, around a trained parameter.
@@ -134,18 +130,19 @@ impl NetworkTarget {
     /// Computes the loss of each sample at w*, and the network's own answers where it is to give these.
     fn read_centre(&mut self) -> Result<(), TargetError> {
         let w_star = self.local.w_star().try_clone()?;
-        let tensors = self.tensors(w_star.views())?;
+        let tensors = self.tensors(w_star.views());
         let mut centre = Vec::with_capacity(self.samples.len());
         let mut probabilities = Vec::new();
         for range in chunks(self.samples.len() as u64) {
             let (losses, own) = no_grad(|| -> Result<_, TchError> {
-                let (x, labels) = self.samples.range(range, self.evaluation.kind, w_star.device())?;
+                let objective = self.evaluation.objective;
+                let (x, labels) = self.samples.range(range, objective.kind(), w_star.device())?;
                 let outputs = self.outputs(&tensors, &x)?;
                 match self.evaluation.answers {
-                    Answers::Labels => Ok((loss::per_sample(self.evaluation.loss, &outputs, &labels)?, None)),
+                    Answers::Labels => Ok((objective.losses(&outputs, &objective::Target::Labels(&labels))?, None)),
                     Answers::OwnOutputs => {
-                        let own = own_answers(self.evaluation.loss, &outputs)?;
-                        Ok((loss::per_sample(self.evaluation.loss, &outputs, &own)?, Some(own)))
+                        let own = own_answers(objective.loss, &outputs)?;
+                        Ok((objective.losses(&outputs, &objective::Target::Soft(&own))?, Some(own)))
                     }
                 }
             })?;
@@ -157,41 +154,36 @@ impl NetworkTarget {
         Ok(())
     }
 
-    /// All tensors of the network in its order, those that are sampled from `sampled`, in the arithmetic of the passes.
-    fn tensors(&self, sampled: &[Tensor]) -> Result<Vec<Tensor>, TchError> {
-        let tensor = |place: &Place| {
-            let tensor = match place {
-                Place::Sampled(index) => &sampled[*index],
-                Place::Fixed(tensor) => tensor,
-            };
-            // The kind that it has already is no copy.
-            tensor.f_to_kind(self.evaluation.kind)
+    /// All tensors of the network in its order, those that are sampled out of `sampled`.
+    fn tensors(&self, sampled: &[Tensor]) -> Vec<Tensor> {
+        let tensor = |place: &Place| match place {
+            Place::Sampled(index) => sampled[*index].shallow_clone(),
+            Place::Fixed(tensor) => tensor.shallow_clone(),
         };
         self.places.iter().map(tensor).collect()
     }
 
     fn outputs(&mut self, tensors: &[Tensor], x: &Tensor) -> Result<Tensor, TchError> {
-        let x = if self.evaluation.has_channels_last { channels_last(x)? } else { x.shallow_clone() };
-        self.network.forward(tensors, &mut self.buffers, &x, Mode::Frozen)
+        self.evaluation.objective.outputs(&self.network, tensors, &mut self.buffers, x, Mode::Frozen)
     }
 
     /// The losses of the samples that `select` gives, at `tensors`.
     fn losses(&mut self, tensors: &[Tensor], select: Select) -> Result<Tensor, TchError> {
-        let (kind, device) = (self.evaluation.kind, self.local.w_star().device());
+        let (objective, device) = (self.evaluation.objective, self.local.w_star().device());
         let (x, labels) = match &select {
-            Select::Indices(indices) => self.samples.batch(indices, kind, device)?,
-            Select::Range(range) => self.samples.range(range.clone(), kind, device)?,
-        };
-        let answers = match (&self.probabilities, &select) {
-            (None, _) => labels,
-            (Some(own), Select::Range(range)) => own.f_narrow(0, range.start as i64, (range.end - range.start) as i64)?,
-            (Some(own), Select::Indices(indices)) => {
-                let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-                own.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(device)?)?
-            }
+            Select::Indices(indices) => self.samples.batch(indices, objective.kind(), device)?,
+            Select::Range(range) => self.samples.range(range.clone(), objective.kind(), device)?,
         };
         let outputs = self.outputs(tensors, &x)?;
-        loss::per_sample(self.evaluation.loss, &outputs, &answers)
+        let own = match (&self.probabilities, &select) {
+            (None, _) => return objective.losses(&outputs, &objective::Target::Labels(&labels)),
+            (Some(all), Select::Range(range)) => all.f_narrow(0, range.start as i64, (range.end - range.start) as i64)?,
+            (Some(all), Select::Indices(indices)) => {
+                let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+                all.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(device)?)?
+            }
+        };
+        objective.losses(&outputs, &objective::Target::Soft(&own))
     }
 
     /// The parts that a pass over `batch` is made in.
@@ -235,7 +227,7 @@ impl Target for NetworkTarget {
             // Leaves of their own, on the same memory.
             let leaf = |view: &Tensor| view.f_detach()?.f_set_requires_grad(true);
             let leaves = w.views().iter().map(leaf).collect::<Result<Vec<_>, TchError>>()?;
-            let tensors = self.tensors(&leaves)?;
+            let tensors = self.tensors(&leaves);
             let losses = self.losses(&tensors, select)?;
             let mean = losses.f_mean(losses.kind())?;
             let gradients = Tensor::f_run_backward(&[mean.f_mul_scalar(share)?], &leaves, false, false)?;
@@ -256,7 +248,7 @@ impl Target for NetworkTarget {
     }
 
     fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
-        let tensors = self.tensors(w.views())?;
+        let tensors = self.tensors(w.views());
         let probed = self.probed.clone();
         let (mut sum, mut num_samples) = (0.0, 0);
         for select in self.selections(batch, &probed) {
@@ -304,16 +296,10 @@ impl Target for NetworkTarget {
 
 /// The answers that make `outputs` a minimum: probabilities for cross-entropy, the outputs themselves for the squared error.
 fn own_answers(loss: Loss, outputs: &Tensor) -> Result<Tensor, TchError> {
-    let outputs = if outputs.kind() == Kind::BFloat16 { outputs.f_to_kind(Kind::Float)? } else { outputs.shallow_clone() };
     match loss {
         Loss::CrossEntropy => outputs.f_softmax(1, outputs.kind()),
-        Loss::SquaredError => Ok(outputs),
+        Loss::SquaredError => Ok(outputs.shallow_clone()),
     }
-}
-
-/// The same numbers, laid out with their channels last in memory.
-fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
-    x.f_permute([0i64, 2, 3, 1])?.f_contiguous()?.f_permute([0i64, 3, 1, 2])
 }
 
 /// Samples that probes look at, in ascending order.
@@ -334,4 +320,119 @@ fn mean(values: &[f64]) -> f64 {
 
 fn mean_of(values: &[f64], indices: &[u64]) -> f64 {
     indices.iter().map(|&index| values[index as usize]).sum::<f64>() / indices.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Pictures, Preprocessing};
+    use crate::model::{ModelOptions, ModelSpec};
+
+    fn pictures(n: usize) -> Samples {
+        let key = Key::new(11);
+        let pixels = (0..n * 16).map(|index| key.below(index as u64, 256) as u8).collect();
+        let labels = (0..n).map(|index| key.part(1).below(index as u64, 3) as u8).collect();
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let pictures = Pictures { shape: [1, 4, 4], pixels, labels, classes };
+        Samples::new(&pictures, &Preprocessing::default()).unwrap()
+    }
+
+    fn trained() -> TrainedNetwork {
+        let options = ModelOptions {
+            input_shape: Some([1, 4, 4]),
+            num_classes: Some(3),
+            widths: Some(vec![5]),
+            activation: Some(crate::model::Activation::Tanh),
+            ..ModelOptions::default()
+        };
+        let network = Arc::new(ModelSpec { name: "mlp".to_owned(), options }.build().unwrap());
+        let w = network.init(Key::new(3)).unwrap().to(Kind::Double, Device::Cpu).unwrap();
+        TrainedNetwork { buffers: network.initial_buffers().unwrap(), w, network }
+    }
+
+    fn target(n: usize, loss: Loss, answers: Answers, sampled: Option<Vec<usize>>) -> NetworkTarget {
+        let precision = crate::config::network::NetworkPrecision::F64;
+        let objective = Objective { loss, precision, has_channels_last: false };
+        let evaluation = Evaluation { objective, answers, sampled };
+        NetworkTarget::new(&trained(), pictures(n), evaluation, (10.0, 1.0), Key::new(5)).unwrap()
+    }
+
+    fn moved(target: &NetworkTarget, by: f64) -> Params {
+        let mut w = target.local().w_star().try_clone().unwrap();
+        let mut z = vec![0.0; w.len()];
+        crate::rng::fill_normal(Key::new(9), 0, &mut z);
+        w.as_mut_slice::<f64>().unwrap().iter_mut().zip(z).for_each(|(w, z)| *w += by * z);
+        w
+    }
+
+    #[test]
+    fn gradients_equal_finite_differences_for_every_loss_target_and_choice_of_tensors() {
+        let indices = [3u64, 700, 15, 9];
+        let batches = [Batch::Full, Batch::Probe, Batch::Minibatch { key: Key::new(0), indices: &indices }];
+        for loss in [Loss::CrossEntropy, Loss::SquaredError] {
+            for (answers, sampled) in [(Answers::Labels, None), (Answers::OwnOutputs, Some(vec![0, 3]))] {
+                let mut target = target(1203, loss, answers, sampled);
+                let w = moved(&target, 0.3);
+                for batch in batches {
+                    let mut grad = w.zeros_like().unwrap();
+                    let loss = target.loss_and_grad(&w, batch, &mut grad).unwrap();
+                    assert!((loss - target.loss(&w, batch).unwrap()).abs() < 1e-12);
+                    for i in (0..w.len()).step_by(11) {
+                        let h = 1e-5;
+                        let mut at = |shift: f64| {
+                            let mut w = w.try_clone().unwrap();
+                            w.as_mut_slice::<f64>().unwrap()[i] += shift;
+                            target.loss(&w, batch).unwrap()
+                        };
+                        let difference = (at(h) - at(-h)) / (2.0 * h);
+                        let found = grad.as_slice::<f64>().unwrap()[i];
+                        assert!((difference - found).abs() < 1e-8 * (1.0 + found.abs()), "{difference} {found}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_at_the_centre_is_what_a_pass_there_gives() {
+        let indices = [1u64, 2, 3, 1100];
+        for answers in [Answers::Labels, Answers::OwnOutputs] {
+            let mut target = target(1203, Loss::CrossEntropy, answers, None);
+            let w_star = target.local().w_star().try_clone().unwrap();
+            for batch in [Batch::Full, Batch::Probe, Batch::Minibatch { key: Key::new(0), indices: &indices }] {
+                let known = target.loss_at_centre(batch).unwrap();
+                assert!((known - target.loss(&w_star, batch).unwrap()).abs() < 1e-12);
+            }
+            assert_eq!(target.init_loss(), target.loss_at_centre(Batch::Full).unwrap());
+        }
+    }
+
+    #[test]
+    fn its_own_outputs_make_a_minimum_of_positive_loss_and_labels_do_not() {
+        let gradient = |answers| {
+            let mut target = target(300, Loss::CrossEntropy, answers, None);
+            let w_star = target.local().w_star().try_clone().unwrap();
+            let mut grad = w_star.zeros_like().unwrap();
+            let loss = target.loss_and_grad(&w_star, Batch::Full, &mut grad).unwrap();
+            (loss, crate::update::dot(&grad, &grad).unwrap().sqrt())
+        };
+        let (entropy, at_minimum) = gradient(Answers::OwnOutputs);
+        assert!(entropy > 0.1 && at_minimum < 1e-14, "{entropy} {at_minimum}");
+        assert!(gradient(Answers::Labels).1 > 1e-2);
+    }
+
+    #[test]
+    fn a_part_of_the_tensors_moves_alone_and_gives_the_whole_s_loss_and_gradient_of_that_part() {
+        let mut whole = target(200, Loss::CrossEntropy, Answers::Labels, None);
+        let mut part = target(200, Loss::CrossEntropy, Answers::Labels, Some(vec![2]));
+        let w_part = moved(&part, 0.2);
+        let w = whole.local().w_star().try_clone().unwrap();
+        w.view(2).shallow_clone().copy_(w_part.view(0));
+        let (mut grad, mut grad_part) = (w.zeros_like().unwrap(), w_part.zeros_like().unwrap());
+        let loss = whole.loss_and_grad(&w, Batch::Full, &mut grad).unwrap();
+        let loss_part = part.loss_and_grad(&w_part, Batch::Full, &mut grad_part).unwrap();
+        assert_eq!(loss, loss_part);
+        assert_eq!(grad.view(2), grad_part.view(0));
+        assert_eq!(part.local().w_star().len(), whole.local().w_star().view(2).numel());
+    }
 }

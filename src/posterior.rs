@@ -1,0 +1,74 @@
+//! Builds what samples around a trained network from its configuration: target, sampler and chains.
+
+use crate::config::network::point::{PointConfig, UnknownTensors};
+use crate::config::{RunConfig, SamplerConfig};
+use crate::data::Samples;
+use crate::kernel::Sampler;
+use crate::rng::{Key, Role};
+use crate::run::Chains;
+use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
+use crate::target::TargetError;
+use crate::train::Objective;
+
+/// A trained network ready to be sampled around.
+pub struct Posterior {
+    /// The loss around w*.
+    pub target: NetworkTarget,
+    /// Whatever draws.
+    pub sampler: Box<dyn Sampler>,
+    /// How many chains, and how long.
+    pub chains: Chains,
+}
+
+/// How a trained network is sampled around.
+#[derive(Debug)]
+pub struct Around<'a> {
+    /// Labels, targets and tensors.
+    pub point: &'a PointConfig,
+    /// The sampler, with nβ and γ.
+    pub sampler: &'a SamplerConfig,
+    /// Threads and chains.
+    pub run: &'a RunConfig,
+    /// How outputs and losses are computed.
+    pub objective: Objective,
+}
+
+impl Around<'_> {
+    /// The posterior around `trained` on `samples`, with random numbers from `key`.
+    ///
+    /// # Errors
+    /// [`PosteriorError`].
+    pub fn posterior(&self, trained: &TrainedNetwork, samples: &Samples, key: Key) -> Result<Posterior, PosteriorError> {
+        let n = samples.len();
+        if let Some(batch_size) = self.sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
+            return Err(PosteriorError::BatchTooLarge { batch_size, n });
+        }
+        let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
+        let evaluation = Evaluation {
+            objective: self.objective,
+            answers: if self.point.force_realisable { Answers::OwnOutputs } else { Answers::Labels },
+            sampled: self.point.sampled(&names)?,
+        };
+        let density = (self.sampler.n_beta(n), self.sampler.gamma);
+        // Chains have their own number of threads; what is read here has all of them.
+        tch::set_num_threads(self.run.threads as i32);
+        let target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
+        let chains = Chains::new(self.sampler, self.run, key, target.init_loss());
+        Ok(Posterior { target, sampler: self.sampler.kernel.sampler(), chains })
+    }
+}
+
+/// Says why a trained network can't be sampled around.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PosteriorError {
+    /// More samples in a minibatch than there are.
+    #[error("--batch-size is {batch_size}, and there are {n} samples: give --batch-size {n} or less, or --gradient exact")]
+    BatchTooLarge { batch_size: usize, n: usize },
+    /// A pattern that chooses no tensor.
+    #[error(transparent)]
+    Params(#[from] UnknownTensors),
+    /// The loss at w* could not be evaluated.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
