@@ -25,6 +25,7 @@ pub mod dln;
 mod error;
 pub mod experiment;
 mod key;
+pub mod network;
 mod positive;
 mod raw;
 mod run;
@@ -32,6 +33,7 @@ pub mod sampler;
 mod storage;
 mod theory_args;
 mod threads;
+pub mod training;
 mod typed;
 mod updates;
 
