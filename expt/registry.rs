@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use llc::config::{Configuration, DlnConfig, ExperimentArgs, check_storage};
 
 use crate::cli::{self, Context, Outcome};
-use crate::{dln, theory};
+use crate::{dln, model, theory};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -24,6 +24,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
         run: |matches, cancel| run_configured(matches, cancel, dln::run),
     },
     Experiment { command: theory::command, run: theory::run },
+    Experiment { command: model::command, run: model::run },
 ];
 
 /// Runs `experiment` as the command line and what lies under it configure it.

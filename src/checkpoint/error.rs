@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Dtype;
+use super::{Dtype, Mismatch};
+use crate::model::ModelError;
 use crate::pickle::PickleError;
 
 /// Why a file is no checkpoint of the network asked for.
@@ -19,6 +20,26 @@ pub enum CheckpointError {
     /// The file's content is not what it should be.
     #[error("the checkpoint {}: {source}", path.display())]
     Format { path: PathBuf, source: FormatError },
+    /// The header's network is none that this program knows.
+    #[error(
+        "the checkpoint's header describes a network that can't be built: {source}; was it written by another version of llc?"
+    )]
+    Model { source: ModelError },
+    /// The header's network is another one than was asked for.
+    #[error(
+        "the checkpoint is of another network: {found} with {num_found} parameters, not {expected} with {num_expected}; give --model and \
+         its options as the checkpoint has them"
+    )]
+    OtherNetwork { found: String, expected: String, num_found: usize, num_expected: usize },
+    /// The tensors are not the network's.
+    #[error(
+        "the checkpoint is not of the network `{network}`: {mismatch}; give the network that it is of by --model (`llc model list`) and its options"
+    )]
+    Mismatch { network: String, mismatch: Mismatch },
+    /// libtorch refused.
+    #[cfg(feature = "torch")]
+    #[error("the checkpoint's tensors can't be used: {}", .0.to_string().lines().next().unwrap_or_default())]
+    Libtorch(#[from] tch::TchError),
 }
 
 /// Why a file's bytes are no checkpoint.

@@ -16,9 +16,12 @@
 //! *Tested by*: `tests/checkpoints.rs` on files that PyTorch wrote; `tests/untrusted_files.rs` on mutated ones; PyTorch reads ours in
 //! `tests/checkpoint_readers.rs`.
 
+mod assignment;
 mod error;
 mod legacy;
 mod nested;
+#[cfg(feature = "torch")]
+mod network;
 mod safetensors;
 mod tensor;
 mod zip;
@@ -28,11 +31,18 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use assignment::{Assignment, Mismatch, assign};
 pub use error::{CheckpointError, FormatError};
+#[cfg(feature = "torch")]
+pub use network::load_into;
 pub use tensor::NamedTensor;
 
 pub use crate::dtype::Dtype;
+use crate::model::ModelSpec;
 use crate::record::atomic::{self, Durability};
+
+/// What the names of a training's state begin with, so that they are no network's.
+const TRAINING: &str = "train.";
 
 /// Tensors by name, and what is known about them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,7 +58,7 @@ pub struct Checkpoint {
 pub struct Header {
     /// The network whose parameters these are, where `llc` wrote the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<Value>,
+    pub model: Option<ModelSpec>,
     /// Epoch, step, optimiser, …
     #[serde(default)]
     pub facts: Map<String, Value>,

@@ -35,6 +35,7 @@ pub mod sampler;
 mod storage;
 mod theory_args;
 mod threads;
+pub mod training;
 mod typed;
 mod updates;
 

@@ -9,6 +9,14 @@ mod adam;
 #[cfg(feature = "torch")]
 mod epoch_order;
 #[cfg(feature = "torch")]
+mod evaluate;
+#[cfg(feature = "torch")]
+mod memory;
+#[cfg(feature = "torch")]
+mod network_trainer;
+#[cfg(feature = "torch")]
+mod objective;
+#[cfg(feature = "torch")]
 mod optimizer;
 mod schedule;
 #[cfg(feature = "torch")]
@@ -21,6 +29,12 @@ mod trainer;
 pub use adam::Adam;
 #[cfg(feature = "torch")]
 pub use epoch_order::EpochOrder;
+#[cfg(feature = "torch")]
+pub use evaluate::{Evaluation, evaluate};
+#[cfg(feature = "torch")]
+pub use network_trainer::{NetworkTrainer, Running, StepLosses, Stop};
+#[cfg(feature = "torch")]
+pub use objective::{Objective, Target};
 #[cfg(feature = "torch")]
 use optimizer::decayed;
 #[cfg(all(test, feature = "torch"))]

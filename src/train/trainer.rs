@@ -60,6 +60,18 @@ pub enum TrainError {
         "the training diverged: its loss is {loss} at step {step}, with learning rate {learning_rate}; try a smaller --learning-rate"
     )]
     Diverged { step: u64, loss: f64, learning_rate: f64 },
+    /// The memory does not suffice for a minibatch.
+    #[error(
+        "out of memory with {batch_size} samples at a time: {}",
+        fits.map_or("not even one fits; take a smaller network".to_owned(), |fits| format!("{fits} fit; give --batch-size {fits}"))
+    )]
+    OutOfMemory { batch_size: usize, fits: Option<u64> },
+    /// The samples are none that the network can be trained on.
+    #[error("{reason}")]
+    Data { reason: String },
+    /// Libtorch reports an error.
+    #[error(transparent)]
+    Torch(#[from] tch::TchError),
     /// The loss or its gradient could not be computed.
     #[error(transparent)]
     Target(#[from] TargetError),

@@ -1,0 +1,460 @@
+//! Configures a training: the optimiser, its learning rates, the minibatches, and when it ends.
+
+use serde::Serialize;
+
+use super::text;
+use crate::config::dln::OptimizerConfig;
+use crate::config::{ConfigError, Key, Kind, PositiveF64, RawConfig, Value};
+use crate::train::Schedule;
+
+const OPTIMIZER: &str = "train.optimizer";
+const SCHEDULE: &str = "train.schedule";
+
+/// How a network is trained, in files the table `train`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TrainConfig {
+    /// What turns gradients into steps.
+    #[serde(flatten)]
+    pub optimizer: OptimizerConfig,
+    /// The base learning rate.
+    pub learning_rate: PositiveF64,
+    /// δ: adds δ·w to the gradient; 0 or more.
+    pub weight_decay: f64,
+    /// How the learning rate goes with the epochs.
+    #[serde(flatten)]
+    pub schedule: Schedule,
+    /// Samples of a step.
+    #[serde(flatten)]
+    pub batch_size: BatchSize,
+    /// When it ends at the latest.
+    #[serde(flatten)]
+    pub length: Length,
+    /// What is minimised.
+    pub loss: Loss,
+    /// Whether pictures are shifted and mirrored at random.
+    #[serde(rename = "augmentation")]
+    pub has_augmentation: bool,
+    /// Whether the training ends at the interpolation threshold.
+    pub stop_at_threshold: bool,
+    /// Whether an epoch's training loss and accuracy are those of a pass over the training data after it, rather than running means.
+    pub evaluate_train: bool,
+    /// Steps from one evaluation to the next within epochs; 0 for none but at the ends of epochs.
+    pub log_every: u64,
+    /// Epochs from one checkpoint to the next; 0 for none but the last.
+    pub checkpoint_every: u64,
+    /// The arithmetic of the forward and backward pass.
+    pub precision: NetworkPrecision,
+    /// Whether pictures are laid out with their channels last in memory.
+    #[serde(rename = "channels_last")]
+    pub has_channels_last: bool,
+}
+
+/// Samples of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum BatchSize {
+    /// So many, and fewer at the end of an epoch; at least 1.
+    #[serde(rename = "batch_size")]
+    Samples(usize),
+    /// All of them (always `true`).
+    #[serde(rename = "full_batch")]
+    Full(bool),
+}
+
+/// When a training ends at the latest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Length {
+    /// After so many passes over the data.
+    #[serde(rename = "num_epochs")]
+    Epochs(u64),
+    /// After so many steps, also in the middle of an epoch.
+    #[serde(rename = "num_steps")]
+    Steps(u64),
+}
+
+/// What is minimised, averaged over samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// −ln softmax(f(x))_y, in nats; with soft targets −Σ_k p_k·ln softmax(f(x))_k.
+    CrossEntropy,
+    /// ‖f(x) − e_y‖² over the number of classes.
+    SquaredError,
+}
+
+/// The arithmetic of a network's forward and backward pass. Parameters, their updates and losses are f32 at least in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkPrecision {
+    /// Single precision.
+    F32,
+    /// bfloat16 for matrix products and convolutions.
+    Bf16,
+    /// Double precision.
+    F64,
+}
+
+/// What an experiment takes where nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainDefaults {
+    /// Whether the experiment has a sampler as well, whose `--batch-size`, `--num-steps` and `--precision` these are then: the
+    /// training's get `train-` before their names.
+    pub is_beside_sampler: bool,
+    /// Learning rate of SGD.
+    pub sgd_learning_rate: PositiveF64,
+    /// Momentum of SGD.
+    pub momentum: f64,
+    /// Samples of a step.
+    pub batch_size: usize,
+    /// Length.
+    pub length: Length,
+    /// Whether training loss and accuracy are evaluated again after an epoch.
+    pub evaluate_train: bool,
+}
+
+/// Adam's learning rate, as in PyTorch.
+const ADAM_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.001);
+/// γ of the exponential schedule, as published.
+const EXPONENTIAL_DECAY: f64 = 0.95;
+/// γ of the multi-step schedule, as in PyTorch.
+const MULTI_STEP_DECAY: f64 = 0.1;
+
+/// The settings of a training, in the order of `--help`.
+pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
+    let flag = |plain: &'static str, beside: &'static str| if defaults.is_beside_sampler { beside } else { plain };
+    let length = |of: fn(&Length) -> Option<u64>| of(&defaults.length).map_or(String::new(), |n| format!(" [default: {n}]"));
+    let on_off = |is_on: bool| if is_on { "on" } else { "off" };
+    vec![
+        Key::new(
+            OPTIMIZER,
+            "optimizer",
+            Kind::Choice(&["sgd", "adam"]),
+            "sgd|adam",
+            "What turns gradients into steps [default: sgd]",
+        ),
+        Key::new(
+            "train.learning_rate",
+            "learning-rate",
+            Kind::Real,
+            "RATE",
+            text(format!(
+                "Base learning rate [default: sgd {}, adam {}]",
+                defaults.sgd_learning_rate.get(),
+                ADAM_LEARNING_RATE.get()
+            )),
+        )
+        .chosen_for(&[OPTIMIZER]),
+        Key::new(
+            "train.momentum",
+            "momentum",
+            Kind::Real,
+            "SHARE",
+            text(format!("sgd: share of the former step that is kept, in [0, 1) [default: {}]", defaults.momentum)),
+        )
+        .chosen_for(&[OPTIMIZER]),
+        Key::new(
+            "train.weight_decay",
+            "weight-decay",
+            Kind::Real,
+            "DECAY",
+            "Adds DECAY w to the gradient: the penalty DECAY/2 |w|^2 [default: 0]",
+        ),
+        Key::new(
+            SCHEDULE,
+            "schedule",
+            Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "list"]),
+            "KIND",
+            "How the learning rate goes with the epochs: constant, exponential (times --decay each epoch), multi-step (times --decay \
+             at --milestones), cosine (down to --final-learning-rate) or list (--learning-rates) [default: constant]",
+        ),
+        Key::new(
+            "train.decay",
+            "decay",
+            Kind::Real,
+            "FACTOR",
+            text(format!(
+                "exponential, multi-step: factor of the learning rate, in (0, 1] [default: {EXPONENTIAL_DECAY} and {MULTI_STEP_DECAY}]"
+            )),
+        )
+        .chosen_for(&[SCHEDULE]),
+        Key::new(
+            "train.milestones",
+            "milestones",
+            Kind::WholeList,
+            "EPOCHS",
+            "multi-step: epochs at whose start the rate drops, counted from 0: 150,225",
+        )
+        .chosen_for(&[SCHEDULE]),
+        Key::new(
+            "train.cosine_epochs",
+            "cosine-epochs",
+            Kind::Whole,
+            "EPOCHS",
+            "cosine: epochs from the base rate to the final one [default: --num-epochs]",
+        )
+        .chosen_for(&[SCHEDULE]),
+        Key::new(
+            "train.final_learning_rate",
+            "final-learning-rate",
+            Kind::Real,
+            "RATE",
+            "cosine: the rate that it ends at [default: 0]",
+        )
+        .chosen_for(&[SCHEDULE]),
+        Key::new(
+            "train.learning_rates",
+            "learning-rates",
+            Kind::RealList,
+            "RATES",
+            "list: one rate for each epoch, in place of --learning-rate: 0.1,0.1,0.01",
+        )
+        .chosen_for(&[SCHEDULE]),
+        Key::new(
+            "train.batch_size",
+            flag("batch-size", "train-batch-size"),
+            Kind::Whole,
+            "SAMPLES",
+            text(format!(
+                "Samples in a minibatch of the training; the last one of an epoch may be smaller [default: {}]",
+                defaults.batch_size
+            )),
+        ),
+        Key::new(
+            "train.full_batch",
+            "full-batch",
+            Kind::Switch,
+            "on|off",
+            "All samples in every step of the training [default: off]",
+        ),
+        Key::new(
+            "train.num_epochs",
+            "num-epochs",
+            Kind::Whole,
+            "EPOCHS",
+            text(format!("Passes over the data{}", length(|length| match length {
+                Length::Epochs(num_epochs) => Some(*num_epochs),
+                Length::Steps(_) => None,
+            }))),
+        ),
+        Key::new(
+            "train.num_steps",
+            flag("num-steps", "train-steps"),
+            Kind::Whole,
+            "STEPS",
+            text(format!("Steps of the training, in place of --num-epochs{}", length(|length| match length {
+                Length::Epochs(_) => None,
+                Length::Steps(num_steps) => Some(*num_steps),
+            }))),
+        ),
+        Key::new(
+            "train.loss",
+            "loss",
+            Kind::Choice(&["cross-entropy", "squared-error"]),
+            "cross-entropy|squared-error",
+            "What is minimised: cross-entropy in nats, or the squared error against one-hot labels, averaged over classes \
+             [default: cross-entropy]",
+        ),
+        Key::new(
+            "train.augmentation",
+            "augmentation",
+            Kind::Switch,
+            "on|off",
+            "Shift each picture by up to 4 pixels and mirror it at random, anew in every epoch [default: off]",
+        ),
+        Key::new(
+            "train.stop_at_threshold",
+            "stop-at-threshold",
+            Kind::Switch,
+            "on|off",
+            "End with the first epoch whose running training loss is below 0.01 or accuracy above 0.997 [default: off]",
+        ),
+        Key::new(
+            "train.evaluate_train",
+            "evaluate-train",
+            Kind::Switch,
+            "on|off",
+            text(format!(
+                "Training loss and accuracy from a pass over the training data after each epoch, not from its minibatches as they \
+                 came [default: {}]",
+                on_off(defaults.evaluate_train)
+            )),
+        ),
+        Key::new(
+            "train.log_every",
+            "log-every",
+            Kind::Whole,
+            "STEPS",
+            "Evaluate on the test data every so many steps as well; 0 for the ends of epochs only [default: 0]",
+        ),
+        Key::new(
+            "train.checkpoint_every",
+            "checkpoint-every",
+            Kind::Whole,
+            "EPOCHS",
+            "Write a checkpoint every so many epochs; 0 for the last one only [default: 0]",
+        ),
+        Key::new(
+            "train.precision",
+            flag("precision", "train-precision"),
+            Kind::Choice(&["f32", "bf16", "f64"]),
+            "f32|bf16|f64",
+            "Arithmetic of the network; bf16 keeps parameters, normalisations and losses in f32 [default: f32]",
+        ),
+        Key::new(
+            "train.channels_last",
+            "channels-last",
+            Kind::Switch,
+            "on|off",
+            "Lay pictures out with their channels last in memory: the same numbers, often faster [default: off]",
+        ),
+    ]
+}
+
+/// The training that `raw` asks for.
+///
+/// # Errors
+///
+/// The [`ConfigError`] of the first setting that is not legal.
+pub fn check(raw: &RawConfig, defaults: &TrainDefaults) -> Result<TrainConfig, ConfigError> {
+    let momentum = raw.within("train.momentum", "[0, 1)", |value| (0.0..1.0).contains(&value))?;
+    let optimizer = match raw.word(OPTIMIZER) {
+        Some("adam") if momentum.is_some() => {
+            return Err(ConfigError::AdamHasNoMomentum { key: raw.key("train.momentum")? });
+        }
+        Some("adam") => OptimizerConfig::Adam,
+        _ => OptimizerConfig::Sgd { momentum: momentum.unwrap_or(defaults.momentum) },
+    };
+    let batch_size = match raw.count("train.batch_size", 1)? {
+        _ if raw.is_on("train.full_batch") => BatchSize::Full(true),
+        Some(batch_size) => BatchSize::Samples(batch_size),
+        None => BatchSize::Samples(defaults.batch_size),
+    };
+    let epochs = raw.count("train.num_epochs", 1)?;
+    let steps = raw.count("train.num_steps", 1)?;
+    let length = match (epochs, steps) {
+        (Some(_), Some(_)) => {
+            let (first, second) = (raw.key("train.num_epochs")?, raw.key("train.num_steps")?);
+            return Err(ConfigError::Alternatives { first, second });
+        }
+        (Some(num_epochs), None) => Length::Epochs(num_epochs as u64),
+        (None, Some(num_steps)) => Length::Steps(num_steps as u64),
+        (None, None) => defaults.length,
+    };
+    let schedule = schedule(raw, length)?;
+    Ok(TrainConfig {
+        learning_rate: learning_rate(raw, &optimizer, &schedule, defaults)?,
+        optimizer,
+        weight_decay: raw.non_negative("train.weight_decay")?.unwrap_or(0.0),
+        schedule,
+        batch_size,
+        length,
+        loss: match raw.word("train.loss") {
+            Some("squared-error") => Loss::SquaredError,
+            _ => Loss::CrossEntropy,
+        },
+        has_augmentation: raw.is_on("train.augmentation"),
+        stop_at_threshold: raw.is_on("train.stop_at_threshold"),
+        evaluate_train: raw.word("train.evaluate_train").map_or(defaults.evaluate_train, |word| word == "on"),
+        log_every: raw.whole("train.log_every").unwrap_or(0),
+        checkpoint_every: raw.whole("train.checkpoint_every").unwrap_or(0),
+        precision: match raw.word("train.precision") {
+            Some("bf16") => NetworkPrecision::Bf16,
+            Some("f64") => NetworkPrecision::F64,
+            _ => NetworkPrecision::F32,
+        },
+        has_channels_last: raw.is_on("train.channels_last"),
+    })
+}
+
+/// The base learning rate; the first one of a list.
+fn learning_rate(
+    raw: &RawConfig,
+    optimizer: &OptimizerConfig,
+    schedule: &Schedule,
+    defaults: &TrainDefaults,
+) -> Result<PositiveF64, ConfigError> {
+    let given = raw.positive("train.learning_rate")?;
+    if let Schedule::List { learning_rates } = schedule
+        && let Some(first) = learning_rates.first().copied().and_then(PositiveF64::new)
+    {
+        return match given {
+            Some(given) if given != first => {
+                let (first, second) = (raw.key("train.learning_rate")?, raw.key("train.learning_rates")?);
+                Err(ConfigError::Alternatives { first, second })
+            }
+            _ => Ok(first),
+        };
+    }
+    Ok(given.unwrap_or(match optimizer {
+        OptimizerConfig::Adam => ADAM_LEARNING_RATE,
+        OptimizerConfig::Sgd { .. } => defaults.sgd_learning_rate,
+    }))
+}
+
+fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
+    let name = raw.word(SCHEDULE).unwrap_or("constant");
+    for (path, used_by) in [
+        ("train.decay", "exponential or multi-step"),
+        ("train.milestones", "multi-step"),
+        ("train.cosine_epochs", "cosine"),
+        ("train.final_learning_rate", "cosine"),
+        ("train.learning_rates", "list"),
+    ] {
+        if raw.get(path).is_some() && !used_by.split(" or ").any(|user| user == name) {
+            let (key, choice) = (raw.key(path)?, raw.key(SCHEDULE)?);
+            return Err(ConfigError::NotForThisChoice { key, choice, chosen: name.to_owned(), used_by });
+        }
+    }
+    let decay = raw.within("train.decay", "(0, 1]", |value| value > 0.0 && value <= 1.0)?;
+    Ok(match name {
+        "exponential" => Schedule::Exponential { decay: decay.unwrap_or(EXPONENTIAL_DECAY) },
+        "multi-step" => {
+            Schedule::MultiStep { milestones: milestones(raw)?, decay: decay.unwrap_or(MULTI_STEP_DECAY) }
+        }
+        "cosine" => {
+            let path = "train.cosine_epochs";
+            let cosine_epochs = match (raw.count(path, 1)?, length) {
+                (Some(cosine_epochs), _) => cosine_epochs as u64,
+                (None, Length::Epochs(num_epochs)) => num_epochs,
+                (None, Length::Steps(_)) => {
+                    let what = "a length in steps doesn't say how many epochs the cosine spans; give for example --cosine-epochs 100";
+                    return Err(ConfigError::Missing { key: raw.key(path)?, what });
+                }
+            };
+            let final_learning_rate = raw.non_negative("train.final_learning_rate")?.unwrap_or(0.0);
+            Schedule::Cosine { cosine_epochs, final_learning_rate }
+        }
+        "list" => Schedule::List { learning_rates: learning_rates(raw, length)? },
+        _ => Schedule::Constant,
+    })
+}
+
+fn milestones(raw: &RawConfig) -> Result<Vec<u64>, ConfigError> {
+    let key = raw.key("train.milestones")?;
+    match raw.get(key.path) {
+        Some(Value::WholeList(milestones)) if milestones.is_sorted_by(|a, b| a < b) && !milestones.is_empty() => {
+            Ok(milestones.clone())
+        }
+        Some(_) => Err(ConfigError::Refused { key, reason: "give epochs in ascending order, such as 150,225".to_owned() }),
+        None => Err(ConfigError::Missing { key, what: "give the epochs at which the rate drops, such as 150,225" }),
+    }
+}
+
+fn learning_rates(raw: &RawConfig, length: Length) -> Result<Vec<f64>, ConfigError> {
+    let key = raw.key("train.learning_rates")?;
+    let Some(Value::RealList(rates)) = raw.get(key.path) else {
+        return Err(ConfigError::Missing { key, what: "give one rate for each epoch, such as 0.1,0.1,0.01" });
+    };
+    if let Some(&found) = rates.iter().find(|&&rate| PositiveF64::new(rate).is_none()) {
+        return Err(ConfigError::NotPositive { key, found });
+    }
+    let wanted = match length {
+        Length::Epochs(num_epochs) => num_epochs,
+        Length::Steps(_) => rates.len().max(1) as u64,
+    };
+    if rates.len() as u64 != wanted {
+        let reason = format!("{} rates for {wanted} epochs: give one for each, or change --num-epochs", rates.len());
+        return Err(ConfigError::Refused { key, reason });
+    }
+    Ok(rates.clone())
+}

@@ -1,0 +1,195 @@
+//! Configures `llc train`: a network trained on pictures, as the published random-label experiments do.
+//!
+//! Serialised, a [`TrainingConfig`] has the layout of its TOML file: `experiment`, `seed`, and the tables `model`, `data`, `train`
+//! and `run`.
+
+mod help;
+mod presets;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use serde::Serialize;
+
+use super::network::{self, DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults};
+use super::{CommandLine, ConfigError, ConfigWarning, Configuration, Device, Key, Kind, PositiveF64, RawConfig};
+use crate::data::DatasetName;
+use crate::model::ModelSpec;
+
+/// What `llc train` takes where nothing is said.
+const MODEL: ModelDefaults = ModelDefaults { name: None };
+const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: true };
+const TRAIN: TrainDefaults = TrainDefaults {
+    is_beside_sampler: false,
+    sgd_learning_rate: PositiveF64::literal(0.01),
+    momentum: 0.9,
+    batch_size: 128,
+    length: Length::Epochs(100),
+    evaluate_train: false,
+};
+/// Seed of everything random but corruptions.
+const SEED: u64 = 0;
+/// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
+const MAX_THREADS: u64 = 4_096;
+
+/// A legal configuration of `llc train`; it can only come out of [`Configuration::build`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainingConfig {
+    experiment: &'static str,
+    seed: u64,
+    model: ModelSpec,
+    data: DataConfig,
+    train: TrainConfig,
+    run: TrainingRun,
+}
+
+/// Where a training runs, and how it is told.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TrainingRun {
+    /// Threads in all, at least 1.
+    pub threads: usize,
+    /// Where it runs.
+    pub device: Device,
+    /// How epochs are told and checkpoints are called.
+    pub style: Style,
+    /// A run's folder, or a checkpoint, from which the training goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume: Option<PathBuf>,
+}
+
+/// How epochs are told and checkpoints are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Style {
+    /// As this program does.
+    Llc,
+    /// As the published reproduction of figures 1 and 2 of Zhang et al. does.
+    Zhang,
+    /// As the published `fitting-random-labels` does.
+    FittingRandomLabels,
+}
+
+impl TrainingConfig {
+    /// The name of the experiment, in files and records.
+    pub const EXPERIMENT: &'static str = "train";
+
+    /// Seed of everything random but corruptions, below 2⁶³.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The network as it was asked for; [`network::model::for_data`] fits it to the data.
+    pub fn model(&self) -> &ModelSpec {
+        &self.model
+    }
+
+    /// The data.
+    pub fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    /// The training.
+    pub fn train(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    /// Threads, device, style.
+    pub fn run(&self) -> &TrainingRun {
+        &self.run
+    }
+}
+
+impl Configuration for TrainingConfig {
+    const COMMAND_LINE: CommandLine = CommandLine {
+        name: Self::EXPERIMENT,
+        about: "Train a network on pictures, with true or random labels, to the interpolation threshold or for some epochs",
+        examples: help::EXAMPLES,
+        headings: &help::HEADINGS,
+        presets: &presets::NAMES,
+        presets_value: "NAME",
+        presets_help: help::PRESETS,
+    };
+
+    fn keys() -> &'static [Key] {
+        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+            let experiment = Key::new("experiment", "", Kind::Choice(&[TrainingConfig::EXPERIMENT]), "", "");
+            let sections = [network::model::keys(&MODEL), network::data::keys(&DATA), network::train::keys(&TRAIN), own()];
+            std::iter::once(experiment).chain(sections.into_iter().flatten()).collect()
+        });
+        &KEYS
+    }
+
+    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
+        let data = network::data::check(raw, &DATA)?;
+        let model = network::model::check(raw, &MODEL, data.shape())?;
+        let train = network::train::check(raw, &TRAIN)?;
+        let path = "run.device";
+        let device = raw.word(path).unwrap_or("cpu");
+        let unknown = |key| ConfigError::UnknownDevice { key, found: device.to_owned() };
+        let run = TrainingRun {
+            threads: raw.count_to("run.threads", MAX_THREADS)?.unwrap_or(threads.max(1)),
+            device: Device::parse(device).ok_or(unknown(raw.key(path)?))?,
+            style: match raw.word("run.style") {
+                Some("zhang") => Style::Zhang,
+                Some("fitting-random-labels") => Style::FittingRandomLabels,
+                _ => Style::Llc,
+            },
+            resume: raw.word("run.resume").map(PathBuf::from),
+        };
+        let seed = raw.whole("seed").unwrap_or(SEED);
+        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, train, run })
+    }
+
+    fn fill_preset(name: &str, raw: &mut RawConfig) {
+        presets::fill(name, raw);
+    }
+
+    fn warnings(&self, _raw: &RawConfig) -> Vec<ConfigWarning> {
+        Vec::new()
+    }
+
+    fn remark(&self) -> String {
+        let built = self.data.shape().and_then(|(shape, num_classes)| {
+            network::model::for_data(&self.model, shape, num_classes).build().ok()
+        });
+        built.map_or_else(|| "d depends on the pictures".to_owned(), |built| {
+            format!("d = {} parameters", built.num_parameters())
+        })
+    }
+
+    fn threads(&self) -> usize {
+        self.run.threads
+    }
+}
+
+/// The settings that no other experiment has.
+fn own() -> Vec<Key> {
+    vec![
+        Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
+        Key::new(
+            "run.resume",
+            "resume",
+            Kind::Text,
+            "RUN|FILE",
+            "Go on from a run's newest checkpoint, or from that file; give the other settings as before, or more epochs",
+        ),
+        Key::new(
+            "run.style",
+            "style",
+            Kind::Choice(&["llc", "zhang", "fitting-random-labels"]),
+            "llc|zhang|fitting-random-labels",
+            "How epochs are told and checkpoints are called: as here, or as the originals of the presets do [default: llc]",
+        ),
+        Key::new(
+            "run.threads",
+            "threads",
+            Kind::Whole,
+            "THREADS",
+            "Threads in all [default: what SLURM grants, else all processors]",
+        ),
+        Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the training runs [default: cpu]"),
+    ]
+}

@@ -1,0 +1,83 @@
+//! Evaluates a network on samples: mean loss and accuracy of a pure function of its parameters and frozen statistics.
+//!
+//! A pass goes in chunks, so that memory doesn't grow with the samples; sums are in f64.
+
+use tch::{Device, Kind, TchError};
+
+use super::TrainError;
+use super::memory;
+use super::objective::{Objective, Target, num_correct};
+use crate::data::Samples;
+use crate::model::{Buffers, Mode, Network, shape};
+use crate::params::Params;
+
+/// Samples of a pass, in a chunk.
+const CHUNK: u64 = 500;
+
+/// How well a network does on some samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Mean loss.
+    pub loss: f64,
+    /// Share of the samples whose largest output is their label's, in [0, 1].
+    pub accuracy: f64,
+}
+
+/// Mean loss and accuracy of `network` at `w` on `samples`; `soft_targets`, shape `[n, num_outputs]`, are for the loss in place of the
+/// labels. `buffers` are only read.
+///
+/// # Errors
+/// [`TrainError::OutOfMemory`], or whatever libtorch reports.
+pub fn evaluate(
+    network: &Network,
+    w: &Params,
+    buffers: &mut Buffers,
+    samples: &Samples,
+    soft_targets: Option<&tch::Tensor>,
+    objective: &Objective,
+    device: Device,
+) -> Result<Evaluation, TrainError> {
+    let n = samples.len() as u64;
+    let mut chunk = |first: u64, size: u64| -> Result<(tch::Tensor, tch::Tensor), TchError> {
+        let (x, labels) = samples.range(first..(first + size).min(n), objective.kind(), device)?;
+        let outputs = objective.outputs(network, w.views(), buffers, &x, Mode::Frozen)?;
+        let soft = soft_targets.map(|all| all.f_narrow(0, first as i64, labels.size()[0])).transpose()?;
+        let target = soft.as_ref().map_or(Target::Labels(&labels), Target::Soft);
+        let loss = objective.losses(&outputs, &target)?.f_sum(Kind::Double)?;
+        Ok((loss, num_correct(&outputs, &labels)?))
+    };
+    let sums = tch::no_grad(|| -> Result<(f64, f64), TchError> {
+        let mut sums = Vec::new();
+        for first in (0..n).step_by(CHUNK as usize) {
+            sums.push(chunk(first, CHUNK)?);
+        }
+        // Read at the end: a GPU has them all by then.
+        sums.iter().try_fold((0.0, 0.0), |(loss, correct), (one_loss, one_correct)| {
+            Ok((loss + one_loss.f_double_value(&[])?, correct + one_correct.f_double_value(&[])?))
+        })
+    });
+    match sums {
+        Ok((loss, correct)) => Ok(Evaluation { loss: loss / n as f64, accuracy: correct / n as f64 }),
+        Err(error) if memory::is_exhausted(&error) => {
+            let fits = memory::largest_fit(CHUNK, |size| tch::no_grad(|| chunk(0, size)).map(drop));
+            Err(TrainError::OutOfMemory { batch_size: CHUNK as usize, fits })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses samples that a network can't take.
+pub(super) fn check_fit(network: &Network, samples: &Samples) -> Result<(), TrainError> {
+    let (takes, has) = (network.input_shape(), samples.input_shape());
+    let reason = if samples.is_empty() {
+        "there is no sample to train on".to_owned()
+    } else if takes != has {
+        format!("{} takes inputs of shape {}, the data have {}", network.name(), shape(&takes), shape(&has))
+    } else if samples.num_classes() > network.num_outputs() {
+        let (classes, outputs) = (samples.num_classes(), network.num_outputs());
+        format!("the data have {classes} classes, {} {outputs} outputs", network.name())
+    } else {
+        return Ok(());
+    };
+    Err(TrainError::Data { reason })
+}

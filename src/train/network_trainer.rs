@@ -1,0 +1,425 @@
+//! Trains a network on labelled samples, epoch by epoch: the trainer that every experiment on pictures shares.
+//!
+//! A step takes a minibatch of an [`EpochOrder`], a pass in [`Mode::Train`] (batch statistics, dropout, augmentation), the gradient of
+//! the mean loss, and the optimiser's move at the epoch's learning rate. The order, dropout and augmentation are functions of a key and
+//! the step, so that a training that goes on from a [checkpoint](super::network_checkpoint) is the one that was never stopped.
+//!
+//! No step waits for a GPU: what steps measure stays there and is read every [`READ_EVERY`] steps, so that a loss that is not finite may
+//! be noticed so many steps late; the error names the right one.
+//!
+//! *Tested by* a linear network's steps against gradients by hand, resuming bit for bit, divergence and cancelling, in `network_tests`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::objective::{Objective, Target, num_correct};
+use super::{Adam, EpochOrder, Evaluation, Optimizer, Schedule, Sgd, TrainError, evaluate, memory};
+use crate::config::dln::OptimizerConfig;
+use crate::config::network::{BatchSize, Length, TrainConfig};
+use crate::data::{Augmentation, Samples};
+use crate::model::{Buffers, Mode, Network};
+use crate::params::Params;
+use crate::rng::{Key, Role};
+
+/// Steps between two readings of what steps on a GPU measured.
+const READ_EVERY: usize = 50;
+
+/// A network in training.
+pub struct NetworkTrainer {
+    pub(super) network: Arc<Network>,
+    pub(super) w: Params,
+    pub(super) buffers: Buffers,
+    pub(super) optimizer: Box<dyn Optimizer>,
+    pub(super) plan: Plan,
+    /// Steps made.
+    pub(super) step: u64,
+    pub(super) running: Running,
+    /// Seconds that the steps took, those before a stop included.
+    pub(super) runtime_s: f64,
+    samples: Samples,
+    /// Probabilities in place of the labels, shape `[n, num_outputs]`.
+    soft_targets: Option<Tensor>,
+    order: EpochOrder,
+    grad: Params,
+    unread: Vec<Unread>,
+}
+
+/// What doesn't change in a training.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub objective: Objective,
+    pub optimizer: OptimizerConfig,
+    pub learning_rate: f64,
+    pub schedule: Schedule,
+    pub batch_size: u64,
+    pub num_steps: u64,
+    pub augmentation: Option<Augmentation>,
+    /// The stream of the order, of dropout and of augmentation.
+    pub key: Key,
+    pub device: Device,
+}
+
+/// What the steps of an epoch measured so far: each minibatch counts as the network was before its step.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Running {
+    /// Samples.
+    pub num_samples: u64,
+    /// Sum of their losses.
+    pub loss_sum: f64,
+    /// How many of them were classified rightly.
+    pub num_correct: f64,
+    /// ‖∇L‖ on the last minibatch.
+    pub gradient_norm: f64,
+}
+
+impl Running {
+    /// Means over the samples so far; NaN before the first.
+    pub fn evaluation(&self) -> Evaluation {
+        let n = self.num_samples as f64;
+        Evaluation { loss: self.loss_sum / n, accuracy: self.num_correct / n }
+    }
+}
+
+/// Consecutive losses of a training, each on its minibatch before its step.
+#[derive(Debug, Clone, Copy)]
+pub struct StepLosses<'a> {
+    /// Number of the first step, counted from 0.
+    pub first_step: u64,
+    /// The loss of each step.
+    pub loss: &'a [f64],
+}
+
+/// What one step measured, still on the device.
+struct Unread {
+    step: u64,
+    num_samples: u64,
+    /// Mean loss, number of samples classified rightly, ‖∇L‖; f64.
+    measured: Tensor,
+}
+
+/// Where a stretch of training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// At the end of an epoch, or of the whole training.
+    Epoch,
+    /// After as many steps as were asked for.
+    Steps,
+    /// Cancelled.
+    Cancelled,
+}
+
+impl NetworkTrainer {
+    /// Trains `network` from a random start on `samples`, as `config` says; `key` is that of the run's seed.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] where the samples don't fit the network; whatever libtorch reports.
+    pub fn new(
+        network: Arc<Network>,
+        samples: Samples,
+        config: &TrainConfig,
+        key: Key,
+        device: Device,
+    ) -> Result<NetworkTrainer, TrainError> {
+        evaluate::check_fit(&network, &samples)?;
+        let objective = Objective {
+            loss: config.loss,
+            precision: config.precision,
+            has_channels_last: config.has_channels_last,
+        };
+        let n = samples.len() as u64;
+        let batch_size = match config.batch_size {
+            BatchSize::Full(_) => n,
+            BatchSize::Samples(batch_size) => (batch_size as u64).min(n),
+        };
+        let w = network.init(key.role(Role::Init))?.to(objective.kind(), device)?;
+        let buffers = network.initial_buffers()?.to(objective.kind(), device)?;
+        let key = key.role(Role::Training);
+        let order = EpochOrder::new(key, n, batch_size);
+        let num_steps = match config.length {
+            Length::Epochs(num_epochs) => num_epochs.saturating_mul(order.num_batches()),
+            Length::Steps(num_steps) => num_steps,
+        };
+        let plan = Plan {
+            objective,
+            optimizer: config.optimizer,
+            learning_rate: config.learning_rate.get(),
+            schedule: config.schedule.clone(),
+            batch_size,
+            num_steps,
+            augmentation: config.has_augmentation.then_some(Augmentation::CIFAR10),
+            key,
+            device,
+        };
+        Ok(NetworkTrainer {
+            grad: w.zeros_like()?,
+            optimizer: optimizer(config),
+            network,
+            w,
+            buffers,
+            plan,
+            step: 0,
+            running: Running::default(),
+            runtime_s: 0.0,
+            samples,
+            soft_targets: None,
+            order,
+            unread: Vec::new(),
+        })
+    }
+
+    /// The same training from another start.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn with_start(mut self, w: &Params, buffers: &Buffers) -> Result<NetworkTrainer, TrainError> {
+        self.w.copy_from(w)?;
+        self.buffers = buffers.to(self.plan.objective.kind(), self.plan.device)?;
+        Ok(self)
+    }
+
+    /// The same training towards the probabilities `targets`, shape `[n, num_outputs]`, in place of the labels; accuracies are still
+    /// against the labels.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports; [`TrainError::Data`] for another shape.
+    pub fn with_soft_targets(mut self, targets: &Tensor) -> Result<NetworkTrainer, TrainError> {
+        let expected = [self.samples.len() as i64, self.network.num_outputs() as i64];
+        if targets.size() != expected {
+            let reason = format!("soft targets of shape {:?}, not {expected:?}", targets.size());
+            return Err(TrainError::Data { reason });
+        }
+        self.soft_targets = Some(targets.f_to_device(self.plan.device)?.f_to_kind(self.plan.objective.kind())?);
+        Ok(self)
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// Its parameters now.
+    pub fn w(&self) -> &Params {
+        &self.w
+    }
+
+    /// Its running statistics now.
+    pub fn buffers(&self) -> &Buffers {
+        &self.buffers
+    }
+
+    /// How its losses are computed.
+    pub fn objective(&self) -> Objective {
+        self.plan.objective
+    }
+
+    /// Steps made.
+    pub fn num_steps(&self) -> u64 {
+        self.step
+    }
+
+    /// Steps planned.
+    pub fn num_steps_planned(&self) -> u64 {
+        self.plan.num_steps
+    }
+
+    /// Whole epochs made.
+    pub fn num_epochs(&self) -> u64 {
+        self.step / self.order.num_batches()
+    }
+
+    /// Epochs planned, the last one perhaps in part.
+    pub fn num_epochs_planned(&self) -> u64 {
+        self.plan.num_steps.div_ceil(self.order.num_batches())
+    }
+
+    /// Whether all steps are made.
+    pub fn is_finished(&self) -> bool {
+        self.step >= self.plan.num_steps
+    }
+
+    /// Samples of a step.
+    pub fn batch_size(&self) -> u64 {
+        self.plan.batch_size
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.plan.schedule.rate(self.plan.learning_rate, self.num_epochs())
+    }
+
+    /// What the steps of the current epoch measured; right after an epoch's last step, of that whole epoch.
+    pub fn running(&self) -> Running {
+        self.running
+    }
+
+    /// Seconds that the steps took.
+    pub fn runtime_s(&self) -> f64 {
+        self.runtime_s
+    }
+
+    /// Trains to the end of the epoch, or of the training; cancelled, to the end of the current step.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn epoch(&mut self, cancel: &AtomicBool, tell: &mut dyn FnMut(StepLosses)) -> Result<Stop, TrainError> {
+        self.advance(u64::MAX, cancel, tell)
+    }
+
+    /// Trains for `num_steps` steps, but not beyond the end of the epoch or of the training.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn advance(
+        &mut self,
+        num_steps: u64,
+        cancel: &AtomicBool,
+        tell: &mut dyn FnMut(StepLosses),
+    ) -> Result<Stop, TrainError> {
+        let began = Instant::now();
+        let trained = self.try_advance(num_steps, cancel, tell);
+        self.runtime_s += began.elapsed().as_secs_f64();
+        trained
+    }
+
+    fn try_advance(
+        &mut self,
+        num_steps: u64,
+        cancel: &AtomicBool,
+        tell: &mut dyn FnMut(StepLosses),
+    ) -> Result<Stop, TrainError> {
+        let end_of_epoch = (self.num_epochs() + 1).saturating_mul(self.order.num_batches()).min(self.plan.num_steps);
+        let end = self.step.saturating_add(num_steps).min(end_of_epoch);
+        let read_every = if self.plan.device == Device::Cpu { 1 } else { READ_EVERY };
+        while self.step < end {
+            if cancel.load(Ordering::Relaxed) {
+                self.read(tell)?;
+                return Ok(Stop::Cancelled);
+            }
+            self.step()?;
+            if self.unread.len() >= read_every {
+                self.read(tell)?;
+            }
+        }
+        self.read(tell)?;
+        Ok(if self.step == end_of_epoch { Stop::Epoch } else { Stop::Steps })
+    }
+
+    /// Makes one step. What it measured is in [`NetworkTrainer::running`] after the next [`NetworkTrainer::read`].
+    fn step(&mut self) -> Result<(), TrainError> {
+        let (epoch, batch) = (self.num_epochs(), self.step % self.order.num_batches());
+        if batch == 0 {
+            self.running = Running::default();
+        }
+        let indices = self.order.at(epoch, batch).to_vec();
+        match self.gradient(&indices, epoch) {
+            Ok(measured) => self.unread.push(Unread { step: self.step, num_samples: indices.len() as u64, measured }),
+            Err(error) => return Err(self.explained(error, indices.len())),
+        }
+        let rate = self.learning_rate();
+        tch::no_grad(|| self.optimizer.step(rate, &self.grad, &mut self.w))?;
+        self.step += 1;
+        Ok(())
+    }
+
+    /// Puts ∇L of the samples `indices` into `grad`, and returns what the pass measured.
+    fn gradient(&mut self, indices: &[u64], epoch: u64) -> Result<Tensor, TchError> {
+        let Plan { objective, device, key, .. } = self.plan;
+        let (x, labels) = match &self.plan.augmentation {
+            Some(how) => self.samples.augmented_batch(indices, (how, key, epoch), objective.kind(), device)?,
+            None => self.samples.batch(indices, objective.kind(), device)?,
+        };
+        let leaf = |view: &Tensor| view.f_detach()?.f_set_requires_grad(true);
+        let leaves: Vec<Tensor> = self.w.views().iter().map(leaf).collect::<Result<_, _>>()?;
+        let mode = Mode::Train { key: key.step(self.step) };
+        let outputs = objective.outputs(&self.network, &leaves, &mut self.buffers, &x, mode)?;
+        let soft = self.soft_targets.as_ref().map(|all| rows(all, indices)).transpose()?;
+        let target = soft.as_ref().map_or(Target::Labels(&labels), Target::Soft);
+        let loss = objective.losses(&outputs, &target)?.f_mean(None::<Kind>)?;
+        let grads = Tensor::f_run_backward(&[&loss], &leaves, false, false)?;
+        tch::no_grad(|| {
+            let flat = |grad: &Tensor| grad.f_reshape([-1]);
+            let grads: Vec<Tensor> = grads.iter().map(flat).collect::<Result<_, _>>()?;
+            let _ = Tensor::f_cat_out(self.grad.flat(), &grads, 0)?;
+            let norm = self.grad.flat().f_norm()?;
+            let measured = [loss, num_correct(&outputs, &labels)?, norm].map(|one| one.f_to_kind(Kind::Double));
+            let [loss, correct, norm] = measured;
+            Tensor::f_stack(&[loss?, correct?, norm?], 0)
+        })
+    }
+
+    /// Reads what the last steps measured, and tells their losses.
+    fn read(&mut self, tell: &mut dyn FnMut(StepLosses)) -> Result<(), TrainError> {
+        let unread = std::mem::take(&mut self.unread);
+        let Some(first) = unread.first() else { return Ok(()) };
+        let first_step = first.step;
+        let measured: Vec<&Tensor> = unread.iter().map(|one| &one.measured).collect();
+        let measured = Vec::<f64>::try_from(Tensor::f_stack(&measured, 0)?.f_flatten(0, -1)?)?;
+        let (rows, _) = measured.as_chunks::<3>();
+        let mut loss = Vec::with_capacity(rows.len());
+        let mut diverged = None;
+        for (one, &[mean, correct, norm]) in unread.iter().zip(rows) {
+            loss.push(mean);
+            if !mean.is_finite() || !norm.is_finite() {
+                diverged = Some((one.step, mean));
+                break;
+            }
+            self.running.num_samples += one.num_samples;
+            self.running.loss_sum += mean * one.num_samples as f64;
+            self.running.num_correct += correct;
+            self.running.gradient_norm = norm;
+        }
+        tell(StepLosses { first_step, loss: &loss });
+        match diverged {
+            Some((step, loss)) => Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Mean loss and accuracy on `samples`, a pure function of the current parameters and statistics.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn evaluate(&mut self, samples: &Samples) -> Result<Evaluation, TrainError> {
+        let Plan { objective, device, .. } = self.plan;
+        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, samples, None, &objective, device)
+    }
+
+    /// Mean loss and accuracy on the training data, towards the soft targets if there are some.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn evaluate_train(&mut self) -> Result<Evaluation, TrainError> {
+        let Plan { objective, device, .. } = self.plan;
+        let soft = self.soft_targets.as_ref();
+        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, &self.samples, soft, &objective, device)
+    }
+
+    /// `error`, or where it says that memory ran out, the largest minibatch that fits.
+    fn explained(&mut self, error: TchError, batch_size: usize) -> TrainError {
+        if !memory::is_exhausted(&error) {
+            return error.into();
+        }
+        // What a pass does to the statistics no longer matters: there is no training to go on with.
+        let fits = memory::largest_fit(batch_size as u64, |size| {
+            let indices: Vec<u64> = (0..size).collect();
+            self.gradient(&indices, 0).map(drop)
+        });
+        TrainError::OutOfMemory { batch_size, fits }
+    }
+}
+
+fn optimizer(config: &TrainConfig) -> Box<dyn Optimizer> {
+    match config.optimizer {
+        OptimizerConfig::Sgd { momentum } => Box::new(Sgd::new(momentum).with_weight_decay(config.weight_decay)),
+        OptimizerConfig::Adam => Box::new(Adam::new().with_weight_decay(config.weight_decay)),
+    }
+}
+
+/// The rows `indices` of `all`.
+fn rows(all: &Tensor, indices: &[u64]) -> Result<Tensor, TchError> {
+    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+    all.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(all.device())?)
+}
