@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted.
 
+mod checkpoint;
 mod cli;
 mod dln;
 mod registry;
