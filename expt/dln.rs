@@ -5,44 +5,26 @@ mod report;
 mod trained;
 
 use llc::config::dln::Training;
-use llc::config::{Device, DlnConfig, Switch};
-use llc::diagnostics::{Draws, rhat};
+use llc::config::{DlnConfig, Switch};
 use llc::dln::known::Known;
 use llc::dln::{Problem, train};
 use llc::estimate::{self, Estimation};
-use llc::kernel::{GradientNeed, Sampler};
-use llc::observe::file_tree::FileTreeObserver;
-use llc::observe::terminal::TerminalObserver;
+use llc::kernel::GradientNeed;
 use llc::observe::{Event, Observers, RunInfo, Status};
-use llc::run::Chains;
-use llc::target::{Batch, Target, TargetError};
+use llc::target::{Batch, Target as _, TargetError};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Context, Outcome};
-use crate::table;
-
-/// Runs that are expected to take longer say so first.
-const LONG_S: f64 = 60.0;
+use crate::{estimation, expected, session, table};
 
 /// Estimates λ as `config` says, records the run, and prints the result.
 pub fn run(config: &DlnConfig, context: &Context) -> anyhow::Result<Outcome> {
-    let mut observers = Observers::default();
-    let tree = FileTreeObserver::create(&context.file_storage).map_err(|error| cli::CannotRecord(error.to_string()))?;
-    observers.push(Box::new(tree));
-    observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
-    match sample(config, context, &mut observers) {
-        Ok(outcome) => Ok(outcome),
-        Err(error) => {
-            let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
-            observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &trace });
-            Err(error)
-        }
-    }
+    session::record(context, |observers| sample(config, context, observers))
 }
 
 fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
     let sampler_config = config.sampler();
-    let mut problem = match Problem::new(config, device(config.run().device)?, &context.cancel) {
+    let mut problem = match Problem::new(config, session::device(config.run().device)?, &context.cancel) {
         Err(TargetError::Cancelled) => {
             eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
             return Ok(Outcome::Interrupted);
@@ -66,20 +48,12 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         n_beta: config.n_beta(),
         init_loss,
     }));
-    if let Some(failure) = observers.failures().first() {
-        return Err(cli::CannotRecord(failure.clone()).into());
-    }
+    session::ensure_recorded(observers)?;
     let check = sampler_config.check_localisation == Switch::On;
     let num_points = if matches!(config.train(), Training::On(_)) { 2.0 } else { 1.0 };
-    let expected_s = num_points * expected_seconds(&mut problem.target, problem.sampler.as_ref(), &chains, check)?
+    let expected_s = num_points * expected::sampling_seconds(&mut problem.target, problem.sampler.as_ref(), &chains, check)?
         + training_seconds(config, &mut problem)?;
-    if expected_s > LONG_S {
-        let text = format!("expected to take about {}", table::duration(expected_s));
-        observers.emit(&Event::Output(&text));
-        if !context.is_quiet {
-            eprintln!("{text}");
-        }
-    }
+    expected::tell(expected_s, context, observers);
     let Problem { target, sampler, .. } = &mut problem;
     measured::save(config, "true_param.npz", target.local().w_star(), observers)?;
     let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
@@ -108,15 +82,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         report["trained"] = trained.report;
     }
     let shown = table::render(&report);
-    observers.emit(&Event::Output(&shown));
-    let fail_trace = if status == Status::Failed { &fail_trace[..] } else { &[] };
-    observers.emit(&Event::Ended { status, report: Some(&report), fail_trace });
-    if !context.is_quiet {
-        cli::print(&shown)?;
-    }
-    if context.is_json {
-        cli::print(&format!("{report}\n"))?;
-    }
+    session::end(context, observers, status, (&report, &shown), &fail_trace)?;
     Ok(match status {
         Status::Interrupted => Outcome::Interrupted,
         _ if has_diverged => Outcome::Diverged,
@@ -171,7 +137,7 @@ fn report(
         "run_dir": run_dir,
         "status": status.as_str(),
     });
-    let mut report = report::merged(point, of_run);
+    let mut report = estimation::merged(point, of_run);
     if let (Some(notes), Some(note)) = (report["notes"].as_array_mut(), known.note()) {
         notes.push(note.into());
     }
@@ -187,40 +153,4 @@ fn training_seconds(config: &DlnConfig, problem: &mut Problem) -> anyhow::Result
     let pass_s = estimate::seconds_per_pass(&mut problem.target, GradientNeed::Minibatch, batch);
     tch::set_num_threads(config.run().threads as i32);
     Ok(pass_s? * how.num_steps as f64)
-}
-
-/// Seconds that the chains are expected to take, from the cost of one pass.
-fn expected_seconds(
-    target: &mut dyn Target,
-    sampler: &dyn Sampler,
-    chains: &Chains,
-    check_localisation: bool,
-) -> anyhow::Result<f64> {
-    let indices: Vec<u64> = (0..chains.plan.batch_size.unwrap_or(0) as u64).collect();
-    let batch = match chains.plan.batch_size {
-        Some(_) => Batch::Minibatch { key: chains.key, indices: &indices },
-        None => Batch::Full,
-    };
-    // With the threads that a chain has: others that wait for each other can make a pass many times as long.
-    tch::set_num_threads(chains.threads_per_chain as i32);
-    let pass_s = estimate::seconds_per_pass(target, sampler.gradient(), batch);
-    tch::set_num_threads(chains.threads as i32);
-    let side_by_side = (chains.threads / chains.threads_per_chain).clamp(1, chains.num_chains);
-    let in_turn = chains.num_chains.div_ceil(side_by_side) as f64;
-    let halves = if check_localisation { 1.5 } else { 1.0 };
-    Ok(pass_s? * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
-}
-
-fn device(device: Device) -> anyhow::Result<tch::Device> {
-    match device {
-        Device::Cuda(index) => {
-            let num_devices = tch::Cuda::device_count();
-            anyhow::ensure!(
-                tch::Cuda::is_available() && (index as i64) < num_devices,
-                cli::NoDevice { index, num_devices }
-            );
-            Ok(tch::Device::Cuda(index))
-        }
-        _ => Ok(tch::Device::Cpu),
-    }
 }

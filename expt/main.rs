@@ -3,11 +3,17 @@
 //!
 //! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted.
 
+mod checkpoint;
 mod cli;
+mod curve;
 mod data;
 mod dln;
+mod estimate;
+mod estimation;
+mod expected;
 mod model;
 mod registry;
+mod session;
 mod table;
 mod theory;
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{ArgMatches, Command};
-use llc::config::{Configuration, DlnConfig, ExperimentArgs, check_storage};
+use llc::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, check_storage};
 
 use crate::cli::{self, Context, Outcome};
-use crate::{data, dln, model, theory};
+use crate::{checkpoint, curve, data, dln, estimate, model, theory};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -23,9 +23,18 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<DlnConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, dln::run),
     },
+    Experiment {
+        command: ExperimentArgs::<CurveConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, curve::run),
+    },
+    Experiment {
+        command: ExperimentArgs::<EstimateConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, estimate::run),
+    },
     Experiment { command: theory::command, run: theory::run },
     Experiment { command: model::command, run: model::run },
     Experiment { command: data::command, run: data::run },
+    Experiment { command: checkpoint::command, run: checkpoint::run },
 ];
 
 /// Runs `experiment` as the command line and what lies under it configure it.

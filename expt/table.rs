@@ -12,12 +12,37 @@ pub fn render(report: &Value) -> String {
     out
 }
 
-fn write(out: &mut String, report: &Value) -> std::fmt::Result {
+/// The report of an estimate around a trained network.
+pub fn render_network(report: &Value) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_network(&mut out, report);
+    out
+}
+
+fn write_network(out: &mut String, report: &Value) -> std::fmt::Result {
     let run = Section(report);
-    let network: Vec<String> = run.list("/network").iter().map(Value::to_string).collect();
     writeln!(out)?;
-    writeln!(out, "{:<16}{}   d = {}", "network", network.join(" → "), run.number("/d"))?;
-    writeln!(out, "{:<16}{}, rank {}", "truth", run.text("/truth"), run.number("/rank_true"))?;
+    let (d, all) = (run.number("/d"), run.number("/num_parameters"));
+    let part = if d < all { format!("{d} of {all} parameters") } else { format!("d = {d}") };
+    writeln!(out, "{:<16}{}, {part}", "network", run.text("/network"))?;
+    for (name, split) in [("on training data", "train"), ("on test data", "test")] {
+        let loss = run.number(&format!("/{split}_loss"));
+        let accuracy = 100.0 * run.number(&format!("/{split}_accuracy"));
+        writeln!(out, "{name:<16} loss {loss:.4}, accuracy {accuracy:.2} %")?;
+    }
+    write_posterior(out, &run)?;
+    write_epsilon(out, &run)?;
+    writeln!(out)?;
+    write_llc(out, &run)?;
+    write_diagnostics(out, &run)?;
+    writeln!(out)?;
+    write_verdict(out, &run)?;
+    write_record(out, &run)
+}
+
+/// nβ, γ, and what the chains were.
+fn write_posterior(out: &mut String, run: &Section) -> std::fmt::Result {
     writeln!(
         out,
         "{:<16}n = {}   nβ = {:.6}   γ = {}",
@@ -36,7 +61,21 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
         run.number("/num_warmup"),
         duration(run.number("/timing/sampling_s")),
         run.number("/timing/steps_per_s")
-    )?;
+    )
+}
+
+fn write_record(out: &mut String, run: &Section) -> std::fmt::Result {
+    let (dir, status) = (run.text("/run_dir"), run.text("/status"));
+    if dir.is_empty() { Ok(()) } else { writeln!(out, "{:<16}{dir} ({status})", "record") }
+}
+
+fn write(out: &mut String, report: &Value) -> std::fmt::Result {
+    let run = Section(report);
+    let network: Vec<String> = run.list("/network").iter().map(Value::to_string).collect();
+    writeln!(out)?;
+    writeln!(out, "{:<16}{}   d = {}", "network", network.join(" → "), run.number("/d"))?;
+    writeln!(out, "{:<16}{}, rank {}", "truth", run.text("/truth"), run.number("/rank_true"))?;
+    write_posterior(out, &run)?;
     write_epsilon(out, &run)?;
     writeln!(out)?;
     write_llc(out, &run)?;
@@ -59,11 +98,7 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     if report["trained"].is_object() {
         write_trained(out, &Section(&report["trained"]))?;
     }
-    let (dir, status) = (run.text("/run_dir"), run.text("/status"));
-    if !dir.is_empty() {
-        writeln!(out, "{:<16}{dir} ({status})", "record")?;
-    }
-    Ok(())
+    write_record(out, &run)
 }
 
 /// What is said of the point where the training ended.

@@ -9,26 +9,12 @@ use llc::wbic_slope::WbicSlope;
 use serde_json::{Value, json};
 
 use super::measured::Measured;
+use crate::estimation;
 
 /// What the report says of one point, the same at every point; what was not asked for is not there.
 pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Value {
-    let judgement = &done.judgement;
-    let mut notes = judgement.notes.clone();
-    let mut report = json!({
-        "llc": done.llc,
-        "epsilon": done.epsilon,
-        "largest_curvature": done.largest_curvature,
-        "descent": done.descent,
-        "diagnostics": done.diagnostics,
-        "localisation_check": done.localisation.sampled(),
-        "verdict": judgement.verdict,
-        "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
-        "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),
-        "timing": {
-            "sampling_s": done.sampling_s,
-            "steps_per_s": done.num_steps as f64 / done.sampling_s,
-        },
-    });
+    let mut notes = done.judgement.notes.clone();
+    let mut report = estimation::report(done);
     if config.measure().estimator == Estimator::WbicSlope {
         let n = config.data().num_training_data as f64;
         let slope = WbicSlope::new(&done.loss, config.n_beta(), n);
@@ -73,12 +59,4 @@ fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
         );
     }
     notes
-}
-
-/// The keys of both objects; `over` wins.
-pub fn merged(mut under: Value, over: Value) -> Value {
-    if let (Value::Object(under), Value::Object(over)) = (&mut under, over) {
-        under.extend(over);
-    }
-    under
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{measured, report};
 use crate::cli::Context;
+use crate::estimation;
 
 /// What became of the second point.
 pub struct Trained {
@@ -73,7 +74,7 @@ fn try_run(
             trained.num_steps, how.num_steps
         );
         return Ok(Trained {
-            report: report::merged(facts.clone(), nothing(Status::Interrupted, &[], &[], &[note])),
+            report: estimation::merged(facts.clone(), nothing(Status::Interrupted, &[], &[], &[note])),
             is_interrupted: true,
             has_diverged: false,
             failure: Vec::new(),
@@ -97,7 +98,7 @@ fn try_run(
         is_interrupted: done.is_interrupted,
         has_diverged: done.num_diverged > 0,
         failure: if has_failed { explanations.collect() } else { Vec::new() },
-        report: report::merged(facts.clone(), report::point(config, &done, measured)),
+        report: estimation::merged(facts.clone(), report::point(config, &done, measured)),
     })
 }
 
@@ -112,7 +113,7 @@ fn failed(facts: Value, error: &anyhow::Error) -> Trained {
     let text = error.to_string();
     let why = text.lines().next().unwrap_or("unknown");
     Trained {
-        report: report::merged(facts, nothing(Status::Failed, &[reason], &[why], &[])),
+        report: estimation::merged(facts, nothing(Status::Failed, &[reason], &[why], &[])),
         is_interrupted: false,
         has_diverged,
         failure: vec![format!("at the trained point: {why}\n")],

@@ -57,7 +57,8 @@ fn shown(sides: &[usize]) -> String {
 }
 
 fn list(what: &str, names: &[String]) -> Option<String> {
-    let shown = names.iter().take(MAX_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    // The file's names might hold what a terminal obeys.
+    let shown = names.iter().take(MAX_NAMES).map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ");
     let rest = if names.len() > MAX_NAMES { ", …" } else { "" };
     (!names.is_empty()).then(|| format!("{} {what} ({shown}{rest})", names.len()))
 }

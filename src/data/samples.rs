@@ -100,6 +100,11 @@ impl Samples {
         Ok(Samples { labels: labels.into(), ..self.clone() })
     }
 
+    /// The first `n` samples, or all where there are no more.
+    pub fn first(&self, n: usize) -> Samples {
+        Samples { labels: self.labels[..n.min(self.labels.len())].into(), ..self.clone() }
+    }
+
     /// Number of samples n.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -8,6 +8,7 @@
 
 pub mod data;
 pub mod model;
+pub mod point;
 #[cfg(test)]
 mod tests;
 pub mod train;

@@ -1,0 +1,250 @@
+//! Runs `llc curve`: the local learning coefficient of a network followed over its training.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context as _;
+use llc::checkpoint::Checkpoint;
+use llc::config::network::model;
+use llc::config::{CurveConfig, Switch};
+use llc::data::Samples;
+use llc::estimate::{Estimation, estimate};
+use llc::model::ModelSpec;
+use llc::observe::{Event, Observers, PointInfo, Status};
+use llc::posterior::{Around, Posterior};
+use llc::rng::Key;
+use llc::target::network::TrainedNetwork;
+use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainingData};
+use serde_json::{Map, Value, json};
+
+use crate::cli::{Context, Outcome};
+use crate::estimate::samples;
+use crate::{estimation, expected, session, table};
+
+/// Follows λ̂ as `config` says, records the run, and prints a line for each point.
+pub fn run(config: &CurveConfig, context: &Context) -> anyhow::Result<Outcome> {
+    session::record(context, |observers| Curve::new(config, context, observers)?.follow(observers))
+}
+
+/// Name of the checkpoint that a run goes on from, in its folder.
+const LAST: &str = "checkpoint/last.safetensors";
+/// What a checkpoint's header calls the points so far.
+const POINTS: &str = "points";
+
+/// A training with what is needed to estimate along it.
+struct Curve<'a> {
+    config: &'a CurveConfig,
+    context: &'a Context,
+    spec: ModelSpec,
+    trainer: NetworkTrainer,
+    /// What it is tested on.
+    test: Samples,
+    /// What estimates are made on.
+    samples: Samples,
+    /// The points so far, as the report has them.
+    points: Vec<Value>,
+    has_diverged: bool,
+}
+
+impl<'a> Curve<'a> {
+    fn new(config: &'a CurveConfig, context: &'a Context, observers: &mut Observers) -> anyhow::Result<Curve<'a>> {
+        observers.emit(&Event::Stage("reading the data"));
+        tch::set_num_threads(config.run().threads as i32);
+        let device = session::device(config.run().device)?;
+        let data = TrainingData::load(config.data())?;
+        let spec = model::for_data(config.model(), data.train.input_shape(), data.train.num_classes());
+        let network = Arc::new(spec.build().context("the network cannot be built")?);
+        let samples = samples(&data, config.point())?;
+        let key = Key::new(config.seed());
+        let mut curve = Curve {
+            trainer: NetworkTrainer::new(network, data.train, config.train(), key, device)?,
+            test: data.test,
+            points: Vec::new(),
+            has_diverged: false,
+            config,
+            context,
+            spec,
+            samples,
+        };
+        if let Some(from) = config.resume() {
+            curve.resume(from)?;
+        }
+        Ok(curve)
+    }
+
+    /// Goes on from where the run in the folder `from` was, or from the checkpoint that `from` names.
+    fn resume(&mut self, from: &Path) -> anyhow::Result<()> {
+        let path: PathBuf = if from.is_dir() { from.join(LAST) } else { from.to_owned() };
+        let checkpoint = Checkpoint::read(&path)?;
+        self.trainer.resume(&checkpoint).with_context(|| format!("--resume {}", from.display()))?;
+        if let Some(Value::Array(points)) = checkpoint.header.facts.get(POINTS) {
+            self.points = points.clone();
+        }
+        Ok(())
+    }
+
+    /// Trains and estimates in turn, to the end of the training.
+    fn follow(mut self, observers: &mut Observers) -> anyhow::Result<Outcome> {
+        let period = self.config.curve().logging_period as u64;
+        let planned = self.trainer.num_steps_planned();
+        let is_interrupted = loop {
+            let step = self.trainer.num_steps();
+            let is_known = self.points.last().is_some_and(|point| point["step"] == json!(step));
+            if (step.is_multiple_of(period) || self.trainer.is_finished()) && !is_known && !self.estimate(observers)? {
+                break true;
+            }
+            if self.trainer.is_finished() {
+                break false;
+            }
+            let until = ((step / period + 1) * period).min(planned);
+            self.train(until, planned, observers)?;
+            if self.context.cancel.load(Ordering::Relaxed) {
+                self.save(LAST, observers)?;
+                break true;
+            }
+        };
+        self.end(is_interrupted, observers)
+    }
+
+    /// Trains to step `until`, or until it is cancelled.
+    fn train(&mut self, until: u64, planned: u64, observers: &mut Observers) -> anyhow::Result<()> {
+        while self.trainer.num_steps() < until && !self.context.cancel.load(Ordering::Relaxed) {
+            let num_steps = until - self.trainer.num_steps();
+            let mut tell = |StepLosses { first_step, loss }: StepLosses| {
+                observers.emit(&Event::Training { first_step, num_steps: planned, loss });
+            };
+            self.trainer.advance(num_steps, &self.context.cancel, &mut tell)?;
+        }
+        Ok(())
+    }
+
+    /// Estimates λ where the training is now; `false` where that was interrupted.
+    fn estimate(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
+        let (config, step) = (self.config, self.trainer.num_steps());
+        tch::set_num_threads(config.run().threads as i32);
+        let (on_train, on_test) = (self.trainer.evaluate_train()?, self.trainer.evaluate(&self.test)?);
+        let objective = self.objective();
+        let trained = TrainedNetwork {
+            network: Arc::clone(self.trainer.network()),
+            w: self.trainer.w().to(objective.kind(), self.trainer.w().device())?,
+            buffers: self.trainer.buffers().to(objective.kind(), self.trainer.w().device())?,
+        };
+        let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
+        let key = Key::new(config.seed()).part(step);
+        let mut posterior = around.posterior(&trained, &self.samples, key)?;
+        let init_loss = posterior.chains.plan.init_loss;
+        // The run starts with its first point, which tells how large the posterior is.
+        if observers.run_dir().is_none_or(|dir| !dir.join("run.json").exists()) {
+            let info = session::run_info(CurveConfig::EXPERIMENT, config, self.context, &posterior)?;
+            observers.emit(&Event::Started(&info));
+            session::ensure_recorded(observers)?;
+            self.tell_expected(&mut posterior, observers)?;
+        } else {
+            observers.emit(&Event::Point(&PointInfo { name: format!("step{step:07}"), init_loss }));
+        }
+        let check = config.sampler().check_localisation == Switch::On;
+        let Posterior { target, sampler, chains } = &mut posterior;
+        let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, observers)?;
+        if done.is_interrupted {
+            self.save(LAST, observers)?;
+            return Ok(false);
+        }
+        self.has_diverged |= done.num_diverged > 0;
+        self.tell(&done, init_loss, on_train, on_test, observers)?;
+        Ok(true)
+    }
+
+    /// Records a point: metrics, a line, the checkpoint.
+    fn tell(
+        &mut self,
+        done: &Estimation,
+        init_loss: f64,
+        on_train: Evaluation,
+        on_test: Evaluation,
+        observers: &mut Observers,
+    ) -> anyhow::Result<()> {
+        let step = self.trainer.num_steps();
+        let point = estimation::merged(
+            estimation::report(done),
+            json!({
+                "step": step,
+                "epoch": step as f64 / self.trainer.num_batches() as f64,
+                "init_loss": init_loss,
+                "train_loss": on_train.loss,
+                "train_accuracy": on_train.accuracy,
+                "test_loss": on_test.loss,
+                "test_accuracy": on_test.accuracy,
+                "train_s": self.trainer.runtime_s(),
+            }),
+        );
+        observers.emit(&Event::Metrics {
+            step,
+            values: &[
+                ("curve.llc", done.llc.mean),
+                ("curve.llc_mcse", done.llc.mcse),
+                ("curve.init_loss", init_loss),
+                ("curve.train_loss", on_train.loss),
+                ("curve.train_accuracy", on_train.accuracy),
+                ("curve.test_loss", on_test.loss),
+                ("curve.test_accuracy", on_test.accuracy),
+            ],
+        });
+        observers.emit(&Event::Line(&table::curve_line(&point)));
+        self.points.push(point);
+        self.save(&format!("checkpoint/step{step:07}.safetensors"), observers)?;
+        self.save(LAST, observers)
+    }
+
+    fn save(&self, name: &str, observers: &mut Observers) -> anyhow::Result<()> {
+        let facts = Map::from_iter([(POINTS.to_owned(), json!(self.points))]);
+        let content = self.trainer.save(&self.spec, facts)?.to_bytes()?;
+        observers.emit(&Event::Artifact { name, content: &content });
+        Ok(())
+    }
+
+    fn objective(&self) -> Objective {
+        let Objective { has_channels_last, loss, .. } = self.trainer.objective();
+        Objective { has_channels_last, ..crate::estimate::objective(self.config.run().precision, loss) }
+    }
+
+    /// Says how long all estimates will take, where that is long: training comes on top.
+    fn tell_expected(&self, posterior: &mut Posterior, observers: &mut Observers) -> anyhow::Result<()> {
+        let check = self.config.sampler().check_localisation == Switch::On;
+        let Posterior { target, sampler, chains } = posterior;
+        let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
+        let left = self.trainer.num_steps_planned() - self.trainer.num_steps();
+        let num_points = 1 + left.div_ceil(self.config.curve().logging_period as u64);
+        expected::tell(once_s * num_points as f64, self.context, observers);
+        Ok(())
+    }
+
+    fn end(self, is_interrupted: bool, observers: &mut Observers) -> anyhow::Result<Outcome> {
+        let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
+        let report = json!({
+            "experiment": CurveConfig::EXPERIMENT,
+            "network": self.trainer.network().name(),
+            "num_parameters": self.trainer.network().num_parameters(),
+            "data": self.config.data().name,
+            "n": self.samples.len(),
+            "sampler": self.config.sampler().kernel.kind().name(),
+            "num_chains": self.config.sampler().num_chains,
+            "num_draws": self.config.sampler().num_draws(),
+            "num_warmup": self.config.sampler().num_warmup_draws(),
+            "gamma": self.config.sampler().gamma,
+            "n_beta": self.config.sampler().n_beta(self.samples.len()),
+            "points": self.points,
+            "num_steps": self.trainer.num_steps(),
+            "seed": self.config.seed(),
+            "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
+            "status": status.as_str(),
+        });
+        observers.emit(&Event::Artifact { name: "curve.csv", content: &table::curve_csv(&self.points)? });
+        session::end(self.context, observers, status, (&report, &table::render_curve(&report)), &[])?;
+        Ok(match (is_interrupted, self.has_diverged) {
+            (true, _) => Outcome::Interrupted,
+            (false, true) => Outcome::Diverged,
+            (false, false) => Outcome::Done,
+        })
+    }
+}

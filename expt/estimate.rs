@@ -1,0 +1,129 @@
+//! Runs `llc estimate`: the local learning coefficient of a network out of a checkpoint.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use llc::checkpoint::{Checkpoint, load_into};
+use llc::config::network::point::{PointConfig, PointLabels};
+use llc::config::network::{NetworkPrecision, model};
+use llc::config::{EstimateConfig, Precision, Switch};
+use llc::data::Samples;
+use llc::estimate::estimate;
+use llc::observe::{Event, Observers, Status};
+use llc::posterior::{Around, Posterior};
+use llc::rng::Key;
+use llc::target::Target as _;
+use llc::target::network::TrainedNetwork;
+use llc::train::{self, Objective, TrainingData};
+use serde_json::json;
+
+use crate::cli::{Context, Outcome};
+use crate::{estimation, expected, session, table};
+
+/// Estimates λ as `config` says, records the run, and prints the result.
+pub fn run(config: &EstimateConfig, context: &Context) -> anyhow::Result<Outcome> {
+    session::record(context, |observers| sample(config, context, observers))
+}
+
+fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
+    observers.emit(&Event::Stage("reading the data"));
+    tch::set_num_threads(config.run().threads as i32);
+    let data = TrainingData::load(config.data())?;
+    let samples = samples(&data, config.point())?;
+    let checkpoint = Checkpoint::read(config.checkpoint())?;
+    let spec = match (config.model(), &checkpoint.header.model) {
+        (Some(given), _) => model::for_data(given, samples.input_shape(), samples.num_classes()),
+        (None, Some(known)) => known.clone(),
+        (None, None) => anyhow::bail!(
+            "{} does not say which network it is of: name it, for example --model resnet18; `llc model list` lists them",
+            config.checkpoint().display()
+        ),
+    };
+    let network = Arc::new(spec.build().context("the network cannot be built")?);
+    let path = || config.checkpoint().display().to_string();
+    let (w, buffers) = load_into(&checkpoint, &network).with_context(path)?;
+    let device = session::device(config.run().device)?;
+    let objective = objective(config.run().precision, config.loss());
+    let w = w.to(objective.kind(), device)?;
+    let mut trained = TrainedNetwork { buffers: buffers.to(objective.kind(), device)?, network, w };
+    let [on_train, on_test] = [&samples, &data.test].map(|samples| {
+        let TrainedNetwork { network, w, buffers } = &mut trained;
+        train::evaluate(network, w, buffers, samples, None, &objective, device)
+    });
+    let (on_train, on_test) = (on_train?, on_test?);
+    let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
+    let mut posterior = around.posterior(&trained, &samples, Key::new(config.seed()))?;
+    let experiment = EstimateConfig::EXPERIMENT;
+    observers.emit(&Event::Started(&session::run_info(experiment, config, context, &posterior)?));
+    session::ensure_recorded(observers)?;
+    observers.emit(&Event::Metrics {
+        step: 0,
+        values: &[
+            ("train.loss", on_train.loss),
+            ("train.accuracy", on_train.accuracy),
+            ("test.loss", on_test.loss),
+            ("test.accuracy", on_test.accuracy),
+        ],
+    });
+    let check = config.sampler().check_localisation == Switch::On;
+    let Posterior { target, sampler, chains } = &mut posterior;
+    let expected_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
+    expected::tell(expected_s, context, observers);
+    let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, observers)?;
+    let has_failed = done.num_diverged == chains.num_chains;
+    let status = match (done.is_interrupted, has_failed) {
+        (true, _) => Status::Interrupted,
+        (false, true) => Status::Failed,
+        (false, false) => Status::Completed,
+    };
+    let of_run = json!({
+        "experiment": EstimateConfig::EXPERIMENT,
+        "checkpoint": path(),
+        "network": trained.network.name(),
+        "data": config.data().name,
+        "sampler": config.sampler().kernel.kind().name(),
+        "n": samples.len(),
+        "num_chains": chains.num_chains,
+        "num_draws": chains.plan.num_draws,
+        "num_warmup": chains.plan.num_warmup,
+        "gamma": config.sampler().gamma,
+        "n_beta": target.local().n_beta(),
+        "d": target.local().w_star().len(),
+        "num_parameters": trained.network.num_parameters(),
+        "init_loss": chains.plan.init_loss,
+        "train_loss": on_train.loss,
+        "train_accuracy": on_train.accuracy,
+        "test_loss": on_test.loss,
+        "test_accuracy": on_test.accuracy,
+        "seed": config.seed(),
+        "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
+        "status": status.as_str(),
+    });
+    let report = estimation::merged(estimation::report(&done), of_run);
+    let explanations = done.judgement.findings.iter().map(|f| format!("{}\n", f.explanation)).collect::<Vec<_>>();
+    session::end(context, observers, status, (&report, &table::render_network(&report)), &explanations)?;
+    Ok(match status {
+        Status::Interrupted => Outcome::Interrupted,
+        _ if done.num_diverged > 0 => Outcome::Diverged,
+        _ => Outcome::Done,
+    })
+}
+
+/// The samples that the loss around a point is taken on.
+pub fn samples(data: &TrainingData, point: &PointConfig) -> anyhow::Result<Samples> {
+    let samples = match point.labels {
+        PointLabels::Clean => data.train.with_labels(&data.clean_train_labels)?,
+        PointLabels::Training => data.train.clone(),
+    };
+    Ok(samples.first(point.size.unwrap_or(usize::MAX)))
+}
+
+/// How losses are computed in the arithmetic of a run.
+pub fn objective(precision: Precision, loss: llc::config::network::Loss) -> Objective {
+    let precision = match precision {
+        Precision::F64 => NetworkPrecision::F64,
+        Precision::Bf16 => NetworkPrecision::Bf16,
+        _ => NetworkPrecision::F32,
+    };
+    Objective { loss, precision, has_channels_last: false }
+}

@@ -1,0 +1,33 @@
+//! Lays out what a report says of one estimate, the same in every experiment.
+
+use llc::estimate::Estimation;
+use serde_json::{Value, json};
+
+/// λ̂ with its error, the diagnostics, the verdict and the time of `done`.
+pub fn report(done: &Estimation) -> Value {
+    let judgement = &done.judgement;
+    json!({
+        "llc": done.llc,
+        "epsilon": done.epsilon,
+        "largest_curvature": done.largest_curvature,
+        "descent": done.descent,
+        "diagnostics": done.diagnostics,
+        "localisation_check": done.localisation.sampled(),
+        "verdict": judgement.verdict,
+        "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
+        "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),
+        "notes": judgement.notes,
+        "timing": {
+            "sampling_s": done.sampling_s,
+            "steps_per_s": done.num_steps as f64 / done.sampling_s,
+        },
+    })
+}
+
+/// The keys of both objects; `over` wins.
+pub fn merged(mut under: Value, over: Value) -> Value {
+    if let (Value::Object(under), Value::Object(over)) = (&mut under, over) {
+        under.extend(over);
+    }
+    under
+}

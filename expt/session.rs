@@ -1,0 +1,95 @@
+//! Holds what every experiment that leaves a record does around its work: observers, device, the end of a run.
+
+use llc::config::Device;
+use llc::diagnostics::{Draws, rhat};
+use llc::observe::file_tree::FileTreeObserver;
+use llc::observe::terminal::TerminalObserver;
+use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::posterior::Posterior;
+use llc::target::Target as _;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::{self, Context, Outcome};
+
+/// Does `work` with the observers of a run; if it fails the record says why.
+pub fn record(
+    context: &Context,
+    work: impl FnOnce(&mut Observers) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
+    let mut observers = Observers::default();
+    let tree = FileTreeObserver::create(&context.file_storage).map_err(|error| cli::CannotRecord(error.to_string()))?;
+    observers.push(Box::new(tree));
+    observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
+    work(&mut observers).inspect_err(|error| {
+        let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
+        observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &trace });
+    })
+}
+
+/// What a run of `experiment` tells of itself when it starts with the chains of `posterior`.
+pub fn run_info(
+    experiment: &str,
+    config: &impl Serialize,
+    context: &Context,
+    posterior: &Posterior,
+) -> anyhow::Result<RunInfo> {
+    let Posterior { target, chains, .. } = posterior;
+    Ok(RunInfo {
+        name: context.name.clone(),
+        command: experiment.to_owned(),
+        argv: std::env::args().collect(),
+        config: serde_json::to_value(config)?,
+        config_updates: context.config_updates.clone(),
+        comment: context.comment.clone(),
+        num_chains: chains.num_chains,
+        num_draws: chains.plan.num_draws,
+        num_warmup: chains.plan.num_warmup,
+        num_parameters: target.local().w_star().len(),
+        n_beta: target.local().n_beta(),
+        init_loss: chains.plan.init_loss,
+    })
+}
+
+/// Fails where a run that has just started is not on record: nothing is to be computed that would be lost.
+pub fn ensure_recorded(observers: &Observers) -> anyhow::Result<()> {
+    match observers.failures().first() {
+        Some(failure) => Err(cli::CannotRecord(failure.clone()).into()),
+        None => Ok(()),
+    }
+}
+
+/// Ends the record with `report` and prints what was asked for: `shown`, the text for a reader, and the report as JSON.
+pub fn end(
+    context: &Context,
+    observers: &mut Observers,
+    status: Status,
+    (report, shown): (&Value, &str),
+    fail_trace: &[String],
+) -> anyhow::Result<()> {
+    observers.emit(&Event::Output(shown));
+    let fail_trace = if status == Status::Failed { fail_trace } else { &[] };
+    observers.emit(&Event::Ended { status, report: Some(report), fail_trace });
+    if !context.is_quiet {
+        cli::print(shown)?;
+    }
+    if context.is_json {
+        cli::print(&format!("{report}\n"))?;
+    }
+    Ok(())
+}
+
+/// The device as libtorch knows it.
+pub fn device(device: Device) -> anyhow::Result<tch::Device> {
+    match device {
+        Device::Cuda(index) => {
+            let num_devices = tch::Cuda::device_count();
+            anyhow::ensure!(
+                tch::Cuda::is_available() && (index as i64) < num_devices,
+                cli::NoDevice { index, num_devices }
+            );
+            Ok(tch::Device::Cuda(index))
+        }
+        _ => Ok(tch::Device::Cpu),
+    }
+}
