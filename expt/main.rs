@@ -4,6 +4,7 @@
 //! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted.
 
 mod cli;
+mod data;
 mod dln;
 mod model;
 mod registry;

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use llc::config::{Configuration, DlnConfig, ExperimentArgs, check_storage};
 
 use crate::cli::{self, Context, Outcome};
-use crate::{dln, model, theory};
+use crate::{data, dln, model, theory};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -25,6 +25,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     },
     Experiment { command: theory::command, run: theory::run },
     Experiment { command: model::command, run: model::run },
+    Experiment { command: data::command, run: data::run },
 ];
 
 /// Runs `experiment` as the command line and what lies under it configure it.

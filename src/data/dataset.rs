@@ -112,6 +112,16 @@ impl DatasetName {
         }
     }
 
+    /// Number of published pictures of a split, where there is one.
+    pub fn published_len(self, split: Split) -> Option<usize> {
+        match (self, split) {
+            (Self::ImageFolder, _) => None,
+            (Self::Cifar10, Split::Train) => Some(50_000),
+            (Self::Mnist | Self::FashionMnist, Split::Train) => Some(60_000),
+            (_, Split::Test) => Some(10_000),
+        }
+    }
+
     /// How to get it, as a clause.
     pub(super) fn remedy(self) -> String {
         match self {

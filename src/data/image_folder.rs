@@ -143,3 +143,116 @@ fn push_planes(picture: DynamicImage, channels: usize, pixels: &mut Vec<u8>) {
         (0..3).for_each(|channel| pixels.extend(colour.as_raw().iter().skip(channel).step_by(3)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::load;
+    use image::{GrayImage, RgbImage};
+
+    /// A picture whose pixels tell where they are.
+    fn colour(start: u8) -> RgbImage {
+        RgbImage::from_fn(4, 3, |x, y| image::Rgb([start + x as u8, 10 * y as u8, 200]))
+    }
+
+    fn save(picture: impl Into<DynamicImage>, path: PathBuf) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture.into().save(path).unwrap();
+    }
+
+    #[test]
+    fn classes_and_files_go_by_name_and_pixels_by_plane() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for (name, start) in
+            [("train/owl/2.png", 2), ("train/owl/10.png", 10), ("train/cat/x.png", 0), ("valid/cat/y.png", 7)]
+        {
+            save(colour(start), root.join(name));
+        }
+        fs::create_dir_all(root.join("train/.hidden")).unwrap();
+        fs::write(root.join("train/owl/notes.txt"), "no picture").unwrap();
+        let train = load(DatasetName::ImageFolder, root, Split::Train).unwrap();
+        assert_eq!((train.shape, &train.classes[..]), ([3, 3, 4], &["cat".to_owned(), "owl".to_owned()][..]));
+        assert_eq!(train.labels, [0, 1, 1]);
+        assert_eq!(train.picture(1)[..14], [10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 0, 0]);
+        assert_eq!(train.picture(2)[..4], [2, 3, 4, 5]);
+        assert_eq!(load(DatasetName::ImageFolder, root, Split::Test).unwrap().picture(0)[0], 7);
+        // Without a folder for each split all is for training.
+        let flat = load(DatasetName::ImageFolder, &root.join("train"), Split::Train).unwrap();
+        assert_eq!(flat, train);
+        let error = load(DatasetName::ImageFolder, &root.join("train"), Split::Test).unwrap_err().to_string();
+        assert!(error.contains("expected a folder `test` of class folders"), "{error}");
+    }
+
+    #[test]
+    fn grey_pictures_have_one_channel_and_jpeg_ones_are_close() {
+        let folder = tempfile::tempdir().unwrap();
+        let grey = GrayImage::from_fn(28, 28, |x, y| image::Luma([(4 * x + 3 * y) as u8]));
+        save(grey.clone(), folder.path().join("3/1.png"));
+        save(grey.clone(), folder.path().join("7/2.jpg"));
+        let both = load(DatasetName::ImageFolder, folder.path(), Split::Train).unwrap();
+        assert_eq!((both.shape, both.picture(0)), ([1, 28, 28], grey.as_raw().as_slice()));
+        let furthest = both.picture(1).iter().zip(grey.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(furthest < Some(8), "{furthest:?}");
+    }
+
+    #[test]
+    fn class_folders_of_a_known_data_set_keep_its_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        for (class, start) in [("truck", 9), ("airplane", 0), ("cat", 3)] {
+            save(colour(start), folder.path().join(format!("test/{class}/1.png")));
+        }
+        let test = load(DatasetName::Cifar10, folder.path(), Split::Test).unwrap();
+        assert_eq!((test.labels.as_slice(), test.classes.len()), (&[0, 3, 9][..], 10));
+        assert_eq!(test.picture(2)[0], 9);
+        save(colour(1), folder.path().join("test/unicorn/1.png"));
+        let error = load(DatasetName::Cifar10, folder.path(), Split::Test).unwrap_err().to_string();
+        assert!(error.contains("expected the classes of cifar10, found a folder `unicorn`"), "{error}");
+    }
+
+    #[test]
+    fn pictures_of_two_sizes_and_colour_among_grey_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        save(GrayImage::new(4, 3), folder.path().join("a/1.png"));
+        save(colour(0), folder.path().join("a/2.png"));
+        let error = || load(DatasetName::ImageFolder, folder.path(), Split::Train).unwrap_err().to_string();
+        assert!(
+            error().contains("2.png: expected a grey picture of 3×4, as the first picture is, found a colour picture")
+        );
+        save(GrayImage::new(5, 3), folder.path().join("a/2.png"));
+        assert!(error().contains("found a grey picture of 3×5"), "{}", error());
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_byte_of_a_header_is_an_error_or_a_picture_and_never_large() {
+        let folder = tempfile::tempdir().unwrap();
+        for end in ["png", "jpg"] {
+            let path = folder.path().join(format!("picture.{end}"));
+            save(RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8 * 8, y as u8 * 8, (x * y) as u8])), path.clone());
+            let bytes = fs::read(&path).unwrap();
+            for len in (0..bytes.len()).step_by(7) {
+                fs::write(&path, &bytes[..len]).unwrap();
+                // A JPEG may be decoded without its last blocks, a PNG without its end mark and last checksum.
+                let is_harmless = end == "jpg" && len > 600 || bytes.len() - len <= 16;
+                assert!(decode(&path).is_err() || is_harmless, "{end} of {len} bytes");
+            }
+            for at in 0..bytes.len().min(200) {
+                let mut changed = bytes.clone();
+                changed[at] ^= 0xff;
+                fs::write(&path, &changed).unwrap();
+                if let Ok(picture) = decode(&path) {
+                    assert!(picture.width() <= MAX_SIDE && picture.height() <= MAX_SIDE);
+                }
+            }
+        }
+        let lie = folder.path().join("lie.png");
+        let mut bytes = Vec::new();
+        GrayImage::new(1, 1).write_to(&mut io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
+        bytes[16..24].copy_from_slice(&[0, 0, 0xff, 0xff, 0, 0, 0xff, 0xff]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        fs::write(&lie, bytes).unwrap();
+        assert!(decode(&lie).unwrap_err().contains("limit"), "{}", decode(&lie).unwrap_err());
+    }
+}

@@ -2,25 +2,36 @@
 
 mod augmentation;
 mod cifar10;
+mod corruption;
 mod dataset;
 mod error;
+pub mod fetch;
+mod grid;
 mod idx;
 mod image_folder;
+pub mod labels;
 pub mod minibatch;
 mod pictures;
+pub mod pixels;
 mod preprocessing;
 #[cfg(feature = "torch")]
 mod samples;
+mod selection;
+mod statistics;
 #[cfg(feature = "torch")]
 pub mod synthetic;
 
 pub use augmentation::{Augmentation, Movement};
+pub use corruption::{Corrupted, Corruption, LabelCorruption, PixelCorruption, Stream};
 pub use dataset::{DatasetName, Layout, Split, find_dir, load};
 pub use error::DataError;
+pub use grid::grid;
 pub use pictures::Pictures;
 pub use preprocessing::{Normalise, Preprocessing};
 #[cfg(feature = "torch")]
 pub use samples::Samples;
+pub use selection::NameOrder;
+pub use statistics::Statistics;
 
 /// The folder `name` of tests/fixtures.
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Makes every random number a pure function of (seed, role, chain, step, index).
 //!
-//! There is no generator state: a [`Key`] names a stream, and the number at an index of that stream is computed from the
+//! There is no generator state ([`Mt19937`] is for published data that other libraries drew): a [`Key`] names a stream, and the number at an index of that stream is computed from the
 //! two when it is needed. So chain 3 of 4 equals chain 3 of 8, a resumed run needs no stored generator, and data and noise
 //! depend neither on the number of threads nor on the vector width of the processor.
 //!
@@ -11,10 +11,12 @@
 //! independence between keys (`normal`), bijectivity (`permutation`), equality of the bits on every
 //! vector width (`vectors`).
 
+mod mt19937;
 mod normal;
 mod permutation;
 mod philox;
 
+pub use mt19937::Mt19937;
 #[cfg(feature = "torch")]
 pub(crate) use normal::for_each_group;
 pub use normal::{Real, fill_normal};

@@ -1,0 +1,213 @@
+//! `llc data`: brings data sets, checks them, measures them and shows them.
+
+mod show;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context as _, bail};
+use clap::builder::PossibleValuesParser;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use llc::data::fetch::{self, FetchError, Progress, Stage};
+use llc::data::{DatasetName, Pictures, Split, Statistics};
+
+use crate::cli::{self, Outcome};
+
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  llc data fetch cifar10
+  llc data fetch mnist --data-dir ~/data
+  llc data fetch fashion-mnist --from https://mirror.example.org/fashion-mnist
+
+A download that broke goes on where it ended when the command is run again.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  llc data check data/cifar10
+  llc data check data/fashion-mnist --dataset fashion-mnist";
+
+const STATS_EXAMPLES: &str = "\
+Examples:
+  llc data stats data/cifar10
+  llc data stats data/cifar10 --crop 28 --json";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  llc data show data/cifar10 --grid pictures.png
+  llc data show data/cifar10 --grid spoilt.png --crop 28 --pixels all
+  llc data show data/cifar10 --label-corruption 0.5 --seed 12345";
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Download a data set, check it against its publisher's digests, and unpack it
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch(FetchArgs),
+    /// Read every file of a data set and count its pictures
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(SourceArgs),
+    /// Print the mean and the deviation of each channel
+    #[command(after_help = STATS_EXAMPLES)]
+    Stats(StatsArgs),
+    /// Draw pictures in a grid, as they are and spoilt, and say what became of their labels
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(show::ShowArgs),
+}
+
+#[derive(Debug, Args)]
+struct FetchArgs {
+    /// The data set
+    #[arg(value_parser = PossibleValuesParser::new(["cifar10", "mnist", "fashion-mnist"]))]
+    name: String,
+    /// Address of a folder that holds the files under their published names, in place of their home
+    #[arg(long, value_name = "URL")]
+    from: Option<String>,
+    /// Where data are kept [default: LLC_DATA of the environment, else data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct SourceArgs {
+    /// Folder of the data set, or one above it
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Which data set it is [default: what the folder looks like]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(DatasetName::ALL.map(DatasetName::as_str)))]
+    dataset: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct StatsArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Which part of the data set
+    #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(["train", "test"]))]
+    split: String,
+    /// Keep the middle of each picture, so many rows and columns
+    #[arg(long, value_name = "SIZE")]
+    crop: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The subcommand `data`, with a subcommand for each task.
+pub fn command() -> Command {
+    let command = Command::new("data").about("Fetch, check, measure and show data sets");
+    Task::augment_subcommands(command.subcommand_required(true).arg_required_else_help(true))
+}
+
+/// Does what was asked for.
+pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+    match Task::from_arg_matches(matches)? {
+        Task::Fetch(args) => fetch(&args, cancel),
+        Task::Check(args) => check(&args),
+        Task::Stats(args) => stats(&args),
+        Task::Show(args) => show::show(&args),
+    }
+}
+
+impl SourceArgs {
+    /// The data set in the folder.
+    fn name(&self) -> anyhow::Result<DatasetName> {
+        if let Some(name) = &self.dataset {
+            return name.parse().map_err(anyhow::Error::msg);
+        }
+        let guess = DatasetName::guess(&self.dir);
+        guess.with_context(|| {
+            let dir = self.dir.display();
+            format!(
+                "{dir}: no data set that is known: expected CIFAR-10's batches, MNIST's IDX files or a folder for each class; \
+                 `llc data fetch cifar10` brings one"
+            )
+        })
+    }
+
+    fn load(&self, split: &str) -> anyhow::Result<Pictures> {
+        let split = if split == "test" { Split::Test } else { Split::Train };
+        Ok(llc::data::load(self.name()?, &self.dir, split)?)
+    }
+}
+
+fn fetch(args: &FetchArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
+    let name: DatasetName = args.name.parse().map_err(anyhow::Error::msg)?;
+    let Some(published) = name.published() else { bail!("{name} is nobody's publication: there is nothing to fetch") };
+    let from_environment = || env::var_os("LLC_DATA").map(PathBuf::from);
+    let data_dir = args.data_dir.clone().or_else(from_environment).unwrap_or_else(|| PathBuf::from("data"));
+    let bar = ProgressBar::no_length();
+    let template = "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let fetched =
+        fetch::fetch(&published, args.from.as_deref(), &data_dir, cancel, &mut |progress| tell(&bar, progress));
+    bar.finish_and_clear();
+    match fetched {
+        Ok(dir) => {
+            cli::print(&format!("{}\n{}", dir.display(), summary(name, &dir)?))?;
+            Ok(Outcome::Done)
+        }
+        Err(FetchError::Cancelled) => {
+            cli::print("interrupted: the same command goes on from there\n")?;
+            Ok(Outcome::Interrupted)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tell(bar: &ProgressBar, progress: Progress) {
+    match progress.stage {
+        Stage::Present => bar.println(format!("{} is there already", progress.file)),
+        Stage::Downloading => {
+            bar.set_prefix(progress.file.to_owned());
+            bar.set_length(progress.total_bytes.unwrap_or(progress.num_bytes));
+            bar.set_position(progress.num_bytes);
+        }
+        Stage::Unpacking => bar.set_prefix(format!("unpacking {}", progress.file)),
+    }
+}
+
+fn check(args: &SourceArgs) -> anyhow::Result<Outcome> {
+    let name = args.name()?;
+    cli::print(&summary(name, &args.dir)?)?;
+    Ok(Outcome::Done)
+}
+
+/// What is in both splits, a line each.
+fn summary(name: DatasetName, dir: &Path) -> anyhow::Result<String> {
+    let layout = name.locate(dir).map_or("nothing", |(_, layout)| layout.as_str());
+    let mut text = format!("{name}, {layout}\n");
+    for split in [Split::Train, Split::Test] {
+        let pictures = llc::data::load(name, dir, split)?;
+        let [channels, height, width] = pictures.shape;
+        let counts = pictures.class_counts();
+        let fewest = counts.iter().min().copied().unwrap_or_default();
+        let most = counts.iter().max().copied().unwrap_or_default();
+        let each = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
+        let (n, split_name, num_classes) = (pictures.len(), split.as_str(), counts.len());
+        text += &format!("{split_name}: {n} pictures of {channels}×{height}×{width}, {num_classes} classes of {each}");
+        text += &match name.published_len(split) {
+            Some(published) if published != n => format!(" (a part: {published} are published)\n"),
+            _ => "\n".to_owned(),
+        };
+    }
+    Ok(text)
+}
+
+fn stats(args: &StatsArgs) -> anyhow::Result<Outcome> {
+    let pictures = args.source.load(&args.split)?;
+    let found = Statistics::of(&pictures.cropped(args.crop.unwrap_or(usize::MAX))?);
+    let text = if args.json {
+        format!("{}\n", serde_json::to_string(&found)?)
+    } else {
+        let [channels, height, width] = found.shape;
+        let mut text = format!("{} pictures of {channels}×{height}×{width}, in units of 255 levels\n", found.n);
+        for (channel, (mean, deviation)) in found.mean.iter().zip(&found.deviation).enumerate() {
+            text += &format!("channel {channel}: mean {mean:.6}, deviation {deviation:.6}\n");
+        }
+        text
+    };
+    cli::print(&text)?;
+    Ok(Outcome::Done)
+}
