@@ -210,6 +210,11 @@ impl NetworkTrainer {
         &self.buffers
     }
 
+    /// Samples that it is trained on.
+    pub fn num_samples(&self) -> u64 {
+        self.samples.len() as u64
+    }
+
     /// How its losses are computed.
     pub fn objective(&self) -> Objective {
         self.plan.objective
