@@ -41,8 +41,73 @@ fn write_network(out: &mut String, report: &Value) -> std::fmt::Result {
     write_record(out, &run)
 }
 
+/// One point of a curve, in a line.
+pub fn curve_line(point: &Value) -> String {
+    let point = Section(point);
+    let mcse = point.number("/llc/mcse");
+    let digits = decimals(mcse).min(3);
+    let reasons: Vec<String> = point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
+    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+    format!(
+        "step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {:.digits$} ± {mcse:.digits$}  {}{because}",
+        point.number("/step"),
+        point.number("/train_loss"),
+        100.0 * point.number("/train_accuracy"),
+        point.number("/test_loss"),
+        100.0 * point.number("/test_accuracy"),
+        point.number("/llc/mean"),
+        point.text("/verdict"),
+    )
+}
+
+/// The report of a curve.
+pub fn render_curve(report: &Value) -> String {
+    let run = Section(report);
+    let mut out = String::new();
+    let points = run.list("/points");
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"));
+    let _ = write_setting(&mut out, &run);
+    points.iter().for_each(|point| out.push_str(&(curve_line(point) + "\n")));
+    let seconds = |path: &str| points.iter().map(|point| Section(point).number(path)).fold(0.0, |sum, s| sum + s);
+    let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));
+    let sampled_s = seconds("/timing/sampling_s");
+    let _ = writeln!(out, "{:<16}training {}, sampling {}", "time", duration(trained_s), duration(sampled_s));
+    let _ = write_record(&mut out, &run);
+    out
+}
+
+/// The points of a curve as a table for other programs.
+pub fn curve_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
+    const COLUMNS: [(&str, &str); 14] = [
+        ("step", "/step"),
+        ("epoch", "/epoch"),
+        ("train_loss", "/train_loss"),
+        ("train_accuracy", "/train_accuracy"),
+        ("test_loss", "/test_loss"),
+        ("test_accuracy", "/test_accuracy"),
+        ("init_loss", "/init_loss"),
+        ("llc", "/llc/mean"),
+        ("llc_mcse", "/llc/mcse"),
+        ("ci90_low", "/llc/ci90/0"),
+        ("ci90_high", "/llc/ci90/1"),
+        ("rhat", "/diagnostics/rhat"),
+        ("descent", "/descent"),
+        ("sampling_s", "/timing/sampling_s"),
+    ];
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(COLUMNS.iter().map(|(name, _)| *name).chain(["verdict", "reasons"]))?;
+    for point in points {
+        let point = Section(point);
+        let numbers = COLUMNS.iter().map(|(_, path)| point.number(path).to_string());
+        let reasons: Vec<String> = point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
+        table.write_record(numbers.chain([point.text("/verdict").to_owned(), reasons.join(" ")]))?;
+    }
+    Ok(table.into_inner()?)
+}
+
 /// nβ, γ, and what the chains were.
-fn write_posterior(out: &mut String, run: &Section) -> std::fmt::Result {
+fn write_setting(out: &mut String, run: &Section) -> std::fmt::Result {
     writeln!(
         out,
         "{:<16}n = {}   nβ = {:.6}   γ = {}",
@@ -53,12 +118,22 @@ fn write_posterior(out: &mut String, run: &Section) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "{:<16}{}, {} chains × {} draws, the first {} warm-up; {} at {:.0} steps/s",
+        "{:<16}{}, {} chains × {} draws, the first {} warm-up",
         "sampler",
         run.text("/sampler"),
         run.number("/num_chains"),
         run.number("/num_draws"),
-        run.number("/num_warmup"),
+        run.number("/num_warmup")
+    )
+}
+
+/// The same, and how long it took.
+fn write_posterior(out: &mut String, run: &Section) -> std::fmt::Result {
+    write_setting(out, run)?;
+    writeln!(
+        out,
+        "{:<16}{} at {:.1} steps/s",
+        "",
         duration(run.number("/timing/sampling_s")),
         run.number("/timing/steps_per_s")
     )

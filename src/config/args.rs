@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -112,6 +112,9 @@ impl<C: Configuration> ExperimentArgs<C> {
     /// [`ConfigError`] for a file that cannot be read, an unknown key, or a value of the wrong kind.
     pub fn raw(&self) -> Result<RawConfig, ConfigError> {
         let mut raw = RawConfig::new(C::keys());
+        if let Some((key, folder)) = self.flags.iter().find(|(key, _)| key.flag == RESUME) {
+            raw.layer_record(Path::new(folder), key.path)?;
+        }
         if let Some(path) = &self.run.config {
             raw.layer_file(path)?;
         }
@@ -140,6 +143,8 @@ impl<C: Configuration> ExperimentArgs<C> {
 }
 
 const PRESET: &str = "preset";
+/// The flag that names a run to go on with, where an experiment has one: that run's settings lie under all others.
+const RESUME: &str = "resume";
 
 fn flag(key: &'static Key, headings: &'static [(&'static str, &'static str)]) -> Arg {
     let heading = headings.iter().find(|(section, _)| key.path.starts_with(section)).map(|(_, heading)| *heading);

@@ -4,6 +4,7 @@
 //! on CIFAR-10, SGD at 10⁻³, 20,000 steps), but for the sampler: four chains and the control variate, where one chain without was
 //! published.
 
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use serde::Serialize;
@@ -96,6 +97,9 @@ pub struct CurveConfig {
 pub struct LoggingConfig {
     /// Steps from one estimate to the next; the first is at step 0, the last at the end.
     pub logging_period: usize,
+    /// The folder of a run, or the checkpoint, that this one goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume: Option<PathBuf>,
 }
 
 impl CurveConfig {
@@ -125,6 +129,11 @@ impl CurveConfig {
     /// Where estimates are made.
     pub fn curve(&self) -> &LoggingConfig {
         &self.curve
+    }
+
+    /// What it goes on from.
+    pub fn resume(&self) -> Option<&Path> {
+        self.curve.resume.as_deref()
     }
 
     /// The loss around each point.
@@ -167,6 +176,14 @@ impl Configuration for CurveConfig {
                 "STEPS",
                 "Steps of the training from one estimate to the next [default: 200]",
             ));
+            keys.push(Key::new(
+                "curve.resume",
+                "resume",
+                Kind::Text,
+                "DIR",
+                "Go on with the run in that folder (or from that checkpoint), at its settings where no flag says otherwise \
+                 [default: start anew]",
+            ));
             keys.extend(point::keys(LABELS));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
             keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
@@ -192,7 +209,7 @@ impl Configuration for CurveConfig {
             model,
             data,
             train,
-            curve: LoggingConfig { logging_period },
+            curve: LoggingConfig { logging_period, resume: raw.word("curve.resume").map(PathBuf::from) },
             point,
             sampler,
             run,

@@ -43,6 +43,28 @@ impl RawConfig {
         self.layer_table(&table)
     }
 
+    /// Lays the settings of the run in `folder` over what is there, but for `resume`, where it went on from itself. A file, or a folder
+    /// that holds no record, has none.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::ReadFile`] and [`ConfigError::Toml`] for the record, else as [`RawConfig::layer_table`].
+    pub(super) fn layer_record(&mut self, folder: &Path, resume: &str) -> Result<(), ConfigError> {
+        let path = folder.join("config.json");
+        if !path.is_file() {
+            return Ok(());
+        }
+        let text = fs::read_to_string(&path).map_err(|source| ConfigError::ReadFile { path: path.clone(), source })?;
+        let table = serde_json::from_str::<toml::Table>(&text).map_err(|error| ConfigError::Toml {
+            path,
+            line: error.line(),
+            message: error.to_string(),
+        })?;
+        self.layer_table(&table)?;
+        self.values.remove(resume);
+        Ok(())
+    }
+
     /// Lays a table, nested as in a file, over what is there.
     ///
     /// # Errors

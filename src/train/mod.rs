@@ -13,6 +13,10 @@ mod evaluate;
 #[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]
+mod network_checkpoint;
+#[cfg(all(test, feature = "torch"))]
+mod network_tests;
+#[cfg(feature = "torch")]
 mod network_trainer;
 #[cfg(feature = "torch")]
 mod objective;
@@ -24,6 +28,8 @@ mod sgd;
 mod threshold;
 #[cfg(feature = "torch")]
 mod trainer;
+#[cfg(feature = "torch")]
+mod training_data;
 
 #[cfg(feature = "torch")]
 pub use adam::Adam;
@@ -31,6 +37,8 @@ pub use adam::Adam;
 pub use epoch_order::EpochOrder;
 #[cfg(feature = "torch")]
 pub use evaluate::{Evaluation, evaluate};
+#[cfg(feature = "torch")]
+pub use network_checkpoint::ResumeError;
 #[cfg(feature = "torch")]
 pub use network_trainer::{NetworkTrainer, Running, StepLosses, Stop};
 #[cfg(feature = "torch")]
@@ -47,3 +55,5 @@ pub use sgd::Sgd;
 pub use threshold::{THRESHOLD_ACCURACY, THRESHOLD_LOSS, reaches_threshold};
 #[cfg(feature = "torch")]
 pub use trainer::{Losses, TrainError, Trained, Trainer};
+#[cfg(feature = "torch")]
+pub use training_data::{TrainingData, TrainingDataError};

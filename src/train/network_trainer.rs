@@ -210,6 +210,11 @@ impl NetworkTrainer {
         &self.buffers
     }
 
+    /// Samples that it is trained on.
+    pub fn num_samples(&self) -> u64 {
+        self.samples.len() as u64
+    }
+
     /// How its losses are computed.
     pub fn objective(&self) -> Objective {
         self.plan.objective
@@ -228,6 +233,11 @@ impl NetworkTrainer {
     /// Whole epochs made.
     pub fn num_epochs(&self) -> u64 {
         self.step / self.order.num_batches()
+    }
+
+    /// Steps of an epoch.
+    pub fn num_batches(&self) -> u64 {
+        self.order.num_batches()
     }
 
     /// Epochs planned, the last one perhaps in part.

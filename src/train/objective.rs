@@ -6,7 +6,7 @@
 //!
 //! *Tested by*: both losses against their definitions, hard labels against soft ones, below.
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::config::network::{Loss, NetworkPrecision};
 use crate::model::{Buffers, Mode, Network};
@@ -120,6 +120,8 @@ pub(super) fn num_correct(outputs: &Tensor, labels: &Tensor) -> Result<Tensor, T
 
 #[cfg(test)]
 mod tests {
+    use tch::Device;
+
     use super::*;
 
     fn outputs() -> Tensor {

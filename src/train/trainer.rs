@@ -69,6 +69,9 @@ pub enum TrainError {
     /// The samples are none that the network can be trained on.
     #[error("{reason}")]
     Data { reason: String },
+    /// A training can't go on from a checkpoint.
+    #[error(transparent)]
+    Resume(#[from] super::ResumeError),
     /// Libtorch reports an error.
     #[error(transparent)]
     Torch(#[from] tch::TchError),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::text;
 use crate::config::{ConfigError, Key, Kind, RawConfig, Value};
-use crate::data::{DatasetName, Normalise, Preprocessing};
+use crate::data::{self, Corruption, DatasetName, Normalise, PixelCorruption, Preprocessing, Stream};
 
 const NAME: &str = "data.name";
 const PREPROCESSING: &str = "data.preprocessing";
@@ -32,7 +32,7 @@ pub struct DataConfig {
     pub label_corruption_kind: LabelCorruption,
     /// What happens to the pixels.
     pub pixel_corruption: PixelCorruption,
-    /// Whether the test data are corrupted as well.
+    /// Whether the labels of the test data are corrupted as well.
     pub corrupt_test: bool,
     /// Seed of the corruption, its own stream, below 2³².
     pub corruption_seed: u64,
@@ -56,20 +56,6 @@ pub enum LabelCorruption {
     Permuted,
     /// Exactly ⌊n·p⌋ are drawn again.
     Noise,
-}
-
-/// What happens to pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PixelCorruption {
-    /// Nothing.
-    None,
-    /// One permutation of the positions for all pictures.
-    Shuffled,
-    /// A permutation for each picture.
-    Random,
-    /// Gaussian noise with the channels' mean and deviation in place of each picture.
-    Gaussian,
 }
 
 /// What a network sees of the bytes b in 0 … 255.
@@ -101,6 +87,26 @@ impl DataConfig {
             PreprocessingConfig::Whitening => Normalise::Whitening,
         };
         Preprocessing { crop: self.crop, normalise }
+    }
+
+    /// What becomes of labels and pixels, as [`crate::data`] has it.
+    pub fn corruption(&self) -> Corruption {
+        let level = self.label_corruption;
+        let labels = match self.label_corruption_kind {
+            LabelCorruption::Permuted => data::LabelCorruption::Permuted,
+            _ if level == 0.0 => data::LabelCorruption::None,
+            LabelCorruption::Noise => data::LabelCorruption::Noise { level },
+            LabelCorruption::Random | LabelCorruption::RandomJoint => data::LabelCorruption::Random { level },
+        };
+        let is_joint = self.label_corruption_kind == LabelCorruption::RandomJoint;
+        Corruption {
+            labels,
+            pixels: self.pixel_corruption,
+            // The check has seen to it that it fits.
+            seed: u32::try_from(self.corruption_seed).unwrap_or(u32::MAX),
+            stream: if is_joint { Stream::Joint } else { Stream::Each },
+            has_clean_test: !self.corrupt_test,
+        }
     }
 
     /// The shape of an input and the number of classes, where the data set's name tells them.
@@ -183,7 +189,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Key> {
             Kind::Choice(&["random", "random-joint", "permuted", "noise"]),
             "KIND",
             "random: each label with that probability, training and test data from the same stream each; random-joint: one stream \
-             through both; permuted: the labels change places; noise: exactly that share [default: random]",
+             through both, of pixels too; permuted: the labels change places; noise: exactly that share [default: random]",
         ),
         Key::new(
             "data.pixel_corruption",
@@ -198,7 +204,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Key> {
             "corrupt-test",
             Kind::Switch,
             "on|off",
-            "Corrupt the test data too, as published; `--corrupt-test=off` leaves them clean [default: on]",
+            "Corrupt the labels of the test data too, as published; `--corrupt-test=off` leaves them clean [default: on]",
         ),
         Key::new(
             "data.corruption_seed",

@@ -13,7 +13,7 @@ pub mod point;
 mod tests;
 pub mod train;
 
-pub use data::{DataConfig, DataDefaults, LabelCorruption, PixelCorruption, PreprocessingConfig};
+pub use data::{DataConfig, DataDefaults, LabelCorruption, PreprocessingConfig};
 pub use model::ModelDefaults;
 pub use train::{BatchSize, Length, Loss, NetworkPrecision, TrainConfig, TrainDefaults};
 

@@ -1,0 +1,166 @@
+//! Saves a training and goes on with it, bit for bit on the CPU at the same number of threads.
+//!
+//! What a step needs is in the checkpoint: parameters, running statistics, the optimiser's state, the number of steps. The order of the
+//! samples, dropout and augmentation are functions of the seed and the step. What would silently make it another training (another
+//! seed, other samples, another size of minibatch, another optimiser) is refused; a learning rate, a schedule or a length may change.
+//!
+//! *Tested by* a stop in the middle of an epoch for every optimiser, in `network_tests`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tch::Tensor;
+
+use super::network_trainer::{NetworkTrainer, Running};
+use super::{OptimizerState, TrainError};
+use crate::checkpoint::{Checkpoint, CheckpointError, load_into};
+use crate::model::ModelSpec;
+
+/// What the header says of a training, under the key `training`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Facts {
+    /// Whole epochs made.
+    epoch: u64,
+    /// Steps made.
+    step: u64,
+    runtime_s: f64,
+    /// Names the stream of the order: trainings of one seed share it.
+    stream: String,
+    num_samples: u64,
+    batch_size: u64,
+    optimizer: String,
+    optimizer_steps: i32,
+    /// What the current epoch's steps measured: number of samples, sum of losses, number right, gradient norm.
+    running: (u64, f64, f64, f64),
+}
+
+/// Key of the header that holds [`Facts`].
+const FACTS: &str = "training";
+/// What the optimiser's tensors are called in [`Checkpoint::from_parts`], before their own names.
+const OPTIMIZER: &str = "optimizer.";
+/// The same where a checkpoint was read: it marks what is no network's.
+const READ_OPTIMIZER: &str = "train.optimizer.";
+
+/// Why a training can't go on from a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// The tensors are none of this network, or can't be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// There are parameters, but nothing says how far the training was.
+    #[error("the checkpoint holds no training to go on with; `llc estimate --checkpoint` takes it as it is")]
+    NoTraining,
+    /// It is another training.
+    #[error("the checkpoint is of a training with {what} {found}, not {expected}: give the settings of that training")]
+    Other { what: &'static str, found: String, expected: String },
+}
+
+impl NetworkTrainer {
+    /// All that is needed to go on from here, and to use the network; `spec` names it, `facts` are whatever else is to be known.
+    ///
+    /// # Errors
+    /// [`CheckpointError`], where libtorch refuses.
+    pub fn save(&self, spec: &ModelSpec, mut facts: Map<String, Value>) -> Result<Checkpoint, CheckpointError> {
+        let OptimizerState { num_steps, tensors } = self.optimizer.state();
+        let Running { num_samples, loss_sum, num_correct, gradient_norm } = self.running;
+        let training = Facts {
+            epoch: self.num_epochs(),
+            step: self.step,
+            runtime_s: self.runtime_s,
+            optimizer_steps: num_steps,
+            running: (num_samples, loss_sum, num_correct, gradient_norm),
+            ..self.identity()
+        };
+        // Numbers and text: there is nothing to refuse.
+        facts.insert(FACTS.to_owned(), serde_json::to_value(training).unwrap_or_default());
+        let extras: Vec<(String, Tensor)> =
+            tensors.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)).collect();
+        Checkpoint::from_parts(spec, &self.w, &self.buffers, facts, extras)
+    }
+
+    /// Goes on from where `checkpoint` was saved; what this trainer did before is forgotten.
+    ///
+    /// # Errors
+    /// [`ResumeError`]: a checkpoint of another network or another training; whatever libtorch reports.
+    pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<(), TrainError> {
+        let (w, buffers) = load_into(checkpoint, &self.network).map_err(ResumeError::from)?;
+        let facts = checkpoint.header.facts.get(FACTS).cloned().ok_or(ResumeError::NoTraining)?;
+        let facts: Facts = serde_json::from_value(facts).map_err(|_| ResumeError::NoTraining)?;
+        self.check_identity(&facts)?;
+        let d = self.w.len();
+        let mut state = OptimizerState { num_steps: facts.optimizer_steps, tensors: Vec::new() };
+        for tensor in &checkpoint.tensors {
+            let Some(name) = tensor.name.strip_prefix(READ_OPTIMIZER) else { continue };
+            if tensor.shape != [d] {
+                let (found, expected) = (format!("{name} of shape {:?}", tensor.shape), format!("[{d}]"));
+                return Err(ResumeError::Other { what: "an optimiser's state", found, expected }.into());
+            }
+            let on_device = tensor.to_tensor()?.f_to_device(self.w.device())?.f_to_kind(self.w.kind())?;
+            state.tensors.push((name.to_owned(), on_device));
+        }
+        self.set_parameters(checkpoint, &w, &buffers)?;
+        self.optimizer.restore(&state)?;
+        let (num_samples, loss_sum, num_correct, gradient_norm) = facts.running;
+        self.running = Running { num_samples, loss_sum, num_correct, gradient_norm };
+        self.step = facts.step;
+        self.runtime_s = facts.runtime_s;
+        Ok(())
+    }
+
+    /// Takes the parameters and statistics over; those of a training in f64 without rounding.
+    fn set_parameters(
+        &mut self,
+        checkpoint: &Checkpoint,
+        w: &crate::params::Params,
+        buffers: &crate::model::Buffers,
+    ) -> Result<(), TrainError> {
+        self.w.copy_from(w)?;
+        self.buffers = buffers.to(self.plan.objective.kind(), self.plan.device)?;
+        if self.w.kind() == tch::Kind::Double {
+            for (spec, view) in self.w.layout().specs().iter().zip(self.w.views()) {
+                if let Some(exact) = checkpoint.tensor(&spec.name) {
+                    view.shallow_clone().f_copy_(&exact.to_tensor()?.f_view(spec.shape.as_slice())?)?;
+                }
+            }
+            let names: Vec<String> = self.buffers.tensors().map(|(name, _)| name.to_owned()).collect();
+            for name in names {
+                if let Some(exact) = checkpoint.tensor(&name) {
+                    self.buffers.set(&name, &exact.to_tensor()?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What must agree for a training to be the same.
+    fn identity(&self) -> Facts {
+        Facts {
+            epoch: 0,
+            step: 0,
+            runtime_s: 0.0,
+            stream: format!("{:016x}", self.plan.key.word(0)),
+            num_samples: self.num_samples(),
+            batch_size: self.plan.batch_size,
+            optimizer: self.plan.optimizer.name().to_owned(),
+            optimizer_steps: 0,
+            running: (0, 0.0, 0.0, 0.0),
+        }
+    }
+
+    fn check_identity(&self, found: &Facts) -> Result<(), ResumeError> {
+        let expected = self.identity();
+        let texts = |facts: &Facts| {
+            [
+                ("a seed whose stream is", facts.stream.clone()),
+                ("a number of training samples of", facts.num_samples.to_string()),
+                ("a minibatch size of", facts.batch_size.to_string()),
+                ("the optimiser", facts.optimizer.clone()),
+            ]
+        };
+        let differing = texts(found).into_iter().zip(texts(&expected)).find(|(found, expected)| found != expected);
+        match differing {
+            Some(((what, found), (_, expected))) => Err(ResumeError::Other { what, found, expected }),
+            None => Ok(()),
+        }
+    }
+}
