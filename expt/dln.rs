@@ -14,7 +14,7 @@ use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::target::{Batch, Target as _, TargetError};
 use serde_json::{Value, json};
 
-use crate::cli::{self, Context, Outcome};
+use crate::cli::{Context, Outcome};
 use crate::{estimation, expected, session, table};
 
 /// Estimates λ as `config` says, records the run, and prints the result.

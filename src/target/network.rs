@@ -23,7 +23,7 @@ use crate::data::Samples;
 use crate::model::{Buffers, Mode, Network};
 use crate::params::{Layout, Params};
 use crate::rng::{Key, Permutation};
-use crate::train::{Objective, objective};
+use crate::train::{self, Objective};
 
 /// Samples that the probes before a chain look at: the gradient's error is then a twentieth of its spread over samples.
 const NUM_PROBED: u64 = 512;
@@ -139,10 +139,10 @@ impl NetworkTarget {
                 let (x, labels) = self.samples.range(range, objective.kind(), w_star.device())?;
                 let outputs = self.outputs(&tensors, &x)?;
                 match self.evaluation.answers {
-                    Answers::Labels => Ok((objective.losses(&outputs, &objective::Target::Labels(&labels))?, None)),
+                    Answers::Labels => Ok((objective.losses(&outputs, &train::Target::Labels(&labels))?, None)),
                     Answers::OwnOutputs => {
                         let own = own_answers(objective.loss, &outputs)?;
-                        Ok((objective.losses(&outputs, &objective::Target::Soft(&own))?, Some(own)))
+                        Ok((objective.losses(&outputs, &train::Target::Soft(&own))?, Some(own)))
                     }
                 }
             })?;
@@ -176,14 +176,14 @@ impl NetworkTarget {
         };
         let outputs = self.outputs(tensors, &x)?;
         let own = match (&self.probabilities, &select) {
-            (None, _) => return objective.losses(&outputs, &objective::Target::Labels(&labels)),
+            (None, _) => return objective.losses(&outputs, &train::Target::Labels(&labels)),
             (Some(all), Select::Range(range)) => all.f_narrow(0, range.start as i64, (range.end - range.start) as i64)?,
             (Some(all), Select::Indices(indices)) => {
                 let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
                 all.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(device)?)?
             }
         };
-        objective.losses(&outputs, &objective::Target::Soft(&own))
+        objective.losses(&outputs, &train::Target::Soft(&own))
     }
 
     /// The parts that a pass over `batch` is made in.
