@@ -211,7 +211,8 @@ fn expected_seconds(
     Ok(pass_s? * sampler.passes_per_step() * (chains.plan.num_draws * chains.plan.thin) as f64 * in_turn * halves)
 }
 
-fn device(device: Device) -> anyhow::Result<tch::Device> {
+/// The device that a configuration names, if it is there.
+pub fn device(device: Device) -> anyhow::Result<tch::Device> {
     match device {
         Device::Cuda(index) => {
             let num_devices = tch::Cuda::device_count();

@@ -10,6 +10,7 @@ mod model;
 mod registry;
 mod table;
 mod theory;
+mod train;
 
 use std::process::ExitCode;
 use std::sync::Arc;
