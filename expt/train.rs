@@ -119,7 +119,9 @@ impl Run<'_> {
         observers: &mut Observers,
     ) -> Result<(Option<EpochEnd>, bool), TrainError> {
         let mut last = None;
-        while !self.trainer.is_finished() {
+        // One that was resumed may have been there already.
+        let is_over = |run: &Self| run.config.train().stop_at_threshold && run.threshold.is_some();
+        while !self.trainer.is_finished() && !is_over(self) {
             self.begin_epoch(observers);
             if self.epoch(cancel, observers)? == Stop::Cancelled {
                 return Ok((last, true));
@@ -130,9 +132,6 @@ impl Run<'_> {
             let running = self.trainer.running().evaluation();
             if is_new && reaches_threshold(running.loss, running.accuracy) {
                 self.reach_threshold(end, observers)?;
-                if self.config.train().stop_at_threshold {
-                    break;
-                }
             }
             let every = self.config.train().checkpoint_every;
             if every > 0 && self.trainer.num_epochs().is_multiple_of(every) {
