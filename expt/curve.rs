@@ -1,6 +1,6 @@
 //! Runs `llc curve`: the local learning coefficient of a network followed over its training.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{Context, Outcome};
 use crate::estimate::samples;
+use crate::checkpoints::{self, Checkpoints};
 use crate::{estimation, expected, session, table};
 
 /// Follows λ̂ as `config` says, records the run, and prints a line for each point.
@@ -27,8 +28,6 @@ pub fn run(config: &CurveConfig, context: &Context) -> anyhow::Result<Outcome> {
     session::record(context, |observers| Curve::new(config, context, observers)?.follow(observers))
 }
 
-/// Name of the checkpoint that a run goes on from, in its folder.
-const LAST: &str = "checkpoint/last.safetensors";
 /// What a checkpoint's header calls the points so far.
 const POINTS: &str = "points";
 
@@ -75,7 +74,7 @@ impl<'a> Curve<'a> {
 
     /// Goes on from where the run in the folder `from` was, or from the checkpoint that `from` names.
     fn resume(&mut self, from: &Path) -> anyhow::Result<()> {
-        let path: PathBuf = if from.is_dir() { from.join(LAST) } else { from.to_owned() };
+        let path = if from.is_dir() { checkpoints::latest_in(from) } else { from.to_owned() };
         let checkpoint = Checkpoint::read(&path)?;
         self.trainer.resume(&checkpoint).with_context(|| format!("--resume {}", from.display()))?;
         if let Some(Value::Array(points)) = checkpoint.header.facts.get(POINTS) {
@@ -100,7 +99,7 @@ impl<'a> Curve<'a> {
             let until = ((step / period + 1) * period).min(planned);
             self.train(until, planned, observers)?;
             if self.context.cancel.load(Ordering::Relaxed) {
-                self.save(LAST, observers)?;
+                self.save(None, observers)?;
                 break true;
             }
         };
@@ -147,7 +146,7 @@ impl<'a> Curve<'a> {
         let Posterior { target, sampler, chains } = &mut posterior;
         let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, observers)?;
         if done.is_interrupted {
-            self.save(LAST, observers)?;
+            self.save(None, observers)?;
             return Ok(false);
         }
         self.has_diverged |= done.num_diverged > 0;
@@ -169,7 +168,7 @@ impl<'a> Curve<'a> {
             estimation::report(done),
             json!({
                 "step": step,
-                "epoch": step as f64 / self.trainer.num_batches() as f64,
+                "epoch": step as f64 / self.trainer.num_steps_per_epoch() as f64,
                 "init_loss": init_loss,
                 "train_loss": on_train.loss,
                 "train_accuracy": on_train.accuracy,
@@ -192,15 +191,15 @@ impl<'a> Curve<'a> {
         });
         observers.emit(&Event::Line(&table::curve_line(&point)));
         self.points.push(point);
-        self.save(&format!("checkpoint/step{step:07}.safetensors"), observers)?;
-        self.save(LAST, observers)
+        self.save(Some(format!("step{step:07}")), observers)
     }
 
-    fn save(&self, name: &str, observers: &mut Observers) -> anyhow::Result<()> {
+    /// Writes the checkpoint to go on from, and keeps it under `name` as well.
+    fn save(&self, name: Option<String>, observers: &Observers) -> anyhow::Result<()> {
+        let Some(run_dir) = observers.run_dir() else { return Ok(()) };
         let facts = Map::from_iter([(POINTS.to_owned(), json!(self.points))]);
-        let content = self.trainer.save(&self.spec, facts)?.to_bytes()?;
-        observers.emit(&Event::Artifact { name, content: &content });
-        Ok(())
+        let checkpoint = self.trainer.save(&self.spec, facts)?;
+        Ok(Checkpoints::create(&run_dir)?.write(&checkpoint, name)?)
     }
 
     fn objective(&self) -> Objective {

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted.
 
 mod checkpoint;
+mod checkpoints;
 mod cli;
 mod curve;
 mod data;
@@ -16,6 +17,7 @@ mod registry;
 mod session;
 mod table;
 mod theory;
+mod train;
 
 use std::process::ExitCode;
 use std::sync::Arc;

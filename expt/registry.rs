@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{ArgMatches, Command};
+use llc::config::training::TrainingConfig;
 use llc::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, check_storage};
 
 use crate::cli::{self, Context, Outcome};
-use crate::{checkpoint, curve, data, dln, estimate, model, theory};
+use crate::{checkpoint, curve, data, dln, estimate, model, theory, train};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -22,6 +23,10 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment {
         command: ExperimentArgs::<DlnConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, dln::run),
+    },
+    Experiment {
+        command: ExperimentArgs::<TrainingConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, train::run),
     },
     Experiment {
         command: ExperimentArgs::<CurveConfig>::command,

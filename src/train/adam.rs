@@ -57,7 +57,8 @@ impl Optimizer for Adam {
     }
 
     fn state(&self) -> OptimizerState {
-        let names = |(m, v): &(Tensor, Tensor)| [("m".to_owned(), m.shallow_clone()), ("v".to_owned(), v.shallow_clone())];
+        let names =
+            |(m, v): &(Tensor, Tensor)| [("m".to_owned(), m.shallow_clone()), ("v".to_owned(), v.shallow_clone())];
         OptimizerState { num_steps: self.num_steps, tensors: self.moments.iter().flat_map(names).collect() }
     }
 

@@ -73,7 +73,8 @@ fn bits(trainer: &NetworkTrainer) -> Vec<u32> {
 
 #[test]
 fn full_batch_steps_of_a_linear_classifier_are_gradient_descent_by_hand() {
-    let options = ModelOptions { widths: Some(vec![]), input_shape: Some([1, 4, 4]), num_classes: Some(3), ..Default::default() };
+    let options =
+        ModelOptions { widths: Some(vec![]), input_shape: Some([1, 4, 4]), num_classes: Some(3), ..Default::default() };
     let network = Arc::new(ModelSpec { name: "deep-linear".into(), options }.build().unwrap());
     let settings = [
         ("train.full_batch", "on"),
@@ -130,7 +131,8 @@ fn another_training_s_checkpoint_is_refused_with_what_differs() {
     let mut first = trainer("mlp", &[], 1);
     first.epoch(&go_on(), &mut |_| {}).unwrap();
     let saved = first.save(&spec("mlp"), Map::new()).unwrap();
-    let refusal = |settings: &[(&str, &str)], seed| trainer("mlp", settings, seed).resume(&saved).unwrap_err().to_string();
+    let refusal =
+        |settings: &[(&str, &str)], seed| trainer("mlp", settings, seed).resume(&saved).unwrap_err().to_string();
     assert!(refusal(&[], 2).contains("a seed whose stream is"));
     assert!(refusal(&[("train.batch_size", "8")], 1).contains("a minibatch size of 16, not 8"));
     assert!(refusal(&[("train.optimizer", "adam")], 1).contains("the optimiser sgd, not adam"));
@@ -185,7 +187,8 @@ fn the_network_s_own_outputs_as_targets_leave_no_gradient() {
     let (x, _) = samples().range(0..40, Kind::Float, Device::Cpu).unwrap();
     let outputs = network.forward(start.views(), &mut buffers, &x, crate::model::Mode::Frozen).unwrap();
     let p = outputs.softmax(1, Kind::Float);
-    let mut trainer = trainer("mlp", &[("train.full_batch", "on"), ("train.num_steps", "1")], 1).with_soft_targets(&p).unwrap();
+    let mut trainer =
+        trainer("mlp", &[("train.full_batch", "on"), ("train.num_steps", "1")], 1).with_soft_targets(&p).unwrap();
     let before = trainer.evaluate_train().unwrap();
     let entropy = -(&p * p.log()).sum(Kind::Double).double_value(&[]) / 40.0;
     assert!((before.loss - entropy).abs() < 1e-6, "the least loss is the targets' entropy, not 0");
@@ -235,6 +238,7 @@ fn bfloat16_and_channels_last_see_the_same_loss_within_their_rounding() {
 #[test]
 fn samples_that_do_not_fit_the_network_are_refused() {
     let network = Arc::new(ModelSpec::named("mlp1").build().unwrap());
-    let error = NetworkTrainer::new(network, samples(), &config(&[]), Key::new(1), Device::Cpu).err().unwrap().to_string();
+    let error =
+        NetworkTrainer::new(network, samples(), &config(&[]), Key::new(1), Device::Cpu).err().unwrap().to_string();
     assert_eq!(error, "mlp1 takes inputs of shape 3×28×28, the data have 1×4×4");
 }

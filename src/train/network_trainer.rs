@@ -124,11 +124,8 @@ impl NetworkTrainer {
         device: Device,
     ) -> Result<NetworkTrainer, TrainError> {
         evaluate::check_fit(&network, &samples)?;
-        let objective = Objective {
-            loss: config.loss,
-            precision: config.precision,
-            has_channels_last: config.has_channels_last,
-        };
+        let objective =
+            Objective { loss: config.loss, precision: config.precision, has_channels_last: config.has_channels_last };
         let n = samples.len() as u64;
         let batch_size = match config.batch_size {
             BatchSize::Full(_) => n,
@@ -236,8 +233,14 @@ impl NetworkTrainer {
     }
 
     /// Steps of an epoch.
-    pub fn num_batches(&self) -> u64 {
+    pub fn num_steps_per_epoch(&self) -> u64 {
         self.order.num_batches()
+    }
+
+    /// Samples of all steps so far.
+    pub fn num_samples_seen(&self) -> u64 {
+        let rest = (self.step % self.order.num_batches()) * self.plan.batch_size;
+        self.num_epochs() * self.num_samples() + rest
     }
 
     /// Epochs planned, the last one perhaps in part.

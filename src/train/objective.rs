@@ -117,7 +117,6 @@ pub(super) fn num_correct(outputs: &Tensor, labels: &Tensor) -> Result<Tensor, T
     outputs.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)
 }
 
-
 #[cfg(test)]
 mod tests {
     use tch::Device;
@@ -137,9 +136,7 @@ mod tests {
                 let row = |z: [f64; 3], y: usize| z.iter().map(|z| z.exp()).sum::<f64>().ln() - z[y];
                 [row([0.5, -1.0, 2.0], 2), row([0.0, 0.25, -0.75], 0)]
             }),
-            (Loss::SquaredError, {
-                [(0.25 + 1.0 + 1.0) / 3.0, (1.0 + 0.0625 + 0.5625) / 3.0]
-            }),
+            (Loss::SquaredError, { [(0.25 + 1.0 + 1.0) / 3.0, (1.0 + 0.0625 + 0.5625) / 3.0] }),
         ] {
             let objective = Objective { loss, ..Objective::cross_entropy() };
             for target in [Target::Labels(&labels), Target::Soft(&sure)] {

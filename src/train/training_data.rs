@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn fewer_samples_are_the_first_ones_of_the_same_corruption() {
-        let settings = [("data.label_corruption", "0.5"), ("data.label_corruption_kind", "random-joint"), ("data.crop", "28")];
+        let settings =
+            [("data.label_corruption", "0.5"), ("data.label_corruption_kind", "random-joint"), ("data.crop", "28")];
         let whole = load_with(&settings);
         let few = load_with(&[&settings[..], &[("data.train_size", "50"), ("data.test_size", "7")]].concat());
         assert_eq!((few.train.len(), few.test.len()), (50, 7));

@@ -267,7 +267,11 @@ pub fn check(raw: &RawConfig, defaults: &DataDefaults) -> Result<DataConfig, Con
     if let (Some(found), Some([_, height, width])) = (crop, picture_shape(name))
         && found > height.min(width)
     {
-        return Err(ConfigError::TooLarge { key: raw.key(path)?, found: found as u64, maximum: height.min(width) as u64 });
+        return Err(ConfigError::TooLarge {
+            key: raw.key(path)?,
+            found: found as u64,
+            maximum: height.min(width) as u64,
+        });
     }
     Ok(DataConfig {
         name,

@@ -26,7 +26,9 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "model",
             Kind::Text,
             "NAME",
-            text(format!("The network, as `llc model list` names it; `llc model show NAME` tells its options{default}")),
+            text(format!(
+                "The network, as `llc model list` names it; `llc model show NAME` tells its options{default}"
+            )),
         ),
         Key::new(
             "model.width_factor",

@@ -18,8 +18,7 @@ const TRAIN: TrainDefaults = TrainDefaults {
 };
 
 fn raw(settings: &[(&str, &str)]) -> RawConfig {
-    let keys: &'static [Key] =
-        [model::keys(&MODEL), data::keys(&DATA), train::keys(&TRAIN)].concat().leak();
+    let keys: &'static [Key] = [model::keys(&MODEL), data::keys(&DATA), train::keys(&TRAIN)].concat().leak();
     let mut raw = RawConfig::new(keys);
     raw.layer_text(settings.iter().copied()).unwrap();
     raw
@@ -52,7 +51,9 @@ fn a_flag_beside_a_sampler_is_none_of_the_sampler_s() {
 fn every_help_text_names_the_default_that_is_taken() {
     let config = training(&[]).unwrap();
     let help = |path: &str| raw(&[]).key(path).unwrap().help;
-    assert!(help("train.learning_rate").ends_with(&format!("[default: sgd {}, adam 0.001]", config.learning_rate.get())));
+    assert!(
+        help("train.learning_rate").ends_with(&format!("[default: sgd {}, adam 0.001]", config.learning_rate.get()))
+    );
     assert!(help("train.batch_size").ends_with("[default: 128]"));
     assert_eq!(config.batch_size, BatchSize::Samples(128));
     assert!(help("train.num_epochs").ends_with("[default: 100]"));
@@ -128,7 +129,10 @@ fn channels_of_the_data_and_of_their_statistics_agree() {
     );
     let folder = sentence(pictures(&[("data.name", "image-folder")]));
     assert!(folder.contains("`llc data stats DIR`"), "{folder}");
-    assert!(sentence(pictures(&[("data.preprocessing", "scale"), ("data.mean", "0.5")])).contains("used by --preprocessing"));
+    assert!(
+        sentence(pictures(&[("data.preprocessing", "scale"), ("data.mean", "0.5")]))
+            .contains("used by --preprocessing")
+    );
     assert!(sentence(pictures(&[("data.crop", "33")])).ends_with("give 32 or less"));
 }
 
@@ -139,9 +143,15 @@ fn a_network_is_fitted_to_the_data_and_its_own_refusal_is_passed_on() {
     let mlp = fit(&[("model.name", "mlp"), ("model.widths", "100,50"), ("model.activation", "tanh")]).unwrap();
     let built = model::for_data(&mlp, [1, 28, 28], 10).build().unwrap();
     assert_eq!(built.num_parameters(), 784 * 100 + 100 + 100 * 50 + 50 + 50 * 10 + 10);
-    assert_eq!(serde_json::to_value(&mlp).unwrap(), serde_json::json!({"name": "mlp", "widths": [100, 50], "activation": "tanh"}));
+    assert_eq!(
+        serde_json::to_value(&mlp).unwrap(),
+        serde_json::json!({"name": "mlp", "widths": [100, 50], "activation": "tanh"})
+    );
     let misspelt = sentence(fit(&[("model.name", "resnet-18")]));
-    assert!(misspelt.starts_with("--model (model.name): ") && misspelt.contains("did you mean `resnet18`?"), "{misspelt}");
+    assert!(
+        misspelt.starts_with("--model (model.name): ") && misspelt.contains("did you mean `resnet18`?"),
+        "{misspelt}"
+    );
     assert!(sentence(fit(&[("model.name", "mlp"), ("model.width_factor", "3")])).contains("width-factor"));
     assert!(sentence(fit(&[("model.name", "mlp"), ("model.num_classes", "5")])).contains("10 classes"));
 }

@@ -122,7 +122,8 @@ const MULTI_STEP_DECAY: f64 = 0.1;
 /// The settings of a training, in the order of `--help`.
 pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
     let flag = |plain: &'static str, beside: &'static str| if defaults.is_beside_sampler { beside } else { plain };
-    let length = |of: fn(&Length) -> Option<u64>| of(&defaults.length).map_or(String::new(), |n| format!(" [default: {n}]"));
+    let length =
+        |of: fn(&Length) -> Option<u64>| of(&defaults.length).map_or(String::new(), |n| format!(" [default: {n}]"));
     let on_off = |is_on: bool| if is_on { "on" } else { "off" };
     vec![
         Key::new(
@@ -408,9 +409,7 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
     let decay = raw.within("train.decay", "(0, 1]", |value| value > 0.0 && value <= 1.0)?;
     Ok(match name {
         "exponential" => Schedule::Exponential { decay: decay.unwrap_or(EXPONENTIAL_DECAY) },
-        "multi-step" => {
-            Schedule::MultiStep { milestones: milestones(raw)?, decay: decay.unwrap_or(MULTI_STEP_DECAY) }
-        }
+        "multi-step" => Schedule::MultiStep { milestones: milestones(raw)?, decay: decay.unwrap_or(MULTI_STEP_DECAY) },
         "cosine" => {
             let path = "train.cosine_epochs";
             let cosine_epochs = match (raw.count(path, 1)?, length) {
@@ -435,7 +434,9 @@ fn milestones(raw: &RawConfig) -> Result<Vec<u64>, ConfigError> {
         Some(Value::WholeList(milestones)) if milestones.is_sorted_by(|a, b| a < b) && !milestones.is_empty() => {
             Ok(milestones.clone())
         }
-        Some(_) => Err(ConfigError::Refused { key, reason: "give epochs in ascending order, such as 150,225".to_owned() }),
+        Some(_) => {
+            Err(ConfigError::Refused { key, reason: "give epochs in ascending order, such as 150,225".to_owned() })
+        }
         None => Err(ConfigError::Missing { key, what: "give the epochs at which the rate drops, such as 150,225" }),
     }
 }

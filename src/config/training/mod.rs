@@ -116,7 +116,8 @@ impl Configuration for TrainingConfig {
     fn keys() -> &'static [Key] {
         static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
             let experiment = Key::new("experiment", "", Kind::Choice(&[TrainingConfig::EXPERIMENT]), "", "");
-            let sections = [network::model::keys(&MODEL), network::data::keys(&DATA), network::train::keys(&TRAIN), own()];
+            let sections =
+                [network::model::keys(&MODEL), network::data::keys(&DATA), network::train::keys(&TRAIN), own()];
             std::iter::once(experiment).chain(sections.into_iter().flatten()).collect()
         });
         &KEYS
@@ -152,12 +153,14 @@ impl Configuration for TrainingConfig {
     }
 
     fn remark(&self) -> String {
-        let built = self.data.shape().and_then(|(shape, num_classes)| {
-            network::model::for_data(&self.model, shape, num_classes).build().ok()
-        });
-        built.map_or_else(|| "d depends on the pictures".to_owned(), |built| {
-            format!("d = {} parameters", built.num_parameters())
-        })
+        let built = self
+            .data
+            .shape()
+            .and_then(|(shape, num_classes)| network::model::for_data(&self.model, shape, num_classes).build().ok());
+        built.map_or_else(
+            || "d depends on the pictures".to_owned(),
+            |built| format!("d = {} parameters", built.num_parameters()),
+        )
     }
 
     fn threads(&self) -> usize {

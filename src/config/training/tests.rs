@@ -15,11 +15,14 @@ fn every_preset_sets_all_that_it_says_and_is_read_back_from_its_file() {
         let config = resolved(&format!("--preset {name} --threads 2")).config;
         let table: toml::Table = config.to_toml().parse().unwrap();
         assert_eq!(from_table::<TrainingConfig>(&table, 2).unwrap(), config, "{name}");
-        assert_eq!(config.train.schedule, match name {
-            "zhang-fig1/mlp1" => Schedule::MultiStep { milestones: vec![100, 200], decay: 0.1 },
-            name if name.starts_with("zhang") => Schedule::Exponential { decay: 0.95 },
-            _ => Schedule::MultiStep { milestones: vec![150, 225], decay: 0.1 },
-        });
+        assert_eq!(
+            config.train.schedule,
+            match name {
+                "zhang-fig1/mlp1" => Schedule::MultiStep { milestones: vec![100, 200], decay: 0.1 },
+                name if name.starts_with("zhang") => Schedule::Exponential { decay: 0.95 },
+                _ => Schedule::MultiStep { milestones: vec![150, 225], decay: 0.1 },
+            }
+        );
         let (batch, length) = (config.train.batch_size, config.train.length);
         assert_eq!((batch, length), (network::BatchSize::Samples(128), Length::Epochs(300)), "{name}");
         let is_figure_1 = name.starts_with("zhang-fig1");

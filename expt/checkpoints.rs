@@ -1,0 +1,44 @@
+//! Keeps a training's checkpoints in its run's folder `checkpoint/`: the newest under one name, others under names of their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use llc::checkpoint::{Checkpoint, CheckpointError};
+
+/// The newest, from which a run goes on.
+const LATEST: &str = "latest.safetensors";
+const FOLDER: &str = "checkpoint";
+
+/// The checkpoints of one run.
+#[derive(Debug)]
+pub struct Checkpoints {
+    run_dir: PathBuf,
+}
+
+impl Checkpoints {
+    /// Makes the folder, where it is not there yet.
+    pub fn create(run_dir: &Path) -> Result<Checkpoints, CheckpointError> {
+        let path = run_dir.join(FOLDER);
+        fs::create_dir_all(&path).map_err(|source| CheckpointError::Write { path, source })?;
+        Ok(Checkpoints { run_dir: run_dir.to_owned() })
+    }
+
+    /// The run's folder.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// Writes `checkpoint` as the newest, and first under `name`, without extension, if it is to stay.
+    pub fn write(&self, checkpoint: &Checkpoint, name: Option<String>) -> Result<(), CheckpointError> {
+        let folder = self.run_dir.join(FOLDER);
+        if let Some(name) = name {
+            checkpoint.write(&folder.join(format!("{name}.safetensors")))?;
+        }
+        checkpoint.write(&folder.join(LATEST))
+    }
+}
+
+/// The newest checkpoint of the run in `run_dir`.
+pub fn latest_in(run_dir: &Path) -> PathBuf {
+    run_dir.join(FOLDER).join(LATEST)
+}
