@@ -6,6 +6,7 @@
 mod checkpoint;
 mod cli;
 mod dln;
+mod model;
 mod registry;
 mod table;
 mod theory;
@@ -16,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use llc::config::ConfigError;
+use llc::model::ModelError;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -30,7 +32,10 @@ fn main() -> ExitCode {
         Err(error) => {
             cli::print_error(&error);
             let is_config = error.chain().any(|cause| {
-                cause.is::<ConfigError>() || cause.is::<cli::CannotRecord>() || cause.is::<cli::NoDevice>()
+                cause.is::<ConfigError>()
+                    || cause.is::<ModelError>()
+                    || cause.is::<cli::CannotRecord>()
+                    || cause.is::<cli::NoDevice>()
             });
             ExitCode::from(if is_config { cli::EXIT_CONFIG } else { cli::EXIT_FAILED })
         }
