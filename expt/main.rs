@@ -3,9 +3,11 @@
 //!
 //! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted.
 
+mod checkpoint;
 mod cli;
 mod data;
 mod dln;
+mod model;
 mod registry;
 mod table;
 mod theory;
@@ -16,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use llc::config::ConfigError;
+use llc::model::ModelError;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -30,7 +33,10 @@ fn main() -> ExitCode {
         Err(error) => {
             cli::print_error(&error);
             let is_config = error.chain().any(|cause| {
-                cause.is::<ConfigError>() || cause.is::<cli::CannotRecord>() || cause.is::<cli::NoDevice>()
+                cause.is::<ConfigError>()
+                    || cause.is::<ModelError>()
+                    || cause.is::<cli::CannotRecord>()
+                    || cause.is::<cli::NoDevice>()
             });
             ExitCode::from(if is_config { cli::EXIT_CONFIG } else { cli::EXIT_FAILED })
         }

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Command};
 use llc::config::{DlnArgs, DlnConfig, check_storage};
 
 use crate::cli::{self, Context, Outcome};
-use crate::{data, dln, theory};
+use crate::{checkpoint, data, dln, model, theory};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -22,6 +22,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
     Experiment { command: DlnArgs::command, run: run_dln },
     Experiment { command: theory::command, run: theory::run },
     Experiment { command: data::command, run: data::run },
+    Experiment { command: checkpoint::command, run: checkpoint::run },
+    Experiment { command: model::command, run: model::run },
 ];
 
 fn run_dln(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "torch")]
 pub mod chain;
+pub mod checkpoint;
 pub mod config;
 pub mod data;
 pub mod diagnostics;
@@ -15,17 +16,18 @@ pub mod diagnostics;
 pub mod distance;
 #[cfg(feature = "torch")]
 pub mod dln;
+pub mod dtype;
 #[cfg(feature = "torch")]
 pub mod estimate;
 #[cfg(feature = "torch")]
 pub mod hessian_trace;
 pub mod kernel;
 pub mod llc;
-#[cfg(feature = "torch")]
 pub mod model;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;
+pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;

@@ -37,6 +37,7 @@ pub use dln::{
     ModelConfig, Precision, Preset, RunConfig, SamplerConfig, Tempering, Truth, TruthConfig,
 };
 pub use error::ConfigError;
+pub(crate) use key::nearest;
 pub use key::{Key, Kind, Value};
 pub use positive::PositiveF64;
 pub use raw::RawConfig;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::init::truncated_normal;
 use crate::config::dln::Truth;
 use crate::params::{Layout, ParamSpec, Params};
 use crate::rng::{Key, fill_normal};
@@ -112,15 +113,7 @@ fn fill_truncated_normal(key: Key, widths: &[usize], w: &mut Params) {
     let Some(w) = w.as_mut_slice::<f64>() else { return };
     for (l, spec) in layout.specs().iter().enumerate() {
         let mut z = vec![0f64; spec.len()];
-        let mut fresh = vec![0f64; spec.len()];
-        let key = key.part(l as u64);
-        fill_normal(key.step(0), 0, &mut z);
-        let mut attempt = 0;
-        while z.iter().any(|z| z.abs() > 2.0) {
-            attempt += 1;
-            fill_normal(key.step(attempt), 0, &mut fresh);
-            z.iter_mut().zip(&fresh).filter(|(z, _)| z.abs() > 2.0).for_each(|(z, fresh)| *z = *fresh);
-        }
+        truncated_normal(key.part(l as u64), &mut z);
         let deviation = 1.0 / (widths[l] as f64).sqrt();
         w[layout.range(l)].iter_mut().zip(&z).for_each(|(w, z)| *w = deviation * z);
     }

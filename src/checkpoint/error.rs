@@ -1,0 +1,122 @@
+//! Says why a checkpoint can't be read or written.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{Dtype, Mismatch};
+use crate::model::ModelError;
+use crate::pickle::PickleError;
+
+/// Why a file is no checkpoint of the network asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file is missing, or may not be read.
+    #[error("cannot read the checkpoint {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// The file can't be written.
+    #[error("cannot write the checkpoint {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// The file's content is not what it should be.
+    #[error("the checkpoint {}: {source}", path.display())]
+    Format { path: PathBuf, source: FormatError },
+    /// The header's network is none that this program knows.
+    #[error(
+        "the checkpoint's header describes a network that can't be built: {source}; was it written by another version of llc?"
+    )]
+    Model { source: ModelError },
+    /// The header's network is another one than was asked for.
+    #[error(
+        "the checkpoint is of another network: {found} with {num_found} parameters, not {expected} with {num_expected}; give --model and \
+         its options as the checkpoint has them"
+    )]
+    OtherNetwork { found: String, expected: String, num_found: usize, num_expected: usize },
+    /// The tensors are not the network's.
+    #[error(
+        "the checkpoint is not of the network `{network}`: {mismatch}; give the network that it is of by --model (`llc model list`) and its options"
+    )]
+    Mismatch { network: String, mismatch: Mismatch },
+    /// libtorch refused.
+    #[cfg(feature = "torch")]
+    #[error("the checkpoint's tensors can't be used: {}", .0.to_string().lines().next().unwrap_or_default())]
+    Libtorch(#[from] tch::TchError),
+}
+
+/// Why a file's bytes are no checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// No bytes.
+    #[error("the file is empty: it was not written to its end; save or download it again")]
+    Empty,
+    /// Another kind of file.
+    #[error(
+        "it is neither safetensors nor a PyTorch file (.pt, .pth): it starts with {start:?}; give a file that `llc train`, \
+         torch.save or safetensors wrote"
+    )]
+    Unknown { start: String },
+    /// A safetensors file that contradicts itself.
+    #[error("its safetensors header is wrong: {reason}; the file is damaged or cut short: copy or download it again")]
+    Safetensors { reason: String },
+    /// `llc`'s own header.
+    #[error("its header (`llc` in `__metadata__`) can't be read: {reason}; was it written by a newer llc?")]
+    Header { reason: String },
+    /// A format of numbers that is not read.
+    #[error("tensor {tensor:?} has the format {dtype}, which is not read; convert it to float32 before saving")]
+    Dtype { tensor: String, dtype: String },
+    /// A pickle inside.
+    #[error("{member}: {source}")]
+    Pickle { member: &'static str, source: PickleError },
+    /// A PyTorch archive that is no proper zip file.
+    #[error("its zip archive is damaged or cut short: {reason}; copy or download it again")]
+    Zip { reason: String },
+    /// A zip file of something else.
+    #[error(
+        "it is a zip archive, but not PyTorch's: no data.pkl is in it; save the network by torch.save(model.state_dict(), path)"
+    )]
+    NotPyTorch,
+    /// An archive that was packed anew.
+    #[error("its member {member:?} is compressed, which PyTorch never does; save it again by torch.save")]
+    Compressed { member: String },
+    /// Numbers of the wrong byte order.
+    #[error("it was written on a big-endian machine; save it again on another, or as safetensors")]
+    BigEndian,
+    /// The format of PyTorch before 0.2.
+    #[error("it has PyTorch's oldest format, a tar archive; load it in PyTorch and save it again by torch.save")]
+    Tar,
+    /// A file of several pickles that ends or continues wrongly.
+    #[error(
+        "it seems a file of PyTorch before 1.6, but {expected} was expected and {found} found; it is damaged or cut short"
+    )]
+    Legacy { expected: String, found: String },
+    /// A tensor whose numbers are not there.
+    #[error(
+        "the numbers of tensor {tensor:?} are missing: expected {expected} bytes in {key:?}, found {found}; the file is damaged"
+    )]
+    Storage { tensor: String, key: String, expected: u128, found: usize },
+    /// A tensor that reaches beyond its numbers, or repeats them.
+    #[error(
+        "tensor {tensor:?} of shape {shape:?} needs more numbers than the {found} that the file holds for it: the file is damaged, \
+         or the tensor was expanded (save it by .contiguous())"
+    )]
+    Extent { tensor: String, shape: Vec<usize>, found: usize },
+    /// One name for two tensors.
+    #[error("two tensors have the name {name:?}; give each one of its own")]
+    Duplicate { name: String },
+    /// A tensor whose bytes are not as many as its shape says.
+    #[error("tensor {tensor:?} of shape {shape:?} and format {dtype} can't have {found} bytes")]
+    Length { tensor: String, shape: Vec<usize>, dtype: Dtype, found: usize },
+    /// A small file that would make a large tree.
+    #[error("it refers to the same values so often, or nests them so deep, that it is no file of parameters")]
+    TooLarge,
+}
+
+impl FormatError {
+    pub(super) fn unknown(bytes: &[u8]) -> FormatError {
+        // A tar archive names itself behind its first file's header.
+        if bytes.get(257..262) == Some(b"ustar") {
+            return FormatError::Tar;
+        }
+        FormatError::Unknown { start: String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).into_owned() }
+    }
+}

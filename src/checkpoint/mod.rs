@@ -1,0 +1,133 @@
+//! Reads and writes networks' parameters on disk: safetensors with a JSON header, and PyTorch's files.
+//!
+//! | written by | read here |
+//! |---|---|
+//! | `llc` | safetensors; the header (the network's name and options, epoch, step, …) is JSON under the key `llc` of `__metadata__` |
+//! | anything else that writes safetensors | its tensors; other metadata become facts |
+//! | PyTorch ≥ 1.6, `torch.save` | the zip archive of a pickle and the numbers |
+//! | PyTorch < 1.6, `torch.save` | the older sequence of pickles |
+//! | Python, `pickle.dump` | NumPy arrays in dicts |
+//!
+//! What a file is, its bytes say, not its name. Nothing in it is executed ([`crate::pickle`]), and every length is held against the bytes
+//! that are there before memory is asked for. Dicts of dicts become names with dots: `model.conv1.weight`, `optimizer.state.0.exp_avg`;
+//! what is no tensor is a fact of the header.
+//!
+//! *Reference*: <https://huggingface.co/docs/safetensors>, <https://docs.pytorch.org/docs/stable/notes/serialization.html>.
+//! *Tested by*: `tests/checkpoints.rs` on files that PyTorch wrote; `tests/untrusted_files.rs` on mutated ones; PyTorch reads ours in
+//! `tests/checkpoint_readers.rs`.
+
+mod assignment;
+mod error;
+mod legacy;
+mod nested;
+#[cfg(feature = "torch")]
+mod network;
+mod safetensors;
+mod tensor;
+mod zip;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use assignment::{Assignment, Mismatch, assign};
+pub use error::{CheckpointError, FormatError};
+#[cfg(feature = "torch")]
+pub use network::load_into;
+pub use tensor::NamedTensor;
+
+pub use crate::dtype::Dtype;
+use crate::model::ModelSpec;
+use crate::record::atomic::{self, Durability};
+
+/// What the names of a training's state begin with, so that they are no network's.
+const TRAINING: &str = "train.";
+
+/// Tensors by name, and what is known about them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Checkpoint {
+    /// Whose they are, and when.
+    pub header: Header,
+    /// Each name once; in the file's order.
+    pub tensors: Vec<NamedTensor>,
+}
+
+/// What a checkpoint says about its tensors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The network whose parameters these are, where `llc` wrote the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelSpec>,
+    /// Epoch, step, optimiser, …
+    #[serde(default)]
+    pub facts: Map<String, Value>,
+}
+
+impl Checkpoint {
+    /// Reads the file `path`, whichever of the formats it has.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`], with the file's name: it can't be read, or is not what it seems.
+    ///
+    /// ```
+    /// use llc::checkpoint::{Checkpoint, Dtype, NamedTensor};
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("w.safetensors");
+    /// let mut checkpoint = Checkpoint::default();
+    /// checkpoint.header.facts.insert("epoch".into(), 7.into());
+    /// let bytes = [1.5f32, -2.0].into_iter().flatten_to_le();
+    /// checkpoint.tensors.push(NamedTensor { name: "w".into(), shape: vec![2], dtype: Dtype::F32, bytes });
+    /// checkpoint.write(&path)?;
+    /// assert_eq!(Checkpoint::read(&path)?, checkpoint);
+    /// # trait Le { fn flatten_to_le(self) -> Vec<u8>; }
+    /// # impl<I: Iterator<Item = f32>> Le for I { fn flatten_to_le(self) -> Vec<u8> { self.flat_map(f32::to_le_bytes).collect() } }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+        Checkpoint::read_bytes(&bytes).map_err(|source| CheckpointError::Format { path: path.to_owned(), source })
+    }
+
+    /// Reads a file's bytes, as [`Checkpoint::read`].
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`] where they are not what they seem.
+    pub fn read_bytes(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
+        match bytes {
+            [] => Err(FormatError::Empty),
+            bytes if safetensors::seems(bytes) => safetensors::read(bytes),
+            [b'P', b'K', ..] => zip::read(bytes),
+            // Protocols 2 to 5 begin so; older ones hold no binary numbers, so that nobody writes checkpoints with them.
+            [0x80, 2..=5, ..] => legacy::read(bytes),
+            _ => Err(FormatError::unknown(bytes)),
+        }
+    }
+
+    /// Writes the file `path` as safetensors, in one step: a reader sees the old file or the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`], with the file's name: two tensors of one name, bytes that don't fit a shape, or what the file system says.
+    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        let bytes = self.to_bytes().map_err(|source| CheckpointError::Format { path: path.to_owned(), source })?;
+        let written = atomic::replace(path, &bytes, Durability::Power);
+        written.map_err(|source| CheckpointError::Write { path: path.to_owned(), source })
+    }
+
+    /// The bytes of the safetensors file; the same for the same checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`] where two tensors have one name, or bytes don't fit a shape.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, FormatError> {
+        safetensors::to_bytes(self)
+    }
+
+    /// The tensor `name`.
+    pub fn tensor(&self, name: &str) -> Option<&NamedTensor> {
+        self.tensors.iter().find(|tensor| tensor.name == name)
+    }
+}
