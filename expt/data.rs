@@ -12,7 +12,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use llc::data::fetch::{self, FetchError, Progress, Stage};
-use llc::data::{DatasetName, Pictures, Split, Statistics};
+use llc::data::{DataError, DatasetName, Pictures, Split, Statistics};
 
 use crate::cli::{self, Outcome};
 
@@ -145,7 +145,11 @@ fn fetch(args: &FetchArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     match fetched {
         Ok(dir) => {
-            cli::print(&format!("{}\n{}", dir.display(), summary(name, &dir)?))?;
+            let mut text = format!("{}: {}", dir.display(), heading(name, &dir));
+            for split in [Split::Train, Split::Test] {
+                text += &split_summary(name, &dir, split)?;
+            }
+            cli::print(&text)?;
             Ok(Outcome::Done)
         }
         Err(FetchError::Cancelled) => {
@@ -170,29 +174,36 @@ fn tell(bar: &ProgressBar, progress: Progress) {
 
 fn check(args: &SourceArgs) -> anyhow::Result<Outcome> {
     let name = args.name()?;
-    cli::print(&summary(name, &args.dir)?)?;
+    let [train, test] = [Split::Train, Split::Test].map(|split| split_summary(name, &args.dir, split));
+    // What is right is told even where the other split is not.
+    let right: String = [&train, &test].into_iter().flatten().map(String::as_str).collect();
+    if !right.is_empty() {
+        cli::print(&(heading(name, &args.dir) + &right))?;
+    }
+    train.and(test)?;
     Ok(Outcome::Done)
 }
 
-/// What is in both splits, a line each.
-fn summary(name: DatasetName, dir: &Path) -> anyhow::Result<String> {
+/// The data set and how the folder holds it.
+fn heading(name: DatasetName, dir: &Path) -> String {
     let layout = name.locate(dir).map_or("nothing", |(_, layout)| layout.as_str());
-    let mut text = format!("{name}, {layout}\n");
-    for split in [Split::Train, Split::Test] {
-        let pictures = llc::data::load(name, dir, split)?;
-        let [channels, height, width] = pictures.shape;
-        let counts = pictures.class_counts();
-        let fewest = counts.iter().min().copied().unwrap_or_default();
-        let most = counts.iter().max().copied().unwrap_or_default();
-        let each = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
-        let (n, split_name, num_classes) = (pictures.len(), split.as_str(), counts.len());
-        text += &format!("{split_name}: {n} pictures of {channels}×{height}×{width}, {num_classes} classes of {each}");
-        text += &match name.published_len(split) {
-            Some(published) if published != n => format!(" (a part: {published} are published)\n"),
-            _ => "\n".to_owned(),
-        };
-    }
-    Ok(text)
+    format!("{name}, {layout}\n")
+}
+
+/// What is in a split, in a line.
+fn split_summary(name: DatasetName, dir: &Path, split: Split) -> Result<String, DataError> {
+    let pictures = llc::data::load(name, dir, split)?;
+    let [channels, height, width] = pictures.shape;
+    let counts = pictures.class_counts();
+    let fewest = counts.iter().min().copied().unwrap_or_default();
+    let most = counts.iter().max().copied().unwrap_or_default();
+    let each = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
+    let (n, split_name, num_classes) = (pictures.len(), split.as_str(), counts.len());
+    let part = match name.published_len(split) {
+        Some(published) if published != n => format!(" (a part: {published} are published)"),
+        _ => String::new(),
+    };
+    Ok(format!("{split_name}: {n} pictures of {channels}×{height}×{width}, {num_classes} classes of {each}{part}\n"))
 }
 
 fn stats(args: &StatsArgs) -> anyhow::Result<Outcome> {

@@ -9,9 +9,9 @@
 /// (`#[inline(always)]` on the closure too): what is called as a function keeps the plain instructions.
 #[inline(always)]
 pub(crate) fn vectorised<R>(body: impl FnOnce() -> R) -> R {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "torch"))]
     let width = tests::FORCED.get().unwrap_or_else(Width::widest);
-    #[cfg(not(test))]
+    #[cfg(not(all(test, feature = "torch")))]
     let width = Width::widest();
     with(width, body)
 }

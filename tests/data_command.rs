@@ -90,6 +90,7 @@ fn what_cannot_be_done_is_one_sentence_that_says_what_to_do() {
             1,
             "expected a whole number of records of 3073 bytes (30730000 bytes as published), found 3074",
         ),
+        (vec!["stats", "cut", "--split", "test"], 1, "test_batch.bin: expected a whole number"),
         (vec!["check", &cifar10, "--dataset", "mnist"], 1, "no mnist in"),
         (vec!["stats", &cifar10, "--crop", "27"], 1, "has no centre"),
         (vec!["show", &cifar10], 1, "nothing to show"),

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Pictures, cifar10, idx, image_folder};
+use super::{DataError, Pictures, cifar10, cifar10_python, idx, image_folder};
 
 /// The data sets that can be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,8 @@ impl Split {
 pub enum Layout {
     /// CIFAR-10's binary batches.
     CifarBinary,
+    /// CIFAR-10's batches as Python pickled them.
+    CifarPython,
     /// IDX files, plain or gzip.
     Idx,
     /// A folder for each class.
@@ -59,6 +61,7 @@ impl Layout {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CifarBinary => "binary batches",
+            Self::CifarPython => "pickled batches",
             Self::Idx => "IDX files",
             Self::ClassFolders => "class folders",
         }
@@ -67,6 +70,7 @@ impl Layout {
     fn is_in(self, dir: &Path) -> bool {
         match self {
             Self::CifarBinary => ["data_batch_1.bin", "test_batch.bin"].iter().any(|name| dir.join(name).is_file()),
+            Self::CifarPython => ["data_batch_1", "test_batch"].iter().any(|name| dir.join(name).is_file()),
             Self::Idx => idx::is_here(dir),
             Self::ClassFolders => image_folder::is_here(dir),
         }
@@ -149,7 +153,7 @@ impl DatasetName {
 
     fn layouts(self) -> &'static [Layout] {
         match self {
-            Self::Cifar10 => &[Layout::CifarBinary, Layout::ClassFolders],
+            Self::Cifar10 => &[Layout::CifarBinary, Layout::CifarPython, Layout::ClassFolders],
             Self::Mnist | Self::FashionMnist => &[Layout::Idx, Layout::ClassFolders],
             Self::ImageFolder => &[Layout::ClassFolders],
         }
@@ -204,6 +208,7 @@ pub fn load(name: DatasetName, dir: &Path, split: Split) -> Result<Pictures, Dat
     let (dir, layout) = name.locate(dir).ok_or_else(not_found)?;
     match layout {
         Layout::CifarBinary => cifar10::load(&dir, split),
+        Layout::CifarPython => cifar10_python::load(&dir, split),
         Layout::Idx => idx::load(name, &dir, split, name.classes()),
         Layout::ClassFolders => image_folder::load(name, &dir, split),
     }

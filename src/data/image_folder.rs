@@ -3,6 +3,8 @@
 //!
 //! Classes and files go in the order of their names as text (`10.png` before `2.png`), as both of these libraries have them.
 //!
+//! JPEG leaves a decoder some freedom: another one's pixels may differ from these by a few levels.
+//!
 //! *Tested by*: pictures written and read back, both layouts, files that lie about their size, truncations.
 
 use std::fs;

@@ -2,6 +2,7 @@
 
 mod augmentation;
 mod cifar10;
+mod cifar10_python;
 mod corruption;
 mod dataset;
 mod error;

@@ -64,7 +64,7 @@ impl Normalise {
     }
 
     /// What each of the 256 bytes becomes in each channel of `picture`; `[C][256]`. One table for all pictures unless they are whitened.
-    pub(super) fn tables(&self, picture: &[u8], num_channels: usize) -> Vec<[f32; 256]> {
+    pub fn tables(&self, picture: &[u8], num_channels: usize) -> Vec<[f32; 256]> {
         match self {
             Self::Scale => vec![table(0.0, 1.0); num_channels],
             Self::Channels { mean, deviation } => mean.iter().zip(deviation).map(|(m, s)| table(*m, *s)).collect(),
@@ -76,7 +76,7 @@ impl Normalise {
     }
 
     /// Scales numbers in [0, 1] in place, shape `[C, H, W]`.
-    pub(super) fn apply(&self, picture: &mut [f32], num_channels: usize) {
+    pub fn apply(&self, picture: &mut [f32], num_channels: usize) {
         let scale = |numbers: &mut [f32], m: f32, s: f32| numbers.iter_mut().for_each(|x| *x = (*x - m) / s);
         match self {
             Self::Scale => {}

@@ -136,3 +136,14 @@ fn text_repeated_through_the_memo_does_not_multiply() {
     let message = parse(&bytes).unwrap_err().to_string();
     assert!(message.contains("repeats"), "{message}");
 }
+
+#[test]
+fn parameters_of_the_first_pytorch_are_their_tensors() {
+    // torch.nn.parameter.Parameter(_rebuild_tensor(storage, 2, (3,), (1,))), then its state, as PyTorch 0.1 wrote them.
+    let bytes = b"\x80\x02ctorch.nn.parameter\nParameter\nctorch._utils\n_rebuild_tensor\n\
+        ((U\x07storagectorch\nFloatStorage\nU\x0294U\x03cpuK\x08NtQK\x02K\x03\x85K\x01\x85tR\x85R(\x89\x88}tb.";
+    let pickle = parse(bytes).unwrap();
+    let tensor = pickle.root().as_tensor().unwrap();
+    assert_eq!((tensor.offset, tensor.shape, tensor.strides), (2, &[3][..], &[1][..]));
+    assert_eq!((tensor.storage.key.as_str(), tensor.storage.dtype, tensor.storage.num_elements), ("94", Dtype::F32, 8));
+}

@@ -123,6 +123,7 @@ impl Key {
 const FOLD: u32 = 0;
 const WORD: u32 = 1;
 pub(crate) const NORMAL: u32 = 2;
+#[cfg(feature = "torch")]
 pub(crate) const ROW: u32 = 3;
 
 #[cfg(test)]

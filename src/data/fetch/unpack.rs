@@ -29,7 +29,7 @@ pub(super) fn unpack(path: &Path, archive: &Archive, dir: &Path) -> Result<(), F
         let entry = entry.map_err(broken)?;
         let entry_path = entry.path_bytes().into_owned();
         let is_it = |(name, _): &&(&str, u64)| entry_path == format!("{}/{name}", archive.folder).as_bytes();
-        let Some(at) = missing.iter().position(|member| is_it(member)) else { continue };
+        let Some(at) = missing.iter().position(is_it) else { continue };
         let (name, len) = *missing.swap_remove(at);
         if !entry.header().entry_type().is_file() || entry.size() != len {
             return Err(wrong(format!("a file `{name}` of {len} bytes"), format!("{} bytes", entry.size())));
