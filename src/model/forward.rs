@@ -75,7 +75,28 @@ impl Network {
             return Err(TchError::Shape(message));
         }
         let mut pass = Pass { w: w.iter(), buffers, next_buffer: 0, num_dropouts: 0, mode };
-        pass.sequence(self.layers(), x.shallow_clone())
+        Ok(pass.sequence(self.layers(), Value::shared(x))?.x)
+    }
+}
+
+/// What one layer hands to the next.
+struct Value {
+    x: Tensor,
+    /// Whether nobody else needs these numbers, neither another branch nor a gradient: they may be written over.
+    is_free: bool,
+}
+
+impl Value {
+    fn free(x: Tensor) -> Value {
+        Value { x, is_free: true }
+    }
+
+    fn kept(x: Tensor) -> Value {
+        Value { x, is_free: false }
+    }
+
+    fn shared(x: &Tensor) -> Value {
+        Value::kept(x.shallow_clone())
     }
 }
 
@@ -89,54 +110,58 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn sequence(&mut self, layers: &[Layer], x: Tensor) -> Result<Tensor, TchError> {
-        layers.iter().try_fold(x, |x, layer| self.layer(layer, x))
+    fn sequence(&mut self, layers: &[Layer], value: Value) -> Result<Value, TchError> {
+        layers.iter().try_fold(value, |value, layer| self.layer(layer, value))
     }
 
-    fn layer(&mut self, layer: &Layer, x: Tensor) -> Result<Tensor, TchError> {
+    fn layer(&mut self, layer: &Layer, Value { mut x, is_free }: Value) -> Result<Value, TchError> {
         match layer {
             Layer::Linear(linear) => {
                 let weight = self.param()?;
                 let bias = if linear.has_bias { Some(self.param()?) } else { None };
-                x.f_linear(weight, bias)
+                x.f_linear(weight, bias).map(Value::free)
             }
             Layer::Conv2d(conv) => {
                 let weight = self.param()?;
                 let bias = if conv.has_bias { Some(self.param()?) } else { None };
-                convolve(conv, &x, weight, bias)
+                convolve(conv, &x, weight, bias).map(Value::free)
             }
             Layer::BatchNorm(norm) => {
                 let (weight, bias) = (self.param()?, self.param()?);
                 let buffers = self.buffers.slice_mut(self.next_buffer, batch_norm::NUM_BUFFERS);
                 self.next_buffer += batch_norm::NUM_BUFFERS;
-                match self.mode {
+                let y = match self.mode {
                     Mode::Frozen => batch_norm::frozen(norm, &x, weight, bias, buffers),
                     Mode::Train { .. } => batch_norm::train(norm, &x, weight, bias, buffers),
-                }
+                };
+                y.map(Value::free)
             }
-            Layer::Activation(Activation::Relu) => x.f_relu(),
-            Layer::Activation(Activation::Sigmoid) => x.f_sigmoid(),
-            Layer::Activation(Activation::Tanh) => x.f_tanh(),
-            Layer::MaxPool { kernel, stride, padding } => max_pool(&x, *kernel, *stride, *padding),
-            Layer::MeanPool { output } => x.f_adaptive_avg_pool2d([*output as i64; 2]),
-            Layer::GlobalMean => x.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>),
-            Layer::LocalResponseNorm(norm) => local_response_norm(norm, &x),
+            // A gradient needs the values of these three, and of a pool's input.
+            Layer::Activation(Activation::Relu) => if is_free { x.f_relu_() } else { x.f_relu() }.map(Value::kept),
+            Layer::Activation(Activation::Sigmoid) => x.f_sigmoid().map(Value::kept),
+            Layer::Activation(Activation::Tanh) => x.f_tanh().map(Value::kept),
+            Layer::MaxPool { kernel, stride, padding } => max_pool(&x, *kernel, *stride, *padding).map(Value::free),
+            Layer::MeanPool { output } => x.f_adaptive_avg_pool2d([*output as i64; 2]).map(Value::free),
+            Layer::GlobalMean => x.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>).map(Value::free),
+            Layer::LocalResponseNorm(norm) => local_response_norm(norm, &x).map(Value::free),
             Layer::Dropout { probability } => {
                 self.num_dropouts += 1;
                 match self.mode {
-                    Mode::Train { key } => dropout(key.part(self.num_dropouts - 1), *probability, x),
-                    Mode::Frozen => Ok(x),
+                    Mode::Train { key } => dropout(key.part(self.num_dropouts - 1), *probability, x).map(Value::kept),
+                    Mode::Frozen => Ok(Value { x, is_free }),
                 }
             }
-            Layer::Flatten => x.f_flatten(1, -1),
-            Layer::Named { layers, .. } => self.sequence(layers, x),
+            Layer::Flatten => x.f_flatten(1, -1).map(Value::kept),
+            Layer::Named { layers, .. } => self.sequence(layers, Value { x, is_free }),
             Layer::Residual { body, shortcut } => {
-                let output = self.sequence(body, x.shallow_clone())?;
-                output.f_add(&self.sequence(shortcut, x)?)
+                let mut output = self.sequence(body, Value::shared(&x))?;
+                let short = self.sequence(shortcut, Value::kept(x))?.x;
+                if output.is_free { output.x.f_add_(&short) } else { output.x.f_add(&short) }.map(Value::free)
             }
             Layer::Concat(branches) => {
-                let branch = |layers: &Vec<Layer>| self.sequence(layers, x.shallow_clone());
-                Tensor::f_cat(&branches.iter().map(branch).collect::<Result<Vec<_>, _>>()?, 1)
+                let branch = |layers: &Vec<Layer>| Ok(self.sequence(layers, Value::shared(&x))?.x);
+                let branches = branches.iter().map(branch).collect::<Result<Vec<_>, TchError>>()?;
+                Tensor::f_cat(&branches, 1).map(Value::free)
             }
         }
     }
