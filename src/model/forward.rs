@@ -231,8 +231,8 @@ mod tests {
         let norm = LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 2.0 };
         let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]).view([1, 7, 1, 1]);
         let y: Vec<f32> = local_response_norm(&norm, &x).unwrap().view(-1).try_into().unwrap();
-        let expected = [0.5945411f32, 1.1889396, 1.7830752, 2.3768101, 2.9700105, 3.5642536, 4.1587944];
-        assert!(y.iter().zip(expected).all(|(y, expected)| (y - expected).abs() < 1e-6), "{y:?}");
+        let expected = [0.5945411f64, 1.1889396, 1.7830752, 2.3768101, 2.9700105, 3.5642536, 4.1587944];
+        assert!(y.iter().zip(expected).all(|(y, expected)| (f64::from(*y) - expected).abs() < 1e-6), "{y:?}");
     }
 
     #[test]
@@ -280,11 +280,26 @@ mod tests {
         let w = network.init(Key::new(1).role(Role::Init)).unwrap();
         let mut buffers = network.initial_buffers().unwrap();
         let x = pictures([2, 3, 28, 28]);
-        network.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap();
+        let _ = network.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap();
         let initial = network.initial_buffers().unwrap();
         assert!(buffers.tensors().zip(initial.tensors()).all(|((_, now), (_, then))| now.equal(then)));
-        network.forward(w.views(), &mut buffers, &x, Mode::Train { key: Key::new(2) }).unwrap();
+        let _ = network.forward(w.views(), &mut buffers, &x, Mode::Train { key: Key::new(2) }).unwrap();
         assert!(buffers.tensors().zip(initial.tensors()).all(|((_, now), (_, then))| !now.equal(then)));
+    }
+
+    #[test]
+    fn dropout_follows_its_key_while_training_and_does_nothing_when_frozen() {
+        let options = ModelOptions { width_factor: Some(1), dropout: Some(0.3), ..Default::default() };
+        let with = network("wide-resnet", options.clone());
+        let without = network("wide-resnet", ModelOptions { dropout: None, ..options });
+        let w = with.init(Key::new(1).role(Role::Init)).unwrap();
+        let (mut buffers, x) = (with.initial_buffers().unwrap(), pictures([4, 3, 28, 28]));
+        let mut train = |key| with.forward(w.views(), &mut buffers, &x, Mode::Train { key }).unwrap();
+        let first = train(Key::new(2));
+        assert!(first.equal(&train(Key::new(2))));
+        assert!(!first.equal(&train(Key::new(3))));
+        let frozen = with.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap();
+        assert!(frozen.equal(&without.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap()));
     }
 
     #[test]
