@@ -11,6 +11,7 @@
 mod call;
 mod error;
 mod global;
+mod literal;
 mod machine;
 mod numpy;
 mod source;
