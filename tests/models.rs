@@ -8,6 +8,8 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 fn cases() -> Vec<(Network, Value)> {
+    // The tests have threads of their own.
+    tch::set_num_threads(1);
     let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/models.json")).unwrap();
     let network = |case: &Value| serde_json::from_value::<ModelSpec>(case["spec"].clone()).unwrap().build().unwrap();
     cases.into_iter().map(|case| (network(&case), case)).collect()
@@ -116,6 +118,35 @@ fn training_passes_and_the_running_statistics_behind_them_are_those_of_pytorch_a
         }
     }
     assert!(num_compared > 100, "only {num_compared} running statistics were compared");
+}
+
+/// A pass writes over values that it need not keep: had a gradient needed one of them, it would be an error or another number.
+#[test]
+fn gradients_are_those_of_pytorch() {
+    for (network, case) in cases() {
+        let w = parameters(&network).to(Kind::Float, Device::Cpu).unwrap();
+        let mut buffers = buffers(&network).to(Kind::Float, Device::Cpu).unwrap();
+        let passes = [
+            ("frozen_slope", pictures("x", 2, &network), Mode::Frozen),
+            ("trained_slope", pictures("batch 0", 4, &network), Mode::Train { key: Key::new(1) }),
+        ];
+        for (name, x, mode) in passes {
+            let Some(expected) = case[name].as_f64() else { continue };
+            let leaves: Vec<Tensor> = w.views().iter().map(|view| view.detach().set_requires_grad(true)).collect();
+            let outputs = network.forward(&leaves, &mut buffers, &x.to_kind(Kind::Float), mode).unwrap();
+            let weights = Tensor::from_slice(&filled("outputs", outputs.numel(), -1.0, 1.0));
+            let gradients =
+                Tensor::run_backward(&[(outputs.view(-1) * weights).sum(Kind::Double)], &leaves, false, false);
+            let terms = network.params().iter().zip(&gradients).map(|(spec, gradient)| {
+                let direction =
+                    Tensor::from_slice(&filled(&format!("along {}", spec.name), gradient.numel(), -1.0, 1.0));
+                let products = gradient.view(-1) * direction;
+                [products.sum(Kind::Double).double_value(&[]), products.abs().sum(Kind::Double).double_value(&[])]
+            });
+            let [slope, size] = terms.fold([0.0; 2], |sum, term| [sum[0] + term[0], sum[1] + term[1]]);
+            assert!((slope - expected).abs() < 1e-5 * size, "{name} of {}: {slope}, {expected}", case["spec"]);
+        }
+    }
 }
 
 /// The same weights between the same shapes: only where the zeros lie differs.

@@ -75,7 +75,28 @@ impl Network {
             return Err(TchError::Shape(message));
         }
         let mut pass = Pass { w: w.iter(), buffers, next_buffer: 0, num_dropouts: 0, mode };
-        pass.sequence(self.layers(), x.shallow_clone())
+        Ok(pass.sequence(self.layers(), Value::shared(x))?.x)
+    }
+}
+
+/// What one layer hands to the next.
+struct Value {
+    x: Tensor,
+    /// Whether nobody else needs these numbers, neither another branch nor a gradient: they may be written over.
+    is_free: bool,
+}
+
+impl Value {
+    fn free(x: Tensor) -> Value {
+        Value { x, is_free: true }
+    }
+
+    fn kept(x: Tensor) -> Value {
+        Value { x, is_free: false }
+    }
+
+    fn shared(x: &Tensor) -> Value {
+        Value::kept(x.shallow_clone())
     }
 }
 
@@ -89,54 +110,58 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn sequence(&mut self, layers: &[Layer], x: Tensor) -> Result<Tensor, TchError> {
-        layers.iter().try_fold(x, |x, layer| self.layer(layer, x))
+    fn sequence(&mut self, layers: &[Layer], value: Value) -> Result<Value, TchError> {
+        layers.iter().try_fold(value, |value, layer| self.layer(layer, value))
     }
 
-    fn layer(&mut self, layer: &Layer, x: Tensor) -> Result<Tensor, TchError> {
+    fn layer(&mut self, layer: &Layer, Value { mut x, is_free }: Value) -> Result<Value, TchError> {
         match layer {
             Layer::Linear(linear) => {
                 let weight = self.param()?;
                 let bias = if linear.has_bias { Some(self.param()?) } else { None };
-                x.f_linear(weight, bias)
+                x.f_linear(weight, bias).map(Value::free)
             }
             Layer::Conv2d(conv) => {
                 let weight = self.param()?;
                 let bias = if conv.has_bias { Some(self.param()?) } else { None };
-                convolve(conv, &x, weight, bias)
+                convolve(conv, &x, weight, bias).map(Value::free)
             }
             Layer::BatchNorm(norm) => {
                 let (weight, bias) = (self.param()?, self.param()?);
                 let buffers = self.buffers.slice_mut(self.next_buffer, batch_norm::NUM_BUFFERS);
                 self.next_buffer += batch_norm::NUM_BUFFERS;
-                match self.mode {
+                let y = match self.mode {
                     Mode::Frozen => batch_norm::frozen(norm, &x, weight, bias, buffers),
                     Mode::Train { .. } => batch_norm::train(norm, &x, weight, bias, buffers),
-                }
+                };
+                y.map(Value::free)
             }
-            Layer::Activation(Activation::Relu) => x.f_relu(),
-            Layer::Activation(Activation::Sigmoid) => x.f_sigmoid(),
-            Layer::Activation(Activation::Tanh) => x.f_tanh(),
-            Layer::MaxPool { kernel, stride, padding } => max_pool(&x, *kernel, *stride, *padding),
-            Layer::MeanPool { output } => x.f_adaptive_avg_pool2d([*output as i64; 2]),
-            Layer::GlobalMean => x.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>),
-            Layer::LocalResponseNorm(norm) => local_response_norm(norm, &x),
+            // A gradient needs the values of these three, and of a pool's input.
+            Layer::Activation(Activation::Relu) => if is_free { x.f_relu_() } else { x.f_relu() }.map(Value::kept),
+            Layer::Activation(Activation::Sigmoid) => x.f_sigmoid().map(Value::kept),
+            Layer::Activation(Activation::Tanh) => x.f_tanh().map(Value::kept),
+            Layer::MaxPool { kernel, stride, padding } => max_pool(&x, *kernel, *stride, *padding).map(Value::free),
+            Layer::MeanPool { output } => x.f_adaptive_avg_pool2d([*output as i64; 2]).map(Value::free),
+            Layer::GlobalMean => x.f_mean_dim([2i64, 3].as_slice(), false, None::<Kind>).map(Value::free),
+            Layer::LocalResponseNorm(norm) => local_response_norm(norm, &x).map(Value::free),
             Layer::Dropout { probability } => {
                 self.num_dropouts += 1;
                 match self.mode {
-                    Mode::Train { key } => dropout(key.part(self.num_dropouts - 1), *probability, x),
-                    Mode::Frozen => Ok(x),
+                    Mode::Train { key } => dropout(key.part(self.num_dropouts - 1), *probability, x).map(Value::kept),
+                    Mode::Frozen => Ok(Value { x, is_free }),
                 }
             }
-            Layer::Flatten => x.f_flatten(1, -1),
-            Layer::Named { layers, .. } => self.sequence(layers, x),
+            Layer::Flatten => x.f_flatten(1, -1).map(Value::kept),
+            Layer::Named { layers, .. } => self.sequence(layers, Value { x, is_free }),
             Layer::Residual { body, shortcut } => {
-                let output = self.sequence(body, x.shallow_clone())?;
-                output.f_add(&self.sequence(shortcut, x)?)
+                let mut output = self.sequence(body, Value::shared(&x))?;
+                let short = self.sequence(shortcut, Value::kept(x))?.x;
+                if output.is_free { output.x.f_add_(&short) } else { output.x.f_add(&short) }.map(Value::free)
             }
             Layer::Concat(branches) => {
-                let branch = |layers: &Vec<Layer>| self.sequence(layers, x.shallow_clone());
-                Tensor::f_cat(&branches.iter().map(branch).collect::<Result<Vec<_>, _>>()?, 1)
+                let branch = |layers: &Vec<Layer>| Ok(self.sequence(layers, Value::shared(&x))?.x);
+                let branches = branches.iter().map(branch).collect::<Result<Vec<_>, TchError>>()?;
+                Tensor::f_cat(&branches, 1).map(Value::free)
             }
         }
     }
@@ -206,8 +231,8 @@ mod tests {
         let norm = LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 2.0 };
         let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]).view([1, 7, 1, 1]);
         let y: Vec<f32> = local_response_norm(&norm, &x).unwrap().view(-1).try_into().unwrap();
-        let expected = [0.5945411f32, 1.1889396, 1.7830752, 2.3768101, 2.9700105, 3.5642536, 4.1587944];
-        assert!(y.iter().zip(expected).all(|(y, expected)| (y - expected).abs() < 1e-6), "{y:?}");
+        let expected = [0.5945411f64, 1.1889396, 1.7830752, 2.3768101, 2.9700105, 3.5642536, 4.1587944];
+        assert!(y.iter().zip(expected).all(|(y, expected)| (f64::from(*y) - expected).abs() < 1e-6), "{y:?}");
     }
 
     #[test]
@@ -255,11 +280,26 @@ mod tests {
         let w = network.init(Key::new(1).role(Role::Init)).unwrap();
         let mut buffers = network.initial_buffers().unwrap();
         let x = pictures([2, 3, 28, 28]);
-        network.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap();
+        let _ = network.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap();
         let initial = network.initial_buffers().unwrap();
         assert!(buffers.tensors().zip(initial.tensors()).all(|((_, now), (_, then))| now.equal(then)));
-        network.forward(w.views(), &mut buffers, &x, Mode::Train { key: Key::new(2) }).unwrap();
+        let _ = network.forward(w.views(), &mut buffers, &x, Mode::Train { key: Key::new(2) }).unwrap();
         assert!(buffers.tensors().zip(initial.tensors()).all(|((_, now), (_, then))| !now.equal(then)));
+    }
+
+    #[test]
+    fn dropout_follows_its_key_while_training_and_does_nothing_when_frozen() {
+        let options = ModelOptions { width_factor: Some(1), dropout: Some(0.3), ..Default::default() };
+        let with = network("wide-resnet", options.clone());
+        let without = network("wide-resnet", ModelOptions { dropout: None, ..options });
+        let w = with.init(Key::new(1).role(Role::Init)).unwrap();
+        let (mut buffers, x) = (with.initial_buffers().unwrap(), pictures([4, 3, 28, 28]));
+        let mut train = |key| with.forward(w.views(), &mut buffers, &x, Mode::Train { key }).unwrap();
+        let first = train(Key::new(2));
+        assert!(first.equal(&train(Key::new(2))));
+        assert!(!first.equal(&train(Key::new(3))));
+        let frozen = with.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap();
+        assert!(frozen.equal(&without.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap()));
     }
 
     #[test]
