@@ -78,12 +78,10 @@ impl Checkpoint {
     /// let path = folder.path().join("w.safetensors");
     /// let mut checkpoint = Checkpoint::default();
     /// checkpoint.header.facts.insert("epoch".into(), 7.into());
-    /// let bytes = [1.5f32, -2.0].into_iter().flatten_to_le();
+    /// let bytes = [1.5f32, -2.0].into_iter().flat_map(f32::to_le_bytes).collect();
     /// checkpoint.tensors.push(NamedTensor { name: "w".into(), shape: vec![2], dtype: Dtype::F32, bytes });
     /// checkpoint.write(&path)?;
     /// assert_eq!(Checkpoint::read(&path)?, checkpoint);
-    /// # trait Le { fn flatten_to_le(self) -> Vec<u8>; }
-    /// # impl<I: Iterator<Item = f32>> Le for I { fn flatten_to_le(self) -> Vec<u8> { self.flat_map(f32::to_le_bytes).collect() } }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
