@@ -185,6 +185,22 @@ mod with_libtorch {
     }
 
     #[test]
+    fn a_resnet_loaded_from_haiku_s_file_has_haiku_s_outputs() {
+        let (_, network) = resnet("resnet18");
+        let mut checkpoint = Checkpoint::read(&fixture("haiku.pkl")).unwrap();
+        let place = checkpoint.tensors.iter().position(|tensor| tensor.name == "y").unwrap();
+        let expected = checkpoint.tensors.remove(place).to_tensor().unwrap();
+        let (w, mut buffers) = load_into(&checkpoint, &network).unwrap();
+        let index = Tensor::arange(2 * 3072, (Kind::Int64, tch::Device::Cpu));
+        let x = index.square().remainder(17).to_kind(Kind::Float) / 8 - 1;
+        let y = network.forward(w.views(), &mut buffers, &x.view([2, 3, 32, 32]), Mode::Frozen).unwrap();
+        let difference = (y - &expected).abs().max().double_value(&[]);
+        let largest = expected.abs().max().double_value(&[]);
+        assert!(largest > 1.0 && difference < 1e-5 * largest, "{difference} of {largest}");
+        assert_eq!(buffers.get("bn1.num_batches_tracked").unwrap().int64_value(&[]), 1);
+    }
+
+    #[test]
     fn every_format_of_numbers_becomes_the_tensor_of_its_values() {
         let checkpoint = Checkpoint::read(&fixture("dtypes.pt")).unwrap();
         let floats = Tensor::from_slice(&[-1.0, -0.875, -0.75, -0.625, -0.5, -0.375]).view([2, 3]);

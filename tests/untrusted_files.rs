@@ -132,6 +132,20 @@ fn mutated_pickles_are_an_error_or_read() {
 }
 
 #[test]
+fn mutated_checkpoints_of_haiku_are_an_error_or_read() {
+    let mut words = Words(40);
+    let original = fixture("haiku.pkl");
+    for _ in 0..1000 {
+        let mut bytes = original.clone();
+        for _ in 0..=words.below(3) {
+            let at = words.below(bytes.len());
+            bytes[at] = words.next() as u8;
+        }
+        survive(&bytes, read_checkpoint);
+    }
+}
+
+#[test]
 fn mutated_archives_of_pytorch_are_an_error_or_read() {
     attack(&fixture("network.pth"), 10, 4000, read_checkpoint);
     attack(&fixture("dtypes.pt"), 11, 2000, read_checkpoint);

@@ -6,7 +6,7 @@
 //! | anything else that writes safetensors | its tensors; other metadata become facts |
 //! | PyTorch ≥ 1.6, `torch.save` | the zip archive of a pickle and the numbers |
 //! | PyTorch < 1.6, `torch.save` | the older sequence of pickles |
-//! | Python, `pickle.dump` | NumPy arrays in dicts |
+//! | Python, `pickle.dump` | NumPy's and JAX's arrays in dicts; Haiku's ResNet gets PyTorch's names (`haiku`) |
 //!
 //! What a file is, its bytes say, not its name. Nothing in it is executed ([`crate::pickle`]), and every length is held against the bytes
 //! that are there before memory is asked for. Dicts of dicts become names with dots: `model.conv1.weight`, `optimizer.state.0.exp_avg`;
@@ -18,6 +18,7 @@
 
 mod assignment;
 mod error;
+mod haiku;
 mod legacy;
 mod nested;
 #[cfg(feature = "torch")]
@@ -77,12 +78,10 @@ impl Checkpoint {
     /// let path = folder.path().join("w.safetensors");
     /// let mut checkpoint = Checkpoint::default();
     /// checkpoint.header.facts.insert("epoch".into(), 7.into());
-    /// let bytes = [1.5f32, -2.0].into_iter().flatten_to_le();
+    /// let bytes = [1.5f32, -2.0].into_iter().flat_map(f32::to_le_bytes).collect();
     /// checkpoint.tensors.push(NamedTensor { name: "w".into(), shape: vec![2], dtype: Dtype::F32, bytes });
     /// checkpoint.write(&path)?;
     /// assert_eq!(Checkpoint::read(&path)?, checkpoint);
-    /// # trait Le { fn flatten_to_le(self) -> Vec<u8>; }
-    /// # impl<I: Iterator<Item = f32>> Le for I { fn flatten_to_le(self) -> Vec<u8> { self.flat_map(f32::to_le_bytes).collect() } }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
@@ -96,14 +95,15 @@ impl Checkpoint {
     ///
     /// [`FormatError`] where they are not what they seem.
     pub fn read_bytes(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
-        match bytes {
+        let read = match bytes {
             [] => Err(FormatError::Empty),
             bytes if safetensors::seems(bytes) => safetensors::read(bytes),
             [b'P', b'K', ..] => zip::read(bytes),
             // Protocols 2 to 5 begin so; older ones hold no binary numbers, so that nobody writes checkpoints with them.
             [0x80, 2..=5, ..] => legacy::read(bytes),
             _ => Err(FormatError::unknown(bytes)),
-        }
+        };
+        read.map(|Checkpoint { header, tensors }| Checkpoint { header, tensors: haiku::renamed(tensors) })
     }
 
     /// Writes the file `path` as safetensors, in one step: a reader sees the old file or the new one.

@@ -44,6 +44,9 @@ pub(super) fn call<'a>(
         (Global::Device, &[name, ..]) if pickle.value(name).as_str().is_some() => return Ok(Outcome::Same(name)),
         (Global::Reconstruct, [_class, _shape, _code]) => Node::Array(Box::default()),
         (Global::FromBuffer, arguments) => Node::Array(Box::new(ArrayNode::from_buffer(pickle, arguments)?)),
+        (Global::JaxArray, &[_reconstruct, _arguments, state, _weak_type]) => {
+            Node::Array(Box::new(ArrayNode::from_state(pickle, state)?))
+        }
         (Global::NumpyDtype, &[code, ..]) => {
             Node::NumpyDtype(numpy::dtype(pickle.value(code).as_str().ok_or("a dtype without a name")?)?)
         }

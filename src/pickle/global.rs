@@ -29,6 +29,8 @@ pub(super) enum Global {
     Reconstruct,
     /// `numpy…_frombuffer`: an array of protocol 5.
     FromBuffer,
+    /// JAX's way around `numpy…_reconstruct`.
+    JaxArray,
     /// `numpy…scalar`.
     Scalar,
     /// `numpy.dtype`.
@@ -57,6 +59,7 @@ impl Global {
             ("torch", format) => {
                 Global::Name(TORCH_FORMATS.iter().find(|known| known.ends_with(&format!(".{format}")))?)
             }
+            ("jax._src.array", "_reconstruct_array") => Global::JaxArray,
             (module, name) if module.starts_with("numpy") => return numpy_global(module, name),
             ("builtins" | "__builtin__", "int") => Global::Name("int"),
             ("builtins" | "__builtin__", "float") => Global::Name("float"),
@@ -81,6 +84,7 @@ impl Global {
             Global::StorageClass(_) => "torch.Storage",
             Global::Reconstruct => "numpy._reconstruct",
             Global::FromBuffer => "numpy._frombuffer",
+            Global::JaxArray => "jax._src.array._reconstruct_array",
             Global::Scalar => "numpy.scalar",
             Global::NumpyDtype => "numpy.dtype",
             Global::Name(name) => name,

@@ -1,4 +1,4 @@
-//! Reads Python's pickles as data: dicts, lists, numbers, text, NumPy's arrays and the tensors of PyTorch's state dicts.
+//! Reads Python's pickles as data: dicts, lists, numbers, text, NumPy's and JAX's arrays and the tensors of PyTorch's state dicts.
 //!
 //! A pickle is a program for a stack machine that may import and call anything. This reader calls nothing: a fixed table
 //! says which names it knows and what data a call of each stands for, and any other name is an error that tells it. Protocols
@@ -11,6 +11,7 @@
 mod call;
 mod error;
 mod global;
+mod literal;
 mod machine;
 mod numpy;
 mod source;
