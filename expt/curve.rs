@@ -18,9 +18,9 @@ use llc::target::network::TrainedNetwork;
 use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainingData};
 use serde_json::{Map, Value, json};
 
+use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{Context, Outcome};
 use crate::estimate::samples;
-use crate::checkpoints::{self, Checkpoints};
 use crate::{estimation, expected, session, table};
 
 /// Follows λ̂ as `config` says, records the run, and prints a line for each point.
@@ -124,11 +124,12 @@ impl<'a> Curve<'a> {
         tch::set_num_threads(config.run().threads as i32);
         let (on_train, on_test) = (self.trainer.evaluate_train()?, self.trainer.evaluate(&self.test)?);
         let objective = self.objective();
-        let trained = TrainedNetwork {
+        let mut trained = TrainedNetwork {
             network: Arc::clone(self.trainer.network()),
             w: self.trainer.w().to(objective.kind(), self.trainer.w().device())?,
             buffers: self.trainer.buffers().to(objective.kind(), self.trainer.w().device())?,
         };
+        trained.see_first(&self.samples, objective)?;
         let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
         let key = Key::new(config.seed()).part(step);
         let mut posterior = around.posterior(&trained, &self.samples, key)?;

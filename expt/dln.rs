@@ -51,7 +51,8 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     session::ensure_recorded(observers)?;
     let check = sampler_config.check_localisation == Switch::On;
     let num_points = if matches!(config.train(), Training::On(_)) { 2.0 } else { 1.0 };
-    let expected_s = num_points * expected::sampling_seconds(&mut problem.target, problem.sampler.as_ref(), &chains, check)?
+    let expected_s = num_points
+        * expected::sampling_seconds(&mut problem.target, problem.sampler.as_ref(), &chains, check)?
         + training_seconds(config, &mut problem)?;
     expected::tell(expected_s, context, observers);
     let Problem { target, sampler, .. } = &mut problem;

@@ -100,7 +100,8 @@ pub fn curve_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
     for point in points {
         let point = Section(point);
         let numbers = COLUMNS.iter().map(|(_, path)| point.number(path).to_string());
-        let reasons: Vec<String> = point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
+        let reasons: Vec<String> =
+            point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
         table.write_record(numbers.chain([point.text("/verdict").to_owned(), reasons.join(" ")]))?;
     }
     Ok(table.into_inner()?)

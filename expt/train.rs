@@ -18,8 +18,8 @@ use llc::rng::Key;
 use llc::train::{Evaluation, NetworkTrainer, Stop, TrainError, TrainingData, reaches_threshold};
 use serde_json::json;
 
-use crate::cli::{Context, Outcome};
 use crate::checkpoints::{self, Checkpoints};
+use crate::cli::{Context, Outcome};
 use crate::session;
 use report::Threshold;
 
@@ -223,7 +223,8 @@ impl Run<'_> {
         facts.insert("num_epochs".to_owned(), json!(self.trainer.num_epochs_planned()));
         facts.insert("threshold".to_owned(), json!(self.threshold));
         let checkpoint = self.trainer.save(&self.spec, facts).map_err(llc::train::ResumeError::from)?;
-        let saved = self.checkpoints.write(&checkpoint, style::checkpoint_name(self.config, kind, self.trainer.num_epochs()));
+        let saved =
+            self.checkpoints.write(&checkpoint, style::checkpoint_name(self.config, kind, self.trainer.num_epochs()));
         self.saved_at = Instant::now();
         saved.map_err(|error| llc::train::ResumeError::from(error).into())
     }

@@ -27,9 +27,9 @@ pub mod model;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;
+pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod posterior;
-pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;

@@ -6,8 +6,8 @@ use crate::data::Samples;
 use crate::kernel::Sampler;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
-use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use crate::target::TargetError;
+use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use crate::train::Objective;
 
 /// A trained network ready to be sampled around.
@@ -38,7 +38,12 @@ impl Around<'_> {
     ///
     /// # Errors
     /// [`PosteriorError`].
-    pub fn posterior(&self, trained: &TrainedNetwork, samples: &Samples, key: Key) -> Result<Posterior, PosteriorError> {
+    pub fn posterior(
+        &self,
+        trained: &TrainedNetwork,
+        samples: &Samples,
+        key: Key,
+    ) -> Result<Posterior, PosteriorError> {
         let n = samples.len();
         if let Some(batch_size) = self.sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
             return Err(PosteriorError::BatchTooLarge { batch_size, n });
@@ -63,7 +68,9 @@ impl Around<'_> {
 #[non_exhaustive]
 pub enum PosteriorError {
     /// More samples in a minibatch than there are.
-    #[error("--batch-size is {batch_size}, and there are {n} samples: give --batch-size {n} or less, or --gradient exact")]
+    #[error(
+        "--batch-size is {batch_size}, and there are {n} samples: give --batch-size {n} or less, or --gradient exact"
+    )]
     BatchTooLarge { batch_size: usize, n: usize },
     /// A pattern that chooses no tensor.
     #[error(transparent)]

@@ -7,8 +7,8 @@ use llc::config::training::{Style, TrainingConfig};
 use llc::data::PixelCorruption;
 use llc::train::{Evaluation, NetworkTrainer, TrainingData};
 
-use super::report::Threshold;
 use super::Kind;
+use super::report::Threshold;
 use crate::cli::Context;
 
 /// The run's name in its record: the one given, in the originals' styles with what they add.

@@ -160,7 +160,8 @@ impl Configuration for EstimateConfig {
             Some(_) => Some(model::check(raw, &MODEL, data.shape())?),
             None => {
                 if let Some(path) = raw.paths().find(|path| path.starts_with("model.")) {
-                    let reason = "a checkpoint that knows its network knows this too: give --model as well, or leave it out";
+                    let reason =
+                        "a checkpoint that knows its network knows this too: give --model as well, or leave it out";
                     return Err(ConfigError::Refused { key: raw.key(path)?, reason: reason.to_owned() });
                 }
                 None

@@ -20,9 +20,9 @@ use tch::{Device, Kind, TchError, Tensor, no_grad};
 use super::{Batch, LocalPosterior, Target, TargetError};
 use crate::config::network::Loss;
 use crate::data::Samples;
-use crate::model::{Buffers, Mode, Network};
+use crate::model::{BufferSpec, Buffers, Mode, Network};
 use crate::params::{Layout, Params};
-use crate::rng::{Key, Permutation};
+use crate::rng::{Key, Permutation, Role};
 use crate::train::{self, Objective};
 
 /// Samples that the probes before a chain look at: the gradient's error is then a twentieth of its spread over samples.
@@ -46,6 +46,28 @@ pub struct TrainedNetwork {
     pub network: Arc<Network>,
     pub w: Params,
     pub buffers: Buffers,
+}
+
+/// Samples that a network's norms are shown where they have seen none.
+const NUM_SEEN_FIRST: u64 = 1000;
+
+impl TrainedNetwork {
+    /// Shows the first thousand of `samples` to norms whose statistics start at zero variance (Haiku's) and have seen no batch yet: frozen
+    /// as they are, they would magnify every layer by 1/√ε. Other networks, and trained ones, stay as they are.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn see_first(&mut self, samples: &Samples, objective: Objective) -> Result<(), TargetError> {
+        let is_variance = |spec: &&BufferSpec| spec.name.ends_with("running_var") && spec.initial == 0.0;
+        let variance = self.buffers.specs().iter().find(is_variance).and_then(|spec| self.buffers.get(&spec.name));
+        if variance.map_or(Ok(1), |variance| variance.f_count_nonzero(None)?.f_int64_value(&[]))? > 0 {
+            return Ok(());
+        }
+        let (x, _) = samples.range(0..NUM_SEEN_FIRST.min(samples.len() as u64), objective.kind(), self.w.device())?;
+        let mode = Mode::Train { key: Key::new(0).role(Role::Probe) };
+        let _ = no_grad(|| objective.outputs(&self.network, self.w.views(), &mut self.buffers, &x, mode))?;
+        Ok(())
+    }
 }
 
 /// How its loss is computed.
@@ -177,7 +199,9 @@ impl NetworkTarget {
         let outputs = self.outputs(tensors, &x)?;
         let own = match (&self.probabilities, &select) {
             (None, _) => return objective.losses(&outputs, &train::Target::Labels(&labels)),
-            (Some(all), Select::Range(range)) => all.f_narrow(0, range.start as i64, (range.end - range.start) as i64)?,
+            (Some(all), Select::Range(range)) => {
+                all.f_narrow(0, range.start as i64, (range.end - range.start) as i64)?
+            }
             (Some(all), Select::Indices(indices)) => {
                 let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
                 all.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(device)?)?
