@@ -29,6 +29,9 @@ pub struct Samples {
     num_classes: usize,
 }
 
+/// An augmentation, the stream that it draws from, and the epoch; `None` leaves pictures as they are.
+type Moved<'a> = Option<(&'a Augmentation, Key, u64)>;
+
 /// What is kept of the inputs, shape `[n, C, H, W]`.
 #[derive(Debug, Clone)]
 enum Inputs {
@@ -48,18 +51,18 @@ impl Samples {
         let (len, expected) = (pictures.pixels.len(), pictures.len() * pictures.picture_len());
         if len != expected || pictures.picture_len() == 0 {
             let n = pictures.len();
-            return Err(shape_error(format!(
+            return Err(TchError::Shape(format!(
                 "{n} pictures of {channels}×{height}×{width} are {expected} bytes, not {len}"
             )));
         }
         if let Some(label) = pictures.labels.iter().find(|label| usize::from(**label) >= pictures.classes.len()) {
-            return Err(shape_error(format!("label {label} of {} classes", pictures.classes.len())));
+            return Err(TchError::Shape(format!("label {label} of {} classes", pictures.classes.len())));
         }
         if let Some(misfit) = preprocessing.normalise.misfit(channels) {
-            return Err(shape_error(misfit));
+            return Err(TchError::Shape(misfit));
         }
         let size = preprocessing.crop.unwrap_or(usize::MAX);
-        let cropped = pictures.cropped(size).map_err(|error| shape_error(error.to_string()))?;
+        let cropped = pictures.cropped(size).map_err(|error| TchError::Shape(error.to_string()))?;
         Ok(Samples {
             shape: cropped.shape,
             inputs: Inputs::Bytes(cropped.pixels.into()),
@@ -77,10 +80,10 @@ impl Samples {
     pub fn with_inputs(&self, mut inputs: Vec<f32>, normalise: &Normalise) -> Result<Samples, TchError> {
         let expected = self.labels.len() * self.input_len();
         if inputs.len() != expected {
-            return Err(shape_error(format!("{} inputs where {expected} belong", inputs.len())));
+            return Err(TchError::Shape(format!("{} inputs where {expected} belong", inputs.len())));
         }
         if let Some(misfit) = normalise.misfit(self.shape[0]) {
-            return Err(shape_error(misfit));
+            return Err(TchError::Shape(misfit));
         }
         inputs.par_chunks_exact_mut(self.input_len()).for_each(|picture| normalise.apply(picture, self.shape[0]));
         Ok(Samples { inputs: Inputs::Floats(inputs.into()), normalise: Normalise::Scale, ..self.clone() })
@@ -95,7 +98,7 @@ impl Samples {
         let is_class = |label: &u8| usize::from(*label) < self.num_classes;
         if labels.len() != self.labels.len() || !labels.iter().all(is_class) {
             let (n, classes) = (self.labels.len(), self.num_classes);
-            return Err(shape_error(format!("{} labels for {n} samples of {classes} classes", labels.len())));
+            return Err(TchError::Shape(format!("{} labels for {n} samples of {classes} classes", labels.len())));
         }
         Ok(Samples { labels: labels.into(), ..self.clone() })
     }
@@ -172,10 +175,10 @@ impl Samples {
         indices: &[u64],
         kind: Kind,
         device: Device,
-        moved: Option<(&Augmentation, Key, u64)>,
+        moved: Moved,
     ) -> Result<(Tensor, Tensor), TchError> {
         if let Some(index) = indices.iter().find(|index| **index >= self.labels.len() as u64) {
-            return Err(shape_error(format!("sample {index} of {}", self.labels.len())));
+            return Err(TchError::Shape(format!("sample {index} of {}", self.labels.len())));
         }
         let labels: Vec<i64> = indices.iter().map(|index| i64::from(self.labels[*index as usize])).collect();
         let [channels, height, width] = self.shape.map(|size| size as i64);
@@ -184,14 +187,9 @@ impl Samples {
             Inputs::Bytes(bytes) if device == Device::Cpu => {
                 let tables = self.tables();
                 self.fill(shape, indices, bytes, moved, |picture, out| {
-                    let own;
-                    let tables = match &tables {
-                        Some(tables) => tables,
-                        None => {
-                            own = self.normalise.tables(picture, self.shape[0]);
-                            &own
-                        }
-                    };
+                    let own = tables.is_none().then(|| self.normalise.tables(picture, self.shape[0]));
+                    // One of the two is there.
+                    let Some(tables) = tables.as_ref().or(own.as_ref()) else { return };
                     let plane_len = picture.len() / self.shape[0];
                     let planes = picture.chunks_exact(plane_len).zip(out.chunks_exact_mut(plane_len));
                     for ((plane, out), table) in planes.zip(tables) {
@@ -219,7 +217,7 @@ impl Samples {
         shape: [i64; 4],
         indices: &[u64],
         all: &[T],
-        moved: Option<(&Augmentation, Key, u64)>,
+        moved: Moved,
         write: impl Fn(&[T], &mut [f32]) + Sync,
     ) -> Result<Tensor, TchError> {
         let len = self.input_len();
@@ -250,7 +248,7 @@ impl Samples {
         shape: [i64; 4],
         indices: &[u64],
         bytes: &[u8],
-        moved: Option<(&Augmentation, Key, u64)>,
+        moved: Moved,
         device: Device,
     ) -> Result<Tensor, TchError> {
         let len = self.input_len();
@@ -282,10 +280,6 @@ impl Samples {
             }
         }
     }
-}
-
-fn shape_error(message: String) -> TchError {
-    TchError::Shape(message)
 }
 
 #[cfg(test)]
