@@ -22,6 +22,8 @@ mod network_trainer;
 mod objective;
 #[cfg(feature = "torch")]
 mod optimizer;
+#[cfg(feature = "torch")]
+mod running;
 mod schedule;
 #[cfg(feature = "torch")]
 mod sgd;
@@ -40,7 +42,7 @@ pub use evaluate::{Evaluation, evaluate};
 #[cfg(feature = "torch")]
 pub use network_checkpoint::ResumeError;
 #[cfg(feature = "torch")]
-pub use network_trainer::{NetworkTrainer, Running, StepLosses, Stop};
+pub use network_trainer::{NetworkTrainer, Stop};
 #[cfg(feature = "torch")]
 pub use objective::{Objective, Target};
 #[cfg(feature = "torch")]
@@ -49,6 +51,8 @@ use optimizer::decayed;
 use optimizer::testing;
 #[cfg(feature = "torch")]
 pub use optimizer::{Optimizer, OptimizerState};
+#[cfg(feature = "torch")]
+pub use running::{Running, StepLosses};
 pub use schedule::Schedule;
 #[cfg(feature = "torch")]
 pub use sgd::Sgd;

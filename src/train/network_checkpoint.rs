@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use super::network_trainer::{NetworkTrainer, Running};
-use super::{OptimizerState, TrainError};
+use super::{NetworkTrainer, OptimizerState, Running, TrainError};
 use crate::checkpoint::{Checkpoint, CheckpointError, load_into};
 use crate::model::ModelSpec;
 

@@ -15,8 +15,9 @@ use std::time::Instant;
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::objective::{Objective, Target, num_correct};
-use super::{Adam, EpochOrder, Evaluation, Optimizer, Schedule, Sgd, TrainError, evaluate, memory};
+use super::objective::{Objective, Target, num_correct, rows};
+use super::running::{Running, StepLosses};
+use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, evaluate, memory, optimizer};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{BatchSize, Length, TrainConfig};
 use crate::data::{Augmentation, Samples};
@@ -60,36 +61,6 @@ pub(super) struct Plan {
     /// The stream of the order, of dropout and of augmentation.
     pub key: Key,
     pub device: Device,
-}
-
-/// What the steps of an epoch measured so far: each minibatch counts as the network was before its step.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Running {
-    /// Samples.
-    pub num_samples: u64,
-    /// Sum of their losses.
-    pub loss_sum: f64,
-    /// How many of them were classified rightly.
-    pub num_correct: f64,
-    /// ‖∇L‖ on the last minibatch.
-    pub gradient_norm: f64,
-}
-
-impl Running {
-    /// Means over the samples so far; NaN before the first.
-    pub fn evaluation(&self) -> Evaluation {
-        let n = self.num_samples as f64;
-        Evaluation { loss: self.loss_sum / n, accuracy: self.num_correct / n }
-    }
-}
-
-/// Consecutive losses of a training, each on its minibatch before its step.
-#[derive(Debug, Clone, Copy)]
-pub struct StepLosses<'a> {
-    /// Number of the first step, counted from 0.
-    pub first_step: u64,
-    /// The loss of each step.
-    pub loss: &'a [f64],
 }
 
 /// What one step measured, still on the device.
@@ -152,7 +123,7 @@ impl NetworkTrainer {
         };
         Ok(NetworkTrainer {
             grad: w.zeros_like()?,
-            optimizer: optimizer(config),
+            optimizer: optimizer::of(config),
             network,
             w,
             buffers,
@@ -422,17 +393,4 @@ impl NetworkTrainer {
         });
         TrainError::OutOfMemory { batch_size, fits }
     }
-}
-
-fn optimizer(config: &TrainConfig) -> Box<dyn Optimizer> {
-    match config.optimizer {
-        OptimizerConfig::Sgd { momentum } => Box::new(Sgd::new(momentum).with_weight_decay(config.weight_decay)),
-        OptimizerConfig::Adam => Box::new(Adam::new().with_weight_decay(config.weight_decay)),
-    }
-}
-
-/// The rows `indices` of `all`.
-fn rows(all: &Tensor, indices: &[u64]) -> Result<Tensor, TchError> {
-    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-    all.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(all.device())?)
 }

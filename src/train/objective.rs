@@ -117,6 +117,12 @@ pub(super) fn num_correct(outputs: &Tensor, labels: &Tensor) -> Result<Tensor, T
     outputs.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)
 }
 
+/// The rows `indices` of `all`.
+pub(super) fn rows(all: &Tensor, indices: &[u64]) -> Result<Tensor, TchError> {
+    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+    all.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(all.device())?)
+}
+
 #[cfg(test)]
 mod tests {
     use tch::Device;

@@ -2,6 +2,9 @@
 
 use tch::{TchError, Tensor};
 
+use super::{Adam, Sgd};
+use crate::config::dln::OptimizerConfig;
+use crate::config::network::TrainConfig;
 use crate::params::Params;
 
 /// Turns gradients into steps; it keeps what it needs from one step to the next.
@@ -39,6 +42,14 @@ impl OptimizerState {
     pub fn copy_of(&self, name: &str) -> Result<Option<Tensor>, TchError> {
         let found = self.tensors.iter().find(|(known, _)| known == name);
         found.map(|(_, tensor)| tensor.f_detach_copy()).transpose()
+    }
+}
+
+/// The optimiser that `config` names, before its first step.
+pub(super) fn of(config: &TrainConfig) -> Box<dyn Optimizer> {
+    match config.optimizer {
+        OptimizerConfig::Sgd { momentum } => Box::new(Sgd::new(momentum).with_weight_decay(config.weight_decay)),
+        OptimizerConfig::Adam => Box::new(Adam::new().with_weight_decay(config.weight_decay)),
     }
 }
 

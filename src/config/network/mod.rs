@@ -12,6 +12,7 @@ pub mod point;
 #[cfg(test)]
 mod tests;
 pub mod train;
+mod train_keys;
 
 pub use data::{DataConfig, DataDefaults, LabelCorruption, PreprocessingConfig};
 pub use model::ModelDefaults;

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-use super::text;
 use crate::config::dln::OptimizerConfig;
-use crate::config::{ConfigError, Key, Kind, PositiveF64, RawConfig, Value};
+use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
 use crate::train::Schedule;
 
-const OPTIMIZER: &str = "train.optimizer";
-const SCHEDULE: &str = "train.schedule";
+pub use super::train_keys::keys;
+
+pub(super) const OPTIMIZER: &str = "train.optimizer";
+pub(super) const SCHEDULE: &str = "train.schedule";
 
 /// How a network is trained, in files the table `train`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -113,203 +114,11 @@ pub struct TrainDefaults {
 }
 
 /// Adam's learning rate, as in PyTorch.
-const ADAM_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.001);
+pub(super) const ADAM_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.001);
 /// γ of the exponential schedule, as published.
-const EXPONENTIAL_DECAY: f64 = 0.95;
+pub(super) const EXPONENTIAL_DECAY: f64 = 0.95;
 /// γ of the multi-step schedule, as in PyTorch.
-const MULTI_STEP_DECAY: f64 = 0.1;
-
-/// The settings of a training, in the order of `--help`.
-pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
-    let flag = |plain: &'static str, beside: &'static str| if defaults.is_beside_sampler { beside } else { plain };
-    let length =
-        |of: fn(&Length) -> Option<u64>| of(&defaults.length).map_or(String::new(), |n| format!(" [default: {n}]"));
-    let on_off = |is_on: bool| if is_on { "on" } else { "off" };
-    vec![
-        Key::new(
-            OPTIMIZER,
-            "optimizer",
-            Kind::Choice(&["sgd", "adam"]),
-            "sgd|adam",
-            "What turns gradients into steps [default: sgd]",
-        ),
-        Key::new(
-            "train.learning_rate",
-            "learning-rate",
-            Kind::Real,
-            "RATE",
-            text(format!(
-                "Base learning rate [default: sgd {}, adam {}]",
-                defaults.sgd_learning_rate.get(),
-                ADAM_LEARNING_RATE.get()
-            )),
-        )
-        .chosen_for(&[OPTIMIZER]),
-        Key::new(
-            "train.momentum",
-            "momentum",
-            Kind::Real,
-            "SHARE",
-            text(format!("sgd: share of the former step that is kept, in [0, 1) [default: {}]", defaults.momentum)),
-        )
-        .chosen_for(&[OPTIMIZER]),
-        Key::new(
-            "train.weight_decay",
-            "weight-decay",
-            Kind::Real,
-            "DECAY",
-            "Adds DECAY w to the gradient: the penalty DECAY/2 |w|^2 [default: 0]",
-        ),
-        Key::new(
-            SCHEDULE,
-            "schedule",
-            Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "list"]),
-            "KIND",
-            "How the learning rate goes with the epochs: constant, exponential (times --decay each epoch), multi-step (times --decay \
-             at --milestones), cosine (down to --final-learning-rate) or list (--learning-rates) [default: constant]",
-        ),
-        Key::new(
-            "train.decay",
-            "decay",
-            Kind::Real,
-            "FACTOR",
-            text(format!(
-                "exponential, multi-step: factor of the learning rate, in (0, 1] [default: {EXPONENTIAL_DECAY} and {MULTI_STEP_DECAY}]"
-            )),
-        )
-        .chosen_for(&[SCHEDULE]),
-        Key::new(
-            "train.milestones",
-            "milestones",
-            Kind::WholeList,
-            "EPOCHS",
-            "multi-step: epochs at whose start the rate drops, counted from 0: 150,225",
-        )
-        .chosen_for(&[SCHEDULE]),
-        Key::new(
-            "train.cosine_epochs",
-            "cosine-epochs",
-            Kind::Whole,
-            "EPOCHS",
-            "cosine: epochs from the base rate to the final one [default: --num-epochs]",
-        )
-        .chosen_for(&[SCHEDULE]),
-        Key::new(
-            "train.final_learning_rate",
-            "final-learning-rate",
-            Kind::Real,
-            "RATE",
-            "cosine: the rate that it ends at [default: 0]",
-        )
-        .chosen_for(&[SCHEDULE]),
-        Key::new(
-            "train.learning_rates",
-            "learning-rates",
-            Kind::RealList,
-            "RATES",
-            "list: one rate for each epoch, in place of --learning-rate: 0.1,0.1,0.01",
-        )
-        .chosen_for(&[SCHEDULE]),
-        Key::new(
-            "train.batch_size",
-            flag("batch-size", "train-batch-size"),
-            Kind::Whole,
-            "SAMPLES",
-            text(format!(
-                "Samples in a minibatch of the training; the last one of an epoch may be smaller [default: {}]",
-                defaults.batch_size
-            )),
-        ),
-        Key::new(
-            "train.full_batch",
-            "full-batch",
-            Kind::Switch,
-            "on|off",
-            "All samples in every step of the training [default: off]",
-        ),
-        Key::new(
-            "train.num_epochs",
-            "num-epochs",
-            Kind::Whole,
-            "EPOCHS",
-            text(format!("Passes over the data{}", length(|length| match length {
-                Length::Epochs(num_epochs) => Some(*num_epochs),
-                Length::Steps(_) => None,
-            }))),
-        ),
-        Key::new(
-            "train.num_steps",
-            flag("num-steps", "train-steps"),
-            Kind::Whole,
-            "STEPS",
-            text(format!("Steps of the training, in place of --num-epochs{}", length(|length| match length {
-                Length::Epochs(_) => None,
-                Length::Steps(num_steps) => Some(*num_steps),
-            }))),
-        ),
-        Key::new(
-            "train.loss",
-            "loss",
-            Kind::Choice(&["cross-entropy", "squared-error"]),
-            "cross-entropy|squared-error",
-            "What is minimised: cross-entropy in nats, or the squared error against one-hot labels, averaged over classes \
-             [default: cross-entropy]",
-        ),
-        Key::new(
-            "train.augmentation",
-            "augmentation",
-            Kind::Switch,
-            "on|off",
-            "Shift each picture by up to 4 pixels and mirror it at random, anew in every epoch [default: off]",
-        ),
-        Key::new(
-            "train.stop_at_threshold",
-            "stop-at-threshold",
-            Kind::Switch,
-            "on|off",
-            "End with the first epoch whose running training loss is below 0.01 or accuracy above 0.997 [default: off]",
-        ),
-        Key::new(
-            "train.evaluate_train",
-            "evaluate-train",
-            Kind::Switch,
-            "on|off",
-            text(format!(
-                "Training loss and accuracy from a pass over the training data after each epoch, not from its minibatches as they \
-                 came [default: {}]",
-                on_off(defaults.evaluate_train)
-            )),
-        ),
-        Key::new(
-            "train.log_every",
-            "log-every",
-            Kind::Whole,
-            "STEPS",
-            "Evaluate on the test data every so many steps as well; 0 for the ends of epochs only [default: 0]",
-        ),
-        Key::new(
-            "train.checkpoint_every",
-            "checkpoint-every",
-            Kind::Whole,
-            "EPOCHS",
-            "Write a checkpoint every so many epochs; 0 for the last one only [default: 0]",
-        ),
-        Key::new(
-            "train.precision",
-            flag("precision", "train-precision"),
-            Kind::Choice(&["f32", "bf16", "f64"]),
-            "f32|bf16|f64",
-            "Arithmetic of the network; bf16 keeps parameters, normalisations and losses in f32 [default: f32]",
-        ),
-        Key::new(
-            "train.channels_last",
-            "channels-last",
-            Kind::Switch,
-            "on|off",
-            "Lay pictures out with their channels last in memory: the same numbers, often faster [default: off]",
-        ),
-    ]
-}
+pub(super) const MULTI_STEP_DECAY: f64 = 0.1;
 
 /// The training that `raw` asks for.
 ///
