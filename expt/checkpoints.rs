@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use llc::checkpoint::{Checkpoint, CheckpointError};
+use llc::train::ResumeError;
 
 /// The newest, from which a run goes on.
 const LATEST: &str = "latest.safetensors";
@@ -17,7 +18,7 @@ pub struct Checkpoints {
 
 impl Checkpoints {
     /// Makes the folder, where it is not there yet.
-    pub fn create(run_dir: &Path) -> Result<Checkpoints, CheckpointError> {
+    pub fn create(run_dir: &Path) -> Result<Checkpoints, ResumeError> {
         let path = run_dir.join(FOLDER);
         fs::create_dir_all(&path).map_err(|source| CheckpointError::Write { path, source })?;
         Ok(Checkpoints { run_dir: run_dir.to_owned() })
@@ -29,12 +30,12 @@ impl Checkpoints {
     }
 
     /// Writes `checkpoint` as the newest, and first under `name`, without extension, if it is to stay.
-    pub fn write(&self, checkpoint: &Checkpoint, name: Option<String>) -> Result<(), CheckpointError> {
+    pub fn write(&self, checkpoint: &Checkpoint, name: Option<String>) -> Result<(), ResumeError> {
         let folder = self.run_dir.join(FOLDER);
         if let Some(name) = name {
             checkpoint.write(&folder.join(format!("{name}.safetensors")))?;
         }
-        checkpoint.write(&folder.join(LATEST))
+        Ok(checkpoint.write(&folder.join(LATEST))?)
     }
 }
 

@@ -88,7 +88,7 @@ fn train(config: &TrainingConfig, context: &Context, observers: &mut Observers) 
     for line in style::opening(config, &run.trainer, &run.data, resumed.as_ref()) {
         run.tell(&line, observers);
     }
-    match run.to_the_end(&context.cancel, observers) {
+    match run.run_to_end(&context.cancel, observers) {
         Ok(last) => run.finish(last, context, observers),
         Err(error) => run.fail(error, context, observers),
     }
@@ -111,7 +111,7 @@ struct EpochEnd {
 
 impl Run<'_> {
     /// Trains to the end, the threshold or a signal; what the last epoch's end measured, and whether a signal came.
-    fn to_the_end(
+    fn run_to_end(
         &mut self,
         cancel: &AtomicBool,
         observers: &mut Observers,
@@ -226,7 +226,7 @@ impl Run<'_> {
         let saved =
             self.checkpoints.write(&checkpoint, style::checkpoint_name(self.config, kind, self.trainer.num_epochs()));
         self.saved_at = Instant::now();
-        saved.map_err(|error| llc::train::ResumeError::from(error).into())
+        Ok(saved?)
     }
 
     /// Shows a line, and keeps it.

@@ -366,7 +366,7 @@ mod tests {
             input_shape: Some([1, 4, 4]),
             num_classes: Some(3),
             widths: Some(vec![5]),
-            activation: Some(crate::model::Activation::Tanh),
+            activation: Some(crate::model::layer::Activation::Tanh),
             ..ModelOptions::default()
         };
         let network = Arc::new(ModelSpec { name: "mlp".to_owned(), options }.build().unwrap());

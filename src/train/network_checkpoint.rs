@@ -40,19 +40,25 @@ const OPTIMIZER: &str = "optimizer.";
 /// The same where a checkpoint was read: it marks what is no network's.
 const READ_OPTIMIZER: &str = "train.optimizer.";
 
-/// Why a training can't go on from a checkpoint.
+/// Why a training can't be saved, or can't go on from a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
     /// The tensors are none of this network, or can't be read.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Checkpoint(Box<CheckpointError>),
     /// There are parameters, but nothing says how far the training was.
     #[error("the checkpoint holds no training to go on with; `llc estimate --checkpoint` takes it as it is")]
     NoTraining,
     /// It is another training.
     #[error("the checkpoint is of a training with {what} {found}, not {expected}: give the settings of that training")]
     Other { what: &'static str, found: String, expected: String },
+}
+
+impl From<CheckpointError> for ResumeError {
+    fn from(error: CheckpointError) -> ResumeError {
+        ResumeError::Checkpoint(Box::new(error))
+    }
 }
 
 impl NetworkTrainer {
