@@ -15,8 +15,8 @@ use llc::kernel::sgld::Sgld;
 use llc::model::{Mode, ModelOptions, ModelSpec};
 use llc::params::Params;
 use llc::rng::Key;
-use llc::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use llc::target::Batch;
+use llc::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use llc::train::Objective;
 use tch::{Device, Kind, Tensor};
 

@@ -63,7 +63,13 @@ fn a_curve_has_a_point_for_each_period_and_the_end_with_a_record_of_each() {
         assert!((point["init_loss"].as_f64().unwrap() - point["train_loss"].as_f64().unwrap()).abs() < 1e-6);
     }
     let run = base.path().join("1");
-    for name in ["draws.zarr", "draws-step0000008.zarr", "draws-step0000020.zarr", "curve.csv", "checkpoint/step0000016.safetensors"] {
+    for name in [
+        "draws.zarr",
+        "draws-step0000008.zarr",
+        "draws-step0000020.zarr",
+        "curve.csv",
+        "checkpoint/step0000016.safetensors",
+    ] {
         assert!(run.join(name).exists(), "{name}");
     }
     let metrics = std::fs::read_to_string(run.join("metrics.json")).unwrap();
