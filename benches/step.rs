@@ -6,10 +6,13 @@
 //! `./x bench [small|medium|large|chains|update|whole …] [--rounds N]`, or `cargo bench --bench step -- …`. Every figure is a ratio within one run: the floor and what is
 //! compared with it take turns, a round each, so that a neighbour on a shared machine slows both. docs/performance.md says more.
 
+mod common;
+
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use common::{MEASUREMENT_S, report, rounds_and_names, seconds_each, with_threads};
 use llc::config::DlnArgs;
 use llc::dln::Problem;
 use llc::estimate::estimate;
@@ -24,9 +27,6 @@ use tch::{Device, Kind, Tensor};
 /// Samples per step, as published.
 const BATCH: i64 = 500;
 
-/// Seconds of one measurement.
-const MEASUREMENT_S: f64 = 1.0;
-
 struct Case {
     name: &'static str,
     widths: &'static [i64],
@@ -40,12 +40,7 @@ const CASES: [Case; 3] = [
 ];
 
 fn main() {
-    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let mut rounds = 5;
-    if let Some(at) = words.iter().position(|word| word == "--rounds") {
-        rounds = words.get(at + 1).and_then(|n| n.parse().ok()).expect("--rounds takes a number");
-        words.drain(at..at + 2);
-    }
+    let (rounds, words) = rounds_and_names();
     let wants = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     println!("medians of {rounds} rounds");
     println!("{:<34} {:>12} {:>12} {:>9} {:>9}", "", "floor", "measured", "ratio", "of best");
@@ -205,46 +200,4 @@ impl BarePass {
             }
         }
     }
-}
-
-/// Seconds of one call of `work`, from as many as fit in half a measurement.
-fn seconds_each(work: &mut dyn FnMut()) -> f64 {
-    work();
-    let began = Instant::now();
-    let mut count = 0;
-    while began.elapsed().as_secs_f64() < 0.5 * MEASUREMENT_S || count < 3 {
-        work();
-        count += 1;
-    }
-    began.elapsed().as_secs_f64() / count as f64
-}
-
-/// Runs `work` on a thread of its own, where libtorch and rayon have `threads` threads: both keep their number per calling thread.
-fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    std::thread::scope(|scope| {
-        let run = move || {
-            tch::set_num_threads(threads as i32);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build();
-            let _pool = pool.expect("threads can be started");
-            work()
-        };
-        scope.spawn(run).join().expect("a measurement doesn't panic")
-    })
-}
-
-/// Prints the medians of (floor, measured) and of their ratio, and the ratio of the best of each: on a machine that others use too,
-/// the best of several rounds is nearest to what it would do alone.
-fn report(what: &str, pairs: &[(f64, f64)], is_rate: bool, show: impl Fn(f64) -> String) {
-    let sorted = |values: &mut dyn Iterator<Item = f64>| {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        if is_rate {
-            values.reverse();
-        }
-        (values[0], values[values.len() / 2])
-    };
-    let (best_floor, floor) = sorted(&mut pairs.iter().map(|pair| pair.0));
-    let (best, measured) = sorted(&mut pairs.iter().map(|pair| pair.1));
-    let (_, ratio) = sorted(&mut pairs.iter().map(|pair| pair.1 / pair.0));
-    println!("{what:<34} {:>12} {:>12} {ratio:>9.3} {:>9.3}", show(floor), show(measured), best / best_floor);
 }

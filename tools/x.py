@@ -111,7 +111,8 @@ def run_tests(arguments, *selection):
 
 def bench(arguments):
     prepare()
-    name, rest = ("parts", arguments[1:]) if arguments[:1] == ["parts"] else ("step", arguments)
+    has_own = arguments[:1] in (["parts"], ["network"])
+    name, rest = (arguments[0], arguments[1:]) if has_own else ("step", arguments)
     cargo("bench", "--bench", name, "--", *rest)
 
 

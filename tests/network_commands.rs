@@ -1,0 +1,148 @@
+//! Runs `llc curve` and `llc estimate` as a user does, on the small fixtures, and reads what they print and leave behind.
+#![cfg(feature = "torch")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+/// A small network on the middle of 200 pictures of CIFAR-10; one thread, so that it is the same everywhere.
+const NETWORK: &str = "--model mlp --widths 8 --crop 8";
+const CHAINS: &str = "--num-chains 2 --num-steps 60 --batch-size 50 --epsilon 1e-5 --threads 1 --seed 4";
+
+fn llc(base: &Path, flags: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llc"));
+    command.args(flags.split_whitespace()).args(["--data-dir", FIXTURES]).arg("-F").arg(base).arg("--json");
+    command.output().unwrap()
+}
+
+fn report(output: &Output) -> Value {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let last = stdout.lines().last().unwrap_or_else(|| panic!("no output; {stderr}"));
+    serde_json::from_str(last).unwrap_or_else(|_| panic!("{last}; {stderr}"))
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn curve(base: &Path, flags: &str) -> Output {
+    let fixed = "--learning-rate 0.05 --train-batch-size 20 --train-steps 20 --logging-period 8";
+    llc(base, &format!("curve {NETWORK} {fixed} {CHAINS} {flags}"))
+}
+
+/// What must not depend on how often a run was stopped: not times.
+fn timeless(points: &Value) -> Vec<Value> {
+    let mut points = points.as_array().unwrap().clone();
+    for point in &mut points {
+        let point = point.as_object_mut().unwrap();
+        point.remove("timing");
+        point.remove("train_s");
+    }
+    points
+}
+
+#[test]
+fn a_curve_has_a_point_for_each_period_and_the_end_with_a_record_of_each() {
+    let base = tempfile::tempdir().unwrap();
+    let output = curve(base.path(), "");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report = report(&output);
+    let points = report["points"].as_array().unwrap();
+    let steps: Vec<u64> = points.iter().map(|point| point["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [0, 8, 16, 20]);
+    for point in points {
+        for path in ["/llc/mean", "/llc/mcse", "/train_loss", "/test_accuracy", "/init_loss", "/diagnostics/rhat"] {
+            assert!(point.pointer(path).is_some_and(Value::is_number), "{path} in {point}");
+        }
+        // No network that still learns stands at a minimum, and the verdict says so.
+        assert_eq!(point["verdict"], "not_trusted");
+        assert!(point["reasons"].as_array().unwrap().contains(&"not_a_minimum".into()), "{point}");
+        // Clean labels and no corruption: the loss around the point is the training loss.
+        assert!((point["init_loss"].as_f64().unwrap() - point["train_loss"].as_f64().unwrap()).abs() < 1e-6);
+    }
+    let run = base.path().join("1");
+    for name in [
+        "draws.zarr",
+        "draws-step0000008.zarr",
+        "draws-step0000020.zarr",
+        "curve.csv",
+        "checkpoint/step0000016.safetensors",
+    ] {
+        assert!(run.join(name).exists(), "{name}");
+    }
+    let metrics = std::fs::read_to_string(run.join("metrics.json")).unwrap();
+    let metrics = llc::record::json::parse(&metrics).unwrap();
+    assert_eq!(metrics["curve.llc"]["steps"], serde_json::json!([0, 8, 16, 20]));
+    let table = std::fs::read_to_string(run.join("curve.csv")).unwrap();
+    assert_eq!(table.lines().count(), 5, "{table}");
+}
+
+#[test]
+fn a_curve_that_goes_on_ends_where_one_that_never_stopped_does() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let whole_report = report(&curve(whole.path(), ""));
+    let first = curve(parts.path(), "--train-steps 8");
+    assert!(first.status.success(), "{}", stderr(&first));
+    // The run's own settings lie under the flags: only the length is said again.
+    let again = format!("curve --resume {} --train-steps 20", parts.path().join("1").display());
+    let second = llc(parts.path(), &again);
+    assert!(second.status.success(), "{}", stderr(&second));
+    assert_eq!(timeless(&report(&second)["points"]), timeless(&whole_report["points"]));
+}
+
+#[test]
+fn its_own_outputs_make_every_point_a_minimum() {
+    let base = tempfile::tempdir().unwrap();
+    let report = report(&curve(base.path(), "--force-realisable --epsilon 1e-4 --num-steps 400"));
+    for point in report["points"].as_array().unwrap() {
+        assert!(!point["reasons"].as_array().unwrap().contains(&"not_a_minimum".into()), "{point}");
+        assert!(point["llc"]["mean"].as_f64().unwrap() > 0.0, "{point}");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_a_curve_has_the_loss_and_about_the_coefficient_that_the_curve_had_there() {
+    let base = tempfile::tempdir().unwrap();
+    let chains = "--num-steps 2000 --epsilon 1e-4";
+    let curve = report(&curve(base.path(), &format!("--force-realisable --logging-period 20 {chains}")));
+    let last = curve["points"].as_array().unwrap().last().unwrap();
+    let checkpoint = base.path().join("1/checkpoint/step0000020.safetensors");
+    let flags = format!(
+        "estimate --checkpoint {} --crop 8 --force-realisable {CHAINS} {chains} --num-chains 4 --check-localisation off",
+        checkpoint.display()
+    );
+    let output = llc(base.path(), &flags);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let estimate = report(&output);
+    assert_eq!(estimate["d"], 3 * 8 * 8 * 8 + 8 + 8 * 10 + 10);
+    assert!((estimate["train_loss"].as_f64().unwrap() - last["train_loss"].as_f64().unwrap()).abs() < 1e-9);
+    let of = |report: &Value, what: &str| report["llc"][what].as_f64().unwrap();
+    // Other chains of the same density.
+    let error = of(&estimate, "mcse").hypot(of(last, "mcse"));
+    let difference = (of(&estimate, "mean") - of(last, "mean")).abs();
+    assert!(difference < 6.0 * error, "{} and {}, ± {error}", of(&estimate, "mean"), of(last, "mean"));
+    // Fewer tensors, less to count.
+    let part = report(&llc(base.path(), &format!("{flags} --params fc.*")));
+    assert_eq!(part["d"], 8 * 10 + 10);
+    assert!(of(&part, "mean") < of(&estimate, "mean"), "{} and {}", of(&part, "mean"), of(&estimate, "mean"));
+}
+
+#[test]
+fn mistakes_are_refused_with_what_to_do() {
+    let base = tempfile::tempdir().unwrap();
+    for (flags, part) in [
+        ("estimate", "--checkpoint (checkpoint) is missing"),
+        ("estimate --checkpoint no-such-file.pt", "no-such-file.pt"),
+        ("estimate --checkpoint x.pt --widths 5", "give --model as well"),
+        ("curve --model resnet19", "did you mean"),
+        ("curve --model mlp --params fc9.* --num-steps 60 --batch-size 50", "no tensor is called `fc9.*`"),
+        ("curve --model mlp --num-steps 60 --batch-size 500", "there are 200 samples"),
+        ("curve --model mlp --sampler gibbs", "gibbs"),
+    ] {
+        let output = llc(base.path(), flags);
+        assert!(!output.status.success(), "{flags}");
+        assert!(stderr(&output).contains(part), "{flags}: {}", stderr(&output));
+    }
+}
