@@ -11,9 +11,24 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 const NETWORK: &str = "--model mlp --widths 8 --crop 8";
 const CHAINS: &str = "--num-chains 2 --num-steps 60 --batch-size 50 --epsilon 1e-5 --threads 1 --seed 4";
 
+/// `flags`, of which a later one of the same name takes an earlier one's place.
+fn last_of_each(flags: &str) -> Vec<String> {
+    let mut kept: Vec<Vec<String>> = Vec::new();
+    for word in flags.split_whitespace() {
+        if word.starts_with("--") {
+            kept.retain(|words| words[0] != word);
+            kept.push(Vec::new());
+        } else if kept.is_empty() {
+            kept.push(Vec::new());
+        }
+        kept.last_mut().unwrap().push(word.to_owned());
+    }
+    kept.concat()
+}
+
 fn llc(base: &Path, flags: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llc"));
-    command.args(flags.split_whitespace()).args(["--data-dir", FIXTURES]).arg("-F").arg(base).arg("--json");
+    command.args(last_of_each(flags)).args(["--data-dir", FIXTURES]).arg("-F").arg(base).arg("--json");
     command.output().unwrap()
 }
 
@@ -133,7 +148,7 @@ fn a_checkpoint_of_a_curve_has_the_loss_and_about_the_coefficient_that_the_curve
 fn mistakes_are_refused_with_what_to_do() {
     let base = tempfile::tempdir().unwrap();
     for (flags, part) in [
-        ("estimate", "--checkpoint (checkpoint) is missing"),
+        ("estimate", "--checkpoint is missing: give the file"),
         ("estimate --checkpoint no-such-file.pt", "no-such-file.pt"),
         ("estimate --checkpoint x.pt --widths 5", "give --model as well"),
         ("curve --model resnet19", "did you mean"),

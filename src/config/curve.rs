@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::network::point::{PointConfig, PointLabels};
@@ -84,11 +85,21 @@ pub struct CurveConfig {
     seed: u64,
     model: ModelSpec,
     data: DataConfig,
+    #[serde(serialize_with = "of_a_curve")]
     train: TrainConfig,
     curve: LoggingConfig,
     point: PointConfig,
     sampler: SamplerConfig,
     run: RunConfig,
+}
+
+/// A training without the settings that a curve has its own ways for, so that a printed file reads back.
+fn of_a_curve<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
+    if let Some(table) = table.as_object_mut() {
+        table.retain(|name, _| NOT_HERE.iter().all(|path| path.strip_prefix("train.") != Some(name)));
+    }
+    table.serialize(serializer)
 }
 
 /// Where on the training estimates are made, in files the table `curve`.
@@ -226,5 +237,41 @@ impl Configuration for CurveConfig {
 
     fn threads(&self) -> usize {
         self.run.threads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ExperimentArgs;
+    use crate::config::experiment::from_table;
+
+    #[test]
+    fn a_printed_configuration_reads_back_to_an_equal_one() {
+        for line in [
+            "",
+            "--model mlp --widths 20,30 --data mnist --train-steps 50 --schedule exponential --precision bf16 --seed 7",
+            "--label-corruption 0.3 --llc-labels training --params fc.* --llc-size 5000 --sampler hmc --resume runs/3",
+            "--num-epochs 3 --optimizer adam --train-size 1000 --force-realisable --n-beta 100",
+        ] {
+            let args = ExperimentArgs::<CurveConfig>::try_parse_from(line.split_whitespace()).unwrap();
+            let config = args.resolve().unwrap_or_else(|error| panic!("{line}: {error}")).config;
+            let text = config.to_toml();
+            let again: CurveConfig = from_table(&text.parse().unwrap(), config.threads())
+                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
+            assert_eq!(again, config, "{text}");
+        }
+        ExperimentArgs::<CurveConfig>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_that_help_shows_are_legal() {
+        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc curve ")).collect();
+        assert!(commands.len() >= 3);
+        for command in commands {
+            let words = command.split_whitespace().map(|word| word.trim_matches('\''));
+            let args = ExperimentArgs::<CurveConfig>::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+            args.resolve().unwrap_or_else(|error| panic!("{command}: {error}"));
+        }
     }
 }

@@ -21,9 +21,9 @@ use crate::model::ModelSpec;
 
 const EXAMPLES: &str = "\
 Examples:
-  llc estimate --checkpoint runs/3/checkpoint/last.safetensors --data mnist
+  llc estimate --checkpoint runs/3/checkpoint/latest.safetensors --data mnist
       A checkpoint of `llc train` or `llc curve` knows its network.
-  llc estimate --checkpoint resnet18.pth --model resnet18-torchvision --data cifar10 --preprocessing normalize
+  llc estimate --checkpoint resnet18.pth --model resnet18-torchvision --data cifar10 --preprocessing channels
       A PyTorch state dict: nothing in the file is executed.
   llc estimate --checkpoint model.safetensors --model resnet18 --params 'layer3.*' --sampler sgld --epsilon 1e-7
       A refined coefficient: only these tensors are sampled.
@@ -153,7 +153,7 @@ impl Configuration for EstimateConfig {
 
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
         let key = raw.key(CHECKPOINT)?;
-        let what = "give the file of a trained network, for example --checkpoint runs/3/checkpoint/last.safetensors";
+        let what = "give the file of a trained network, for example --checkpoint runs/3/checkpoint/latest.safetensors";
         let checkpoint = raw.word(CHECKPOINT).ok_or(ConfigError::Missing { key, what })?;
         let data = data::check(raw, &DATA)?;
         let model = match raw.word(MODEL_NAME) {
@@ -186,5 +186,41 @@ impl Configuration for EstimateConfig {
 
     fn threads(&self) -> usize {
         self.run.threads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ExperimentArgs;
+    use crate::config::experiment::from_table;
+
+    #[test]
+    fn a_printed_configuration_reads_back_to_an_equal_one() {
+        for line in [
+            "--checkpoint x.pt",
+            "--checkpoint x.pt --model resnet18 --width-factor 8 --data cifar10 --preprocessing channels --sampler mala --epsilon 1e-7",
+            "--checkpoint x.pt --llc-labels clean --params fc.* --llc-size 5000 --check-localisation off",
+        ] {
+            let args = ExperimentArgs::<EstimateConfig>::try_parse_from(line.split_whitespace()).unwrap();
+            let config = args.resolve().unwrap_or_else(|error| panic!("{line}: {error}")).config;
+            let text = config.to_toml();
+            let again: EstimateConfig = from_table(&text.parse().unwrap(), config.threads())
+                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
+            assert_eq!(again, config, "{text}");
+        }
+        ExperimentArgs::<EstimateConfig>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_that_help_shows_are_legal() {
+        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc estimate ")).collect();
+        assert!(commands.len() >= 3);
+        for command in commands {
+            let words = command.split_whitespace().map(|word| word.trim_matches('\''));
+            let args =
+                ExperimentArgs::<EstimateConfig>::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+            args.resolve().unwrap_or_else(|error| panic!("{command}: {error}"));
+        }
     }
 }
