@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use llc::checkpoint::{Checkpoint, load_into};
+use llc::checkpoint::{Checkpoint, assign, load_into};
 use llc::config::network::point::{PointConfig, PointLabels};
 use llc::config::network::{NetworkPrecision, model};
 use llc::config::{EstimateConfig, Precision, Switch};
@@ -41,6 +41,12 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     };
     let network = Arc::new(spec.build().context("the network cannot be built")?);
     let path = || config.checkpoint().display().to_string();
+    if assign(&checkpoint, &network).with_context(path)?.is_by_order {
+        observers.emit(&Event::Warning(
+            "the checkpoint's tensors have other names than the network's: they were taken by their order and shapes; compare the losses below \
+             with those of the training",
+        ));
+    }
     let (w, buffers) = load_into(&checkpoint, &network).with_context(path)?;
     let device = session::device(config.run().device)?;
     let objective = objective(config.run().precision, config.loss());

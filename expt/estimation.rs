@@ -13,6 +13,7 @@ pub fn report(done: &Estimation) -> Value {
         "descent": done.descent,
         "diagnostics": done.diagnostics,
         "localisation_check": done.localisation.sampled(),
+        "rounding_shift": done.rounding_shift,
         "verdict": judgement.verdict,
         "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
         "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),

@@ -38,6 +38,8 @@ pub struct Plan {
     pub virial_every: usize,
     /// Whether the distance of the kept draws is summed tensor by tensor.
     pub tensor_distances: bool,
+    /// Whether the last draw itself is handed over.
+    pub keep_last: bool,
 }
 
 /// One chain's place in a run.
@@ -90,6 +92,8 @@ pub struct ChainRun {
     pub tensor_distances: TensorDistances,
     /// Step size, for samplers that have one.
     pub epsilon: Option<f64>,
+    /// The last draw of a chain that reached its end, where the plan asks for it.
+    pub last: Option<Params>,
     /// How it ended.
     pub end: End,
     /// Steps made, a step-size search excluded.
@@ -106,6 +110,7 @@ impl ChainRun {
             virial: Vec::new(),
             tensor_distances: TensorDistances::default(),
             epsilon: None,
+            last: None,
             end: End::Failed(error),
             num_steps: 0,
             sampling_s: 0.0,
@@ -227,6 +232,9 @@ fn sample<K: Kernel>(
         if chain.is_cancelled() {
             return Ok(if draw + 1 == plan.num_draws { End::Completed } else { End::Cancelled });
         }
+    }
+    if plan.keep_last {
+        out.last = Some(state.w().try_clone()?);
     }
     Ok(End::Completed)
 }

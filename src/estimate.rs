@@ -35,6 +35,8 @@ pub struct Estimation {
     pub diagnostics: Diagnostics,
     /// Whether λ̂ can be trusted.
     pub judgement: Judgement,
+    /// How much of λ̂ is the rounding of passes in bfloat16: mean over the chains' last draws; `None` where passes are not coarse.
+    pub rounding_shift: Option<f64>,
     /// What became of the run's repetition at a smaller γ.
     pub localisation: Localisation,
     /// Step size of each chain that has one.
@@ -93,6 +95,7 @@ pub fn estimate(
     let num_steps = runs.iter().map(|run| run.num_steps).sum();
     let density = density(target, chains.plan.init_loss);
     let distance_per_tensor = distance_per_tensor(&runs);
+    let rounding_shift = rounding_shift(target, &runs)?;
     let kept = kept(runs, chains.plan.num_warmup)?;
     let loss = Draws::new(&kept.iter().map(|chain| &chain.loss).collect::<Vec<_>>());
     let (llc, diagnostics) = summarise(&kept, &density);
@@ -105,7 +108,7 @@ pub fn estimate(
         Localisation::NotChecked
     };
     is_interrupted |= cancel.load(Ordering::Relaxed);
-    let judgement = judge(&Evidence {
+    let mut judgement = judge(&Evidence {
         llc: &llc,
         diagnostics: &diagnostics,
         is_adjusted: sampler.is_exact(),
@@ -115,12 +118,19 @@ pub fn estimate(
         descent,
         localisation: &localisation,
     });
+    if let Some(shift) = rounding_shift.filter(|shift| !is_below(shift.abs(), llc.mcse)) {
+        judgement.notes.push(format!(
+            "rounding to bfloat16 moved λ̂ by about {shift:+.3}, {:.1} of its standard errors: take --precision f32 where that matters",
+            shift.abs() / llc.mcse
+        ));
+    }
     Ok(Estimation {
         llc,
         loss,
         distance_per_tensor,
         diagnostics,
         judgement,
+        rounding_shift,
         localisation,
         epsilon,
         descent,
@@ -130,6 +140,29 @@ pub fn estimate(
         sampling_s,
         num_steps,
     })
+}
+
+/// nβ·((L(w) − L(w*)) in coarse passes less the same in precise ones), mean over the chains' last draws.
+fn rounding_shift(target: &mut dyn Target, runs: &[ChainRun]) -> Result<Option<f64>, EstimateError> {
+    let last: Vec<&Params> = runs.iter().filter_map(|run| run.last.as_ref()).collect();
+    if last.is_empty() {
+        return Ok(None);
+    }
+    let w_star = target.local().w_star().try_clone().map_err(KernelError::from)?;
+    let Some(at_centre) = rounding(target, &w_star)? else { return Ok(None) };
+    let mut sum = 0.0;
+    for w in &last {
+        sum += rounding(target, w)?.unwrap_or(at_centre) - at_centre;
+    }
+    Ok(Some(target.local().n_beta() * sum / last.len() as f64))
+}
+
+/// L(w) in coarse passes less the same in precise ones; `None` where passes are not coarse.
+fn rounding(target: &mut dyn Target, w: &Params) -> Result<Option<f64>, KernelError> {
+    match target.precise_loss(w)? {
+        Some(precise) => Ok(Some(target.loss(w, Batch::Full)? - precise)),
+        None => Ok(None),
+    }
 }
 
 /// λ̂ at γ/4 from chains of half the length. A failure there costs the check, not the estimate.

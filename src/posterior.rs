@@ -1,5 +1,6 @@
 //! Builds what samples around a trained network from its configuration: target, sampler and chains.
 
+use crate::config::network::NetworkPrecision;
 use crate::config::network::point::{PointConfig, UnknownTensors};
 use crate::config::{RunConfig, SamplerConfig};
 use crate::data::Samples;
@@ -58,7 +59,8 @@ impl Around<'_> {
         // Chains have their own number of threads; what is read here has all of them.
         tch::set_num_threads(self.run.threads as i32);
         let target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
-        let chains = Chains::new(self.sampler, self.run, key, target.init_loss());
+        let mut chains = Chains::new(self.sampler, self.run, key, target.init_loss());
+        chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
         Ok(Posterior { target, sampler: self.sampler.kernel.sampler(), chains })
     }
 }

@@ -68,6 +68,7 @@ impl Chains {
             init_loss,
             virial_every: VIRIAL_EVERY.max(sampler.num_kept_draws() / MAX_VIRIAL_ROWS),
             tensor_distances: false,
+            keep_last: false,
         };
         let RunConfig { threads, threads_per_chain, .. } = *run;
         Chains { key, num_chains: sampler.num_chains, threads, threads_per_chain, plan }

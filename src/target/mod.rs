@@ -91,6 +91,14 @@ pub trait Target: Send {
         None
     }
 
+    /// L(w) on all samples in the arithmetic of the parameters, where passes are made in a coarser one (bfloat16).
+    ///
+    /// # Errors
+    /// As [`Target::loss`].
+    fn precise_loss(&mut self, _w: &Params) -> Result<Option<f64>, TargetError> {
+        Ok(None)
+    }
+
     /// Whether [`Batch::Probe`] is only a part of the samples.
     fn probes_a_part(&self) -> bool {
         false
