@@ -60,7 +60,7 @@ pub fn curve_line(point: &Value) -> String {
     )
 }
 
-/// The report of a curve.
+/// What the report of a curve says beside its points, each of which had its line when it was there.
 pub fn render_curve(report: &Value) -> String {
     let run = Section(report);
     let mut out = String::new();
@@ -68,7 +68,6 @@ pub fn render_curve(report: &Value) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"));
     let _ = write_setting(&mut out, &run);
-    points.iter().for_each(|point| out.push_str(&(curve_line(point) + "\n")));
     let seconds = |path: &str| points.iter().map(|point| Section(point).number(path)).fold(0.0, |sum, s| sum + s);
     let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));
     let sampled_s = seconds("/timing/sampling_s");

@@ -25,6 +25,7 @@ Usage: ./x COMMAND [ARGUMENTS]
   bench [CASE…] [--rounds N]
                      what a step costs against the bare forward and backward pass: small, medium, large, chains, update,
                      whole (default: all)
+  bench network      an SGLD step on ResNet18 against its forward and backward pass
   bench parts [FILTER]
                      the parts of a step one by one
   doc …              build the documentation; the rest goes to `cargo doc` (--open)
