@@ -9,13 +9,14 @@ use llc::checkpoint::Checkpoint;
 use llc::config::network::model;
 use llc::config::{CurveConfig, Switch};
 use llc::data::Samples;
-use llc::estimate::{Estimation, estimate};
+use llc::estimate::{EstimateError, Estimation, estimate};
+use llc::kernel::KernelError;
 use llc::model::ModelSpec;
 use llc::observe::{Event, Observers, PointInfo, Status};
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::network::TrainedNetwork;
-use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainingData};
+use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainError, TrainingData};
 use serde_json::{Map, Value, json};
 
 use crate::checkpoints::{self, Checkpoints};
@@ -25,7 +26,30 @@ use crate::{estimation, expected, session, table};
 
 /// Follows λ̂ as `config` says, records the run, and prints a line for each point.
 pub fn run(config: &CurveConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| Curve::new(config, context, observers)?.follow(observers))
+    session::record(context, |observers| {
+        let mut curve = Curve::new(config, context, observers)?;
+        match curve.follow(observers) {
+            Ok(is_interrupted) => {
+                let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
+                curve.end(status, &[], observers)
+            }
+            // The points so far are worth keeping.
+            Err(error) if curve.is_started && has_diverged(&error) => {
+                eprintln!("error: {error:#}");
+                curve.has_diverged = true;
+                curve.end(Status::Failed, &[format!("{error:#}\n")], observers)
+            }
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// Whether `error` is a loss that is no longer finite, of the training or around a point.
+fn has_diverged(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. }))
+            || matches!(cause.downcast_ref(), Some(EstimateError::Probe(KernelError::Diverged)))
+    })
 }
 
 /// What a checkpoint's header calls the points so far.
@@ -43,6 +67,8 @@ struct Curve<'a> {
     samples: Samples,
     /// The points so far, as the report has them.
     points: Vec<Value>,
+    /// Whether the run has told what it is, which it does at its first point.
+    is_started: bool,
     has_diverged: bool,
 }
 
@@ -60,6 +86,7 @@ impl<'a> Curve<'a> {
             trainer: NetworkTrainer::new(network, data.train, config.train(), key, device)?,
             test: data.test,
             points: Vec::new(),
+            is_started: false,
             has_diverged: false,
             config,
             context,
@@ -80,30 +107,40 @@ impl<'a> Curve<'a> {
         if let Some(Value::Array(points)) = checkpoint.header.facts.get(POINTS) {
             self.points = points.clone();
         }
+        let step = self.trainer.num_steps();
+        anyhow::ensure!(
+            !(self.trainer.is_finished() && self.is_known(step)),
+            "--resume {}: that run is at its end, step {step}; a larger --train-steps goes on",
+            from.display()
+        );
         Ok(())
     }
 
-    /// Trains and estimates in turn, to the end of the training.
-    fn follow(mut self, observers: &mut Observers) -> anyhow::Result<Outcome> {
+    /// Whether there is a point at `step`.
+    fn is_known(&self, step: u64) -> bool {
+        self.points.last().is_some_and(|point| point["step"] == json!(step))
+    }
+
+    /// Trains and estimates in turn, to the end of the training; whether that was interrupted.
+    fn follow(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
         let period = self.config.curve().logging_period as u64;
         let planned = self.trainer.num_steps_planned();
-        let is_interrupted = loop {
+        loop {
             let step = self.trainer.num_steps();
-            let is_known = self.points.last().is_some_and(|point| point["step"] == json!(step));
-            if (step.is_multiple_of(period) || self.trainer.is_finished()) && !is_known && !self.estimate(observers)? {
-                break true;
+            let is_due = step.is_multiple_of(period) || self.trainer.is_finished();
+            if is_due && !self.is_known(step) && !self.estimate(observers)? {
+                return Ok(true);
             }
             if self.trainer.is_finished() {
-                break false;
+                return Ok(false);
             }
             let until = ((step / period + 1) * period).min(planned);
             self.train(until, planned, observers)?;
             if self.context.cancel.load(Ordering::Relaxed) {
                 self.save(None, observers)?;
-                break true;
+                return Ok(true);
             }
-        };
-        self.end(is_interrupted, observers)
+        }
     }
 
     /// Trains to step `until`, or until it is cancelled.
@@ -135,10 +172,11 @@ impl<'a> Curve<'a> {
         let mut posterior = around.posterior(&trained, &self.samples, key)?;
         let init_loss = posterior.chains.plan.init_loss;
         // The run starts with its first point, which tells how large the posterior is.
-        if observers.run_dir().is_none_or(|dir| !dir.join("run.json").exists()) {
+        if !self.is_started {
             let info = session::run_info(CurveConfig::EXPERIMENT, config, self.context, &posterior)?;
             observers.emit(&Event::Started(&info));
             session::ensure_recorded(observers)?;
+            self.is_started = true;
             self.tell_expected(&mut posterior, observers)?;
         } else {
             observers.emit(&Event::Point(&PointInfo { name: format!("step{step:07}"), init_loss }));
@@ -219,8 +257,7 @@ impl<'a> Curve<'a> {
         Ok(())
     }
 
-    fn end(self, is_interrupted: bool, observers: &mut Observers) -> anyhow::Result<Outcome> {
-        let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
+    fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
         let report = json!({
             "experiment": CurveConfig::EXPERIMENT,
             "network": self.trainer.network().name(),
@@ -240,11 +277,11 @@ impl<'a> Curve<'a> {
             "status": status.as_str(),
         });
         observers.emit(&Event::Artifact { name: "curve.csv", content: &table::curve_csv(&self.points)? });
-        session::end(self.context, observers, status, (&report, &table::render_curve(&report)), &[])?;
-        Ok(match (is_interrupted, self.has_diverged) {
-            (true, _) => Outcome::Interrupted,
-            (false, true) => Outcome::Diverged,
-            (false, false) => Outcome::Done,
+        session::end(self.context, observers, status, (&report, &table::render_curve(&report)), fail_trace)?;
+        Ok(match (status, self.has_diverged) {
+            (Status::Interrupted, _) => Outcome::Interrupted,
+            (_, true) => Outcome::Diverged,
+            (_, false) => Outcome::Done,
         })
     }
 }

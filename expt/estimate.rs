@@ -47,6 +47,7 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
              with those of the training",
         ));
     }
+    train::check_fit(&network, &samples).context("the data are not as in the training (--data, --crop)")?;
     let (w, buffers) = load_into(&checkpoint, &network).with_context(path)?;
     let device = session::device(config.run().device)?;
     let objective = objective(config.run().precision, config.loss());

@@ -108,6 +108,16 @@ fn a_curve_that_goes_on_ends_where_one_that_never_stopped_does() {
 }
 
 #[test]
+fn a_training_that_diverges_ends_with_3_and_keeps_the_points_before() {
+    let base = tempfile::tempdir().unwrap();
+    let output = curve(base.path(), "--learning-rate 1e30");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let report = report(&output);
+    assert_eq!((&report["status"], report["points"].as_array().unwrap().len()), (&"FAILED".into(), 1));
+    assert!(stderr(&output).contains("--learning-rate"), "{}", stderr(&output));
+}
+
+#[test]
 fn its_own_outputs_make_every_point_a_minimum() {
     let base = tempfile::tempdir().unwrap();
     let report = report(&curve(base.path(), "--force-realisable --epsilon 1e-4 --num-steps 400"));
@@ -138,6 +148,10 @@ fn a_checkpoint_of_a_curve_has_the_loss_and_about_the_coefficient_that_the_curve
     let error = of(&estimate, "mcse").hypot(of(last, "mcse"));
     let difference = (of(&estimate, "mean") - of(last, "mean")).abs();
     assert!(difference < 6.0 * error, "{} and {}, ± {error}", of(&estimate, "mean"), of(last, "mean"));
+    let other = llc(base.path(), &format!("estimate --checkpoint {} {CHAINS}", checkpoint.display()));
+    assert!(!other.status.success() && stderr(&other).contains("--crop"), "{}", stderr(&other));
+    let again = llc(base.path(), &format!("curve --resume {}", base.path().join("1").display()));
+    assert!(!again.status.success() && stderr(&again).contains("at its end, step 20"), "{}", stderr(&again));
     // Fewer tensors, less to count.
     let part = report(&llc(base.path(), &format!("{flags} --params fc.*")));
     assert_eq!(part["d"], 8 * 10 + 10);

@@ -67,10 +67,13 @@ pub fn evaluate(
 }
 
 /// Refuses samples that a network can't take.
-pub(super) fn check_fit(network: &Network, samples: &Samples) -> Result<(), TrainError> {
+///
+/// # Errors
+/// [`TrainError::Data`], with both shapes.
+pub fn check_fit(network: &Network, samples: &Samples) -> Result<(), TrainError> {
     let (takes, has) = (network.input_shape(), samples.input_shape());
     let reason = if samples.is_empty() {
-        "there is no sample to train on".to_owned()
+        "there is no sample".to_owned()
     } else if takes != has {
         format!("{} takes inputs of shape {}, the data have {}", network.name(), shape(&takes), shape(&has))
     } else if samples.num_classes() > network.num_outputs() {

@@ -38,7 +38,7 @@ pub use adam::Adam;
 #[cfg(feature = "torch")]
 pub use epoch_order::EpochOrder;
 #[cfg(feature = "torch")]
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, check_fit, evaluate};
 #[cfg(feature = "torch")]
 pub use network_checkpoint::ResumeError;
 #[cfg(feature = "torch")]
