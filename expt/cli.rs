@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{ArgMatches, Command};
+use llc::config::ConfigError;
 use llc::config::args::RunArgs;
+use llc::mongo::address::Address;
 
 use crate::registry::EXPERIMENTS;
 
@@ -46,8 +48,11 @@ impl Outcome {
 pub struct Context {
     /// Raised by Ctrl-C and SIGTERM: end in order.
     pub cancel: Arc<AtomicBool>,
-    /// Folder of the records; it can be written to, but need not be there yet.
-    pub file_storage: PathBuf,
+    /// Folders of the records, the run's own first, then those of copies; they can be written to, but need not be
+    /// there yet.
+    pub file_storage: Vec<PathBuf>,
+    /// Where the run is delivered besides.
+    pub addresses: Vec<Address>,
     /// Name of the run in its record.
     pub name: String,
     /// A remark for the record.
@@ -62,16 +67,26 @@ pub struct Context {
 
 impl Context {
     /// Gathers it from the shared flags; `experiment` is the name of a run that was given none.
-    pub fn new(cancel: &Arc<AtomicBool>, args: &RunArgs, experiment: &str, config_updates: serde_json::Value) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for a malformed address.
+    pub fn new(
+        cancel: &Arc<AtomicBool>,
+        args: &RunArgs,
+        experiment: &str,
+        config_updates: serde_json::Value,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
             cancel: Arc::clone(cancel),
             file_storage: args.file_storage.clone(),
+            addresses: args.addresses()?,
             name: args.name.clone().unwrap_or_else(|| experiment.to_owned()),
             comment: args.comment.clone(),
             config_updates,
             is_json: args.json,
             is_quiet: args.quiet,
-        }
+        })
     }
 }
 

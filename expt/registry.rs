@@ -57,9 +57,9 @@ fn run_configured<C: Configuration>(
         cli::print(&checked.config.to_toml())?;
         return Ok(Outcome::Done);
     }
-    check_storage(&args.run.file_storage)?;
+    let context = Context::new(cancel, &args.run, C::COMMAND_LINE.name, checked.updates)?;
+    context.file_storage.iter().try_for_each(|folder| check_storage(folder))?;
     // What runs outside chains (reading data, probes, training) keeps to the same number of threads.
     rayon::ThreadPoolBuilder::new().num_threads(checked.config.threads()).build_global()?;
-    let context = Context::new(cancel, &args.run, C::COMMAND_LINE.name, checked.updates);
     experiment(&checked.config, &context)
 }

@@ -18,8 +18,10 @@ pub fn record(
     work: impl FnOnce(&mut Observers) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Outcome> {
     let mut observers = Observers::default();
-    let tree = FileTreeObserver::create(&context.file_storage).map_err(|error| cli::CannotRecord(error.to_string()))?;
-    observers.push(Box::new(tree));
+    for folder in &context.file_storage {
+        let tree = FileTreeObserver::create(folder).map_err(|error| cli::CannotRecord(error.to_string()))?;
+        observers.push(Box::new(tree));
+    }
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
     work(&mut observers).inspect_err(|error| {
         let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();

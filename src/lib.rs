@@ -24,6 +24,7 @@ pub mod hessian_trace;
 pub mod kernel;
 pub mod llc;
 pub mod model;
+pub mod mongo;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;
