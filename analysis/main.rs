@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use llc::mongo::address::AddressError;
 
 /// Reads the records that `llc` writes.
 #[derive(Debug, Parser)]
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::from(if error.is::<runs::UsageError>() { 2 } else { 1 })
+            let is_usage = error.is::<runs::UsageError>() || error.is::<AddressError>();
+            ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }
 }

@@ -22,11 +22,23 @@ pub fn record(
         let tree = FileTreeObserver::create(folder).map_err(|error| cli::CannotRecord(error.to_string()))?;
         observers.push(Box::new(tree));
     }
+    follow(context, &mut observers);
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
     work(&mut observers).inspect_err(|error| {
         let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
         observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &trace });
     })
+}
+
+/// Delivers the record to the databases that were asked for, as far as this program can.
+fn follow(context: &Context, observers: &mut Observers) {
+    #[cfg(feature = "mongo")]
+    if let (Some(run_dir), false) = (observers.run_dir(), context.addresses.is_empty()) {
+        observers.push(Box::new(llc::observe::mongo::MongoObserver::new(&run_dir, &context.addresses)));
+    }
+    // Without the feature `RunArgs::addresses` has refused every address.
+    #[cfg(not(feature = "mongo"))]
+    let _ = (context, observers);
 }
 
 /// What a run of `experiment` tells of itself when it starts with the chains of `posterior`.
