@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -63,9 +63,9 @@ pub fn execute(arguments: &Arguments, now: Timestamp, output: &mut dyn Write) ->
 }
 
 /// The runs of the folder; those that can't be read are told on stderr.
-fn runs(folder: &PathBuf) -> Result<Vec<Run>> {
+fn runs(folder: &Path) -> Result<Vec<Run>> {
     if !folder.is_dir() {
-        return Err(UsageError::NoFolder(folder.clone()).into());
+        return Err(UsageError::NoFolder(folder.to_owned()).into());
     }
     if folder.join("run.json").is_file() {
         return Ok(vec![Run::open(&folder.canonicalize()?)?]);
