@@ -4,9 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use llc::config::args::RunArgs;
+use llc::journal::Pace;
 
 use crate::registry::EXPERIMENTS;
 
@@ -46,6 +48,12 @@ impl Outcome {
 pub struct Context {
     /// Raised by Ctrl-C and SIGTERM: end in order.
     pub cancel: Arc<AtomicBool>,
+    /// The folder of a run that is taken up again; `None` for a new one.
+    pub resumed: Option<PathBuf>,
+    /// Time between heartbeats of the record.
+    pub heartbeat: Duration,
+    /// How often what a run has done is kept.
+    pub pace: Pace,
     /// Folder of the records; it can be written to, but need not be there yet.
     pub file_storage: PathBuf,
     /// Name of the run in its record.
@@ -65,6 +73,9 @@ impl Context {
     pub fn new(cancel: &Arc<AtomicBool>, args: &RunArgs, experiment: &str, config_updates: serde_json::Value) -> Self {
         Self {
             cancel: Arc::clone(cancel),
+            resumed: None,
+            heartbeat: Duration::from_secs_f64(args.beat_interval),
+            pace: Pace { every: Duration::from_secs_f64(args.checkpoint_every), ..Pace::default() },
             file_storage: args.file_storage.clone(),
             name: args.name.clone().unwrap_or_else(|| experiment.to_owned()),
             comment: args.comment.clone(),

@@ -74,6 +74,7 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     });
     let check = config.sampler().check_localisation == Switch::On;
     let Posterior { target, sampler, chains } = &mut posterior;
+    chains.journal = session::journal(context, observers, config);
     let expected_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
     expected::tell(expected_s, context, observers);
     let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, observers)?;

@@ -1,11 +1,13 @@
 //! Holds what every experiment that leaves a record does around its work: observers, device, the end of a run.
 
-use llc::config::Device;
+use llc::config::{Configuration, Device};
 use llc::diagnostics::{Draws, rhat};
 use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::journal::Journal;
 use llc::posterior::Posterior;
+use llc::record::folder::JOURNAL;
 use llc::target::Target as _;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,13 +20,25 @@ pub fn record(
     work: impl FnOnce(&mut Observers) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Outcome> {
     let mut observers = Observers::default();
-    let tree = FileTreeObserver::create(&context.file_storage).map_err(|error| cli::CannotRecord(error.to_string()))?;
+    let tree = match &context.resumed {
+        Some(run_dir) => FileTreeObserver::reopen_with_heartbeat(run_dir, context.heartbeat),
+        None => FileTreeObserver::with_heartbeat(&context.file_storage, context.heartbeat),
+    };
+    let tree = tree.map_err(|error| cli::CannotRecord(error.to_string()))?;
     observers.push(Box::new(tree));
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
     work(&mut observers).inspect_err(|error| {
         let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
         observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &trace });
     })
+}
+
+/// Where the run keeps what a later process needs to go on with it.
+pub fn journal(context: &Context, observers: &Observers, config: &impl Configuration) -> Journal {
+    match observers.run_dir() {
+        Some(run_dir) => Journal::new(&run_dir.join(JOURNAL), &config.hash(), context.pace),
+        None => Journal::default(),
+    }
 }
 
 /// What a run of `experiment` tells of itself when it starts with the chains of `posterior`.
@@ -75,6 +89,9 @@ pub fn end(
     }
     if context.is_json {
         cli::print(&format!("{report}\n"))?;
+    }
+    if let (Status::Interrupted, Some(run_dir)) = (status, observers.run_dir()) {
+        eprintln!("interrupted; `llc resume {}` goes on", run_dir.display());
     }
     Ok(())
 }

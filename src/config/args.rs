@@ -40,6 +40,12 @@ pub struct RunArgs {
     /// A remark for the record
     #[arg(long, help_heading = "Results", value_name = "TEXT")]
     pub comment: Option<String>,
+    /// Time between two checkpoints from which a killed run goes on, at least; they take a hundredth of its time at most
+    #[arg(long, help_heading = "Results", value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub checkpoint_every: f64,
+    /// Time between two heartbeats of the record
+    #[arg(short = 'b', long, help_heading = "Results", value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    pub beat_interval: f64,
     /// Print the report as one JSON object, the last line of standard output
     #[arg(long, help_heading = "Results")]
     pub json: bool,
@@ -139,6 +145,19 @@ impl<C: Configuration> ExperimentArgs<C> {
     /// As [`ExperimentArgs::raw`], and [`ConfigError`] for what is not legal.
     pub fn resolve(&self) -> Result<Checked<C>, ConfigError> {
         C::check(&self.raw()?, available_threads())
+    }
+}
+
+/// Reads a time that a clock can wait for.
+///
+/// # Errors
+///
+/// A sentence for what is no number from 0 to a year.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    const YEAR_S: f64 = 3.2e7;
+    match text.parse() {
+        Ok(seconds) if (0.0..=YEAR_S).contains(&seconds) => Ok(seconds),
+        _ => Err("give a number of seconds, such as 60".to_owned()),
     }
 }
 
