@@ -34,18 +34,13 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     let known = Known::new(config, &problem.truth, problem.target.targets())?;
     let plan = &problem.chains.plan;
     observers.emit(&Event::Started(&RunInfo {
-        name: context.name.clone(),
-        command: DlnConfig::EXPERIMENT.to_owned(),
-        argv: std::env::args().collect(),
-        config: serde_json::to_value(config)?,
-        config_updates: context.config_updates.clone(),
-        comment: context.comment.clone(),
         num_chains: sampler_config.num_chains,
         num_draws: plan.num_draws,
         num_warmup: plan.num_warmup,
         num_parameters: config.model().num_parameters(),
         n_beta: config.n_beta(),
         init_loss: plan.init_loss,
+        ..session::run_info(DlnConfig::EXPERIMENT, config, context)?
     }));
     session::ensure_recorded(observers)?;
     problem.chains.journal = session::journal(context, observers, config);

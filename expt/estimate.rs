@@ -61,7 +61,8 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
     let mut posterior = around.posterior(&trained, &samples, Key::new(config.seed()))?;
     let experiment = EstimateConfig::EXPERIMENT;
-    observers.emit(&Event::Started(&session::run_info(experiment, config, context, &posterior)?));
+    let info = session::run_info(experiment, config, context)?;
+    observers.emit(&Event::Started(&session::info_around(info, &posterior)));
     session::ensure_recorded(observers)?;
     observers.emit(&Event::Metrics {
         step: 0,

@@ -8,7 +8,8 @@
 use std::env;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use llc::config::Configuration;
 use llc::record::folder;
@@ -17,12 +18,15 @@ use signal_hook::consts::{SIGUSR1, SIGUSR2};
 
 use crate::resume::Record;
 
-/// The signal that ended the run, if one did.
-pub static SIGNAL: AtomicI32 = AtomicI32::new(0);
+/// The last signal that asked the run to end; 0 for none.
+pub fn signal() -> Arc<AtomicUsize> {
+    static SIGNAL: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
+    Arc::clone(&SIGNAL)
+}
 
 /// Puts the job back in its queue where that was asked for and its time limit ended it. Says so, or why it could not.
 pub fn requeue_job() {
-    let is_limit = [SIGUSR1, SIGUSR2].contains(&SIGNAL.load(Ordering::Relaxed));
+    let is_limit = [SIGUSR1, SIGUSR2].contains(&(signal().load(Ordering::Relaxed) as i32));
     let is_wanted = env::var("LLC_REQUEUE").is_ok_and(|value| value == "1");
     let Ok(job) = env::var("SLURM_JOB_ID") else { return };
     if !(is_limit && is_wanted) {
@@ -32,7 +36,9 @@ pub fn requeue_job() {
     match Command::new("scontrol").args(["requeue", &job]).status() {
         Ok(status) if status.success() => {}
         Ok(status) => eprintln!("warning: scontrol requeue {job} failed ({status}); `sbatch` the task again to go on"),
-        Err(error) => eprintln!("warning: cannot run scontrol requeue {job}: {error}; `sbatch` the task again to go on"),
+        Err(error) => {
+            eprintln!("warning: cannot run scontrol requeue {job}: {error}; `sbatch` the task again to go on")
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use llc::record::json;
 use serde_json::Value;
 
 use crate::cli::{CannotRecord, Context, Outcome};
-use crate::registry::{EXPERIMENTS, Resume};
+use crate::registry::EXPERIMENTS;
 
 /// Defines `llc resume`.
 pub fn command() -> Command {
@@ -44,14 +44,13 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
     }
     let command = record.text("/command");
     let experiment = EXPERIMENTS.iter().find(|experiment| (experiment.command)().get_name() == command);
-    let resume = experiment.and_then(|experiment| experiment.resume).with_context(|| {
-        format!("{} is a run of `{command}`, which this llc can't go on with", given.display())
-    })?;
+    let resume = experiment
+        .and_then(|experiment| experiment.resume)
+        .with_context(|| format!("{} is a run of `{command}`, which this llc can't go on with", given.display()))?;
     let args = RecordArgs::from_arg_matches(matches)?;
     // What the run was given by relative names lies where it was started.
     if let Some(folder) = Some(record.text("/experiment/base_dir")).filter(|folder| !folder.is_empty()) {
-        env::set_current_dir(folder)
-            .with_context(|| format!("cannot go to {folder}, where the run was started"))?;
+        env::set_current_dir(folder).with_context(|| format!("cannot go to {folder}, where the run was started"))?;
     }
     resume(record, &args, cancel)
 }
@@ -70,7 +69,8 @@ impl Record {
         let no_run = || CannotRecord(format!("{} is no folder of a run: it has no run.json", run_dir.display()));
         let run_dir = fs::canonicalize(run_dir).map_err(|_| no_run())?;
         let text = fs::read_to_string(run_dir.join("run.json")).map_err(|_| no_run())?;
-        let run = json::parse(&text).with_context(|| format!("{} can't be read", run_dir.join("run.json").display()))?;
+        let run =
+            json::parse(&text).with_context(|| format!("{} can't be read", run_dir.join("run.json").display()))?;
         Ok(Record { run_dir, run })
     }
 
@@ -94,7 +94,7 @@ pub fn go_on<C: Configuration>(
 ) -> anyhow::Result<Outcome> {
     let config = C::of_record(&record.run_dir)?;
     rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build_global()?;
-    let mut context = Context::new(cancel, args, C::COMMAND_LINE.name);
+    let mut context = Context::new(cancel, args, C::COMMAND_LINE.name)?;
     context.name = record.text("/experiment/name").to_owned();
     context.comment = Some(record.text("/meta/comment").to_owned()).filter(|comment| !comment.is_empty());
     if !context.is_quiet {
@@ -103,6 +103,3 @@ pub fn go_on<C: Configuration>(
     context.resumed = Some(record.run_dir);
     experiment(&config, &context)
 }
-
-/// As a row of the registry has it.
-pub type GoOn = Resume;

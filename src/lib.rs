@@ -26,6 +26,7 @@ pub mod journal;
 pub mod kernel;
 pub mod llc;
 pub mod model;
+pub mod mongo;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;

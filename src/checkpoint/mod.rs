@@ -154,7 +154,13 @@ impl Checkpoint {
         match Checkpoint::read(path) {
             Ok(read) => Ok(Some(read)),
             Err(_) if previous.exists() => Checkpoint::read(&previous).map(Some),
-            Err(error) => if path.exists() { Err(error) } else { Ok(None) },
+            Err(error) => {
+                if path.exists() {
+                    Err(error)
+                } else {
+                    Ok(None)
+                }
+            }
         }
     }
 

@@ -159,7 +159,7 @@ fn allocate(base: &Path) -> Result<(u64, PathBuf), FolderError> {
 }
 
 /// The numbers of all runs in `base`, in no order. Names that are not all digits belong to nobody here.
-pub(crate) fn run_ids(base: &Path) -> io::Result<Vec<u64>> {
+pub fn run_ids(base: &Path) -> io::Result<Vec<u64>> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(base)? {
         let name = entry?.file_name();
