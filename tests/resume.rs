@@ -110,8 +110,11 @@ fn kill_often(base: &Path, words: &[&str], pace: &[&str], key: Key, window: [Dur
         child.kill().unwrap();
         child.wait().unwrap();
         num_kills += 1;
-        // Killed before there was a record: it starts anew.
+        // Killed before there was a record, it starts anew, under the same number once that is free.
         let again = run_dir.join("run.json").exists();
+        if !again && run_dir.exists() {
+            fs::remove_dir_all(&run_dir).unwrap();
+        }
         let resume = [&["resume", "runs/1"], pace].concat();
         let next = if again { resume } else { [words, pace].concat() };
         child = llc(base, &next).spawn().unwrap();
@@ -249,7 +252,7 @@ mod slow {
     #[test]
     #[ignore = "slow: waits for a full disk to be told"]
     fn a_full_disk_ends_the_run_with_what_it_has_and_it_goes_on_when_there_is_room() {
-        let Some(disk) = SmallDisk::new(500) else {
+        let Some(disk) = SmallDisk::new(1500) else {
             eprintln!("skipped: a small file system takes the rights of root");
             return;
         };
