@@ -35,6 +35,7 @@ pub fn record(
             _ => observers.push(tree),
         }
     }
+    follow(context, &mut observers);
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
     let run_dir = observers.run_dir();
     let outcome = work(&mut observers).inspect_err(|error| {
@@ -47,6 +48,17 @@ pub fn record(
         anyhow::bail!("{failure}; what {run_dir} has is kept: `llc resume {run_dir}` goes on once this is mended");
     }
     outcome
+}
+
+/// Delivers the record to the databases that were asked for, as far as this program can.
+fn follow(context: &Context, observers: &mut Observers) {
+    #[cfg(feature = "mongo")]
+    if let (Some(run_dir), false) = (observers.run_dir(), context.addresses.is_empty()) {
+        observers.push(Box::new(llc::observe::mongo::MongoObserver::new(&run_dir, &context.addresses)));
+    }
+    // Without the feature `RunArgs::addresses` has refused every address.
+    #[cfg(not(feature = "mongo"))]
+    let _ = (context, observers);
 }
 
 /// Where the run keeps what a later process needs to go on with it.
