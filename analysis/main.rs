@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use llc::record::filter::FilterError;
+use llc::sweep::command_file::CommandFileError;
 
 /// Reads the records that `llc` writes.
 #[derive(Debug, Parser)]
@@ -18,7 +19,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists, shows and exports runs.
+    /// Lists, shows and exports runs, and finds those that are missing.
     #[command(subcommand)]
     Runs(runs::Command),
 }
@@ -39,7 +40,8 @@ fn main() -> ExitCode {
 
 /// Whether what was asked for makes no sense, rather than that it failed.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<runs::UsageError>() || error.is::<FilterError>()
+    let is_command_file = error.chain().any(|cause| cause.is::<CommandFileError>());
+    error.is::<runs::UsageError>() || error.is::<FilterError>() || is_command_file
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
