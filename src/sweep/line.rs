@@ -106,6 +106,11 @@ impl Line {
         self.settings.iter().any(|setting| setting.path == path)
     }
 
+    /// The paths of its settings.
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.settings.iter().map(|setting| setting.path)
+    }
+
     /// The line, read back and found legal.
     ///
     /// ```

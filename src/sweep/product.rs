@@ -45,7 +45,7 @@ pub fn lines(base: &Line, axes: &[Axis]) -> Result<Vec<String>, ProductError> {
     let mut unused = Unused::default();
     for line in combinations(base, axes) {
         let (line, text, reasons) = line.fitted()?;
-        unused.note(axes, &line, reasons);
+        unused.note(&line, reasons);
         if seen.insert(text.clone()) {
             lines.push(text);
         }
@@ -76,10 +76,9 @@ pub struct Unused {
 }
 
 impl Unused {
-    /// Notes which of the axes' settings `line` kept, and why it lost others.
-    pub fn note(&mut self, axes: &[Axis], line: &Line, reasons: Vec<LineError>) {
-        let paths = axes.iter().filter_map(|axis| axis.settings.first()).map(|setting| setting.path);
-        self.used.extend(paths.filter(|path| line.has(path)));
+    /// Notes which settings `line` kept, and why it lost others.
+    pub fn note(&mut self, line: &Line, reasons: Vec<LineError>) {
+        self.used.extend(line.paths());
         for reason in reasons {
             if let Some(path) = reason.useless() {
                 self.reasons.entry(path).or_insert(reason);
