@@ -45,8 +45,8 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-# A requeued job waits until its old credential has expired: two minutes by default.
-AuthInfo=socket={folder}/munge/socket,cred_expire=3
+# A requeued job waits until its old credential has expired: two minutes by default, and also where less than 5 s is asked for.
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
 SlurmctldPidFile={folder}/slurmctld.pid
