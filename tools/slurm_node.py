@@ -1,6 +1,6 @@
 """Runs a SLURM of one node on this machine for as long as it is asked to: for tests, and to try slurm/job.slurm.
 
-    sudo python3 tools/slurm_node.py                    a SLURM until the end of standard input, or Ctrl-C
+    python3 tools/slurm_node.py                         a SLURM until the end of standard input, or Ctrl-C
     sudo python3 tools/slurm_node.py COMMAND [ARG…]     a SLURM for the time of that command; its status is ours
 
 Prints `SLURM_CONF=FILE` when jobs can be submitted: with that in the environment sbatch, squeue and scontrol speak to this
@@ -8,8 +8,8 @@ SLURM and to no other. All of it lives in one temporary folder and on free ports
 system is touched, a SLURM that is there already goes on undisturbed, and nothing is left behind, not even if the caller is
 killed, for then its end of our standard input closes. No systemd is needed, and no control groups, so it works in a container.
 
-Needs root and Debian's packages slurm-wlm and munge (.ci/install-slurm brings them). Exit code 69 says that this machine
-cannot run it, with the reason on standard error.
+Needs root, or a sudo that asks for no password, and Debian's packages slurm-wlm and munge (.ci/install-slurm brings them). Exit
+code 69 says that this machine cannot run it, with the reason on standard error.
 """
 
 import contextlib
@@ -81,8 +81,12 @@ class Unavailable(Problem):
 
 
 def main(command):
-    require()
+    os.umask(0o022)  # Jobs may be another user's.
+    require_programs()
+    if os.geteuid() != 0:
+        become_root(command)
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # A socket's path must be short.
+    folder.chmod(0o755)
     try:
         with node(folder) as environment:
             if command:
@@ -95,10 +99,8 @@ def main(command):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def require():
+def require_programs():
     """Checks that this machine has all that it takes."""
-    if os.geteuid() != 0:
-        raise Unavailable("a SLURM of one's own needs root")
     # Daemons are in sbin, which is not on every PATH.
     os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
     for program in DAEMONS + CLIENTS:
@@ -106,12 +108,19 @@ def require():
             raise Unavailable(f"{program} is not installed (Debian, Ubuntu: apt-get install slurm-wlm munge)")
 
 
+def become_root(command):
+    """Starts anew by sudo; but a command of the user's is not to run as root unless the user says so."""
+    if command or not succeeds("sudo", "-n", "true"):
+        raise Unavailable("a SLURM of one's own needs root")
+    os.execvp("sudo", ["sudo", "-n", sys.executable, os.path.abspath(__file__)])
+
+
 @contextlib.contextmanager
 def node(folder):
     """A SLURM in `folder` that takes jobs; gives the environment for its clients."""
     configuration = folder / "slurm.conf"
-    for name in ("munge", "state", "spool"):
-        (folder / name).mkdir(mode=0o700)
+    for name, mode in (("munge", 0o755), ("spool", 0o755), ("state", 0o700)):
+        (folder / name).mkdir(mode=mode)
     configuration.write_text(SLURM_CONF.format(
         host=host(), folder=folder, controller_port=free_port(), node_port=free_port(), cpus=NUM_CPUS,
         memory_mb=MEMORY_MB))
@@ -128,14 +137,11 @@ def node(folder):
 
 
 def munge_command(folder):
-    """The daemon that signs what SLURM's parts say to each other, with a key of its own.
-
-    It is forced: it dislikes a folder that only root may enter, and here only root speaks to it.
-    """
+    """The daemon that signs what SLURM's parts say to each other, with a key of its own."""
     key = folder / "key"
     key.touch(mode=0o600)
     key.write_bytes(secrets.token_bytes(128))
-    return ["munged", "--foreground", "--force", "--key-file", key, "--socket", folder / "socket", "--pid-file",
+    return ["munged", "--foreground", "--key-file", key, "--socket", folder / "socket", "--pid-file",
             folder / "pid", "--log-file", folder / "log", "--seed-file", folder / "seed"]
 
 
@@ -172,10 +178,13 @@ def daemon(command, log, environment):
 
 def cancel_all(environment):
     """Ends all jobs, so that none outlives the daemons."""
-    subprocess.run(["scancel", "--quiet", "--user", str(os.geteuid())], env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while output(["squeue", "--noheader"], environment).strip() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while time.monotonic() < deadline:
+        jobs = output(["squeue", "--noheader", "--format=%A"], environment).split()
+        if not jobs:
+            return
+        subprocess.run(["scancel", "--quiet", *jobs], env=environment, stderr=subprocess.DEVNULL)
+        time.sleep(0.2)
 
 
 def output(command, environment):
