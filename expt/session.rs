@@ -1,11 +1,15 @@
 //! Holds what every experiment that leaves a record does around its work: observers, device, the end of a run.
 
-use llc::config::Device;
+use std::path::PathBuf;
+
+use llc::config::{Configuration, Device};
 use llc::diagnostics::{Draws, rhat};
+use llc::journal::Journal;
 use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
+use llc::record::folder::JOURNAL;
 use llc::target::Target as _;
 use serde::Serialize;
 use serde_json::Value;
@@ -18,8 +22,14 @@ pub fn record(
     work: impl FnOnce(&mut Observers) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Outcome> {
     let mut observers = Observers::default();
-    let tree = FileTreeObserver::create(&context.file_storage).map_err(|error| cli::CannotRecord(error.to_string()))?;
-    observers.push(Box::new(tree));
+    let create = |folder: &PathBuf| FileTreeObserver::with_heartbeat(folder, context.heartbeat);
+    let trees: Vec<_> = match &context.resumed {
+        Some(run_dir) => vec![FileTreeObserver::reopen_with_heartbeat(run_dir, context.heartbeat)],
+        None => context.file_storage.iter().map(create).collect(),
+    };
+    for tree in trees {
+        observers.push(Box::new(tree.map_err(|error| cli::CannotRecord(error.to_string()))?));
+    }
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
     work(&mut observers).inspect_err(|error| {
         let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
@@ -27,14 +37,16 @@ pub fn record(
     })
 }
 
-/// What a run of `experiment` tells of itself when it starts with the chains of `posterior`.
-pub fn run_info(
-    experiment: &str,
-    config: &impl Serialize,
-    context: &Context,
-    posterior: &Posterior,
-) -> anyhow::Result<RunInfo> {
-    let Posterior { target, chains, .. } = posterior;
+/// Where the run keeps what a later process needs to go on with it.
+pub fn journal(context: &Context, observers: &Observers, config: &impl Configuration) -> Journal {
+    match observers.run_dir() {
+        Some(run_dir) => Journal::new(&run_dir.join(JOURNAL), &config.hash(), context.pace),
+        None => Journal::default(),
+    }
+}
+
+/// What a run of `experiment` tells of itself when it starts, but for what it draws.
+pub fn run_info(experiment: &str, config: &impl Serialize, context: &Context) -> anyhow::Result<RunInfo> {
     Ok(RunInfo {
         name: context.name.clone(),
         command: experiment.to_owned(),
@@ -42,13 +54,22 @@ pub fn run_info(
         config: serde_json::to_value(config)?,
         config_updates: context.config_updates.clone(),
         comment: context.comment.clone(),
+        ..RunInfo::default()
+    })
+}
+
+/// The same of a run that draws from `posterior`.
+pub fn info_around(info: RunInfo, posterior: &Posterior) -> RunInfo {
+    let Posterior { target, chains, .. } = posterior;
+    RunInfo {
         num_chains: chains.num_chains,
         num_draws: chains.plan.num_draws,
         num_warmup: chains.plan.num_warmup,
         num_parameters: target.local().w_star().len(),
         n_beta: target.local().n_beta(),
         init_loss: chains.plan.init_loss,
-    })
+        ..info
+    }
 }
 
 /// Fails where a run that has just started is not on record: nothing is to be computed that would be lost.
@@ -75,6 +96,9 @@ pub fn end(
     }
     if context.is_json {
         cli::print(&format!("{report}\n"))?;
+    }
+    if let (Status::Interrupted, Some(run_dir)) = (status, observers.run_dir()) {
+        eprintln!("interrupted; `llc resume {}` goes on", run_dir.display());
     }
     Ok(())
 }
