@@ -11,6 +11,7 @@ use llc::config::ConfigError;
 use llc::config::args::RecordArgs;
 use llc::journal::Pace;
 use llc::mongo::address::Address;
+use llc::observe::file_tree::PATIENCE_BEATS;
 
 use crate::registry::EXPERIMENTS;
 
@@ -79,11 +80,12 @@ impl Context {
     ///
     /// [`ConfigError`] for a malformed address.
     pub fn new(cancel: &Arc<AtomicBool>, args: &RecordArgs, experiment: &str) -> Result<Self, ConfigError> {
+        let heartbeat = Duration::from_secs_f64(args.beat_interval);
         Ok(Self {
             cancel: Arc::clone(cancel),
             resumed: None,
-            heartbeat: Duration::from_secs_f64(args.beat_interval),
-            pace: Pace { every: Duration::from_secs_f64(args.checkpoint_every), ..Pace::default() },
+            heartbeat,
+            pace: Pace { every: Duration::from_secs_f64(args.checkpoint_every), patience: PATIENCE_BEATS * heartbeat },
             file_storage: Vec::new(),
             addresses: args.addresses()?,
             name: experiment.to_owned(),

@@ -1,6 +1,7 @@
 //! Holds what every experiment that leaves a record does around its work: observers, device, the end of a run.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use llc::config::{Configuration, Device};
 use llc::diagnostics::{Draws, rhat};
@@ -27,14 +28,25 @@ pub fn record(
         Some(run_dir) => vec![FileTreeObserver::reopen_with_heartbeat(run_dir, context.heartbeat)],
         None => context.file_storage.iter().map(create).collect(),
     };
-    for tree in trees {
-        observers.push(Box::new(tree.map_err(|error| cli::CannotRecord(error.to_string()))?));
+    for (index, tree) in trees.into_iter().enumerate() {
+        let tree = Box::new(tree.map_err(|error| cli::CannotRecord(error.to_string()))?);
+        match index {
+            0 => observers.push_record(tree, Arc::clone(&context.cancel)),
+            _ => observers.push(tree),
+        }
     }
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
-    work(&mut observers).inspect_err(|error| {
+    let run_dir = observers.run_dir();
+    let outcome = work(&mut observers).inspect_err(|error| {
         let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
         observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &trace });
-    })
+    });
+    if let (true, Some(run_dir), Ok(_)) = (observers.is_record_lost(), run_dir, &outcome) {
+        let failure = observers.failures().first().map_or("its record failed", String::as_str);
+        let run_dir = run_dir.display();
+        anyhow::bail!("{failure}; what {run_dir} has is kept: `llc resume {run_dir}` goes on once this is mended");
+    }
+    outcome
 }
 
 /// Where the run keeps what a later process needs to go on with it.

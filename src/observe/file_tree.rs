@@ -45,7 +45,7 @@ use crate::record::{json, redact, time};
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Writing that fails is tried again for this many heartbeats before the observer gives up: a network file system may
 /// be away for a moment.
-const PATIENCE_BEATS: u32 = 6;
+pub const PATIENCE_BEATS: u32 = 6;
 
 /// Writes one run's folder.
 ///

@@ -1,7 +1,7 @@
 //! Tells the world what a run does: events go in, records and progress come out.
 //!
 //! The library never prints. A run emits [`Event`]s to a list of [`Observer`]s, all on one thread and in order within a
-//! chain; chains may interleave. An observer that fails is reported once and dropped: it never ends the run.
+//! chain; chains may interleave. An observer that fails is reported once and dropped; only the one that keeps the run's record ends the run.
 //!
 //! [`Observers`] fans events out; [`file_tree`] keeps the record on disk, [`terminal`] shows the progress. Another
 //! observer is one file here that implements [`Observer`], and one line where the program makes its list.
