@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use llc::record::filter::FilterError;
+use llc::sweep::command_file::CommandFileError;
 
 /// Reads the records that `llc` writes.
 #[derive(Debug, Parser)]
@@ -17,7 +19,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists, shows and exports runs.
+    /// Lists, shows and exports runs, and finds those that are missing.
     #[command(subcommand)]
     Runs(runs::Command),
 }
@@ -31,9 +33,15 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::from(if error.is::<runs::UsageError>() { 2 } else { 1 })
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether what was asked for makes no sense, rather than that it failed.
+fn is_usage(error: &anyhow::Error) -> bool {
+    let is_command_file = error.chain().any(|cause| cause.is::<CommandFileError>());
+    error.is::<runs::UsageError>() || error.is::<FilterError>() || is_command_file
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

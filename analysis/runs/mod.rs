@@ -1,9 +1,10 @@
-//! `llc-analysis runs`: lists, shows and exports runs.
+//! `llc-analysis runs`: lists, shows and exports runs, and finds those that are missing.
 //!
 //! One file a subcommand; [`source`] says where runs come from, [`selection`] which of them, [`row`] what a line tells of one.
 
 mod export;
 mod list;
+mod missing;
 mod row;
 mod selection;
 mod show;
@@ -26,6 +27,9 @@ pub enum Command {
     Show(show::Arguments),
     /// Exports runs with their whole configuration and report, one run a row.
     Export(export::Arguments),
+    /// Tells which lines of a file of commands have no completed run yet, as a list for `sbatch --array`. A line and a run belong together
+    /// if they have the same configuration, threads aside; the same line twice needs two runs.
+    Missing(missing::Arguments),
 }
 
 /// What the user asked for doesn't exist.
@@ -46,5 +50,6 @@ pub fn execute(command: &Command, output: &mut dyn Write) -> Result<()> {
         Command::List(arguments) => list::execute(arguments, now, output),
         Command::Show(arguments) => show::execute(arguments, now, output),
         Command::Export(arguments) => export::execute(arguments, now, output),
+        Command::Missing(arguments) => missing::execute(arguments, output),
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use jiff::Timestamp;
+use llc::record::filter::{self, Filter};
 use llc::record::read::Run;
 
 use super::UsageError;
@@ -10,6 +11,11 @@ use super::source::Source;
 
 #[derive(Debug, Args)]
 pub struct Selection {
+    /// Only runs that meet this condition, and every other one given: status=COMPLETED config.sampler.gamma=1 'llc>0' name~dln. Fields are
+    /// id, status, name, command, comment, hostname, llc, mcse, verdict, duration_s, config.PATH and report.PATH; operators = != < <= > >=
+    /// and ~ (contains). Quote < and > from the shell.
+    #[arg(value_name = "FILTER")]
+    filters: Vec<Filter>,
     #[command(flatten)]
     source: Source,
     /// Only runs with this status: completed, failed, interrupted, running, probably_dead, or Sacred's queued, timeout.
@@ -35,6 +41,7 @@ impl Selection {
             status.is_none_or(|status| status.eq_ignore_ascii_case(run.shown_status(now)))
                 && self.name.as_ref().is_none_or(|name| *name == run.name)
         };
+        let runs = filter::select(runs, &self.filters, now)?;
         Ok(runs.into_iter().filter(is_selected).collect())
     }
 }
