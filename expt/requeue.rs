@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 
 use llc::config::Configuration;
 use llc::record::folder;
-use serde_json::Value;
+use llc::sweep::fingerprint;
 use signal_hook::consts::{SIGUSR1, SIGUSR2};
 
 use crate::resume::Record;
@@ -50,17 +50,14 @@ pub fn unfinished<C: Configuration>(base: &Path, config: &C) -> Option<Record> {
         return None;
     }
     let task = task(|name| env::var(name).ok())?;
-    let wanted = without_threads(serde_json::to_value(config).ok()?);
+    let wanted = fingerprint(&serde_json::to_value(config).ok()?);
     let mut ids = folder::run_ids(base).ok()?;
     ids.sort_unstable();
     let mut records = ids.into_iter().rev().filter_map(|id| Record::read(&base.join(id.to_string())).ok());
     records.find(|record| {
         let is_open = ["RUNNING", "INTERRUPTED"].contains(&record.text("/status"));
         let is_ours = || self::task(|name| record.variable(name).map(str::to_owned)).as_ref() == Some(&task);
-        let is_same = || {
-            let known = C::of_record(&record.run_dir).ok().and_then(|config| serde_json::to_value(config).ok());
-            known.is_some_and(|known| without_threads(known) == wanted)
-        };
+        let is_same = || record.config().is_ok_and(|config| fingerprint(&config) == wanted);
         is_open && is_ours() && is_same()
     })
 }
@@ -71,14 +68,6 @@ fn task(variable: impl Fn(&str) -> Option<String>) -> Option<(String, Option<Str
         (Some(job), Some(task)) => Some((job, Some(task))),
         _ => Some((variable("SLURM_JOB_ID")?, None)),
     }
-}
-
-fn without_threads(mut config: Value) -> Value {
-    if let Some(Value::Object(run)) = config.get_mut("run") {
-        run.remove("threads");
-        run.remove("threads_per_chain");
-    }
-    config
 }
 
 #[cfg(test)]

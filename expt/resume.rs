@@ -74,6 +74,13 @@ impl Record {
         Ok(Record { run_dir, run })
     }
 
+    /// Its settings, as `config.json` has them.
+    pub fn config(&self) -> anyhow::Result<Value> {
+        let path = self.run_dir.join("config.json");
+        let read = || anyhow::Ok(json::parse(&fs::read_to_string(&path)?)?);
+        read().with_context(|| format!("{} can't be read", path.display()))
+    }
+
     /// The text at `pointer` of `run.json`; empty where there is none.
     pub fn text(&self, pointer: &str) -> &str {
         self.run.pointer(pointer).and_then(Value::as_str).unwrap_or_default()

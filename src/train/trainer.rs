@@ -324,33 +324,55 @@ mod tests {
         assert_eq!((trained.num_steps, trained.is_cancelled), (0, true));
     }
 
+    /// Steps as another does, and cancels the training when it has made so many steps.
+    struct Stops<'a> {
+        optimizer: Box<dyn Optimizer>,
+        after: Option<u64>,
+        cancel: &'a AtomicBool,
+    }
+
+    impl Optimizer for Stops<'_> {
+        fn step(&mut self, learning_rate: f64, grad: &Params, w: &mut Params) -> Result<(), tch::TchError> {
+            self.after = self.after.map(|after| after - 1);
+            self.cancel.store(self.after == Some(0), Ordering::Relaxed);
+            self.optimizer.step(learning_rate, grad, w)
+        }
+
+        fn state(&self) -> OptimizerState {
+            self.optimizer.state()
+        }
+
+        fn restore(&mut self, state: &OptimizerState) -> Result<(), tch::TchError> {
+            self.optimizer.restore(state)
+        }
+    }
+
     #[test]
     fn a_training_that_was_stopped_goes_on_to_the_same_point_bit_for_bit() {
         let optimizers: [fn() -> Box<dyn Optimizer>; 2] = [|| Box::new(Sgd::new(0.9)), || Box::new(Adam::new())];
         for new in optimizers {
-            let run = |journal: &Journal, stop_at: Option<u64>| {
+            let run = |journal: &Journal, after: Option<u64>| {
                 let mut target = quadratic();
                 let (from, cancel) = (start(&target), AtomicBool::new(false));
                 let mut told = Vec::new();
                 let mut tell = |progress: Progress| {
                     let Progress::Losses(losses) = progress else { return };
                     told.extend((losses.first_step..).zip(losses.loss.to_vec()));
-                    cancel.store(stop_at.is_some_and(|stop_at| losses.first_step >= stop_at), Ordering::Relaxed);
                 };
+                let mut optimizer = Stops { optimizer: new(), after, cancel: &cancel };
                 let entry = &mut journal.entry("training");
                 let trained =
-                    trainer(0.01, 300).run(new().as_mut(), &mut target, from, entry, &cancel, &mut tell).unwrap();
+                    trainer(0.01, 300).run(&mut optimizer, &mut target, from, entry, &cancel, &mut tell).unwrap();
                 (trained.w.as_slice::<f64>().unwrap().to_vec(), trained.num_steps, told)
             };
             let folder = tempfile::tempdir().unwrap();
-            let pace = Pace { every: std::time::Duration::ZERO, ..Pace::default() };
-            let journal = Journal::new(folder.path(), "hash", pace);
+            let journal = Journal::new(folder.path(), "hash", Pace::default());
             let (whole, _, losses) = run(&Journal::default(), None);
             let mut told = Vec::new();
-            for stop_at in [Some(7), Some(150), None] {
-                let (w, num_steps, new_losses) = run(&journal, stop_at);
+            for (after, expected_steps) in [(Some(7), 7), (Some(150), 157), (None, 300)] {
+                let (w, num_steps, new_losses) = run(&journal, after);
                 told.extend(new_losses);
-                assert_eq!((w == whole, num_steps == 300), (stop_at.is_none(), stop_at.is_none()));
+                assert_eq!((w == whole, num_steps), (after.is_none(), expected_steps));
             }
             assert_eq!(told, losses, "every loss is told once");
         }
