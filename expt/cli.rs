@@ -85,7 +85,7 @@ impl Context {
             cancel: Arc::clone(cancel),
             resumed: None,
             heartbeat,
-            pace: Pace { every: Duration::from_secs_f64(args.checkpoint_every), patience: PATIENCE_BEATS * heartbeat },
+            pace: Pace { every: Duration::from_secs_f64(args.journal_every), patience: PATIENCE_BEATS * heartbeat },
             file_storage: Vec::new(),
             addresses: args.addresses()?,
             name: experiment.to_owned(),

@@ -6,6 +6,7 @@
 mod checkpoint;
 mod checkpoints;
 mod cli;
+mod copies;
 mod curve;
 mod data;
 mod dln;

@@ -97,6 +97,13 @@ pub fn go_on<C: Configuration>(
     let mut context = Context::new(cancel, args, C::COMMAND_LINE.name)?;
     context.name = record.text("/experiment/name").to_owned();
     context.comment = Some(record.text("/meta/comment").to_owned()).filter(|comment| !comment.is_empty());
+    // A database that the run was delivered to gets the rest of it.
+    #[cfg(feature = "mongo")]
+    for address in llc::mongo::addresses_of(&record.run_dir)? {
+        if !context.addresses.iter().any(|known| known.to_string() == address.to_string()) {
+            context.addresses.push(address.authorised(|name| env::var(name).ok()));
+        }
+    }
     if !context.is_quiet {
         eprintln!("going on with {}", record.run_dir.display());
     }

@@ -1,5 +1,6 @@
 //! Holds what every experiment that leaves a record does around its work: observers, device, the end of a run.
 
+use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,8 +8,10 @@ use llc::config::{Configuration, Device};
 use llc::diagnostics::{Draws, rhat};
 use llc::journal::Journal;
 use llc::observe::file_tree::FileTreeObserver;
+#[cfg(feature = "mongo")]
+use llc::observe::mongo::MongoObserver;
 use llc::observe::terminal::TerminalObserver;
-use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::observe::{Event, Observer, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
 use llc::record::folder::JOURNAL;
 use llc::target::Target as _;
@@ -16,6 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::{self, Context, Outcome};
+use crate::copies;
 
 /// Does `work` with the observers of a run; if it fails the record says why.
 pub fn record(
@@ -24,17 +28,24 @@ pub fn record(
 ) -> anyhow::Result<Outcome> {
     let mut observers = Observers::default();
     let create = |folder: &PathBuf| FileTreeObserver::with_heartbeat(folder, context.heartbeat);
-    let trees: Vec<_> = match &context.resumed {
-        Some(run_dir) => vec![FileTreeObserver::reopen_with_heartbeat(run_dir, context.heartbeat)],
+    let reopen = |run_dir: &PathBuf| FileTreeObserver::reopen_with_heartbeat(run_dir, context.heartbeat);
+    let trees: Result<Vec<_>, _> = match &context.resumed {
+        Some(run_dir) => {
+            iter::once(run_dir.clone()).chain(copies::of(run_dir)).map(|run_dir| reopen(&run_dir)).collect()
+        }
         None => context.file_storage.iter().map(create).collect(),
     };
+    let trees = trees.map_err(|error| cli::CannotRecord(error.to_string()))?;
+    if context.resumed.is_none() {
+        copies::note(&trees.iter().filter_map(Observer::run_dir).collect::<Vec<_>>())?;
+    }
     for (index, tree) in trees.into_iter().enumerate() {
-        let tree = Box::new(tree.map_err(|error| cli::CannotRecord(error.to_string()))?);
         match index {
-            0 => observers.push_record(tree, Arc::clone(&context.cancel)),
-            _ => observers.push(tree),
+            0 => observers.push_record(Box::new(tree), Arc::clone(&context.cancel)),
+            _ => observers.push(Box::new(tree)),
         }
     }
+    follow(context, &mut observers);
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
     let run_dir = observers.run_dir();
     let outcome = work(&mut observers).inspect_err(|error| {
@@ -47,6 +58,17 @@ pub fn record(
         anyhow::bail!("{failure}; what {run_dir} has is kept: `llc resume {run_dir}` goes on once this is mended");
     }
     outcome
+}
+
+/// Delivers the record to the databases that were asked for, as far as this program can.
+fn follow(context: &Context, observers: &mut Observers) {
+    #[cfg(feature = "mongo")]
+    if let (Some(run_dir), false) = (observers.run_dir(), context.addresses.is_empty()) {
+        observers.push(Box::new(MongoObserver::with_heartbeat(&run_dir, &context.addresses, context.heartbeat)));
+    }
+    // Without the feature `RunArgs::addresses` has refused every address.
+    #[cfg(not(feature = "mongo"))]
+    let _ = (context, observers);
 }
 
 /// Where the run keeps what a later process needs to go on with it.

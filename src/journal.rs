@@ -74,10 +74,10 @@ struct Kept {
 pub enum JournalError {
     /// Neither the entry nor the one before it can be read.
     #[error("{why}; without it the run can only be started anew")]
-    Read { why: CheckpointError },
+    Read { why: Box<CheckpointError> },
     /// It can't be written.
     #[error("{why}; what was kept before is still there: `llc resume` goes on from it once this is mended")]
-    Write { why: CheckpointError },
+    Write { why: Box<CheckpointError> },
     /// libtorch can't hand over or take a tensor.
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(#[from] tch::TchError),
@@ -138,7 +138,7 @@ impl Entry {
     /// [`JournalError`] where there are entries and none of them can be used.
     pub fn read(&self) -> Result<Option<Checkpoint>, JournalError> {
         let (Some(path), Some(kept)) = (&self.path, &self.journal.kept) else { return Ok(None) };
-        let Some(read) = Checkpoint::read_newest(path).map_err(|why| JournalError::Read { why })? else {
+        let Some(read) = Checkpoint::read_newest(path).map_err(|why| JournalError::Read { why: Box::new(why) })? else {
             return Ok(None);
         };
         let fact = |key: &str| read.header.facts.get(key).cloned().unwrap_or_default();
@@ -201,7 +201,7 @@ impl Entry {
         if written.is_ok() {
             self.failing = None;
         }
-        written.map_err(|why| JournalError::Write { why })
+        written.map_err(|why| JournalError::Write { why: Box::new(why) })
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn keep(entry: &mut Entry, run: &ChainRun, moment: Moment) -> Result<
         Moment::Between { w, is_last: true } => entry.write_now(content(run, Some(w))?),
         Moment::Over => entry.write_now(content(run, None)?),
     };
-    Ok(written.map_err(Box::new)?)
+    Ok(written?)
 }
 
 fn content(run: &ChainRun, w: Option<&Params>) -> Result<Checkpoint, tch::TchError> {
@@ -84,7 +84,7 @@ fn content(run: &ChainRun, w: Option<&Params>) -> Result<Checkpoint, tch::TchErr
 /// What `entry` holds of a chain whose points are of the shape, kind and device of `like`.
 pub(crate) fn read(entry: &Entry, like: &Params) -> Result<Option<Saved>, KernelError> {
     let read = entry.read().and_then(|content| content.map(|content| saved(entry, &content, like)).transpose());
-    Ok(read.map_err(Box::new)?)
+    Ok(read?)
 }
 
 fn saved(entry: &Entry, content: &Checkpoint, like: &Params) -> Result<Saved, JournalError> {

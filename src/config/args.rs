@@ -60,7 +60,7 @@ pub struct RecordArgs {
     pub mongo_url: Vec<AddressText>,
     /// Time between two checkpoints from which a killed run goes on, at least; they take a hundredth of its time at most
     #[arg(long, help_heading = "Results", value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
-    pub checkpoint_every: f64,
+    pub journal_every: f64,
     /// Time between two heartbeats of the record
     #[arg(short = 'b', long, help_heading = "Results", value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
     pub beat_interval: f64,

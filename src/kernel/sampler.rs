@@ -88,7 +88,7 @@ pub enum KernelError {
     Target(#[from] TargetError),
     /// What the chain did can't be kept, or what was kept can't be used.
     #[error(transparent)]
-    Journal(#[from] Box<JournalError>),
+    Journal(#[from] JournalError),
     /// libtorch's own error (first line).
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(#[from] tch::TchError),

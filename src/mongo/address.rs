@@ -248,6 +248,22 @@ impl Address {
         self
     }
 
+    /// The same with the credentials that the environment has for it: those of [`URL_VARIABLE`] where that names the same
+    /// place, else [`USER_VARIABLE`] and [`PASSWORD_VARIABLE`]. For addresses that were remembered without.
+    pub fn authorised(self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let url = variable(URL_VARIABLE).and_then(|url| Self::parse_url(&url).ok());
+        if let Some(url) = url.filter(|url| url.to_string() == self.to_string()) {
+            return url;
+        }
+        match (variable(USER_VARIABLE), variable(PASSWORD_VARIABLE).unwrap_or_default()) {
+            (Some(user), password) if !user.is_empty() => {
+                let source = self.database.clone();
+                self.with_credentials(&user, &password, &source)
+            }
+            _ => self,
+        }
+    }
+
     /// The URL for the driver, credentials and all: it is never to be shown.
     #[cfg_attr(not(feature = "mongo"), expect(dead_code, reason = "only the driver reads it"))]
     pub(super) fn secret_url(&self) -> String {
@@ -470,6 +486,12 @@ mod tests {
         assert_eq!(found[0].secret_url(), "mongodb://m%40e:p%3Aw@x:1/y?authSource=admin");
         assert_eq!(found[1].secret_url(), "mongodb://a:b@h:27017/llc");
         assert_eq!(addresses(&[], &[], |_| None).unwrap(), []);
+        let remembered = Address::parse_url("mongodb://h:27017/llc.runs?authSource=admin").unwrap();
+        let secret = remembered.clone().authorised(variable).secret_url();
+        assert_eq!(secret, "mongodb://h:27017/llc", "the URL of the environment names the same place");
+        let secret =
+            remembered.authorised(|name| (name != URL_VARIABLE).then(|| variable(name)).flatten()).secret_url();
+        assert_eq!(secret, "mongodb://m%40e:p%3Aw@h:27017/llc?authSource=admin");
         let twice = addresses(&texts(&["h:27017:llc"]), &texts(&["mongodb://h/llc"]), |_| None).unwrap_err();
         assert!(twice.to_string().contains("the same as another"), "{twice}");
         let broken = addresses(&[], &[], |name| (name == URL_VARIABLE).then(|| "mongodb://a:b@@".to_owned()));

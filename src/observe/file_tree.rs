@@ -42,7 +42,7 @@ use crate::record::folder::RunFolder;
 use crate::record::{json, redact, time};
 
 /// Time between heartbeats, as in Sacred. A reader takes a run without one for 120 s for dead.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Writing that fails is tried again for this many heartbeats before the observer gives up: a network file system may
 /// be away for a moment.
 pub const PATIENCE_BEATS: u32 = 6;

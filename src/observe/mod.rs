@@ -3,12 +3,15 @@
 //! The library never prints. A run emits [`Event`]s to a list of [`Observer`]s, all on one thread and in order within a
 //! chain; chains may interleave. An observer that fails is reported once and dropped; only the one that keeps the run's record ends the run.
 //!
-//! [`Observers`] fans events out; [`file_tree`] keeps the record on disk, [`terminal`] shows the progress. Another
+//! [`Observers`] fans events out; [`file_tree`] keeps the record on disk, `mongo` brings it to a database, [`terminal`] shows the
+//! progress. Another
 //! observer is one file here that implements [`Observer`], and one line where the program makes its list.
 
 pub mod file_tree;
 mod identity;
 pub mod metrics;
+#[cfg(feature = "mongo")]
+pub mod mongo;
 mod observers;
 pub mod terminal;
 mod writer;
@@ -137,6 +140,11 @@ pub enum Event<'a> {
 pub trait Observer: Send {
     /// Takes one event. An error is reported to the user once; the run goes on without this observer.
     fn on_event(&mut self, event: &Event) -> Result<(), ObserverError>;
+
+    /// What the user should know and does not yet, such as a server that is away: told to all after each event.
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The run's folder, where this observer keeps one.
     fn run_dir(&self) -> Option<PathBuf> {

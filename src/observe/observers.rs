@@ -44,7 +44,7 @@ impl Observers {
     }
 
     /// Gives `event` to every observer, in the order of [`push`](Self::push). One that fails is dropped, and the
-    /// others get a [`Event::Warning`] that says so: the run goes on.
+    /// others get a [`Event::Warning`] that says so: the run goes on. What an observer has to tell all is a warning too.
     pub fn emit(&mut self, event: &Event) {
         for (failure, is_last) in self.deliver(event) {
             let what_follows = if is_last { "the run ends" } else { "nothing more is written there, the run goes on" };
@@ -52,6 +52,8 @@ impl Observers {
             self.failures.push(warning.clone());
             self.emit(&Event::Warning(&warning));
         }
+        let notices: Vec<String> = self.active.iter_mut().flat_map(|active| active.observer.notices()).collect();
+        notices.iter().for_each(|notice| self.emit(&Event::Warning(notice)));
     }
 
     /// The folder of the first observer that keeps one.
@@ -125,6 +127,32 @@ mod tests {
         assert_eq!(good.len(), 4);
         assert!(good[2].contains("Warning") && good[2].contains("cannot write somewhere"), "{}", good[2]);
         assert_eq!((observers.run_dir(), observers.failures().len()), (Some("100".into()), 1));
+    }
+
+    /// Has something to tell after the first event.
+    struct Teller(Vec<String>);
+
+    impl Observer for Teller {
+        fn on_event(&mut self, _: &Event) -> Result<(), ObserverError> {
+            Ok(())
+        }
+
+        fn notices(&mut self) -> Vec<String> {
+            std::mem::take(&mut self.0)
+        }
+    }
+
+    #[test]
+    fn what_one_observer_has_to_tell_all_of_them_hear_once() {
+        let seen = Arc::new(Mutex::default());
+        let mut observers = Observers::default();
+        observers.push(Box::new(Probe { seen: Arc::clone(&seen), fails_at: 100 }));
+        observers.push(Box::new(Teller(vec!["the server is away".to_owned()])));
+        observers.emit(&Event::Stage("one"));
+        observers.emit(&Event::Stage("two"));
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), 3);
+        assert!(seen[1].contains("Warning(\"the server is away\")"), "{}", seen[1]);
     }
 
     #[test]

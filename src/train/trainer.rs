@@ -85,7 +85,7 @@ pub enum TrainError {
     Data { reason: String },
     /// Where the training is can't be kept, or what was kept can't be used.
     #[error(transparent)]
-    Journal(#[from] Box<JournalError>),
+    Journal(#[from] JournalError),
     /// A training can't go on from a checkpoint.
     #[error(transparent)]
     Resume(#[from] super::ResumeError),
@@ -143,7 +143,7 @@ impl Trainer {
             step += 1;
             if is_due {
                 tell(Progress::Saving);
-                entry.write(content(step, train_s(), optimizer, &w)?).map_err(Box::new)?;
+                entry.write(content(step, train_s(), optimizer, &w)?)?;
             }
         }
         if !unsaid.is_empty() {
@@ -151,7 +151,7 @@ impl Trainer {
         }
         if entry.is_kept() {
             tell(Progress::Saving);
-            entry.write_now(content(step, train_s(), optimizer, &w)?).map_err(Box::new)?;
+            entry.write_now(content(step, train_s(), optimizer, &w)?)?;
         }
         // The loss of the last step is of the point before it.
         let loss = target.loss(&w, Batch::Full)?;
@@ -184,8 +184,8 @@ fn content(step: u64, train_s: f64, optimizer: &dyn Optimizer, w: &Params) -> Re
 
 /// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took.
 fn go_on(entry: &Entry, optimizer: &mut dyn Optimizer, w: &mut Params) -> Result<(u64, f64), TrainError> {
-    let Some(content) = entry.read().map_err(Box::new)? else { return Ok((0, 0.0)) };
-    let incomplete = |what| TrainError::from(Box::new(entry.incomplete(what)));
+    let Some(content) = entry.read()? else { return Ok((0, 0.0)) };
+    let incomplete = |what| TrainError::from(entry.incomplete(what));
     let fact = |name: &str| content.header.facts.get(name);
     let step = fact(STEP).and_then(Value::as_u64).ok_or_else(|| incomplete(STEP))?;
     let num_steps = fact(OPTIMIZER_STEPS).and_then(Value::as_i64).ok_or_else(|| incomplete(OPTIMIZER_STEPS))?;
