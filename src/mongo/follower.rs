@@ -12,9 +12,7 @@ use super::address::Address;
 use super::delivery::{Delivered, Delivery, Extent};
 use super::error::MongoError;
 
-/// After the end of a run its last delivery is waited for as long as the server answers, but no longer than this …
-const MAX_WAIT: Duration = Duration::from_secs(60);
-/// … and is given up where nothing was answered for this long.
+/// The last delivery is given up where nothing was answered for this long.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts at the end.
 const RETRY: Duration = Duration::from_millis(250);
@@ -70,12 +68,13 @@ impl Follower {
         notice
     }
 
-    /// Waits for the last delivery of a run that has ended, for seconds where the server doesn't answer.
+    /// Waits for the last delivery of a run that has ended: for seconds where the server doesn't answer, for `max_wait` where it
+    /// does and there is much to deliver.
     ///
     /// # Errors
     ///
     /// Why the run is not wholly there.
-    pub(crate) fn finish(self) -> Result<Delivered, String> {
+    pub(crate) fn finish(self, max_wait: Duration) -> Result<Delivered, String> {
         let Self { address, stop, ended, num_answers, outage } = self;
         drop(stop);
         let start = Instant::now();
@@ -92,7 +91,7 @@ impl Follower {
             if now != last {
                 (last, last_at) = (now, Instant::now());
             }
-            if last_at.elapsed() > PATIENCE || start.elapsed() > MAX_WAIT {
+            if last_at.elapsed() > PATIENCE || start.elapsed() > max_wait {
                 let outage = outage.lock().unwrap_or_else(PoisonError::into_inner);
                 let unknown = || format!("MongoDB at {address}: the server does not answer");
                 return Err(outage.reason.clone().unwrap_or_else(unknown));

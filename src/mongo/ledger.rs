@@ -86,11 +86,6 @@ impl Ledger {
         self.entry.id
     }
 
-    /// What was delivered whole.
-    pub(super) fn delivered(&self) -> Option<&State> {
-        self.entry.delivered.as_ref()
-    }
-
     /// Writes the number down.
     pub(super) fn set_id(&mut self, id: i32) -> Result<(), MongoError> {
         self.change(Entry { id: Some(id), delivered: None, ..self.entry.clone() })
@@ -204,7 +199,7 @@ mod tests {
         drop(ledger);
 
         let again = Ledger::open(run_dir.path(), &address("h:1:a")).unwrap();
-        assert_eq!((again.token(), again.id(), again.delivered()), (token, Some(7), Some(&state)));
+        assert_eq!((again.token(), again.id(), &again.entry.delivered), (token, Some(7), &Some(state)));
         let other = Ledger::open(run_dir.path(), &address("h:1:b")).unwrap();
         assert_eq!((other.token(), other.id()), (token, None));
         assert!(other.may_be_there(), "h may have another name, under which the run was delivered");
@@ -218,7 +213,7 @@ mod tests {
         ledger.set_id(7).unwrap();
         ledger.set_delivered(State { status: "COMPLETED".to_owned(), heartbeat: "now".to_owned() }).unwrap();
         ledger.set_id(8).unwrap();
-        assert_eq!((ledger.id(), ledger.delivered()), (Some(8), None));
+        assert_eq!((ledger.id(), &ledger.entry.delivered), (Some(8), &None));
     }
 
     #[test]

@@ -10,9 +10,14 @@ use std::time::Duration;
 
 use super::file_tree::HEARTBEAT;
 use super::writer::io_error;
-use super::{Event, Observer, ObserverError};
+use super::{Event, Observer, ObserverError, Status};
 use crate::mongo::Follower;
 use crate::mongo::address::Address;
+
+/// The longest wait for the last delivery.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// The same for a run that was interrupted: whoever sent the signal kills it before long.
+const MAX_WAIT_INTERRUPTED: Duration = Duration::from_secs(10);
 
 /// Delivers one run to any number of servers.
 #[derive(Debug)]
@@ -51,10 +56,10 @@ impl MongoObserver {
         Ok(())
     }
 
-    fn finish(&mut self) {
+    fn finish(&mut self, max_wait: Duration) {
         let base = self.run_dir.parent().unwrap_or(&self.run_dir).display();
         for follower in self.followers.drain(..) {
-            if let Err(reason) = follower.finish() {
+            if let Err(reason) = follower.finish(max_wait) {
                 let remedy = format!("`llc-analysis runs sync {base}` will bring it there");
                 self.notices.push(format!("{reason}: not all of this run is there; {remedy}"));
             }
@@ -66,7 +71,8 @@ impl Observer for MongoObserver {
     fn on_event(&mut self, event: &Event) -> Result<(), ObserverError> {
         match event {
             Event::Started(_) => return self.start(),
-            Event::Ended { .. } => self.finish(),
+            Event::Ended { status: Status::Interrupted, .. } => self.finish(MAX_WAIT_INTERRUPTED),
+            Event::Ended { .. } => self.finish(MAX_WAIT),
             _ => {}
         }
         Ok(())
@@ -81,6 +87,6 @@ impl Observer for MongoObserver {
 
 impl Drop for MongoObserver {
     fn drop(&mut self) {
-        self.finish();
+        self.finish(MAX_WAIT_INTERRUPTED);
     }
 }

@@ -31,8 +31,7 @@ mod slow {
             let mut command = Command::new("node");
             command.arg(start).args(["-m", address]).env("PORT", port.to_string());
             let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let database = address.rsplit(':').next().unwrap();
-            let omniboard = Self { process, url: format!("http://127.0.0.1:{port}/{database}/api/v1/") };
+            let omniboard = Self { process, url: format!("http://127.0.0.1:{port}/sacred/api/v1/") };
             wait_until("Omniboard answers", || omniboard.try_get("Runs").is_ok());
             omniboard
         }

@@ -55,7 +55,7 @@ mod slow {
         let (direct, database) = database(&server.host);
         let address = Address::parse(&format!("{}:{}", proxy.host, direct.database())).unwrap();
         let base = tempfile::tempdir().unwrap();
-        proxy.lose_one_of(7);
+        proxy.lose_one_of(5);
         let mut run = Recorded::start(base.path(), &[address]);
         for first in (0..NUM_DRAWS).step_by(20) {
             run.draw(first..first + 20);
@@ -64,7 +64,7 @@ mod slow {
         let num_lost = proxy.num_lost();
         proxy.lose_one_of(0);
         run.end();
-        assert!(num_lost >= 10, "only {num_lost} answers were lost");
+        assert!(num_lost >= 4, "only {num_lost} answers were lost");
         assert_metrics(&database, 1, &run.run_dir);
         assert_eq!(num_runs(&database), 1);
         let num_files =
@@ -119,8 +119,12 @@ mod slow {
         assert_eq!(output.matches("the run goes on").count(), 1, "told once: {output}");
         assert!(start.elapsed() < Duration::from_secs(30), "the end waits for seconds only");
 
-        let down = sync(base.path(), &[]);
-        assert_eq!(down.status.code(), Some(1), "{down:?}");
+        // The thread that was given up holds the run for some seconds more; a program would have ended with it.
+        wait_until("a sync finds no server", || {
+            let down = sync(base.path(), &[]);
+            assert_eq!(down.status.code(), Some(1), "{down:?}");
+            String::from_utf8_lossy(&down.stderr).contains("error: run 1: MongoDB at")
+        });
         server.revive();
         let first = sync(base.path(), &[]);
         assert!(first.status.success(), "{first:?}");
