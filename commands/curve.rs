@@ -41,17 +41,20 @@ pub fn command() -> Command {
 /// The lines that `matches` ask for, with `extra` behind each.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let curve = Experiment::named(EXPERIMENT)?;
+    let base = Line::new(curve, extra);
+    let is_named =
+        matches.get_one::<String>(MODEL).is_some() || curve.key(MODEL).is_some_and(|key| !base.leaves_open(key));
     let mut axes = Vec::new();
     for key in keys() {
         let given = matches.get_many::<String>(key.path).into_iter().flatten().map(String::as_str);
         let values = given.map(|text| values(key, text)).collect::<anyhow::Result<Vec<_>>>()?.concat();
-        let has_width = key.path == WIDTH_FACTOR && matches.get_one::<String>(MODEL).is_none();
+        let has_width = key.path == WIDTH_FACTOR && !is_named;
         let values = if values.is_empty() && has_width { vec![Value::Whole(WIDTH)] } else { values };
         if !values.is_empty() {
             axes.push(Axis { settings: values.iter().map(|value| Setting::new(key, value)).collect() });
         }
     }
-    Ok(product::lines(&Line::new(curve, extra), &axes)?)
+    Ok(product::lines(&base, &axes)?)
 }
 
 /// The settings that have a flag.
@@ -134,6 +137,7 @@ mod tests {
         );
         assert_eq!(made("--model mlp1 --force-realisable").unwrap(), ["llc curve --model mlp1 --force-realisable=on"]);
         assert_eq!(made("--force-realisable=on,off").unwrap().len(), 2);
+        assert_eq!(made("--seed 1 -- --model mlp1").unwrap(), ["llc curve --seed 1 --model mlp1"]);
     }
 
     #[test]

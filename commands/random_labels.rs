@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_unknown_network_or_corruption_is_refused_with_the_nearest() {
-        let refused = |words: &str| made(words).unwrap_err().to_string();
+        let refused = |words: &str| format!("{:#}", made(words).unwrap_err());
         assert!(refused("--models alexnet-smal").contains("did you mean alexnet-small?"));
         assert!(refused("--pixel-corruption shufled").contains("did you mean `shuffled`?"));
         assert!(refused("--label-corruption 2").contains("give a number in [0, 1]"));

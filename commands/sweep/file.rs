@@ -28,7 +28,7 @@ pub struct Sweep {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("{} is not TOML: line {line}: {message}", path.display())]
     Toml { path: PathBuf, line: usize, message: String },
@@ -42,11 +42,11 @@ pub enum SweepError {
     UnknownKey { block: &'static str, key: String, nearest: Option<&'static str> },
     #[error("[{block}] `{key}` is in [{other}] too: leave it in one of them")]
     Twice { block: &'static str, other: &'static str, key: String },
-    #[error("[{block}] {source}")]
+    #[error("[{block}]")]
     Config { block: &'static str, source: ConfigError },
     #[error("[{block}] `{key}`: {problem}")]
     Value { block: &'static str, key: String, problem: String },
-    #[error("[{block}] `{key}`: {source}")]
+    #[error("[{block}] `{key}`")]
     Range { block: &'static str, key: String, source: RangeError },
 }
 

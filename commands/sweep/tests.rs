@@ -9,8 +9,8 @@ use super::file::Sweep;
 
 fn made(text: &str) -> Result<Vec<String>, String> {
     let table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-    let sweep = Sweep::from_table(&table).map_err(|error| error.to_string())?;
-    sweep.lines(&[]).map_err(|error| error.to_string())
+    let sweep = Sweep::from_table(&table).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+    sweep.lines(&[]).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
 }
 
 const RANDOM: &str = r#"

@@ -40,7 +40,7 @@ pub enum LineError {
         sign: char,
     },
     /// What `llc` would refuse.
-    #[error("llc would refuse `{line}`: {source}")]
+    #[error("llc would refuse `{line}`")]
     Refused {
         /// The line.
         line: String,
@@ -81,18 +81,25 @@ impl Line {
     /// Adds a setting; where the words behind say the same setting, they win and it is left out.
     #[must_use]
     pub fn with(mut self, setting: Setting) -> Self {
-        let is_set = |path: &str| path.split_once('=').is_some_and(|(path, _)| path.trim() == setting.path);
-        let mut before = "";
-        let mut is_said = false;
-        for word in &self.extra {
-            is_said |= word.split_once('=').map_or(word.as_str(), |(flag, _)| flag) == setting.flag();
-            is_said |= word.strip_prefix("--set=").is_some_and(is_set) || (before == "--set" && is_set(word));
-            before = word;
-        }
-        if !is_said {
+        if !self.is_said_behind(setting.path, setting.flag()) {
             self.settings.push(setting);
         }
         self
+    }
+
+    /// Whether the words behind leave the setting of `key` open.
+    pub fn leaves_open(&self, key: &Key) -> bool {
+        !self.is_said_behind(key.path, &format!("--{}", key.flag))
+    }
+
+    /// Whether the words behind say the setting at `path`, by its `flag` or by `--set`.
+    fn is_said_behind(&self, path: &str, flag: &str) -> bool {
+        let is_set = |word: &str| word.split_once('=').is_some_and(|(set, _)| set.trim() == path);
+        let is_flag = |word: &str| word.split_once('=').map_or(word, |(flag, _)| flag) == flag;
+        let before = std::iter::once("").chain(self.extra.iter().map(String::as_str));
+        before.zip(&self.extra).any(|(before, word)| {
+            is_flag(word) || word.strip_prefix("--set=").is_some_and(is_set) || (before == "--set" && is_set(word))
+        })
     }
 
     /// The same without the setting at `path`.

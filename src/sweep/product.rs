@@ -109,7 +109,7 @@ mod tests {
             Axis { settings: values.iter().map(|value| Setting::new(key, &key.parse(value).unwrap())).collect() }
         };
         let axes: Vec<Axis> = lists.iter().map(axis).collect();
-        lines(&Line::new(curve, &[]), &axes).map_err(|error| error.to_string())
+        lines(&Line::new(curve, &[]), &axes).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         let error = product(&[("train.optimizer", &["adam"]), ("train.momentum", &["0.9"])]).unwrap_err();
         assert!(error.contains("--momentum") && error.contains("adam"), "{error}");
         let error = product(&[("train.learning_rate", &["0.1", "-1"])]).unwrap_err();
-        assert!(error.contains("llc would refuse `llc curve --learning-rate -1`"), "{error}");
+        assert!(error.contains("llc would refuse `llc curve --learning-rate -1`: --learning-rate"), "{error}");
         let seeds: Vec<String> = (0..2000).map(|seed| seed.to_string()).collect();
         let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
         assert!(product(&[("seed", &seeds), ("model.width_factor", &seeds[1..])]).unwrap_err().contains("4e6 lines"));
