@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use llc::mongo::address::AddressError;
 use llc::record::filter::FilterError;
+use llc::sweep::command_file::CommandFileError;
 
 /// Reads the records that `llc` writes.
 #[derive(Debug, Parser)]
@@ -19,7 +20,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists, shows and exports runs.
+    /// Lists, shows and exports runs, and finds those that are missing.
     #[command(subcommand)]
     Runs(runs::Command),
 }
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
 
 /// Whether what was asked for makes no sense, rather than that it failed.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<runs::UsageError>() || error.is::<FilterError>() || error.is::<AddressError>()
+    let is_command_file = error.chain().any(|cause| cause.is::<CommandFileError>());
+    is_command_file || error.is::<runs::UsageError>() || error.is::<FilterError>() || error.is::<AddressError>()
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

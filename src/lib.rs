@@ -21,6 +21,8 @@ pub mod dtype;
 pub mod estimate;
 #[cfg(feature = "torch")]
 pub mod hessian_trace;
+#[cfg(feature = "torch")]
+pub mod journal;
 pub mod kernel;
 pub mod llc;
 pub mod model;

@@ -1,4 +1,4 @@
-//! `llc-analysis runs`: lists, shows and exports runs.
+//! `llc-analysis runs`: lists, shows and exports runs, and finds those that are missing.
 //!
 //! One file a subcommand; [`source`] says where runs come from, [`selection`] which of them, [`row`] what a line tells of one.
 
@@ -6,6 +6,7 @@
 mod addresses;
 mod export;
 mod list;
+mod missing;
 mod row;
 mod selection;
 mod show;
@@ -33,6 +34,9 @@ pub enum Command {
     /// Brings runs to the databases that did not take them while they ran.
     #[cfg(feature = "mongo")]
     Sync(sync::Arguments),
+    /// Tells which lines of a file of commands have no completed run yet, as a list for `sbatch --array`. A line and a run belong together
+    /// if they have the same configuration, threads aside; the same line twice needs two runs.
+    Missing(missing::Arguments),
 }
 
 /// What the user asked for doesn't exist.
@@ -61,5 +65,6 @@ pub fn execute(command: &Command, output: &mut dyn Write) -> Result<()> {
         Command::Export(arguments) => export::execute(arguments, now, output),
         #[cfg(feature = "mongo")]
         Command::Sync(arguments) => sync::execute(arguments, now, output),
+        Command::Missing(arguments) => missing::execute(arguments, output),
     }
 }

@@ -38,6 +38,15 @@ impl Source {
         Ok(found.runs)
     }
 
+    /// The same, with no runs where there is no folder yet: nothing has been run then.
+    pub fn runs_if_any(&self) -> Result<Vec<Run>> {
+        if self.folder.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let _ = writeln!(io::stderr(), "warning: there is no folder {} yet", self.folder.display());
+            return Ok(Vec::new());
+        }
+        self.runs()
+    }
+
     /// The run of that number.
     pub fn run(&self, id: u64) -> Result<Run> {
         #[cfg(feature = "mongo")]
