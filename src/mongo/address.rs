@@ -274,11 +274,7 @@ impl Address {
 
     /// The URL without credentials and without options that may hold some, which [`Address::parse_url`] reads.
     pub fn public_url(&self) -> String {
-        let is_public = |option: &&str| {
-            let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
-            PUBLIC_OPTIONS.contains(&name.as_str())
-        };
-        let options: Vec<&str> = self.options.split('&').filter(is_public).collect();
+        let options: Vec<&str> = self.options.split('&').filter(|option| is_public(option)).collect();
         let question = if options.is_empty() { "" } else { "?" };
         format!("mongodb://{}/{}.{}{question}{}", self.hosts, self.database, self.collection, options.join("&"))
     }
@@ -343,6 +339,12 @@ pub fn addresses(
         }
     }
     Ok(found.into_iter().map(|(_, address)| address).collect())
+}
+
+/// Says whether an option of a URL, `name=value`, is known to hold no secret.
+pub(crate) fn is_public(option: &str) -> bool {
+    let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    PUBLIC_OPTIONS.contains(&name.as_str())
 }
 
 /// A host of a URL with its port, the default one where it has none.
