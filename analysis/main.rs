@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use llc::mongo::address::AddressError;
 use llc::record::filter::FilterError;
 use llc::sweep::command_file::CommandFileError;
 
@@ -41,7 +42,7 @@ fn main() -> ExitCode {
 /// Whether what was asked for makes no sense, rather than that it failed.
 fn is_usage(error: &anyhow::Error) -> bool {
     let is_command_file = error.chain().any(|cause| cause.is::<CommandFileError>());
-    error.is::<runs::UsageError>() || error.is::<FilterError>() || is_command_file
+    is_command_file || error.is::<runs::UsageError>() || error.is::<FilterError>() || error.is::<AddressError>()
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

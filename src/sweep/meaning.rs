@@ -93,7 +93,7 @@ impl Meaning {
 }
 
 /// A text that recorded configurations share if they mean the same: threads aside, keys in order, 1.0 as 1 (MongoDB and JSON differ there).
-pub(super) fn fingerprint(config: &Value) -> String {
+pub fn fingerprint(config: &Value) -> String {
     let mut text = String::new();
     push(&mut text, &without_threads(config));
     text
