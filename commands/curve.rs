@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(made("").unwrap(), ["llc curve --width-factor 64"]);
         assert_eq!(
             made("--label-noise 0.5 --l2 1e-4").unwrap(),
-            ["llc curve --width-factor 64 --label-corruption 0.5 --weight-decay 0.0001"]
+            ["llc curve --width-factor 64 --label-corruption 0.5 --weight-decay 1e-4"]
         );
         assert_eq!(made("--model mlp1 --force-realisable").unwrap(), ["llc curve --model mlp1 --force-realisable=on"]);
         assert_eq!(made("--force-realisable=on,off").unwrap().len(), 2);

@@ -89,7 +89,7 @@ fn a_grid_is_a_product_whose_useless_settings_are_left_out_once() {
 #[test]
 fn what_is_wrong_is_named_with_the_nearest_key() {
     for (text, said) in [
-        ("experiment = \"dnl\"", "did you mean `dln`?"),
+        ("experiment = \"curv\"", "did you mean `curve`?"),
         ("count = 3", "`experiment`: name one"),
         ("experiment = \"dln\"\nfix.seed = 1", "did you mean `fixed`?"),
         (

@@ -108,6 +108,12 @@ impl RunFolder {
             let _ = fs::remove_file(self.path.join(LOCK));
         }
         let _ = fs::remove_dir_all(self.path.join(JOURNAL));
+        let checkpoints = fs::read_dir(self.path.join(CHECKPOINT)).into_iter().flatten().flatten();
+        for path in
+            checkpoints.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "previous"))
+        {
+            let _ = fs::remove_file(path);
+        }
         // Fails where something is left in it.
         let _ = fs::remove_dir(self.path.join(CHECKPOINT));
     }

@@ -6,6 +6,7 @@ use super::command_file::{self, CommandFileError};
 use super::experiment::Experiment;
 use super::meaning::MeaningError;
 use crate::config::{ConfigError, Key, Kind, Value};
+use crate::record::redact;
 
 /// A command being put together: an experiment, its settings, and words that stand behind them.
 #[derive(Debug, Clone)]
@@ -39,6 +40,11 @@ pub enum LineError {
         /// The sign.
         sign: char,
     },
+    /// A password, which every log of the command would show.
+    #[error(
+        "the line holds a password, which job logs and process lists would show: give it by the environment instead"
+    )]
+    Credentials,
     /// What `llc` would refuse.
     #[error("llc would refuse `{line}`")]
     Refused {
@@ -138,6 +144,9 @@ impl Line {
         let words: Vec<&str> =
             ["llc", self.experiment.name].into_iter().chain(settings.chain(&self.extra).map(String::as_str)).collect();
         let line = words.join(" ");
+        if redact::text(&line) != line {
+            return Err(LineError::Credentials);
+        }
         let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "-_.,:=/+@%".contains(sign);
         for word in words {
             // A word without a character would be lost between two spaces.
@@ -148,7 +157,7 @@ impl Line {
         match command_file::parse(&line) {
             Ok(_) => Ok(line),
             Err(CommandFileError::Refused { source, .. }) => Err(LineError::Refused { line, source }),
-            // The signs have been looked at, and the line starts with `llc`.
+            // Signs and passwords have been looked for, and the line starts with `llc`.
             Err(_) => Err(LineError::Refused { line, source: MeaningError::NoExperiment }),
         }
     }
@@ -258,6 +267,8 @@ mod tests {
         for extra in ["--comment it's", "--params fc.*", "-F $HOME", "--name λ"] {
             assert!(matches!(line(extra, &[]).checked(), Err(LineError::Sign { .. })), "{extra}");
         }
+        let error = line("--comment mongodb://me:s$cret@host/llc", &[]).checked().unwrap_err();
+        assert!(matches!(error, LineError::Credentials) && !error.to_string().contains("cret"));
     }
 
     #[test]

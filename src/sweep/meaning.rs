@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_llc_refuses_is_refused_in_one_sentence() {
         for (line, sentence) in [
-            ("dnl --seed 1", "there is no experiment `dnl`: did you mean `dln`?"),
+            ("trian --seed 1", "there is no experiment `trian`: did you mean `train`?"),
             (
                 "dln --epsilom 1e-7",
                 "unexpected argument '--epsilom' found; tip: a similar argument exists: '--epsilon'",

@@ -55,8 +55,8 @@ mod slow {
         let server = Server::start();
         let (address, _database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();
-        let run = complete(base.path(), &[address.clone()]);
-        complete(base.path(), &[address.clone()]);
+        let run = complete(base.path(), std::slice::from_ref(&address));
+        complete(base.path(), std::slice::from_ref(&address));
         let omniboard = Omniboard::start(folder, &address.to_string());
 
         let listed = omniboard.get("Runs");

@@ -82,7 +82,7 @@ mod slow {
         let base = tempfile::tempdir().unwrap();
         proxy.delay(Duration::from_millis(2000));
         let start = Instant::now();
-        let mut run = Recorded::start(base.path(), &[address.clone()]);
+        let mut run = Recorded::start(base.path(), std::slice::from_ref(&address));
         for first in (0..NUM_DRAWS).step_by(20) {
             run.draw(first..first + 20);
         }
@@ -105,7 +105,7 @@ mod slow {
         let (address, database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        let mut run = Recorded::start(base.path(), &[address.clone()]);
+        let mut run = Recorded::start(base.path(), std::slice::from_ref(&address));
         run.draw(0..NUM_DRAWS);
         let drawn = start.elapsed();
         assert!(drawn < Duration::from_millis(1000), "{drawn:?}");
