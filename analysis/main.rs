@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use llc::record::filter::FilterError;
 
 /// Reads the records that `llc` writes.
 #[derive(Debug, Parser)]
@@ -31,9 +32,14 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::from(if error.is::<runs::UsageError>() { 2 } else { 1 })
+            ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether what was asked for makes no sense, rather than that it failed.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.is::<runs::UsageError>() || error.is::<FilterError>()
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

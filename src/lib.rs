@@ -39,6 +39,7 @@ pub mod run;
 #[cfg(feature = "torch")]
 mod slices;
 pub mod summary;
+pub mod sweep;
 #[cfg(feature = "torch")]
 pub mod target;
 pub mod theory;

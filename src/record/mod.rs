@@ -7,12 +7,14 @@
 //!
 //! [`folder`] allocates `<id>`, [`atomic`] replaces files so that a reader never sees half of one, [`json`] writes
 //! Python's layout, [`time`] Sacred's timestamps, [`redact`] keeps credentials out, [`draw_buffer`] and [`draws`]
-//! fill `draws.zarr` on [`zarr`], `npz` writes parameters for NumPy, and [`read`] lists what is there. The observer that drives them is
+//! fill `draws.zarr` on [`zarr`], `npz` writes parameters for NumPy, [`read`] lists what is there and [`filter`]
+//! chooses among it. The observer that drives them is
 //! [`FileTreeObserver`](crate::observe::file_tree::FileTreeObserver).
 
 pub mod atomic;
 pub mod draw_buffer;
 pub mod draws;
+pub mod filter;
 pub mod folder;
 pub mod json;
 #[cfg(feature = "torch")]

@@ -1,0 +1,70 @@
+//! Lists the experiments that a sweep can be made of: adding one takes a row here.
+
+use crate::config::training::TrainingConfig;
+use crate::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, Key, nearest};
+
+use super::meaning::{Meaning, MeaningError};
+
+/// One subcommand of `llc` that leaves a run behind.
+#[derive(Debug, Clone, Copy)]
+pub struct Experiment {
+    /// The subcommand.
+    pub name: &'static str,
+    /// Its settings, in the order of `--help`.
+    pub keys: fn() -> &'static [Key],
+    /// What `--preset` takes; empty where there is none.
+    pub presets: &'static [&'static str],
+    /// What the words behind the subcommand mean.
+    pub(super) mean: fn(&[&str]) -> Result<Meaning, MeaningError>,
+}
+
+/// All of them, in the order of `llc help`.
+pub const EXPERIMENTS: [Experiment; 4] = [
+    Experiment::of::<DlnConfig>(),
+    Experiment::of::<TrainingConfig>(),
+    Experiment::of::<CurveConfig>(),
+    Experiment::of::<EstimateConfig>(),
+];
+
+/// Subcommands of `llc` that leave no run of their own: they can stand in a file of commands, and are not looked for afterwards.
+pub const WITHOUT_RUN: [&str; 5] = ["theory", "model", "data", "checkpoint", "resume"];
+
+impl Experiment {
+    const fn of<C: Configuration>() -> Self {
+        Self {
+            name: C::COMMAND_LINE.name,
+            keys: C::keys,
+            presets: C::COMMAND_LINE.presets,
+            mean: Meaning::of_words::<C>,
+        }
+    }
+
+    /// The experiment of that name.
+    ///
+    /// ```
+    /// assert_eq!(llc::sweep::Experiment::named("curve")?.name, "curve");
+    /// let error = llc::sweep::Experiment::named("curv").unwrap_err();
+    /// assert_eq!(error.to_string(), "there is no experiment `curv`: did you mean `curve`?");
+    /// # Ok::<(), llc::sweep::MeaningError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MeaningError::UnknownExperiment`], with the one that looks most like it.
+    pub fn named(name: &str) -> Result<&'static Self, MeaningError> {
+        EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
+            let names = EXPERIMENTS.iter().map(|experiment| experiment.name).chain(WITHOUT_RUN);
+            MeaningError::UnknownExperiment { name: name.to_owned(), nearest: nearest(name, names) }
+        })
+    }
+
+    /// The setting at that path.
+    pub fn key(&self, path: &str) -> Option<&'static Key> {
+        (self.keys)().iter().find(|key| key.path == path)
+    }
+
+    /// The path of the setting that looks most like `path`, if any does.
+    pub fn nearest(&self, path: &str) -> Option<&'static str> {
+        nearest(path, (self.keys)().iter().filter(|key| !key.flag.is_empty()).map(|key| key.path))
+    }
+}

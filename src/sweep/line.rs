@@ -1,0 +1,262 @@
+//! Puts a command together out of settings, and checks it by reading it back.
+
+use thiserror::Error;
+
+use super::command_file::{self, CommandFileError};
+use super::experiment::Experiment;
+use super::meaning::MeaningError;
+use crate::config::{ConfigError, Key, Kind, Value};
+
+/// A command being put together: an experiment, its settings, and words that stand behind them.
+#[derive(Debug, Clone)]
+pub struct Line {
+    experiment: &'static Experiment,
+    settings: Vec<Setting>,
+    extra: Vec<String>,
+}
+
+/// A flag with its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The path of its key; `preset` for a preset, which is no setting of its own.
+    pub path: &'static str,
+    words: Vec<String>,
+}
+
+/// Why a line is not printed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// A word that not every reader would take as it stands.
+    #[error(
+        "`{word}` in `{line}` has a `{sign}`: a shell may change it; use letters, digits and - _ . , : = / + @ % only"
+    )]
+    Sign {
+        /// The line.
+        line: String,
+        /// The word.
+        word: String,
+        /// The sign.
+        sign: char,
+    },
+    /// What `llc` would refuse.
+    #[error("llc would refuse `{line}`: {source}")]
+    Refused {
+        /// The line.
+        line: String,
+        /// Why.
+        source: MeaningError,
+    },
+}
+
+impl Setting {
+    /// The flag of `key`, at `value`.
+    pub fn new(key: &'static Key, value: &Value) -> Self {
+        let text = text(value);
+        let words = match key.kind {
+            Kind::Switch => vec![format!("--{}={text}", key.flag)],
+            _ => vec![format!("--{}", key.flag), text],
+        };
+        Self { path: key.path, words }
+    }
+
+    /// A preset.
+    pub fn preset(name: &str) -> Self {
+        Self { path: "preset", words: vec!["--preset".to_owned(), name.to_owned()] }
+    }
+
+    /// The flag, with its dashes.
+    fn flag(&self) -> &str {
+        let flag = self.words.first().map_or("", String::as_str);
+        flag.split_once('=').map_or(flag, |(flag, _)| flag)
+    }
+}
+
+impl Line {
+    /// `llc EXPERIMENT`, with `extra` behind: what a user wants said on every line.
+    pub fn new(experiment: &'static Experiment, extra: &[String]) -> Self {
+        Self { experiment, settings: Vec::new(), extra: extra.to_vec() }
+    }
+
+    /// Adds a setting; where the words behind say the same setting, they win and it is left out.
+    #[must_use]
+    pub fn with(mut self, setting: Setting) -> Self {
+        let is_set = |path: &str| path.split_once('=').is_some_and(|(path, _)| path.trim() == setting.path);
+        let mut before = "";
+        let mut is_said = false;
+        for word in &self.extra {
+            is_said |= word.split_once('=').map_or(word.as_str(), |(flag, _)| flag) == setting.flag();
+            is_said |= word.strip_prefix("--set=").is_some_and(is_set) || (before == "--set" && is_set(word));
+            before = word;
+        }
+        if !is_said {
+            self.settings.push(setting);
+        }
+        self
+    }
+
+    /// The same without the setting at `path`.
+    fn without(mut self, path: &str) -> Self {
+        self.settings.retain(|setting| setting.path != path);
+        self
+    }
+
+    /// Whether it says the setting at `path` itself.
+    pub fn has(&self, path: &str) -> bool {
+        self.settings.iter().any(|setting| setting.path == path)
+    }
+
+    /// The line, read back and found legal.
+    ///
+    /// ```
+    /// use llc::sweep::{Experiment, Line, Setting};
+    /// let dln = Experiment::named("dln")?;
+    /// let epsilon = dln.key("sampler.epsilon").unwrap();
+    /// let line = Line::new(dln, &["--sampler".to_owned(), "sgld".to_owned()]);
+    /// let line = line.with(Setting::new(epsilon, &epsilon.parse("0.00000002")?));
+    /// assert_eq!(line.checked()?, "llc dln --epsilon 2e-8 --sampler sgld");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LineError`] for what `llc` would refuse, or a shell would change.
+    pub fn checked(&self) -> Result<String, LineError> {
+        let settings = self.settings.iter().flat_map(|setting| &setting.words);
+        let words: Vec<&str> =
+            ["llc", self.experiment.name].into_iter().chain(settings.chain(&self.extra).map(String::as_str)).collect();
+        let line = words.join(" ");
+        let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "-_.,:=/+@%".contains(sign);
+        for word in words {
+            // A word without a character would be lost between two spaces.
+            if let Some(sign) = word.chars().find(|&sign| !is_plain(sign)).or(word.is_empty().then_some(' ')) {
+                return Err(LineError::Sign { word: word.to_owned(), line, sign });
+            }
+        }
+        match command_file::parse(&line) {
+            Ok(_) => Ok(line),
+            Err(CommandFileError::Refused { source, .. }) => Err(LineError::Refused { line, source }),
+            // The signs have been looked at, and the line starts with `llc`.
+            Err(_) => Err(LineError::Refused { line, source: MeaningError::NoExperiment }),
+        }
+    }
+
+    /// The same without those of its settings that the others have no use for (a momentum beside Adam), and why each had to go.
+    ///
+    /// # Errors
+    ///
+    /// As [`Line::checked`], for what leaving out can't mend.
+    pub fn fitted(mut self) -> Result<(Self, String, Vec<LineError>), LineError> {
+        let mut reasons = Vec::new();
+        loop {
+            let error = match self.checked() {
+                Ok(text) => return Ok((self, text, reasons)),
+                Err(error) => error,
+            };
+            match error.useless() {
+                Some(path) if self.has(path) => {
+                    self = self.without(path);
+                    reasons.push(error);
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+impl LineError {
+    /// The setting that the others have no use for, if that is what is wrong.
+    pub(super) fn useless(&self) -> Option<&'static str> {
+        let Self::Refused { source: MeaningError::Config(error), .. } = self else { return None };
+        match error {
+            ConfigError::AdamHasNoMomentum { key }
+            | ConfigError::NeedsSwitch { key, .. }
+            | ConfigError::NotForThisChoice { key, .. }
+            | ConfigError::NotForThisSampler { key, .. }
+            | ConfigError::NotForThisTruth { key, .. } => Some(key.path),
+            _ => None,
+        }
+    }
+}
+
+/// A value as a flag takes it.
+fn text(value: &Value) -> String {
+    let list = |items: Vec<String>| items.join(",");
+    match value {
+        Value::Whole(whole) => whole.to_string(),
+        Value::Real(real) => number(*real),
+        Value::Text(text) => text.clone(),
+        Value::WholeList(items) => list(items.iter().map(u64::to_string).collect()),
+        Value::RealList(items) => list(items.iter().copied().map(number).collect()),
+    }
+}
+
+/// The shortest text that reads back to `value`: 2e-8 rather than 0.00000002.
+///
+/// ```
+/// assert_eq!([2e-8, 0.5, 100.0, 1e9].map(llc::sweep::number), ["2e-8", "0.5", "100", "1e9"]);
+/// ```
+pub fn number(value: f64) -> String {
+    let (plain, exponent) = (format!("{value}"), format!("{value:e}"));
+    if exponent.len() < plain.len() && !(1e-3..1e6).contains(&value.abs()) { exponent } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(extra: &str, settings: &[(&str, &str)]) -> Line {
+        let dln = Experiment::named("dln").unwrap();
+        let extra: Vec<String> = extra.split_whitespace().map(str::to_owned).collect();
+        settings.iter().fold(Line::new(dln, &extra), |line, (path, text)| {
+            let key = dln.key(path).unwrap();
+            line.with(Setting::new(key, &key.parse(text).unwrap()))
+        })
+    }
+
+    #[test]
+    fn every_kind_of_value_is_written_so_that_it_is_read_back() {
+        let settings = [
+            ("model.layer_widths", "[20, 10]"),
+            ("sampler.epsilon", "auto"),
+            ("sampler.gamma", "1e-9"),
+            ("train.enabled", "true"),
+            ("measure.distance", "off"),
+            ("seed", "9007199254740993"),
+        ];
+        assert_eq!(
+            line("--sampler hmc", &settings).checked().unwrap(),
+            "llc dln --layer-widths 20,10 --epsilon auto --gamma 1e-9 --train=on --compute-distance=off --seed 9007199254740993 \
+             --sampler hmc"
+        );
+    }
+
+    #[test]
+    fn what_is_said_behind_wins_however_it_is_said() {
+        let settings = [("sampler.gamma", "1"), ("train.enabled", "on"), ("seed", "3")];
+        for extra in ["--gamma 5", "--gamma=5", "--set sampler.gamma=5", "--set=sampler.gamma=5"] {
+            let text = line(extra, &settings).checked().unwrap();
+            assert_eq!(text, format!("llc dln --train=on --seed 3 {extra}"));
+        }
+        assert_eq!(line("--train", &settings).checked().unwrap(), "llc dln --gamma 1 --seed 3 --train");
+    }
+
+    #[test]
+    fn signs_that_a_shell_would_touch_are_refused() {
+        for extra in ["--comment it's", "--params fc.*", "-F $HOME", "--name λ"] {
+            assert!(matches!(line(extra, &[]).checked(), Err(LineError::Sign { .. })), "{extra}");
+        }
+    }
+
+    #[test]
+    fn a_setting_without_use_is_left_out_and_one_that_is_wrong_is_not() {
+        let (fitted, text, reasons) =
+            line("--sampler gibbs", &[("sampler.epsilon", "1e-7"), ("train.momentum", "0.5"), ("seed", "1")])
+                .fitted()
+                .unwrap();
+        assert_eq!(text, "llc dln --seed 1 --sampler gibbs");
+        assert!(!fitted.has("train.momentum") && fitted.has("seed") && reasons.len() == 2);
+        assert!(line("", &[("sampler.gamma", "-1")]).fitted().is_err());
+        assert!(line("--rank 3", &[]).fitted().is_err(), "what the user put behind stays, or is refused");
+    }
+}

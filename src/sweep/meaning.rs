@@ -1,0 +1,201 @@
+//! Says what a command means: the configuration that it asks for, which the record of its run holds.
+
+use std::fmt::Write as _;
+
+use clap::error::ErrorKind;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::experiment::{Experiment, WITHOUT_RUN};
+use crate::config::{ConfigError, Configuration, ExperimentArgs};
+use crate::record::redact;
+
+/// What a command asks for.
+///
+/// Two commands that say the same in other words mean the same, and so does the record of a run of either:
+///
+/// ```
+/// use llc::sweep::Meaning;
+/// let mean = |line: &str| Meaning::of(&line.split_whitespace().collect::<Vec<_>>()).map(Option::unwrap);
+/// let line = mean("dln --layer-widths 20,20,10 --num-training-data 1e5")?;
+/// assert_eq!(line, mean("dln --set model.layer_widths=20,20,10 --seed 0 --threads 3")?);
+/// assert_ne!(line, mean("dln --seed 1")?);
+/// assert!(line.is_recorded_as(line.config()));
+/// # Ok::<(), llc::sweep::MeaningError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Meaning {
+    config: Value,
+}
+
+/// Why words are no command.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MeaningError {
+    /// There is no such experiment.
+    #[error("there is no experiment `{name}`{}", nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?")))]
+    UnknownExperiment {
+        /// What stood there.
+        name: String,
+        /// The experiment that looks most like it.
+        nearest: Option<&'static str>,
+    },
+    /// There is none at all.
+    #[error("the experiment is missing: write for example llc dln --seed 1")]
+    NoExperiment,
+    /// An unknown flag, or one without its value.
+    #[error("{0}")]
+    Usage(String),
+    /// A configuration that is not legal.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// As many as are legal: `--threads-per-chain 16` must pass on a login node of four processors, for the run may have more.
+const THREADS: usize = 4_096;
+
+impl Meaning {
+    /// What `words`, the subcommand and its flags, mean; `None` for a subcommand that leaves no run ([`WITHOUT_RUN`]).
+    ///
+    /// # Errors
+    ///
+    /// [`MeaningError`] for what `llc` would refuse with exit code 2.
+    pub fn of(words: &[&str]) -> Result<Option<Self>, MeaningError> {
+        let (&name, words) = words.split_first().ok_or(MeaningError::NoExperiment)?;
+        if WITHOUT_RUN.contains(&name) {
+            return Ok(None);
+        }
+        (Experiment::named(name)?.mean)(words).map(Some)
+    }
+
+    pub(super) fn of_words<C: Configuration>(words: &[&str]) -> Result<Self, MeaningError> {
+        let args = ExperimentArgs::<C>::try_parse_from(words).map_err(|error| MeaningError::Usage(sentence(&error)))?;
+        let config = C::check(&args.raw()?, THREADS)?.config;
+        // Keys are text and numbers finite: there is nothing to refuse. If there were, the line would match no run.
+        let config = serde_json::to_value(&config).unwrap_or_default();
+        Ok(Self { config: without_threads(&redact::value(&config)) })
+    }
+
+    /// The configuration, without threads: these depend on the machine, and move no law.
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// Whether `recorded`, a run's `config.json`, is this configuration.
+    pub fn is_recorded_as(&self, recorded: &Value) -> bool {
+        self.fingerprint() == fingerprint(recorded)
+    }
+
+    /// A text that two configurations share if they mean the same.
+    pub(super) fn fingerprint(&self) -> String {
+        fingerprint(&self.config)
+    }
+}
+
+/// A text that recorded configurations share if they mean the same: threads aside, keys in order, 1.0 as 1 (MongoDB and JSON differ there).
+pub(super) fn fingerprint(config: &Value) -> String {
+    let mut text = String::new();
+    push(&mut text, &without_threads(config));
+    text
+}
+
+fn without_threads(config: &Value) -> Value {
+    let mut config = config.clone();
+    if let Some(run) = config.get_mut("run").and_then(Value::as_object_mut) {
+        run.remove("threads");
+        run.remove("threads_per_chain");
+    }
+    config
+}
+
+fn push(text: &mut String, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_unstable_by_key(|(name, _)| *name);
+            text.push('{');
+            for (name, field) in fields {
+                let _ = write!(text, "{name:?}:");
+                push(text, field);
+                text.push(',');
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for item in items {
+                push(text, item);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(real) if real.fract() == 0.0 && real.abs() < 1e15 => text.push_str(&(real as i64).to_string()),
+            _ => text.push_str(&number.to_string()),
+        },
+        value => text.push_str(&value.to_string()),
+    }
+}
+
+/// What clap says, on one line, without its usage.
+fn sentence(error: &clap::Error) -> String {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return "it asks for help, and runs nothing".to_owned();
+    }
+    let text = error.to_string();
+    let lines =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let line = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn mean(line: &str) -> Result<Meaning, String> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        Meaning::of(&words).map(Option::unwrap).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_record_matches_its_line_on_any_machine_and_no_other_line() {
+        let line = mean("dln --preset 1k --seed 3").unwrap();
+        let mut recorded = line.config().clone();
+        recorded["run"]["threads"] = json!(64);
+        recorded["run"]["threads_per_chain"] = json!(16);
+        recorded["sampler"]["gamma"] = json!(1);
+        assert!(line.is_recorded_as(&recorded), "1 is 1.0");
+        recorded["sampler"]["gamma"] = json!(1.5);
+        assert!(!line.is_recorded_as(&recorded));
+        assert!(!mean("dln --preset 1k --seed 4").unwrap().is_recorded_as(line.config()));
+    }
+
+    #[test]
+    fn more_threads_than_this_machine_has_are_legal() {
+        assert!(mean("dln --threads-per-chain 512").is_ok());
+        assert!(mean("dln --threads-per-chain 5000").is_err());
+    }
+
+    #[test]
+    fn what_llc_refuses_is_refused_in_one_sentence() {
+        for (line, sentence) in [
+            ("dnl --seed 1", "there is no experiment `dnl`: did you mean `dln`?"),
+            (
+                "dln --epsilom 1e-7",
+                "unexpected argument '--epsilom' found; tip: a similar argument exists: '--epsilon'",
+            ),
+            ("dln --gamma -1", "--gamma (sampler.gamma) is -1: give a finite number, 0 or more"),
+            ("dln --help", "it asks for help, and runs nothing"),
+        ] {
+            assert_eq!(mean(line).unwrap_err(), sentence, "{line}");
+        }
+        assert_eq!(
+            Meaning::of(&[]).unwrap_err().to_string(),
+            "the experiment is missing: write for example llc dln --seed 1"
+        );
+        assert_eq!(Meaning::of(&["theory", "dln"]).unwrap(), None);
+    }
+}
