@@ -1,6 +1,10 @@
 //! The program `llc-analysis`: reads records, and needs no libtorch.
 
+mod figures;
+mod plot;
+mod records;
 mod runs;
+mod statistics;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,12 +25,14 @@ enum Command {
     /// Lists, shows and exports runs.
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Draws figures, each as SVG and PNG with the numbers behind it.
+    Figures(figures::Arguments),
 }
 
 fn main() -> ExitCode {
-    let Command::Runs(command) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     let mut output = io::stdout().lock();
-    match runs::execute(&command, &mut output).and_then(|()| Ok(output.flush()?)) {
+    match execute(&command, &mut output).and_then(|()| Ok(output.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads, `head` say, has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -37,9 +43,16 @@ fn main() -> ExitCode {
     }
 }
 
+fn execute(command: &Command, output: &mut dyn Write) -> anyhow::Result<()> {
+    match command {
+        Command::Runs(command) => runs::execute(command, output),
+        Command::Figures(arguments) => figures::execute(arguments, output),
+    }
+}
+
 /// Whether what was asked for makes no sense, rather than that it failed.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<runs::UsageError>() || error.is::<FilterError>()
+    error.is::<runs::UsageError>() || error.is::<FilterError>() || error.is::<figures::UsageError>()
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
