@@ -3,8 +3,10 @@
 mod figures;
 mod plot;
 mod records;
+mod report;
 mod runs;
 mod statistics;
+mod table;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -27,6 +29,10 @@ enum Command {
     Runs(runs::Command),
     /// Draws figures, each as SVG and PNG with the numbers behind it.
     Figures(figures::Arguments),
+    /// Tables how far estimates are from exact values, how often their intervals cover them, and what they cost.
+    Table(table::Arguments),
+    /// Writes one page with a summary, figures, and every run with its chains and its command.
+    Report(report::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +53,8 @@ fn execute(command: &Command, output: &mut dyn Write) -> anyhow::Result<()> {
     match command {
         Command::Runs(command) => runs::execute(command, output),
         Command::Figures(arguments) => figures::execute(arguments, output),
+        Command::Table(arguments) => table::execute(arguments, output),
+        Command::Report(arguments) => report::execute(arguments, output),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::statistics::quantiles::{histogram, quantile};
 pub const FIGURE: Figure = Figure {
     name: "acceptance-histogram",
     summary: "how many of the runs have which mean acceptance",
+    shows_single_runs: false,
     draw: |input| {
         let rate = |run: &llc::record::read::Run| run.report.as_ref()?.pointer("/diagnostics/acceptance")?.as_f64();
         let rates: Vec<f64> = input.runs.iter().filter_map(rate).collect();

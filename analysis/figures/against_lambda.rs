@@ -13,6 +13,7 @@ use crate::records::group::{size_group, size_of};
 pub const FIGURE: Figure = Figure {
     name: "llc-against-lambda",
     summary: "λ̂ with its interval against the exact λ, both on logarithmic axes",
+    shows_single_runs: false,
     draw: |input| {
         let points = points(input, |report| Some(report));
         draw(input, points, "Estimated against exact learning coefficient", true)
@@ -22,6 +23,7 @@ pub const FIGURE: Figure = Figure {
 pub const LINEAR: Figure = Figure {
     name: "llc-against-lambda-linear",
     summary: "the same on linear axes, a panel for each size of network",
+    shows_single_runs: false,
     draw: |input| {
         let points = points(input, |report| Some(report));
         draw(input, points, "Estimated against exact learning coefficient, by size", false)
@@ -31,6 +33,7 @@ pub const LINEAR: Figure = Figure {
 pub const TRAINED: Figure = Figure {
     name: "llc-against-lambda-trained",
     summary: "λ̂ where training from a random start ended, against the exact λ of the truth",
+    shows_single_runs: false,
     draw: |input| {
         let points = points(input, |report| report.get("trained").filter(|trained| trained.is_object()));
         draw(input, points, "Estimated at the trained point against exact λ of the truth", true)

@@ -17,20 +17,24 @@ use crate::records::estimate::Estimate;
 pub const RUNNING: Figure = Figure {
     name: "running-llc",
     summary: "λ̂ of each chain over its kept draws so far, for up to six runs",
+    shows_single_runs: true,
     draw: draw_running,
 };
 
 pub const RANKS: Figure = Figure {
     name: "rank-plots",
     summary: "ranks of each chain's losses among those of all chains, for up to four runs",
+    shows_single_runs: true,
     draw: draw_ranks,
 };
 
 const MAX_POINTS: usize = 400;
-const NUM_BINS: usize = 20;
+/// Bins of ranks: as many as have ten draws each where chains agree, up to twenty.
+const BINS: [usize; 2] = [4, 20];
+const DRAWS_PER_BIN: usize = 10;
 
 fn draw_running(input: &Input) -> Result<Drawing, NoData> {
-    let runs = input.some(6, |run| input.chains(run));
+    let runs = input.some(6, |run| input.chains(run).filter(is_finite));
     if runs.is_empty() {
         return Err(NoData("none of the runs has draws".to_owned()));
     }
@@ -76,6 +80,11 @@ pub fn running_panel(run: &Run, chains: &Chains) -> Panel {
     Panel::new(Axis::linear("draw"), Axis::linear("λ̂ so far"), marks)
 }
 
+/// Whether every chain has kept draws, and none diverged.
+pub fn is_finite(chains: &Chains) -> bool {
+    chains.kept().all(|kept| !kept.is_empty() && kept.iter().all(|loss| loss.is_finite()))
+}
+
 /// λ̂ of a run, or of the last point of a curve.
 fn final_estimate(run: &Run) -> Option<Estimate> {
     let report = run.report.as_ref()?;
@@ -112,8 +121,12 @@ fn draw_ranks(input: &Input) -> Result<Drawing, NoData> {
     })
 }
 
+fn num_bins(chains: &Chains) -> usize {
+    chains.kept().map(|kept| kept.len() / DRAWS_PER_BIN).min().unwrap_or(0).min(BINS[1])
+}
+
 fn has_kept(chains: &Chains) -> bool {
-    chains.kept().all(|kept| kept.len() >= NUM_BINS)
+    num_bins(chains) >= BINS[0]
 }
 
 /// A panel of rank bars for each chain; none where a chain has too few kept draws.
@@ -131,7 +144,7 @@ pub fn rank_panels(chains: &Chains) -> Vec<Panel> {
     bins.into_iter().enumerate().map(panel).collect()
 }
 
-/// For each chain how many of its kept draws are among the lowest twentieth of all, the next, and so on: first and last rank, count. Equal
+/// For each chain how many of its kept draws are among the lowest share of all, the next, and so on: first and last rank, count. Equal
 /// losses are ranked in the order of the draws, chain by chain.
 fn rank_bins(chains: &Chains) -> Vec<Vec<[f64; 3]>> {
     let kept: Vec<&[f64]> = chains.kept().collect();
@@ -139,12 +152,13 @@ fn rank_bins(chains: &Chains) -> Vec<Vec<[f64; 3]>> {
         kept.iter().enumerate().flat_map(|(chain, losses)| losses.iter().map(move |&loss| (loss, chain))).collect();
     // Stable, so that the order of equal ones is the same everywhere.
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let width = all.len() as f64 / NUM_BINS as f64;
+    let num_bins = num_bins(chains);
+    let width = all.len() as f64 / num_bins as f64;
     let edge = |bin: usize| bin as f64 * width;
-    let empty: Vec<[f64; 3]> = (0..NUM_BINS).map(|bin| [edge(bin), edge(bin + 1), 0.0]).collect();
+    let empty: Vec<[f64; 3]> = (0..num_bins).map(|bin| [edge(bin), edge(bin + 1), 0.0]).collect();
     let mut bins = vec![empty; kept.len()];
     for (rank, (_, chain)) in all.into_iter().enumerate() {
-        bins[chain][((rank as f64 / width) as usize).min(NUM_BINS - 1)][2] += 1.0;
+        bins[chain][((rank as f64 / width) as usize).min(num_bins - 1)][2] += 1.0;
     }
     bins
 }

@@ -14,6 +14,7 @@ use crate::statistics::bootstrap::mean_interval;
 pub const FIGURE: Figure = Figure {
     name: "corruption",
     summary: "epochs and minutes to the interpolation threshold, and the test error, against the share of spoilt labels",
+    shows_single_runs: false,
     draw,
 };
 

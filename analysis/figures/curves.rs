@@ -10,23 +10,22 @@ use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Table, cell};
 use crate::records::estimate::{Estimate, Verdict};
-use crate::records::group::{Group, groups};
+use crate::records::group::{Group, fit_beside_lines, grouped_by, groups};
 use crate::statistics::bootstrap::mean_interval;
 
 pub const FAMILIES: Figure = Figure {
     name: "curves",
     summary: "λ̂, test accuracy and training loss over the training: a line for each --hue, means and intervals over seeds",
+    shows_single_runs: false,
     draw: draw_families,
 };
 
 pub const AGAINST_LOSS: Figure = Figure {
     name: "llc-against-test",
     summary: "λ̂ of every point of a training against its test accuracy and its training loss",
+    shows_single_runs: false,
     draw: draw_against,
 };
-
-/// Lines that have room for a label each.
-const MAX_LABELS: usize = 8;
 
 /// One point of a curve.
 struct At {
@@ -70,7 +69,7 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
         return Err(NoData("none of the curves has the field of --hue".to_owned()));
     }
     let paints = group_paints(&groups);
-    let is_labelled = groups.len() > 1 && groups.len() <= MAX_LABELS;
+    let is_labelled = fit_beside_lines(&groups);
     let mut table = Table::new(["group", "quantity", "step", "num_runs", "mean", "ci90_low", "ci90_high"]);
     let mut panels = Vec::new();
     for (name, label, quantity) in QUANTITIES {
@@ -92,7 +91,7 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
             let band = means.iter().filter_map(|(step, _, _, interval)| interval.map(|[low, high]| [*step as f64, low, high]));
             bands.push(Mark::Band { points: band.collect(), paint });
             let points = means.iter().map(|(step, _, mean, _)| [*step as f64, *mean]).collect();
-            let label = (is_labelled && name == "llc").then(|| group.name.clone());
+            let label = (is_labelled && name == "train_loss").then(|| group.name.clone());
             lines.push(Mark::Line { points, paint, width: 1.8, dashes: "", opacity: 1.0, label });
         }
         let mut marks = bands;
@@ -113,13 +112,14 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
         1 => "Band: 90 % interval of λ̂'s sampling error.".to_owned(),
         n => format!("Lines: means over up to {n} seeds; bands: their 90 % bootstrap intervals."),
     };
-    let title = input.options.hue.as_deref().map_or(String::new(), |hue| format!(", by {hue}"));
+    let by = grouped_by(&runs, input.options.hue.as_deref()).filter(|_| is_labelled);
+    let by = by.map_or(String::new(), |by| format!(", by {by}"));
     Ok(Drawing {
-        title: format!("λ̂ over training{title}"),
+        title: format!("λ̂ over training{by}"),
         caption: format!("{}. {interval} {num_untrusted} of {num_points} estimates are not trusted.", counted(runs.len(), "run")),
-        keys: if groups.len() > MAX_LABELS {
+        keys: if groups.len() > 1 && !is_labelled {
             let line = |paint, name| Key::Line(paint, "", name);
-            group_keys(&groups, input.options.hue.as_deref().unwrap_or("group"), line)
+            group_keys(&groups, input.options.hue.as_deref().unwrap_or(""), line)
         } else {
             Vec::new()
         },
@@ -189,7 +189,7 @@ fn draw_against(input: &Input) -> Result<Drawing, NoData> {
     let mut keys = verdict_keys(verdicts.into_iter());
     if groups.len() > 1 {
         let point = |paint, name| Key::Point(crate::plot::panel::Shape::Disc, paint, name);
-        keys.extend(group_keys(&groups, input.options.hue.as_deref().unwrap_or("group"), point));
+        keys.extend(group_keys(&groups, input.options.hue.as_deref().unwrap_or(""), point));
     }
     Ok(Drawing {
         title: "λ̂ against what the network has learnt".to_owned(),

@@ -11,6 +11,7 @@ use crate::statistics::quantiles::histogram;
 pub const FIGURE: Figure = Figure {
     name: "divergence",
     summary: "after how many draws chains diverged, of the runs in which one did",
+    shows_single_runs: false,
     draw,
 };
 

@@ -14,6 +14,7 @@ use crate::statistics::bootstrap::mean_interval;
 pub const FIGURE: Figure = Figure {
     name: "estimates",
     summary: "every λ̂ with its interval, a row a run; with --hue a row a value, mean and interval over runs",
+    shows_single_runs: false,
     draw,
 };
 

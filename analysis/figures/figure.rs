@@ -19,6 +19,8 @@ pub struct Figure {
     pub name: &'static str,
     /// What it shows, in a line of `--list`.
     pub summary: &'static str,
+    /// Whether it shows a few runs one by one, which a report does for every run anyway.
+    pub shows_single_runs: bool,
     pub draw: fn(&Input) -> Result<Drawing, NoData>,
 }
 

@@ -77,6 +77,6 @@ pub fn group_keys(groups: &[Group], hue: &str, one: impl Fn(Paint, String) -> Ke
         ([first, .., last], [Paint::Step(_), ..]) => {
             vec![Key::Ramp { label: name.to_owned(), low: first.name.clone(), high: last.name.clone() }]
         }
-        _ => groups.iter().zip(paints).map(|(group, paint)| one(paint, format!("{name} {}", group.name))).collect(),
+        _ => groups.iter().zip(paints).map(|(group, paint)| one(paint, format!("{name} {}", group.name).trim().to_owned())).collect(),
     }
 }

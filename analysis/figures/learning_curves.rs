@@ -8,7 +8,7 @@ use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Table, cell};
-use crate::records::group::groups;
+use crate::records::group::{fit_beside_lines, grouped_by, groups};
 use crate::records::series::Series;
 use crate::statistics::bootstrap::mean_interval;
 use crate::statistics::savgol::smooth;
@@ -16,14 +16,12 @@ use crate::statistics::savgol::smooth;
 pub const FIGURE: Figure = Figure {
     name: "learning-curves",
     summary: "loss, accuracy and error against the epoch, training and test, by --hue; --smooth WINDOW",
+    shows_single_runs: false,
     draw,
 };
 
 /// The polynomial of the smoothing.
 const ORDER: usize = 3;
-/// Lines that have room for a label each.
-const MAX_LABELS: usize = 8;
-
 /// A panel: its title, and the metric of the training and of the test data. The error of the training is one less its accuracy.
 const PANELS: [(&str, [Option<Metric>; 2]); 3] = [
     ("loss", [Some(Metric::Of("train.mean_loss")), Some(Metric::Of("test.loss"))]),
@@ -74,7 +72,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         return Err(NoData("none of the trainings has the field of --hue".to_owned()));
     }
     let paints = group_paints(&groups);
-    let is_labelled = groups.len() > 1 && groups.len() <= MAX_LABELS;
+    let is_labelled = fit_beside_lines(&groups);
     let mut table = Table::new(["group", "quantity", "data", "epoch", "num_runs", "mean", "ci90_low", "ci90_high", "shown"]);
     let mut panels = Vec::new();
     for (title, metrics) in PANELS {
@@ -119,15 +117,16 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         PARTS.iter().zip(DASHES).map(|(part, dashes)| Key::Line(Paint::Ink, dashes, format!("{part} data"))).collect();
     if groups.len() > 1 && !is_labelled {
         let line = |paint, name| Key::Line(paint, "", name);
-        keys.extend(group_keys(&groups, input.options.hue.as_deref().unwrap_or("group"), line));
+        keys.extend(group_keys(&groups, input.options.hue.as_deref().unwrap_or(""), line));
     }
     let repeated = groups.iter().any(|group| group.runs.len() > 1);
     let means = if repeated { " Means over seeds; bands: their 90 % bootstrap intervals." } else { "" };
     let smoothed = input.options.smooth.map_or_else(String::new, |window| {
         format!(" Smoothed by Savitzky and Golay, window {window}, order {ORDER}; the table has the plain values too.")
     });
+    let by = grouped_by(&runs, input.options.hue.as_deref()).filter(|_| is_labelled);
     Ok(Drawing {
-        title: "Learning curves".to_owned(),
+        title: by.map_or("Learning curves".to_owned(), |by| format!("Learning curves by {by}")),
         caption: format!("{}.{means}{smoothed}", counted(runs.len(), "training")),
         keys,
         panels,

@@ -10,6 +10,7 @@ use crate::records::estimate::known;
 pub const FIGURE: Figure = Figure {
     name: "multiplicity",
     summary: "how many of the networks have multiplicity 1, 2, 3, …",
+    shows_single_runs: false,
     draw: |input| {
         let known = known(input.runs);
         if known.is_empty() {

@@ -9,12 +9,14 @@ use crate::statistics::quantiles::histogram;
 pub const DIMENSIONS: Figure = Figure {
     name: "dimension-histogram",
     summary: "how many of the networks have how many parameters",
+    shows_single_runs: false,
     draw: draw_dimensions,
 };
 
 pub const TRUTHS: Figure = Figure {
     name: "lambda-against-shape",
     summary: "exact λ against parameters, rank, layers and multiplicity",
+    shows_single_runs: false,
     draw: draw_truths,
 };
 

@@ -12,18 +12,21 @@ use crate::statistics::quantiles::{histogram, quantile, share};
 pub const HISTOGRAM: Figure = Figure {
     name: "relative-error-histogram",
     summary: "how often the relative error of λ̂ is how large",
+    shows_single_runs: false,
     draw: draw_histogram,
 };
 
 pub const AGAINST_SIZE: Figure = Figure {
     name: "relative-error-against-size",
     summary: "the relative error of λ̂ with its interval, against the number of parameters",
+    shows_single_runs: false,
     draw: draw_against_size,
 };
 
 pub const BY_GROUP: Figure = Figure {
     name: "relative-error-by-group",
     summary: "the relative error of λ̂ by size of network or --hue: every run, quartiles, median",
+    shows_single_runs: false,
     draw: draw_by_group,
 };
 

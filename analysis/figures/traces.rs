@@ -2,8 +2,8 @@
 
 use llc::record::read::Run;
 
+use super::chain_panels::is_finite;
 use super::figure::{Figure, Input, NoData, counted, thinned};
-use crate::plot::canvas::plain;
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Mark, Panel, Table, cell};
 use crate::plot::scale::readable;
@@ -12,19 +12,22 @@ use crate::statistics::quantiles::mean;
 
 pub const LOSS: Figure = Figure {
     name: "loss-traces",
-    summary: "the loss of the first chain of up to ten runs, draw by draw",
+    summary: "the loss of the first chain of up to eight runs, draw by draw",
+    shows_single_runs: true,
     draw: draw_losses,
 };
 
 pub const ACCEPTANCE: Figure = Figure {
     name: "acceptance-traces",
     summary: "the acceptance probability of the first chain of up to five runs, draw by draw",
+    shows_single_runs: true,
     draw: draw_acceptances,
 };
 
 pub const PANELS: Figure = Figure {
     name: "trace-panels",
     summary: "losses and acceptance of all chains of up to six runs, a column a run",
+    shows_single_runs: true,
     draw: draw_panels,
 };
 
@@ -34,29 +37,37 @@ const MAX_POINTS: usize = 900;
 const ACCEPTANCE_BINS: usize = 60;
 
 fn draw_losses(input: &Input) -> Result<Drawing, NoData> {
-    let runs = input.some(10, |run| input.chains(run));
+    let runs = input.some(8, |run| input.chains(run).filter(is_finite));
     if runs.is_empty() {
-        return Err(NoData("none of the runs has draws".to_owned()));
+        return Err(NoData("none of the runs has draws that are all finite".to_owned()));
     }
-    let mut table = Table::new(["run_dir", "draw", "loss"]);
+    let mut table = Table::new(["run_dir", "draw", "loss", "loss_over_mean"]);
     let mut marks = Vec::new();
     for (i, (run, chains)) in runs.iter().enumerate() {
-        let points = points(&chains.loss[0], chains.stride);
-        points.iter().for_each(|[draw, loss]| table.push([run.path.display().to_string(), cell(*draw), cell(*loss)]));
+        let level = chains.kept().next().map_or(f64::NAN, mean);
+        let mut points = points(&chains.loss[0], chains.stride);
+        for point in &mut points {
+            let [draw, loss] = *point;
+            point[1] = loss / level;
+            table.push([run.path.display().to_string(), cell(draw), cell(loss), cell(point[1])]);
+        }
         marks.push(Mark::Line {
             points,
             paint: Paint::Series(i),
             width: 0.9,
-            dashes: if i < Paint::NUM_SERIES { "" } else { "3 2" },
+            dashes: "",
             opacity: 0.85,
             label: Some(label(run)),
         });
     }
     Ok(Drawing {
         title: "Losses along the chains".to_owned(),
-        caption: format!("First chain of {}, evenly chosen; the loss as it was recorded.", counted(runs.len(), "run")),
+        caption: format!(
+            "First chain of {}, evenly chosen; the loss over its mean in the kept draws, so that networks of any size compare.",
+            counted(runs.len(), "run")
+        ),
         keys: Vec::new(),
-        panels: vec![Panel::new(Axis::linear("draw"), Axis::log("loss L"), marks)],
+        panels: vec![Panel::new(Axis::linear("draw"), Axis::linear("loss L / mean of the kept"), marks)],
         columns: 1,
         panel_size: [500.0, 320.0],
         table,
@@ -101,9 +112,13 @@ fn draw_acceptances(input: &Input) -> Result<Drawing, NoData> {
 }
 
 fn draw_panels(input: &Input) -> Result<Drawing, NoData> {
-    let runs = input.some(6, |run| input.chains(run));
+    let mut runs = input.some(6, |run| input.chains(run).filter(is_finite).filter(|chains| !chains.acceptance.is_empty()));
     if runs.is_empty() {
-        return Err(NoData("none of the runs has draws".to_owned()));
+        return Err(NoData("none of the runs has draws with an acceptance".to_owned()));
+    }
+    // Rows of losses and of acceptance take turns: the last one may not be short.
+    if runs.len() > 3 {
+        runs.truncate(runs.len() / 3 * 3);
     }
     let mut table = Table::new(["run_dir", "quantity", "chain", "draw", "value"]);
     let (mut upper, mut lower) = (Vec::new(), Vec::new());
@@ -125,10 +140,7 @@ fn draw_panels(input: &Input) -> Result<Drawing, NoData> {
     let mut panels = Vec::new();
     for (upper, lower) in rows {
         panels.extend_from_slice(upper);
-        // A short last row leaves no gap, since it is the last.
-        if upper.len() == columns || runs.len() <= columns {
-            panels.extend_from_slice(lower);
-        }
+        panels.extend_from_slice(lower);
     }
     Ok(Drawing {
         title: "Losses and acceptance of single runs".to_owned(),
@@ -155,7 +167,8 @@ pub fn loss_panel(chains: &Chains) -> Panel {
     Panel::new(Axis::linear("draw"), Axis::linear("loss L"), marks)
 }
 
-fn acceptance_panel(chains: &Chains) -> Panel {
+/// The acceptance of every chain, over a grey warm-up.
+pub fn acceptance_panel(chains: &Chains) -> Panel {
     let line = |(i, rate): (usize, &Vec<f64>)| Mark::line(binned(rate), Paint::Series(i));
     let marks = warmup(chains).into_iter().chain(chains.acceptance.iter().enumerate().map(line)).collect();
     let last = chains.loss.iter().map(|loss| loss.len() * chains.stride).max().unwrap_or(1) as f64;
@@ -178,7 +191,7 @@ fn title(run: &Run, chains: &Chains) -> String {
 /// The name of a run in a figure.
 pub fn label(run: &Run) -> String {
     let d = run.report.as_ref().and_then(|report| report["d"].as_f64().or(report["num_parameters"].as_f64()));
-    plain(&d.map_or_else(|| format!("run {}", run.id), |d| format!("run {}: d {}", run.id, readable(d, 2))))
+    d.map_or_else(|| format!("run {}", run.id), |d| format!("run {}: d {}", run.id, readable(d, 2)))
 }
 
 /// A chain's values against the draw.

@@ -18,13 +18,16 @@ const RAMP: [f64; 2] = [110.0, 9.0];
 /// A picture of all of `drawing` in one SVG file; `note` is for its description, which no one sees.
 pub fn file(drawing: &Drawing, name: &str, note: &str) -> String {
     let mut canvas = Canvas::new(name);
-    let room = room(&canvas.fonts, &drawing.panels);
     let [width, height] = drawing.panel_size;
-    let cell = [width + room.left + room.right, height + room.top + room.bottom];
     let columns = drawing.columns.clamp(1, drawing.panels.len().max(1));
     let rows = drawing.panels.len().div_ceil(columns);
-    let picture_width = 2.0 * EDGE + columns as f64 * cell[0] + (columns - 1) as f64 * BETWEEN;
-    let inside = picture_width - 2.0 * EDGE;
+    // The axes of a column are in line, those of all rows equally far apart.
+    let all = room(&canvas.fonts, drawing.panels.iter());
+    let of_column = |i: usize| room(&canvas.fonts, drawing.panels.iter().skip(i).step_by(columns));
+    let rooms: Vec<Margins> = (0..columns).map(of_column).collect();
+    let row_height = height + all.top + all.bottom;
+    let inside = rooms.iter().map(|room| width + room.left + room.right).sum::<f64>() + (columns - 1) as f64 * BETWEEN;
+    let picture_width = 2.0 * EDGE + inside;
 
     let mut y = EDGE + TITLE_SIZE - 2.0;
     for line in wrapped(&canvas.fonts, Weight::Bold, TITLE_SIZE, &drawing.title, inside) {
@@ -40,11 +43,12 @@ pub fn file(drawing: &Drawing, name: &str, note: &str) -> String {
     }
     y -= 4.0;
     for (i, panel) in drawing.panels.iter().enumerate() {
-        let (column, row) = ((i % columns) as f64, (i / columns) as f64);
-        let corner = [EDGE + column * (cell[0] + BETWEEN), y + row * (cell[1] + BETWEEN)];
-        draw(&mut canvas, panel, [corner[0] + room.left, corner[1] + room.top, width, height]);
+        let (column, row) = (i % columns, i / columns);
+        let before: f64 = rooms[..column].iter().map(|room| room.left + width + room.right + BETWEEN).sum();
+        let corner = [EDGE + before, y + row as f64 * (row_height + BETWEEN)];
+        draw(&mut canvas, panel, [corner[0] + rooms[column].left, corner[1] + all.top, width, height]);
     }
-    let bottom = y + rows as f64 * cell[1] + rows.saturating_sub(1) as f64 * BETWEEN + EDGE;
+    let bottom = y + rows as f64 * row_height + rows.saturating_sub(1) as f64 * BETWEEN + EDGE;
     let description = format!("{} {note}", drawing.caption);
     canvas.into_file([picture_width, bottom], &drawing.title, description.trim())
 }
@@ -55,7 +59,7 @@ pub fn elements(drawing: &Drawing, name: &str, glyphs: &mut Glyphs) -> (Option<S
         glyphs.extend(used);
         element
     };
-    let room = room(&Fonts::new(), &drawing.panels);
+    let room = room(&Fonts::new(), drawing.panels.iter());
     let [width, height] = drawing.panel_size;
     let size = [width + room.left + room.right + 4.0, height + room.top + room.bottom + 2.0];
     let panels = drawing.panels.iter().enumerate().map(|(i, panel)| {
@@ -73,9 +77,9 @@ pub fn elements(drawing: &Drawing, name: &str, glyphs: &mut Glyphs) -> (Option<S
     (keys, panels)
 }
 
-/// The room that every panel gets, so that their axes are in line.
-fn room(fonts: &Fonts, panels: &[Panel]) -> Margins {
-    panels.iter().map(|panel| margins(fonts, panel)).fold(Margins::default(), Margins::max)
+/// The room that each of `panels` gets, so that their axes are in line.
+fn room<'a>(fonts: &Fonts, panels: impl Iterator<Item = &'a Panel>) -> Margins {
+    panels.map(|panel| margins(fonts, panel)).fold(Margins::default(), Margins::max)
 }
 
 /// Draws the keys from `at`, the first line's foot, and returns the foot of the line after the last.

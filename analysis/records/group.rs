@@ -72,6 +72,18 @@ pub fn groups<'a>(runs: &[&'a Run], hue: Option<&str>) -> Vec<Group<'a>> {
     groups
 }
 
+/// What [`groups`] goes by, in words; nothing where all runs are of one group.
+pub fn grouped_by(runs: &[&Run], hue: Option<&str>) -> Option<String> {
+    let keys = hue.map_or_else(|| differing(runs), |hue| vec![hue.to_owned()]);
+    let short = |key: &String| key.rsplit('.').next().unwrap_or(key).to_owned();
+    (!keys.is_empty()).then(|| keys.iter().map(short).collect::<Vec<_>>().join(", "))
+}
+
+/// Whether the names of `groups` fit beside the ends of lines.
+pub fn fit_beside_lines(groups: &[Group]) -> bool {
+    (2..=8).contains(&groups.len()) && groups.iter().all(|group| group.name.chars().count() <= 14)
+}
+
 /// The keys of the configuration in which `runs` differ, but for repetitions.
 pub fn differing(runs: &[&Run]) -> Vec<String> {
     let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

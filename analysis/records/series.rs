@@ -27,11 +27,6 @@ impl Series {
     pub fn points(&self) -> impl Iterator<Item = [f64; 2]> {
         self.steps.iter().zip(&self.values).map(|(&step, &value)| [step, value])
     }
-
-    /// The last value.
-    pub fn last(&self) -> Option<f64> {
-        self.values.last().copied()
-    }
 }
 
 /// The metrics of `run` by name; none where it recorded none.
