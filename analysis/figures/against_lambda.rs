@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::figure::{Figure, Input, NoData, counted};
 use super::hue::Hue;
-use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Table, cell};
 use crate::plot::paint::Paint;
+use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Table, cell};
 use crate::records::estimate::{Estimate, Known, Verdict, known};
 use crate::records::group::{size_group, size_of};
 
@@ -77,7 +77,8 @@ fn draw(input: &Input, points: Vec<At>, title: &str, is_log: bool) -> Result<Dra
         let shown: Vec<Point> = points.iter().copied().filter(|at| is_shown(&at)).map(|at| point(at, &hue)).collect();
         let axis = if is_log { Axis::log } else { Axis::linear };
         // Both axes have the same ends, so that y = x goes from corner to corner.
-        let ends: Vec<f64> = shown.iter().flat_map(|point| [point.x, point.y]).collect();
+        let of_interval = |point: &Point| point.interval_y.map_or(vec![], Vec::from);
+        let ends: Vec<f64> = shown.iter().flat_map(|p| [vec![p.x, p.y], of_interval(p)].concat()).collect();
         let with = |axis: Axis| ends.iter().fold(axis, |axis, &end| axis.including(end));
         let radius = if points.len() > 200 { 2.6 } else { 3.6 };
         Panel::new(with(axis("λ")), with(axis("λ̂")), vec![Mark::Diagonal, Mark::Points { points: shown, radius }])
@@ -105,9 +106,8 @@ fn draw(input: &Input, points: Vec<At>, title: &str, is_log: bool) -> Result<Dra
 }
 
 fn point(at: &At, hue: &Hue) -> Point {
-    let (y, interval_y, shape) = at
-        .estimate
-        .map_or((f64::NAN, None, Verdict::NotTrusted.shape()), |e| (e.llc, e.interval, e.verdict.shape()));
+    let (y, interval_y, shape) =
+        at.estimate.map_or((f64::NAN, None, Verdict::NotTrusted.shape()), |e| (e.llc, e.interval, e.verdict.shape()));
     let paint = hue.paint(at.known.run);
     Point { interval_y, shape, ..Point::new(at.known.lambda, y, paint) }
 }
@@ -120,7 +120,18 @@ pub fn verdict_keys(verdicts: impl Iterator<Item = Verdict>) -> Vec<Key> {
 }
 
 fn table(points: &[At]) -> Table {
-    let columns = ["run_dir", "group", "d", "lambda_true", "lambda_true_is_local", "llc", "llc_mcse", "ci90_low", "ci90_high", "verdict"];
+    let columns = [
+        "run_dir",
+        "group",
+        "d",
+        "lambda_true",
+        "lambda_true_is_local",
+        "llc",
+        "llc_mcse",
+        "ci90_low",
+        "ci90_high",
+        "verdict",
+    ];
     let mut table = Table::new(columns);
     for At { known, estimate } in points {
         let interval = estimate.and_then(|estimate| estimate.interval);

@@ -50,7 +50,8 @@ fn draw_running(input: &Input) -> Result<Drawing, NoData> {
     }
     Ok(Drawing {
         title: "λ̂ of each chain as it settles".to_owned(),
-        caption: "Mean over the kept draws so far; a colour a chain. Dashed: λ̂ of all chains; band: its 90 % interval.".to_owned(),
+        caption: "Mean over the kept draws so far; a colour a chain. Dashed: λ̂ of all chains; band: its 90 % interval."
+            .to_owned(),
         keys: Vec::new(),
         columns: panels.len().min(3),
         panel_size: if panels.len() == 1 { [460.0, 280.0] } else { [240.0, 170.0] },
@@ -107,7 +108,9 @@ fn draw_ranks(input: &Input) -> Result<Drawing, NoData> {
             }
         }
         let name = format!("run {}", run.id);
-        panels.extend(rank_panels(chains).into_iter().map(|panel| Panel { title: format!("{name}, {}", panel.title), ..panel }));
+        panels.extend(
+            rank_panels(chains).into_iter().map(|panel| Panel { title: format!("{name}, {}", panel.title), ..panel }),
+        );
     }
     let columns = runs.iter().map(|(_, chains)| chains.loss.len()).max().unwrap_or(1).min(4);
     Ok(Drawing {
@@ -138,8 +141,10 @@ pub fn rank_panels(chains: &Chains) -> Vec<Panel> {
     let highest = bins.iter().flatten().map(|[_, _, count]| *count).fold(0.0, f64::max);
     let panel = |(i, bars): (usize, Vec<[f64; 3]>)| {
         let level = bars.iter().map(|[_, _, count]| count).sum::<f64>() / bars.len() as f64;
-        let marks = vec![Mark::Bars { bars, paint: Paint::Series(i), base: 0.0 }, Mark::AtY { y: level, label: String::new() }];
-        Panel::new(Axis::linear("rank"), Axis::whole("draws").between(0.0, 1.05 * highest), marks).titled(format!("chain {i}"))
+        let marks =
+            vec![Mark::Bars { bars, paint: Paint::Series(i), base: 0.0 }, Mark::AtY { y: level, label: String::new() }];
+        Panel::new(Axis::linear("rank"), Axis::whole("draws").between(0.0, 1.05 * highest), marks)
+            .titled(format!("chain {i}"))
     };
     bins.into_iter().enumerate().map(panel).collect()
 }

@@ -26,7 +26,8 @@ const QUANTITIES: [(&str, &str, fn(&Value) -> Option<f64>); 3] = [
 
 /// The error on test data at the threshold, or at the end of a training that did not reach it.
 fn test_error(report: &Value) -> Option<f64> {
-    let at_threshold = report.pointer("/threshold/test/accuracy").and_then(Value::as_f64).map(|accuracy| 1.0 - accuracy);
+    let at_threshold =
+        report.pointer("/threshold/test/accuracy").and_then(Value::as_f64).map(|accuracy| 1.0 - accuracy);
     at_threshold.or_else(|| report["test_error"].as_f64())
 }
 
@@ -72,14 +73,17 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let num_short = runs.iter().filter(|run| run.report.as_ref().is_some_and(|r| r["threshold"].is_null())).count();
     let short = match num_short {
         0 => String::new(),
-        n => format!(" {} never reached the threshold: they have no epochs, and their last test error.", counted(n, "training")),
+        n => {
+            format!(" Without epochs, and with the last test error: {} short of the threshold.", counted(n, "training"))
+        }
     };
     let repeated = groups.iter().any(|group| group.runs.len() > 1);
-    let means = if repeated { " Means over seeds, where there are several, with 90 % bootstrap intervals." } else { "" };
+    let means =
+        if repeated { " Means over seeds, where there are several, with 90 % bootstrap intervals." } else { "" };
     Ok(Drawing {
         title: "What spoilt labels cost".to_owned(),
         caption: format!("{}.{means}{short}", counted(runs.len(), "training")),
-        keys: group_keys(&groups, hue, |paint, name| Key::Point(Shape::Disc, paint, name)),
+        keys: group_keys(&groups, Some(hue), |paint, name| Key::Point(Shape::Disc, paint, name)),
         panels,
         columns: 3,
         panel_size: [250.0, 220.0],

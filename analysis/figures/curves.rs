@@ -69,6 +69,7 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
         return Err(NoData("none of the curves has the field of --hue".to_owned()));
     }
     let paints = group_paints(&groups);
+    let one_field = grouped_by(&runs, input.options.hue.as_deref()).filter(|by| !by.contains(','));
     let is_labelled = fit_beside_lines(&groups);
     let mut table = Table::new(["group", "quantity", "step", "num_runs", "mean", "ci90_low", "ci90_high"]);
     let mut panels = Vec::new();
@@ -88,7 +89,8 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
                     cell(high),
                 ]);
             }
-            let band = means.iter().filter_map(|(step, _, _, interval)| interval.map(|[low, high]| [*step as f64, low, high]));
+            let band =
+                means.iter().filter_map(|(step, _, _, interval)| interval.map(|[low, high]| [*step as f64, low, high]));
             bands.push(Mark::Band { points: band.collect(), paint });
             let points = means.iter().map(|(step, _, mean, _)| [*step as f64, *mean]).collect();
             let label = (is_labelled && name == "train_loss").then(|| group.name.clone());
@@ -100,7 +102,8 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
             marks.insert(0, Mark::AtY { y: 0.0, label: String::new() });
         }
         let marks = marks.into_iter().filter(|mark| !matches!(mark, Mark::Band { points, .. } if points.len() < 2));
-        panels.push(Panel::new(Axis::linear("step of the training"), Axis::linear(label), marks.collect()).titled(label));
+        panels
+            .push(Panel::new(Axis::linear("step of the training"), Axis::linear(label), marks.collect()).titled(label));
     }
     let num_seeds = groups.iter().map(|group| group.runs.len()).max().unwrap_or(1);
     let (mut num_untrusted, mut num_points) = (0, 0);
@@ -112,14 +115,16 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
         1 => "Band: 90 % interval of λ̂'s sampling error.".to_owned(),
         n => format!("Lines: means over up to {n} seeds; bands: their 90 % bootstrap intervals."),
     };
-    let by = grouped_by(&runs, input.options.hue.as_deref()).filter(|_| is_labelled);
-    let by = by.map_or(String::new(), |by| format!(", by {by}"));
+    let by = one_field.as_ref().filter(|_| is_labelled).map_or(String::new(), |by| format!(", by {by}"));
     Ok(Drawing {
         title: format!("λ̂ over training{by}"),
-        caption: format!("{}. {interval} {num_untrusted} of {num_points} estimates are not trusted.", counted(runs.len(), "run")),
+        caption: format!(
+            "{}. {interval} {num_untrusted} of {num_points} estimates are not trusted.",
+            counted(runs.len(), "run")
+        ),
         keys: if groups.len() > 1 && !is_labelled {
             let line = |paint, name| Key::Line(paint, "", name);
-            group_keys(&groups, input.options.hue.as_deref().unwrap_or(""), line)
+            group_keys(&groups, one_field.as_deref(), line)
         } else {
             Vec::new()
         },
@@ -154,7 +159,9 @@ fn draw_against(input: &Input) -> Result<Drawing, NoData> {
     let runs = curves(input)?;
     let groups = groups(&runs, input.options.hue.as_deref());
     let paints = group_paints(&groups);
-    let columns = ["run_dir", "group", "step", "llc", "ci90_low", "ci90_high", "test_accuracy", "train_loss", "verdict"];
+    let one_field = grouped_by(&runs, input.options.hue.as_deref()).filter(|by| !by.contains(','));
+    let columns =
+        ["run_dir", "group", "step", "llc", "ci90_low", "ci90_high", "test_accuracy", "train_loss", "verdict"];
     let mut table = Table::new(columns);
     let (mut by_accuracy, mut by_loss, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
     for (group, &paint) in groups.iter().zip(&paints) {
@@ -173,7 +180,11 @@ fn draw_against(input: &Input) -> Result<Drawing, NoData> {
                     cell(at.train_loss),
                     estimate.verdict.word().to_owned(),
                 ]);
-                let point = Point { interval_y: estimate.interval, shape: estimate.verdict.shape(), ..Point::new(at.test_accuracy, estimate.llc, paint) };
+                let point = Point {
+                    interval_y: estimate.interval,
+                    shape: estimate.verdict.shape(),
+                    ..Point::new(at.test_accuracy, estimate.llc, paint)
+                };
                 by_accuracy.push(point);
                 by_loss.push(Point { x: at.train_loss, ..point });
                 verdicts.push(estimate.verdict);
@@ -189,11 +200,14 @@ fn draw_against(input: &Input) -> Result<Drawing, NoData> {
     let mut keys = verdict_keys(verdicts.into_iter());
     if groups.len() > 1 {
         let point = |paint, name| Key::Point(crate::plot::panel::Shape::Disc, paint, name);
-        keys.extend(group_keys(&groups, input.options.hue.as_deref().unwrap_or(""), point));
+        keys.extend(group_keys(&groups, one_field.as_deref(), point));
     }
     Ok(Drawing {
         title: "λ̂ against what the network has learnt".to_owned(),
-        caption: format!("Every point of {}; vertical lines: 90 % intervals of the sampling error.", counted(runs.len(), "training")),
+        caption: format!(
+            "Every point of {}; vertical lines: 90 % intervals of the sampling error.",
+            counted(runs.len(), "training")
+        ),
         keys,
         panels: vec![panel("test accuracy", by_accuracy), panel("training loss", by_loss)],
         columns: 2,

@@ -4,6 +4,7 @@ use llc::record::read::Run;
 
 use super::against_lambda::verdict_keys;
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
+use super::hue::field_name;
 use super::traces::label;
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Mark, Panel, Point, Table, cell};
@@ -54,10 +55,10 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
                 let (mean, interval) = mean_interval(&values, LEVEL);
                 push(group.name.clone(), values.len(), mean, interval, "");
                 let single = |&llc: &f64| Point::new(llc, 0.0, Paint::Muted);
-                let mut points: Vec<Point> = if values.len() > 1 { values.iter().map(single).collect() } else { Vec::new() };
+                let mut points: Vec<Point> =
+                    if values.len() > 1 { values.iter().map(single).collect() } else { Vec::new() };
                 points.push(Point { interval_x: interval, ..Point::new(mean, 0.0, Paint::Series(0)) });
-                let short = hue.rsplit('.').next().unwrap_or(hue);
-                rows.push((format!("{short} {}", group.name), points));
+                rows.push((format!("{} {}", field_name(hue), group.name).trim().to_owned(), points));
             }
         }
     }
@@ -69,20 +70,28 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let left_out = num_rows - rows.len();
     let more = if left_out > 0 { format!(" The table has {left_out} more rows.") } else { String::new() };
     let last = rows.len() - 1;
-    let placed = rows.iter().enumerate().flat_map(|(i, (_, points))| {
-        points.iter().map(move |point| Point { y: (last - i) as f64, ..*point })
-    });
+    let placed = rows
+        .iter()
+        .enumerate()
+        .flat_map(|(i, (_, points))| points.iter().map(move |point| Point { y: (last - i) as f64, ..*point }));
     let points: Vec<Point> = placed.collect();
     let names: Vec<String> = rows.iter().rev().map(|(name, _)| name.clone()).collect();
+    // Networks of very different sizes.
+    let ends = || points.iter().flat_map(|p| p.interval_x.map_or(vec![p.x], Vec::from));
+    let (low, high) = ends().fold((f64::INFINITY, 0.0_f64), |(low, high), end| (low.min(end), high.max(end)));
+    let axis = if low > 0.0 && high > 30.0 * low { Axis::log("λ̂") } else { Axis::linear("λ̂") };
     let caption = match &input.options.hue {
         None => format!("{}; lines: 90 % intervals of the sampling error.{more}", counted(runs.len(), "run")),
-        Some(_) => format!("{}; blue: mean over runs with its 90 % bootstrap interval; grey: single runs.{more}", counted(runs.len(), "run")),
+        Some(_) => format!(
+            "{}; blue: mean over runs with its 90 % bootstrap interval; grey: single runs.{more}",
+            counted(runs.len(), "run")
+        ),
     };
     Ok(Drawing {
         title: "Estimated learning coefficients".to_owned(),
         caption,
         keys: verdict_keys(verdicts.into_iter()),
-        panels: vec![Panel::new(Axis::linear("λ̂"), Axis::categories("", names), vec![Mark::Points { points, radius: 3.6 }])],
+        panels: vec![Panel::new(axis, Axis::categories("", names), vec![Mark::Points { points, radius: 3.6 }])],
         columns: 1,
         panel_size: [420.0, 30.0 + 20.0 * rows.len() as f64],
         table,

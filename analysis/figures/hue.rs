@@ -30,7 +30,8 @@ impl Hue {
 
     fn by_size(runs: &[&Run], size: impl Fn(&Run) -> f64) -> Self {
         let sizes: Vec<f64> = runs.iter().map(|run| size(run)).filter(|size| *size > 0.0).collect();
-        let (low, high) = sizes.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &size| (low.min(size), high.max(size)));
+        let (low, high) =
+            sizes.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &size| (low.min(size), high.max(size)));
         if low >= high {
             let paints = runs.iter().map(|run| (run.path.clone(), Paint::Series(0))).collect();
             return Self { paints, keys: Vec::new() };
@@ -44,7 +45,7 @@ impl Hue {
     fn by_field(runs: &[&Run], hue: &str) -> Self {
         let groups = groups(runs, Some(hue));
         let paints = group_paints(&groups);
-        let keys = group_keys(&groups, hue, |paint, name| Key::Point(Shape::Disc, paint, name));
+        let keys = group_keys(&groups, Some(hue), |paint, name| Key::Point(Shape::Disc, paint, name));
         let of_group = |(group, paint): (&Group, &Paint)| -> Vec<(PathBuf, Paint)> {
             group.runs.iter().map(|run| (run.path.clone(), *paint)).collect()
         };
@@ -69,14 +70,28 @@ pub fn group_paints(groups: &[Group]) -> Vec<Paint> {
     (0..groups.len()).map(paint).collect()
 }
 
+/// What a field is called before its values: the last part of its path, nothing where the values say it.
+pub fn field_name(path: &str) -> &str {
+    match path.rsplit('.').next() {
+        Some("name" | "kind") | None => "",
+        Some(last) => last,
+    }
+}
+
 /// The keys of coloured groups: a ramp for those on one, else one each.
-pub fn group_keys(groups: &[Group], hue: &str, one: impl Fn(Paint, String) -> Key) -> Vec<Key> {
-    let name = hue.rsplit('.').next().unwrap_or(hue);
+///
+/// `by` is the field that the groups go by, if it is one.
+pub fn group_keys(groups: &[Group], by: Option<&str>, one: impl Fn(Paint, String) -> Key) -> Vec<Key> {
+    let name = by.map_or("", field_name);
     let paints = group_paints(groups);
     match (groups, &paints[..]) {
         ([first, .., last], [Paint::Step(_), ..]) => {
             vec![Key::Ramp { label: name.to_owned(), low: first.name.clone(), high: last.name.clone() }]
         }
-        _ => groups.iter().zip(paints).map(|(group, paint)| one(paint, format!("{name} {}", group.name).trim().to_owned())).collect(),
+        _ => groups
+            .iter()
+            .zip(paints)
+            .map(|(group, paint)| one(paint, format!("{name} {}", group.name).trim().to_owned()))
+            .collect(),
     }
 }

@@ -72,8 +72,10 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         return Err(NoData("none of the trainings has the field of --hue".to_owned()));
     }
     let paints = group_paints(&groups);
+    let one_field = grouped_by(&runs, input.options.hue.as_deref()).filter(|by| !by.contains(','));
     let is_labelled = fit_beside_lines(&groups);
-    let mut table = Table::new(["group", "quantity", "data", "epoch", "num_runs", "mean", "ci90_low", "ci90_high", "shown"]);
+    let mut table =
+        Table::new(["group", "quantity", "data", "epoch", "num_runs", "mean", "ci90_low", "ci90_high", "shown"]);
     let mut panels = Vec::new();
     for (title, metrics) in PANELS {
         let (mut bands, mut lines) = (Vec::new(), Vec::new());
@@ -95,7 +97,17 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
                     let [group, quantity, data] = name;
                     let numbers = [cell(*mean), cell(low), cell(high), cell(*shown)];
                     let [mean, low, high, shown] = numbers;
-                    table.push([group, quantity, data, epoch.to_string(), values.len().to_string(), mean, low, high, shown]);
+                    table.push([
+                        group,
+                        quantity,
+                        data,
+                        epoch.to_string(),
+                        values.len().to_string(),
+                        mean,
+                        low,
+                        high,
+                        shown,
+                    ]);
                 }
                 let band: Vec<[f64; 3]> = at
                     .keys()
@@ -117,14 +129,14 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         PARTS.iter().zip(DASHES).map(|(part, dashes)| Key::Line(Paint::Ink, dashes, format!("{part} data"))).collect();
     if groups.len() > 1 && !is_labelled {
         let line = |paint, name| Key::Line(paint, "", name);
-        keys.extend(group_keys(&groups, input.options.hue.as_deref().unwrap_or(""), line));
+        keys.extend(group_keys(&groups, one_field.as_deref(), line));
     }
     let repeated = groups.iter().any(|group| group.runs.len() > 1);
     let means = if repeated { " Means over seeds; bands: their 90 % bootstrap intervals." } else { "" };
     let smoothed = input.options.smooth.map_or_else(String::new, |window| {
         format!(" Smoothed by Savitzky and Golay, window {window}, order {ORDER}; the table has the plain values too.")
     });
-    let by = grouped_by(&runs, input.options.hue.as_deref()).filter(|_| is_labelled);
+    let by = one_field.as_ref().filter(|_| is_labelled);
     Ok(Drawing {
         title: by.map_or("Learning curves".to_owned(), |by| format!("Learning curves by {by}")),
         caption: format!("{}.{means}{smoothed}", counted(runs.len(), "training")),

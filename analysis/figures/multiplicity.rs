@@ -23,7 +23,8 @@ pub const FIGURE: Figure = Figure {
         // Multiplicities are rarely far apart: a place for each in between, unless there would be many.
         let most = counts.keys().copied().max().unwrap_or(1);
         let names: Vec<u64> = if most <= 20 { (1..=most).collect() } else { counts.keys().copied().collect() };
-        let bar = |(i, m): (usize, &u64)| [i as f64 - 0.4, i as f64 + 0.4, counts.get(m).map_or(0.0, |&count| count as f64)];
+        let bar =
+            |(i, m): (usize, &u64)| [i as f64 - 0.4, i as f64 + 0.4, counts.get(m).map_or(0.0, |&count| count as f64)];
         let bars = names.iter().enumerate().map(bar).collect();
         Ok(Drawing {
             title: "Multiplicity of the learning coefficient".to_owned(),

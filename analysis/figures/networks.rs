@@ -30,10 +30,12 @@ fn draw_dimensions(input: &Input) -> Result<Drawing, NoData> {
         return Err(NoData("none of the runs has a report with its number of parameters".to_owned()));
     }
     // Bins of a quarter of a decade.
-    let (low, high) = sizes.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
+    let (low, high) =
+        sizes.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
     let (low, high) = ((low * 4.0).floor() / 4.0, (high * 4.0).floor() / 4.0 + 0.25);
     let bins = histogram(&sizes, low, high, ((high - low) * 4.0).round() as usize);
-    let bars: Vec<[f64; 3]> = bins.into_iter().map(|[from, to, count]| [10_f64.powf(from), 10_f64.powf(to), count]).collect();
+    let bars: Vec<[f64; 3]> =
+        bins.into_iter().map(|[from, to, count]| [10_f64.powf(from), 10_f64.powf(to), count]).collect();
     let mut table = Table::new(["from", "to", "count"]);
     bars.iter().for_each(|bar| table.push(bar.map(|number| cell(number))));
     Ok(Drawing {
@@ -78,7 +80,10 @@ fn draw_truths(input: &Input) -> Result<Drawing, NoData> {
     };
     Ok(Drawing {
         title: "Exact λ against the shape of the network".to_owned(),
-        caption: format!("{}. Dashed: d/2, the coefficient of a regular model of as many parameters.", counted(known.len(), "network")),
+        caption: format!(
+            "{}. Dashed: d/2, the coefficient of a regular model of as many parameters.",
+            counted(known.len(), "network")
+        ),
         keys: Vec::new(),
         panels: vec![
             panel(Axis::log("parameters d"), &|k| k.d, vec![half]),

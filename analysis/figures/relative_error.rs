@@ -2,7 +2,7 @@
 
 use super::against_lambda::verdict_keys;
 use super::figure::{Figure, Input, NoData, counted};
-use super::hue::Hue;
+use super::hue::{Hue, field_name};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Mark, Panel, Point, Table, cell};
 use crate::records::estimate::{Known, Verdict, known};
@@ -80,7 +80,10 @@ fn draw_histogram(input: &Input) -> Result<Drawing, NoData> {
         panels: vec![Panel::new(
             Axis::linear(AXIS).including(0.0),
             Axis::whole("runs"),
-            vec![Mark::Bars { bars: bins, paint: Paint::Series(0), base: 0.0 }, Mark::AtX { x: 0.0, label: String::new() }],
+            vec![
+                Mark::Bars { bars: bins, paint: Paint::Series(0), base: 0.0 },
+                Mark::AtX { x: 0.0, label: String::new() },
+            ],
         )],
         columns: 1,
         panel_size: [480.0, 290.0],
@@ -98,7 +101,11 @@ fn draw_against_size(input: &Input) -> Result<Drawing, NoData> {
     let point = |error: &Error| Point {
         interval_y: error.interval,
         shape: error.verdict.shape(),
-        ..Point::new(error.known.d, error.error, hue.as_ref().map_or(Paint::Series(0), |hue| hue.paint(error.known.run)))
+        ..Point::new(
+            error.known.d,
+            error.error,
+            hue.as_ref().map_or(Paint::Series(0), |hue| hue.paint(error.known.run)),
+        )
     };
     let points = errors.iter().map(point).collect();
     let mut keys = hue.as_ref().map(|hue| hue.keys.clone()).unwrap_or_default();
@@ -124,12 +131,20 @@ fn draw_by_group(input: &Input) -> Result<Drawing, NoData> {
         Some(hue) => {
             let runs: Vec<_> = errors.iter().map(|error| error.known.run).collect();
             let of = |run_path: &std::path::Path| errors.iter().find(|error| error.known.run.path == run_path);
-            let short = hue.rsplit('.').next().unwrap_or(hue);
+            let short = field_name(hue);
             let groups = groups(&runs, Some(hue)).into_iter();
-            groups.map(|g| (format!("{short} {}", g.name), g.runs.iter().filter_map(|run| of(&run.path)).collect())).collect()
+            groups
+                .map(|g| {
+                    (
+                        format!("{short} {}", g.name).trim().to_owned(),
+                        g.runs.iter().filter_map(|run| of(&run.path)).collect(),
+                    )
+                })
+                .collect()
         }
         None => {
-            let mut names: Vec<String> = errors.iter().map(|error| size_group(error.known.run, error.known.d)).collect();
+            let mut names: Vec<String> =
+                errors.iter().map(|error| size_group(error.known.run, error.known.d)).collect();
             names.sort_by_key(|name| size_of(name));
             names.dedup();
             let of = |name: &String| -> Vec<&Error> {
@@ -158,10 +173,12 @@ fn draw_by_group(input: &Input) -> Result<Drawing, NoData> {
         table.push([name.clone(), values.len().to_string(), low, first, median, third, high]);
     }
     let names = named.iter().rev().map(|(name, errors)| format!("{name} ({})", errors.len())).collect();
-    let marks = [vec![Mark::AtX { x: 0.0, label: String::new() }], boxes, vec![Mark::Points { points, radius: 2.6 }]].concat();
+    let marks =
+        [vec![Mark::AtX { x: 0.0, label: String::new() }], boxes, vec![Mark::Points { points, radius: 2.6 }]].concat();
     Ok(Drawing {
         title: "Relative error of λ̂ by group".to_owned(),
-        caption: "Box: quartiles and median; line: 5 % to 95 % of the runs; below it every run. Negative: too low.".to_owned(),
+        caption: "Box: quartiles and median; line: 5 % to 95 % of the runs; below it every run. Negative: too low."
+            .to_owned(),
         keys: verdict_keys(errors.iter().map(|error| error.verdict)),
         panels: vec![Panel::new(Axis::linear(AXIS).including(0.0), Axis::categories("", names), marks)],
         columns: 1,

@@ -41,6 +41,7 @@ fn draw_losses(input: &Input) -> Result<Drawing, NoData> {
     if runs.is_empty() {
         return Err(NoData("none of the runs has draws that are all finite".to_owned()));
     }
+    let length = Length::new(runs.iter().map(|(_, chains)| chains));
     let mut table = Table::new(["run_dir", "draw", "loss", "loss_over_mean"]);
     let mut marks = Vec::new();
     for (i, (run, chains)) in runs.iter().enumerate() {
@@ -48,7 +49,7 @@ fn draw_losses(input: &Input) -> Result<Drawing, NoData> {
         let mut points = points(&chains.loss[0], chains.stride);
         for point in &mut points {
             let [draw, loss] = *point;
-            point[1] = loss / level;
+            *point = [draw / length.of(chains), loss / level];
             table.push([run.path.display().to_string(), cell(draw), cell(loss), cell(point[1])]);
         }
         marks.push(Mark::Line {
@@ -67,7 +68,7 @@ fn draw_losses(input: &Input) -> Result<Drawing, NoData> {
             counted(runs.len(), "run")
         ),
         keys: Vec::new(),
-        panels: vec![Panel::new(Axis::linear("draw"), Axis::linear("loss L / mean of the kept"), marks)],
+        panels: vec![Panel::new(Axis::linear(length.label()), Axis::linear("loss L / mean of the kept"), marks)],
         columns: 1,
         panel_size: [500.0, 320.0],
         table,
@@ -79,11 +80,15 @@ fn draw_acceptances(input: &Input) -> Result<Drawing, NoData> {
     if runs.is_empty() {
         return Err(NoData("none of the runs has an acceptance".to_owned()));
     }
+    let length = Length::new(runs.iter().map(|(_, chains)| chains));
     let mut table = Table::new(["run_dir", "draw", "acceptance"]);
     let mut marks = Vec::new();
     for (i, (run, chains)) in runs.iter().enumerate() {
-        let points = binned(&chains.acceptance[0]);
-        points.iter().for_each(|[draw, rate]| table.push([run.path.display().to_string(), cell(*draw), cell(*rate)]));
+        let mut points = binned(&chains.acceptance[0]);
+        for point in &mut points {
+            table.push([run.path.display().to_string(), cell(point[0]), cell(point[1])]);
+            point[0] /= length.of(chains);
+        }
         marks.push(Mark::Line {
             points,
             paint: Paint::Series(i),
@@ -101,7 +106,7 @@ fn draw_acceptances(input: &Input) -> Result<Drawing, NoData> {
         ),
         keys: Vec::new(),
         panels: vec![Panel::new(
-            Axis::linear("draw"),
+            Axis::linear(length.label()),
             Axis::linear("acceptance probability").between(0.0, 1.02),
             marks,
         )],
@@ -112,7 +117,8 @@ fn draw_acceptances(input: &Input) -> Result<Drawing, NoData> {
 }
 
 fn draw_panels(input: &Input) -> Result<Drawing, NoData> {
-    let mut runs = input.some(6, |run| input.chains(run).filter(is_finite).filter(|chains| !chains.acceptance.is_empty()));
+    let mut runs =
+        input.some(6, |run| input.chains(run).filter(is_finite).filter(|chains| !chains.acceptance.is_empty()));
     if runs.is_empty() {
         return Err(NoData("none of the runs has draws with an acceptance".to_owned()));
     }
@@ -144,13 +150,46 @@ fn draw_panels(input: &Input) -> Result<Drawing, NoData> {
     }
     Ok(Drawing {
         title: "Losses and acceptance of single runs".to_owned(),
-        caption: "A colour a chain; grey: warm-up. Title: parameters d, and mean acceptance over the kept draws.".to_owned(),
+        caption: "A colour a chain; grey: warm-up. Title: parameters d, and mean acceptance over the kept draws."
+            .to_owned(),
         keys: Vec::new(),
         panels,
         columns,
         panel_size: [235.0, 150.0],
         table,
     })
+}
+
+/// What draws are counted in: themselves, or chains where these are of different lengths.
+enum Length {
+    Draws,
+    Chains,
+}
+
+impl Length {
+    fn new<'a>(chains: impl Iterator<Item = &'a Chains>) -> Self {
+        let mut lengths: Vec<usize> = chains.map(|chains| chains.loss[0].len() * chains.stride).collect();
+        lengths.sort_unstable();
+        match lengths[..] {
+            [shortest, .., longest] if longest > 2 * shortest => Self::Chains,
+            _ => Self::Draws,
+        }
+    }
+
+    /// Draws of a unit.
+    fn of(&self, chains: &Chains) -> f64 {
+        match self {
+            Self::Draws => 1.0,
+            Self::Chains => (chains.loss[0].len() * chains.stride) as f64,
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Draws => "draw",
+            Self::Chains => "share of the chain",
+        }
+    }
 }
 
 /// The losses of every chain, over a grey warm-up.
@@ -172,7 +211,11 @@ pub fn acceptance_panel(chains: &Chains) -> Panel {
     let line = |(i, rate): (usize, &Vec<f64>)| Mark::line(binned(rate), Paint::Series(i));
     let marks = warmup(chains).into_iter().chain(chains.acceptance.iter().enumerate().map(line)).collect();
     let last = chains.loss.iter().map(|loss| loss.len() * chains.stride).max().unwrap_or(1) as f64;
-    Panel::new(Axis::linear("draw").including(0.0).including(last), Axis::linear("acceptance").between(0.0, 1.02), marks)
+    Panel::new(
+        Axis::linear("draw").including(0.0).including(last),
+        Axis::linear("acceptance").between(0.0, 1.02),
+        marks,
+    )
 }
 
 /// The part of a panel of draws that is warm-up.

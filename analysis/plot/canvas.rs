@@ -86,7 +86,7 @@ impl Canvas {
             short(width.max(0.0)),
             short(height.max(0.0)),
             paint.fill(),
-            opaque(opacity)
+            opaque("fill", opacity)
         ));
     }
 
@@ -103,13 +103,13 @@ impl Canvas {
             path_data(points),
             paint.stroke(),
             short(width),
-            opaque(opacity)
+            opaque("stroke", opacity)
         ));
     }
 
     /// A filled polygon.
     pub fn polygon(&mut self, points: &[[f64; 2]], paint: Paint, opacity: f64) {
-        self.push(&format!("<path d=\"{}Z\" {}{}/>", path_data(points), paint.fill(), opaque(opacity)));
+        self.push(&format!("<path d=\"{}Z\" {}{}/>", path_data(points), paint.fill(), opaque("fill", opacity)));
     }
 
     /// A disc, or a ring where it is `hollow`.
@@ -117,7 +117,7 @@ impl Canvas {
         let look = if hollow {
             format!("{} stroke-width=\"1.4\"", paint.outline())
         } else {
-            format!("{}{}", paint.fill(), opaque(opacity))
+            format!("{}{}", paint.fill(), opaque("fill", opacity))
         };
         self.push(&format!("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {look}/>", short(x), short(y), short(radius)));
     }
@@ -210,8 +210,9 @@ fn glyph_id(weight: Weight, glyph: u16) -> String {
     format!("llc-{}{glyph}", if weight == Weight::Bold { "b" } else { "r" })
 }
 
-fn opaque(opacity: f64) -> String {
-    if opacity < 1.0 { format!(" opacity=\"{}\"", short(opacity)) } else { String::new() }
+/// An attribute for what is seen through: of `part`, "fill" or "stroke". (The plain `opacity` would cost a layer for each shape.)
+fn opaque(part: &str, opacity: f64) -> String {
+    if opacity < 1.0 { format!(" {part}-opacity=\"{}\"", short(opacity)) } else { String::new() }
 }
 
 fn path_data(points: &[[f64; 2]]) -> String {

@@ -225,18 +225,35 @@ fn draw_mark(canvas: &mut Canvas, mark: &Mark, frame: &Frame) {
 }
 
 fn draw_points(canvas: &mut Canvas, points: &[Point], radius: f64, frame: &Frame) {
-    let shown = || points.iter().map(|point| (point, frame.at([point.x, point.y]))).filter(|(_, at)| at[0].is_finite() && at[1].is_finite());
+    let shown = || {
+        points
+            .iter()
+            .map(|point| (point, frame.at([point.x, point.y])))
+            .filter(|(_, at)| at[0].is_finite() && at[1].is_finite())
+    };
     // Many points hide each other less when one sees through them.
     let opacity = if points.len() > 60 { 0.75 } else { 1.0 };
     for (point, [x, y]) in shown() {
         let inside = |value: f64, low: f64, high: f64| value.clamp(low, high);
         if let Some(ends) = point.interval_y {
             let [a, b] = ends.map(|end| if end > frame.y.low { frame.at_y(end) } else { frame.bottom() });
-            canvas.path(&[[x, inside(a, frame.top(), frame.bottom())], [x, inside(b, frame.top(), frame.bottom())]], point.paint, 1.2, "", 0.75);
+            canvas.path(
+                &[[x, inside(a, frame.top(), frame.bottom())], [x, inside(b, frame.top(), frame.bottom())]],
+                point.paint,
+                1.2,
+                "",
+                0.75,
+            );
         }
         if let Some(ends) = point.interval_x {
             let [a, b] = ends.map(|end| if end > frame.x.low { frame.at_x(end) } else { frame.left() });
-            canvas.path(&[[inside(a, frame.left(), frame.right()), y], [inside(b, frame.left(), frame.right()), y]], point.paint, 1.2, "", 0.75);
+            canvas.path(
+                &[[inside(a, frame.left(), frame.right()), y], [inside(b, frame.left(), frame.right()), y]],
+                point.paint,
+                1.2,
+                "",
+                0.75,
+            );
         }
     }
     for (point, at) in shown() {
@@ -270,8 +287,10 @@ fn end_labels(panel: &Panel) -> impl Iterator<Item = ([f64; 2], &str, Paint)> {
 }
 
 fn label_ends(canvas: &mut Canvas, panel: &Panel, frame: &Frame) {
-    let mut labels: Vec<(f64, &str, Paint)> =
-        end_labels(panel).map(|([_, y], label, paint)| (frame.at_y(y), label, paint)).filter(|(y, ..)| y.is_finite()).collect();
+    let mut labels: Vec<(f64, &str, Paint)> = end_labels(panel)
+        .map(|([_, y], label, paint)| (frame.at_y(y), label, paint))
+        .filter(|(y, ..)| y.is_finite())
+        .collect();
     labels.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut places: Vec<f64> = labels.iter().map(|(y, ..)| y.clamp(frame.top(), frame.bottom())).collect();
     spread(&mut places, END_LABEL_STEP, frame.bottom());

@@ -94,22 +94,52 @@ impl Point {
 #[derive(Debug, Clone)]
 pub enum Mark {
     /// A line; `label` stands at its right end.
-    Line { points: Vec<[f64; 2]>, paint: Paint, width: f64, dashes: &'static str, opacity: f64, label: Option<String> },
+    Line {
+        points: Vec<[f64; 2]>,
+        paint: Paint,
+        width: f64,
+        dashes: &'static str,
+        opacity: f64,
+        label: Option<String>,
+    },
     /// The area between two curves: x, low, high.
-    Band { points: Vec<[f64; 3]>, paint: Paint },
+    Band {
+        points: Vec<[f64; 3]>,
+        paint: Paint,
+    },
     /// Points, of the same radius.
-    Points { points: Vec<Point>, radius: f64 },
+    Points {
+        points: Vec<Point>,
+        radius: f64,
+    },
     /// Bars from `base`: left, right, top.
-    Bars { bars: Vec<[f64; 3]>, paint: Paint, base: f64 },
+    Bars {
+        bars: Vec<[f64; 3]>,
+        paint: Paint,
+        base: f64,
+    },
     /// A horizontal box plot at `y`: low end, quartiles, high end.
-    Box { y: f64, quantiles: [f64; 5], paint: Paint },
+    Box {
+        y: f64,
+        quantiles: [f64; 5],
+        paint: Paint,
+    },
     /// y = x.
     Diagonal,
     /// A line of reference across the panel at a value of x or y, with a note beside it.
-    AtX { x: f64, label: String },
-    AtY { y: f64, label: String },
+    AtX {
+        x: f64,
+        label: String,
+    },
+    AtY {
+        y: f64,
+        label: String,
+    },
     /// The part of the panel between two values of x.
-    SpanX { from: f64, to: f64 },
+    SpanX {
+        from: f64,
+        to: f64,
+    },
 }
 
 impl Mark {
@@ -121,10 +151,13 @@ impl Mark {
     /// The values of x and of y that it needs room for.
     pub fn extent(&self) -> (Vec<f64>, Vec<f64>) {
         match self {
-            Self::Line { points, .. } => points.iter().map(|[x, y]| (*x, *y)).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip(),
+            Self::Line { points, .. } => {
+                points.iter().map(|[x, y]| (*x, *y)).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip()
+            }
             Self::Band { points, .. } => points.iter().flat_map(|[x, low, high]| [(*x, *low), (*x, *high)]).unzip(),
             Self::Points { points, .. } => {
-                let with = |at: f64, interval: Option<[f64; 2]>| [vec![at], interval.map_or(vec![], Vec::from)].concat();
+                let with =
+                    |at: f64, interval: Option<[f64; 2]>| [vec![at], interval.map_or(vec![], Vec::from)].concat();
                 let x = points.iter().flat_map(|point| with(point.x, point.interval_x)).collect();
                 (x, points.iter().flat_map(|point| with(point.y, point.interval_y)).collect())
             }

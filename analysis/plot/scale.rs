@@ -109,7 +109,11 @@ impl Scale {
 /// The least of 1, 2, 2.5 and 5 times a power of ten that is not below `step`.
 fn nice_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * power).find(|&nice| nice >= step * (1.0 - 1e-9)).unwrap_or(step)
+    [1.0, 2.0, 2.5, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * power)
+        .find(|&nice| nice >= step * (1.0 - 1e-9))
+        .unwrap_or(step)
 }
 
 fn linear_label(value: f64, step: f64) -> String {

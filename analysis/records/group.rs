@@ -100,7 +100,9 @@ pub fn differing(runs: &[&Run]) -> Vec<String> {
 
 fn push_leaves(name: &str, value: &Value, leaves: &mut BTreeMap<String, BTreeSet<String>>) {
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(key, field)| push_leaves(&format!("{name}.{key}"), field, leaves)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, field)| push_leaves(&format!("{name}.{key}"), field, leaves))
+        }
         Value::Null => {}
         value => drop(leaves.entry(name.to_owned()).or_default().insert(words(value))),
     }
@@ -116,7 +118,8 @@ fn labelled(keys: &[String], values: &[Option<&Value>]) -> String {
 
 /// Numbers in names by their size: 2 before 10.
 fn natural(a: &str, b: &str) -> Ordering {
-    let leading = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u64>().ok());
+    let leading =
+        |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u64>().ok());
     leading(a).cmp(&leading(b)).then_with(|| a.cmp(b))
 }
 

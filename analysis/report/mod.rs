@@ -19,7 +19,7 @@ use llc::record::filter::{self, Filter};
 use llc::record::read::Run;
 
 use crate::figures::field_path;
-use crate::figures::figure::{Input, Options};
+use crate::figures::figure::{Input, Options, counted};
 use crate::figures::registry::FIGURES;
 use crate::plot::canvas::{Glyphs, definitions};
 use crate::plot::compose;
@@ -87,7 +87,8 @@ fn page(runs: &[Run], filters: &[Filter], arguments: &Arguments) -> String {
         "" => String::new(),
         conditions => format!(" chosen by <code>{}</code>", text(conditions)),
     };
-    body += &format!("<header><h1>{}</h1><p>{} runs{about}</p></header>\n", text(&arguments.title), runs.len());
+    body +=
+        &format!("<header><h1>{}</h1><p>{}{about}</p></header>\n", text(&arguments.title), counted(runs.len(), "run"));
     body += &summary::section(runs);
     if runs.len() > 1 {
         body += &figures(&Input { runs, options: &options }, &mut glyphs);
@@ -100,7 +101,9 @@ fn page(runs: &[Run], filters: &[Filter], arguments: &Arguments) -> String {
     }
     if runs.len() > arguments.max_sections {
         let left = runs.len() - arguments.max_sections;
-        body += &format!("<p>{left} more runs are in the table only; --max-sections shows them, conditions choose among them.</p>\n");
+        body += &format!(
+            "<p>{left} more runs are in the table only; --max-sections shows them, conditions choose among them.</p>\n"
+        );
         let _ = writeln!(io::stderr(), "{left} runs are in the table only; --max-sections {} shows them", runs.len());
     }
     body += "</section>\n";
@@ -117,7 +120,11 @@ fn figures(input: &Input, glyphs: &mut Glyphs) -> String {
             section += &inline(&drawing, figure.name, glyphs);
         }
     }
-    if section.is_empty() { section } else { format!("<section id=\"figures\"><h2>Figures</h2>\n{section}</section>\n") }
+    if section.is_empty() {
+        section
+    } else {
+        format!("<section id=\"figures\"><h2>Figures</h2>\n{section}</section>\n")
+    }
 }
 
 /// A drawing within the page: its panels flow into as many columns as there is room for.

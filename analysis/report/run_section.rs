@@ -62,7 +62,10 @@ pub fn section(run: &Run, anchor: &str, is_open: bool, options: &Options, glyphs
     if run.argv.len() > 1 {
         section += &format!("<h3>To repeat it</h3><pre>{}</pre>\n", text(&command_line(&run.argv)));
     }
-    section += &format!("<details><summary>Configuration</summary><pre>{}</pre></details>\n", text(&format!("{:#}", run.config)));
+    section += &format!(
+        "<details><summary>Configuration</summary><pre>{}</pre></details>\n",
+        text(&format!("{:#}", run.config))
+    );
     section += "</details>\n";
     section
 }
@@ -86,7 +89,8 @@ fn facts(run: &Run, point: &Value) -> String {
     if !run.comment.is_empty() {
         facts.push(("remark".to_owned(), text(&run.comment)));
     }
-    let items: String = facts.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>")).collect();
+    let items: String =
+        facts.iter().map(|(name, value)| format!("<div><dt>{name}</dt><dd>{value}</dd></div>")).collect();
     format!("<dl>{items}</dl>\n")
 }
 
@@ -116,7 +120,8 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     }
     let drawing = Drawing {
         title: "Chains".to_owned(),
-        caption: "A colour a chain; grey: warm-up. Dashed and banded: λ̂ of all chains with its 90 % interval.".to_owned(),
+        caption: "A colour a chain; grey: warm-up. Dashed and banded: λ̂ of all chains with its 90 % interval."
+            .to_owned(),
         keys: Vec::new(),
         panels,
         columns: 1,
@@ -127,7 +132,8 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     let ranks = if chains.loss.len() > 1 && is_finite(chains) { rank_panels(chains) } else { Vec::new() };
     if !ranks.is_empty() {
         let caption = "Kept losses of all chains ranked together; level bars where the chains agree.".to_owned();
-        let drawing = Drawing { title: "Ranks".to_owned(), caption, panels: ranks, panel_size: [165.0, 90.0], ..drawing };
+        let drawing =
+            Drawing { title: "Ranks".to_owned(), caption, panels: ranks, panel_size: [165.0, 90.0], ..drawing };
         section += &inline(&drawing, &name(run, "ranks"), glyphs);
     }
     section
@@ -135,6 +141,7 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
 
 /// A name for parts of a run's pictures that no other picture of the page has.
 fn name(run: &Run, what: &str) -> String {
-    let path: String = run.path.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let path: String =
+        run.path.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     format!("{what}-{path}")
 }

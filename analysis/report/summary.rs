@@ -5,6 +5,7 @@ use llc::record::read::Run;
 use serde_json::Value;
 
 use super::html::{number, text};
+use crate::figures::figure::counted;
 use crate::plot::scale::readable;
 use crate::records::estimate::{Estimate, Verdict};
 use crate::table;
@@ -18,9 +19,12 @@ pub fn anchor(place: usize, run: &Run) -> String {
 pub fn section(runs: &[Run]) -> String {
     let rows: String = runs.iter().enumerate().map(|(i, run)| row(i, run)).collect();
     let head = ["run", "name", "status"].map(|name| format!("<th class=\"left\" scope=\"col\">{name}</th>")).concat()
-        + &["λ̂", "90 % interval", "λ", "relative error", "R-hat", "time"].map(|name| format!("<th scope=\"col\">{name}</th>")).concat()
+        + &["λ̂", "90 % interval", "λ", "relative error", "R-hat", "time"]
+            .map(|name| format!("<th scope=\"col\">{name}</th>"))
+            .concat()
         + "<th class=\"left\" scope=\"col\">verdict</th>";
-    let table = format!("<div class=\"wide\"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n");
+    let table =
+        format!("<div class=\"wide\"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n");
     format!("<section id=\"summary\"><h2>Summary</h2>\n{}{table}</section>\n", errors(runs))
 }
 
@@ -29,12 +33,17 @@ fn row(place: usize, run: &Run) -> String {
     // The estimate of a curve is that of its last point.
     let point = report["points"].as_array().and_then(|points| points.last()).unwrap_or(report);
     let estimate = Estimate::read(point);
-    let shown = |value: Option<f64>, digits: usize| value.map_or_else(|| "–".to_owned(), |value| number(&readable(value, digits)));
+    let shown = |value: Option<f64>, digits: usize| {
+        value.map_or_else(|| "–".to_owned(), |value| number(&readable(value, digits)))
+    };
     let interval = estimate.and_then(|estimate| estimate.interval);
     let error = report["relative_error"].as_f64().map_or_else(|| "–".to_owned(), |error| percent(error));
     let cells = [
         shown(estimate.map(|e| e.llc), 4),
-        interval.map_or_else(|| "–".to_owned(), |[low, high]| format!("{} to {}", shown(Some(low), 4), shown(Some(high), 4))),
+        interval.map_or_else(
+            || "–".to_owned(),
+            |[low, high]| format!("{} to {}", shown(Some(low), 4), shown(Some(high), 4)),
+        ),
         shown(report["lambda_true"].as_f64(), 4),
         error,
         shown(point.pointer("/diagnostics/rhat").and_then(Value::as_f64), 4),
@@ -55,11 +64,17 @@ fn row(place: usize, run: &Run) -> String {
 fn errors(runs: &[Run]) -> String {
     let rows = table::rows(runs, None);
     let of = |row: &table::Row| {
-        let coverage = if row.coverage.is_finite() { format!("; its 90 % intervals cover λ in {:.0} % of the runs where that is the local one", 100.0 * row.coverage) } else { String::new() };
+        let coverage = match row.num_local {
+            0 => String::new(),
+            n => format!(
+                "; 90 % intervals cover λ in {:.0} % of the {n} where that is the local one",
+                100.0 * row.coverage
+            ),
+        };
         format!(
-            "<li>{}: {} runs, {} trusted; relative error {} in the median, {:.0} % within 5 %, {:.0} % within 10 %{coverage}</li>\n",
+            "<li>{}: {}, {} trusted; relative error {} in the median, {:.0} % within 5 %, {:.0} % within 10 %{coverage}</li>\n",
             if row.group == "all" { "All together".to_owned() } else { format!("{} parameters", text(&row.group)) },
-            row.num_runs,
+            counted(row.num_runs, "run"),
             row.num_trusted,
             percent(row.quartiles[1]),
             100.0 * row.within_5,

@@ -44,7 +44,9 @@ mod tests {
         // Standard deviation of 0..20 is √(399/12); 1.645 standard errors on both sides.
         let half_width = 1.645 * (399.0_f64 / 12.0 / 400.0).sqrt();
         assert_eq!(mean, 9.5);
-        assert!((high - mean - half_width).abs() < 0.1 * half_width && (mean - low - half_width).abs() < 0.1 * half_width);
+        assert!(
+            (high - mean - half_width).abs() < 0.1 * half_width && (mean - low - half_width).abs() < 0.1 * half_width
+        );
     }
 
     #[test]

@@ -39,7 +39,8 @@ fn weights(half: usize, order: usize, place: f64) -> Vec<f64> {
         }
         // The points are symmetric, so that p_(k+1) = j·p_k − (‖p_k‖²/‖p_(k−1)‖²)·p_(k−1).
         let ratio = norm / norm_before;
-        let next: Vec<f64> = points.iter().zip(&now).zip(&before).map(|((j, now), before)| j * now - ratio * before).collect();
+        let next: Vec<f64> =
+            points.iter().zip(&now).zip(&before).map(|((j, now), before)| j * now - ratio * before).collect();
         let next_at = place * now_at - ratio * before_at;
         (before, before_at, norm_before) = (now, now_at, norm);
         (now, now_at) = (next, next_at);

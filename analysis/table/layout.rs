@@ -18,12 +18,13 @@ const COLUMNS: [(&str, fn(&Row) -> String); 12] = [
     ("quartiles", |row| format!("{} to {}", percent(row.quartiles[0], true), percent(row.quartiles[2], true))),
     ("within 5 %", |row| percent(row.within_5, false)),
     ("within 10 %", |row| percent(row.within_10, false)),
-    ("90 % covers λ", |row| percent(row.coverage, false)),
-    ("covers λ(nβ)", |row| percent(row.coverage_at_n_beta, false)),
+    ("90 % covers λ", |row| coverage(row, row.coverage)),
+    ("covers λ(nβ)", |row| coverage(row, row.coverage_at_n_beta)),
     ("sampling", |row| format!("{} (median), {}", seconds(row.median_s), seconds(row.total_s))),
 ];
 
-const NOTE: &str = "Relative error (λ̂ − λ)/λ; coverage only of runs whose λ is the local one, λ(nβ) = λ − (m − 1)/ln(nβ).";
+const NOTE: &str =
+    "Relative error (λ̂ − λ)/λ; coverage only of runs whose λ is the local one, λ(nβ) = λ − (m − 1)/ln(nβ).";
 
 /// The cells of a row.
 fn cells(row: &Row) -> Vec<String> {
@@ -69,14 +70,37 @@ pub fn markdown(output: &mut dyn Write, rows: &[Row]) -> Result<()> {
 pub fn csv(output: &mut dyn Write, rows: &[Row]) -> Result<()> {
     let mut writer = csv::Writer::from_writer(output);
     writer.write_record([
-        "group", "num_runs", "num_estimates", "num_trusted", "mean", "first_quartile", "median", "third_quartile",
-        "within_5_percent", "within_10_percent", "coverage", "coverage_at_n_beta", "median_sampling_s", "total_sampling_s",
+        "group",
+        "num_runs",
+        "num_estimates",
+        "num_trusted",
+        "mean",
+        "first_quartile",
+        "median",
+        "third_quartile",
+        "within_5_percent",
+        "within_10_percent",
+        "num_local",
+        "coverage",
+        "coverage_at_n_beta",
+        "median_sampling_s",
+        "total_sampling_s",
     ])?;
     for row in rows {
         let counts = [row.num_runs, row.num_estimates, row.num_trusted].map(|count| count.to_string());
         let [first, median, third] = row.quartiles;
+        let num_local = row.num_local as f64;
         let numbers = [
-            row.mean, first, median, third, row.within_5, row.within_10, row.coverage, row.coverage_at_n_beta, row.median_s,
+            row.mean,
+            first,
+            median,
+            third,
+            row.within_5,
+            row.within_10,
+            num_local,
+            row.coverage,
+            row.coverage_at_n_beta,
+            row.median_s,
             row.total_s,
         ];
         let numbers = numbers.map(|number| cell(number));
@@ -91,6 +115,10 @@ fn percent(share: f64, is_signed: bool) -> String {
         (true, true) => format!("{:+.1} %", 100.0 * share),
         (true, false) => format!("{:.0} %", 100.0 * share),
     }
+}
+
+fn coverage(row: &Row, share: f64) -> String {
+    if row.num_local == 0 { "–".to_owned() } else { format!("{} of {}", percent(share, false), row.num_local) }
 }
 
 fn seconds(seconds: f64) -> String {

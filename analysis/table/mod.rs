@@ -49,6 +49,7 @@ pub struct Row {
     pub within_5: f64,
     pub within_10: f64,
     /// Share of the 90 % intervals that hold λ, and λ as it shows at this nβ; of the runs whose λ is the local one.
+    pub num_local: usize,
     pub coverage: f64,
     pub coverage_at_n_beta: f64,
     /// Seconds of sampling: the median run, and all together.
@@ -87,7 +88,10 @@ pub fn rows(runs: &[Run], by: Option<&str>) -> Vec<Row> {
             names.sort_by_key(|name| size_of(name));
             names.dedup();
             let is_in = |known: &&Known, name: &str| size_group(known.run, known.d) == name;
-            names.into_iter().map(|name| row(name.clone(), &known.iter().filter(|k| is_in(k, &name)).collect::<Vec<_>>())).collect()
+            names
+                .into_iter()
+                .map(|name| row(name.clone(), &known.iter().filter(|k| is_in(k, &name)).collect::<Vec<_>>()))
+                .collect()
         }
     };
     if rows.len() > 1 {
@@ -107,6 +111,7 @@ fn row(group: String, known: &[&Known]) -> Row {
         });
         mean(&covered.collect::<Vec<f64>>())
     };
+    let num_local = estimated().filter(|(known, _)| known.is_local).count();
     let seconds: Vec<f64> =
         estimated().filter_map(|(known, _)| known.report.pointer("/timing/sampling_s")?.as_f64()).collect();
     Row {
@@ -118,6 +123,7 @@ fn row(group: String, known: &[&Known]) -> Row {
         quartiles: [0.25, 0.5, 0.75].map(|p| quantile(&errors, p)),
         within_5: share(&errors, |error| error.abs() <= 0.05),
         within_10: share(&errors, |error| error.abs() <= 0.1),
+        num_local,
         coverage: covers(&|known| Some(known.lambda)),
         coverage_at_n_beta: covers(&|known| known.report["lambda_at_n_beta"].as_f64()),
         median_s: quantile(&seconds, 0.5),
