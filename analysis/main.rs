@@ -12,7 +12,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use llc::mongo::address::AddressError;
 use llc::record::filter::FilterError;
+use llc::sweep::command_file::CommandFileError;
 
 /// Reads the records that `llc` writes.
 #[derive(Debug, Parser)]
@@ -24,7 +26,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists, shows and exports runs.
+    /// Lists, shows and exports runs, and finds those that are missing.
     #[command(subcommand)]
     Runs(runs::Command),
     /// Draws figures, each as SVG and PNG with the numbers behind it.
@@ -60,7 +62,9 @@ fn execute(command: &Command, output: &mut dyn Write) -> anyhow::Result<()> {
 
 /// Whether what was asked for makes no sense, rather than that it failed.
 fn is_usage(error: &anyhow::Error) -> bool {
-    error.is::<runs::UsageError>() || error.is::<FilterError>() || error.is::<figures::UsageError>()
+    let is_command_file = error.chain().any(|cause| cause.is::<CommandFileError>());
+    let is_usage = error.is::<runs::UsageError>() || error.is::<figures::UsageError>();
+    is_command_file || is_usage || error.is::<FilterError>() || error.is::<AddressError>()
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

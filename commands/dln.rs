@@ -1,104 +1,235 @@
-//! Draws random `llc dln` commands, and checks them.
+//! `gen-commands dln`: random deep linear networks, as published, with a command for each.
+//!
+//! Line i has the seed `--seed` + i, and its network is drawn from that seed alone: by xoshiro256++ (Blackman and Vigna 2021,
+//! <https://doi.org/10.1145/3460772>) out of the seed by SplitMix64, first the number of layers, then their widths, then the input's.
+//! So a line doesn't depend on how many others there are, nor on the machine, and at the default ranges its network is the one of
+//! `llc dln --preset 1k`. A test holds the lines to a checksum.
 
-use anyhow::ensure;
-use llc::config::{DlnArgs, DlnConfig};
-use llc::kernel::SamplerKind;
-use rand::seq::IndexedRandom;
-use rand::{Rng, RngExt};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use llc::config::Value;
+use llc::config::dln::Preset;
+use llc::sweep::product::MAX_LINES;
+use llc::sweep::{Experiment, Line, Range, Setting};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
 
-/// A random `llc dln` line: a small network, a truth, a sampler with settings of its own; `seed` is its seed.
-///
-/// No value has a space or a sign that a shell would touch.
-pub fn random_line(rng: &mut impl Rng, seed: u64) -> String {
-    let num_layers = rng.random_range(2..5);
-    let widths: Vec<u64> = (0..num_layers).map(|_| rng.random_range(5..50)).collect();
-    let input_dim = rng.random_range(5..50);
-    let smallest = widths.iter().copied().fold(input_dim, u64::min);
-    let widths = widths.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-    let mut line = format!("llc dln --input-dim {input_dim} --layer-widths {widths}");
-    let n = pick(rng, &["10000", "100000", "1000000"]);
-    line += &format!(" --num-training-data {n} --input-dist {}", pick(rng, &["uniform", "unit-ball"]));
-    line += &random_truth(rng, smallest);
-    line += &random_sampler(rng);
-    line += &format!(" --gamma {} --seed {seed}", pick(rng, &["0.1", "1", "10"]));
-    line
+use crate::{Usage, registry};
+
+/// What networks, and how many.
+#[derive(Debug, Args)]
+struct Networks {
+    /// How many commands
+    #[arg(long, default_value_t = 100)]
+    count: u64,
+    /// Seed of the first line; the following ones count up. A line's seed decides its network, truth, data and draws
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Number of layers, drawn from 2, 3 and 4; 2..=5 would have the 5 too
+    #[arg(long, value_name = "RANGE", default_value = "2..5")]
+    num_layers: Range,
+    /// Width of each layer, drawn from 5, 6, … 49
+    #[arg(long, value_name = "RANGE", default_value = "5..50")]
+    widths: Range,
+    /// Width of the input, drawn from 5, 6, … 49
+    #[arg(long, value_name = "RANGE", default_value = "5..50")]
+    input_dim: Range,
+    /// The networks of a published group of about that many parameters, with its settings: SGLD, one chain
+    #[arg(long, value_name = "1k|10k|100k|1m|10m|100m", hide_possible_values = true, value_parser = Preset::NAMES,
+        conflicts_with_all = ["num_layers", "widths", "input_dim"])]
+    preset: Option<String>,
 }
 
-/// Reads a line as `llc` would.
-///
-/// # Errors
-///
-/// What `llc dln` would refuse it with.
-pub fn check(line: &str) -> anyhow::Result<DlnConfig> {
-    let mut words = line.split_whitespace();
-    ensure!(words.next() == Some("llc") && words.next() == Some("dln"), "it does not start with `llc dln`");
-    Ok(DlnArgs::try_parse_from(words)?.resolve()?.config)
+const EXAMPLES: &str = "\
+The default is the smallest published group (its networks and truths of reduced rank, n = 1e5), sampled by Gibbs in 1000 steps of four
+chains and checked at a quarter of gamma: 3 to 10 seconds a line on one core, the 100 lines about six minutes on two. With --preset 1k
+or 10k a line is the published SGLD and takes seconds; 100k takes a minute, and the larger ones far more: try one line first.
+
+Examples:
+  gen-commands dln --count 10 -- --sampler hmc
+  gen-commands dln --num-layers 2..10 --widths 5..100 --input-dim 5..100 --seed 1000
+  gen-commands dln --preset 1m --count 100 -- --device cuda";
+
+const SAMPLER: &str = "sampler.kind";
+/// Samples n of the networks drawn here, as published.
+const NUM_TRAINING_DATA: u64 = 100_000;
+/// Steps of Gibbs: at these nearly every estimate of the group is trusted (docs/published-dln.md).
+const NUM_STEPS: u64 = 1000;
+/// More layers than these are surely a slip.
+const MAX_LAYERS: u64 = 1000;
+
+/// The subcommand.
+pub fn command() -> Command {
+    arguments(Command::new("dln")).about("Random deep linear networks, whose coefficient is known").after_help(EXAMPLES)
 }
 
-fn random_truth(rng: &mut impl Rng, smallest_width: u64) -> String {
-    match pick(rng, &["random", "zero", "rand-rank", "aligned"]) {
-        "rand-rank" => format!(" --truth rand-rank --prop-rank-reduce {}", pick(rng, &["0.2", "0.5", "0.8"])),
-        "aligned" => format!(" --truth aligned --rank {}", rng.random_range(0..=smallest_width)),
-        truth => format!(" --truth {truth}"),
-    }
+/// `command` with the arguments of this sweep.
+pub fn arguments(command: Command) -> Command {
+    registry::generator(Networks::augment_args(command))
 }
 
-fn random_sampler(rng: &mut impl Rng) -> String {
-    match pick(rng, SamplerKind::NAMES) {
-        "hmc" => format!(" --sampler hmc --leapfrog-steps {}", pick(rng, &["10", "20", "50"])),
-        "sgld" => {
-            let (epsilon, batch_size) = (pick(rng, &["auto", "1e-7", "5e-7"]), pick(rng, &["100", "500"]));
-            format!(" --sampler sgld --epsilon {epsilon} --batch-size {batch_size}")
+/// The lines that `matches` ask for, with `extra` behind each.
+pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
+    let networks = Networks::from_arg_matches(matches)?;
+    networks.check()?;
+    (0..networks.count).map(|index| networks.line(networks.seed + index, extra)).collect()
+}
+
+impl Networks {
+    fn check(&self) -> Result<(), Usage> {
+        if self.count > MAX_LINES as u64 {
+            return Err(Usage(format!("--count {}: {MAX_LINES} lines are the most", self.count)));
         }
-        sampler => format!(" --sampler {sampler}"),
+        if self.seed.checked_add(self.count).is_none_or(|end| end > i64::MAX as u64) {
+            return Err(Usage(format!("--seed {}: seeds stay below 2^63", self.seed)));
+        }
+        if self.num_layers.first == 0 || self.num_layers.last > MAX_LAYERS {
+            return Err(Usage(format!("--num-layers {}: give 1 to {MAX_LAYERS} layers", self.num_layers)));
+        }
+        Ok(())
     }
-}
 
-/// One of `choices`, of which there is at least one.
-fn pick<'a>(rng: &mut impl Rng, choices: &[&'a str]) -> &'a str {
-    choices.choose(rng).copied().unwrap_or_default()
+    /// The command whose seed is `seed`.
+    fn line(&self, seed: u64, extra: &[String]) -> anyhow::Result<String> {
+        let dln = Experiment::named("dln")?;
+        let mut line = Line::new(dln, extra);
+        let mut settings = Vec::new();
+        match &self.preset {
+            Some(preset) => line = line.with(Setting::preset(preset)),
+            None => {
+                let (input_dim, layer_widths) = self.network(seed);
+                settings.push(("model.input_dim", Value::Whole(input_dim)));
+                settings.push(("model.layer_widths", Value::WholeList(layer_widths)));
+                settings.push(("data.num_training_data", Value::Whole(NUM_TRAINING_DATA)));
+                settings.push(("truth.kind", Value::Text("rand-rank".to_owned())));
+                settings.push((SAMPLER, Value::Text("gibbs".to_owned())));
+                settings.push(("sampler.num_steps", Value::Whole(NUM_STEPS)));
+            }
+        }
+        settings.push(("seed", Value::Whole(seed)));
+        for (path, value) in settings {
+            // The number of steps was chosen for that sampler.
+            let is_moot = path == "sampler.num_steps" && !line.has(SAMPLER);
+            if let Some(key) = dln.key(path).filter(|_| !is_moot) {
+                line = line.with(Setting::new(key, &value));
+            }
+        }
+        Ok(line.checked()?)
+    }
+
+    /// The width of the input and of each layer.
+    fn network(&self, seed: u64) -> (u64, Vec<u64>) {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut draw = |range: Range| rng.random_range(range.first..=range.last);
+        let num_layers = draw(self.num_layers);
+        let layer_widths = (0..num_layers).map(|_| draw(self.widths)).collect();
+        (draw(self.input_dim), layer_widths)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use rand::SeedableRng;
-    use rand::rngs::Xoshiro256PlusPlus;
+    use llc::sweep::command_file::parse;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn lines(seed: u64) -> Vec<String> {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        (0..300).map(|index| random_line(&mut rng, index)).collect()
+    fn made(words: &str) -> anyhow::Result<Vec<String>> {
+        let (words, extra) = words.split_once(" -- ").unwrap_or((words, ""));
+        let extra: Vec<String> = extra.split_whitespace().map(str::to_owned).collect();
+        lines(&command().no_binary_name(true).try_get_matches_from(words.split_whitespace())?, &extra)
+    }
+
+    /// What the lines mean; each has been read back, or there would be no lines.
+    fn configs(words: &str) -> Vec<Value> {
+        let text = made(words).unwrap().join("\n");
+        parse(&text).unwrap().iter().map(|command| command.meaning.as_ref().unwrap().config().clone()).collect()
+    }
+
+    fn whole(value: &Value) -> u64 {
+        value.as_u64().unwrap()
+    }
+
+    fn widths(config: &Value) -> Vec<u64> {
+        config["model"]["layer_widths"].as_array().unwrap().iter().map(whole).collect()
     }
 
     #[test]
-    fn every_line_is_a_legal_command() {
-        for (index, line) in (0..).zip(lines(1)) {
-            let config = check(&line).unwrap_or_else(|error| panic!("{line}: {error:#}"));
-            assert_eq!(config.seed(), index, "{line}");
+    fn the_default_sweep_has_the_networks_and_truths_of_the_smallest_published_group() {
+        let published = configs("--preset 1k");
+        for (index, (ours, published)) in configs("").iter().zip(&published).enumerate() {
+            for part in ["model", "data", "truth", "seed"] {
+                assert_eq!(ours[part], published[part], "{part} of line {index}");
+            }
+            assert_eq!(ours["seed"], json!(index));
+            assert_eq!((&ours["sampler"]["kind"], &published["sampler"]["kind"]), (&json!("gibbs"), &json!("sgld")));
+        }
+        assert_eq!(published.len(), 100);
+    }
+
+    #[test]
+    fn presets_keep_to_the_published_ranges() {
+        for (preset, layers, [least, end]) in [
+            ("1k", 2..5, [5, 50]),
+            ("10k", 2..10, [5, 100]),
+            ("100k", 2..10, [50, 500]),
+            ("1m", 2..20, [100, 1000]),
+            ("10m", 2..20, [500, 2000]),
+            ("100m", 2..40, [500, 3000]),
+        ] {
+            for config in configs(&format!("--preset {preset} --count 50")) {
+                let (widths, input_dim) = (widths(&config), whole(&config["model"]["input_dim"]));
+                assert!(layers.contains(&widths.len()), "{preset}: {} layers", widths.len());
+                assert!(
+                    widths.iter().chain([&input_dim]).all(|width| (least..end).contains(width)),
+                    "{preset}: {widths:?}"
+                );
+                assert_eq!(config["sampler"]["num_chains"], 1, "{preset}");
+            }
         }
     }
 
     #[test]
-    fn every_sampler_and_truth_turns_up() {
-        let configs: Vec<_> = lines(2).iter().map(|line| check(line).unwrap()).collect();
-        let samplers: BTreeSet<_> = configs.iter().map(|config| config.sampler().kernel.kind().name()).collect();
-        let truths: BTreeSet<_> = configs.iter().map(|config| config.truth().kind.name()).collect();
-        assert_eq!((samplers.len(), truths.len()), (SamplerKind::ALL.len(), 4));
+    fn networks_keep_to_the_ranges_that_are_asked_for_and_reach_their_ends() {
+        let configs = configs("--num-layers 1..=3 --widths 7..9 --input-dim 4 --count 200 --seed 50");
+        let layers: std::collections::BTreeSet<usize> = configs.iter().map(|config| widths(config).len()).collect();
+        let all: std::collections::BTreeSet<u64> = configs.iter().flat_map(widths).collect();
+        assert_eq!((layers, all), ([1, 2, 3].into(), [7, 8].into()));
+        assert!(configs.iter().all(|config| config["model"]["input_dim"] == 4));
+        assert_eq!((whole(&configs[0]["seed"]), whole(&configs[199]["seed"])), (50, 249));
     }
 
     #[test]
-    fn a_seed_s_lines_are_always_the_same_and_differ_from_another_s() {
-        assert_eq!(lines(3), lines(3));
-        assert_ne!(lines(3), lines(4));
+    fn a_line_does_not_depend_on_how_many_others_there_are() {
+        let (few, many) = (made("--count 5 --seed 3").unwrap(), made("--count 50").unwrap());
+        assert_eq!(few, many[3..8]);
     }
 
     #[test]
-    fn a_line_that_llc_would_refuse_is_refused() {
-        assert!(check("llc dln --rank 11 --truth aligned").is_err());
-        assert!(check("llc dln --no-such-flag 1").is_err());
-        assert!(check("llc mlp").is_err());
+    fn what_stands_behind_wins_and_takes_the_steps_of_the_sampler_along() {
+        let line = &made("--count 1 -- --sampler hmc --seed 9").unwrap()[0];
+        assert!(line.ends_with("--truth rand-rank --sampler hmc --seed 9") && !line.contains("--num-steps"), "{line}");
+        let line = &made("--count 1 -- --num-steps 50").unwrap()[0];
+        assert!(line.ends_with("--sampler gibbs --seed 0 --num-steps 50"), "{line}");
+        let config = &configs("--preset 10k --count 1 -- --sampler gibbs")[0];
+        assert_eq!((&config["sampler"]["kind"], &config["sampler"]["num_chains"]), (&json!("gibbs"), &json!(4)));
+    }
+
+    #[test]
+    fn what_makes_no_network_is_refused() {
+        for words in [
+            "--num-layers 0..3",
+            "--num-layers 5..5",
+            "--num-layers 1..100000",
+            "--widths 0",
+            "--count 1e9",
+            "--count 2000000",
+            "--seed 9223372036854775807",
+            "--preset 1k --widths 5..6",
+            "--preset 1kk",
+            "--count 1 -- --no-such-flag",
+            "--count 1 -- --gamma -1",
+        ] {
+            assert!(made(words).is_err(), "{words}");
+        }
     }
 }

@@ -1,60 +1,51 @@
-//! The program `gen-commands`: prints random `llc` commands, one a line, for `bash`, GNU parallel or a SLURM array.
+//! The program `gen-commands`: prints sweeps of `llc` commands, one a line, for bash, xargs, GNU parallel or a SLURM array, and runs
+//! such files on this machine.
 //!
-//! Each line has been read back and checked by the definitions that `llc` itself uses. The lines go to standard output,
-//! how many there are to standard error. Exit codes: 0 done · 1 failed · 2 bad usage.
+//! Each line has been read back and checked by the definitions that `llc` itself uses. The lines go to standard output or a file, how
+//! many there are to standard error. Exit codes: 0 done · 1 failed · 2 bad usage · 75 interrupted.
 
+mod curve;
 mod dln;
+mod output;
+mod random_labels;
+mod registry;
+mod run;
+mod sweep;
 
-use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use clap::Parser;
-use rand::SeedableRng;
-use rand::rngs::Xoshiro256PlusPlus;
+use llc::config::ConfigError;
+use llc::sweep::command_file::CommandFileError;
+use llc::sweep::product::ProductError;
+use llc::sweep::{LineError, MeaningError};
 
-/// Print random `llc dln` commands, one a line, each of them checked
-#[derive(Debug, Parser)]
-#[command(name = "gen-commands", version)]
-struct Cli {
-    /// How many commands
-    #[arg(long, default_value_t = 100)]
-    count: u64,
-    /// Seed of the choice: the same seed and count give the same lines
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-}
+/// Bad usage; clap ends with the same code.
+const EXIT_USAGE: u8 = 2;
+
+/// What was asked for makes no sense, in a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match print_commands(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+    match registry::run(&registry::command().get_matches()) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(if is_usage(&error) { EXIT_USAGE } else { 1 })
         }
     }
 }
 
-fn print_commands(cli: &Cli) -> anyhow::Result<()> {
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(cli.seed);
-    let mut out = BufWriter::new(io::stdout().lock());
-    for index in 0..cli.count {
-        let line = dln::random_line(&mut rng, index);
-        dln::check(&line).with_context(|| format!("command {} is not legal: {line}", index + 1))?;
-        match writeln!(out, "{line}") {
-            // Whoever reads has had enough (`| head`).
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.context("cannot write to standard output")?,
-        }
-    }
-    match out.flush() {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => {
-            eprintln!("{} commands", cli.count);
-            Ok(())
-        }
-    }
+fn is_usage(error: &anyhow::Error) -> bool {
+    let is_read = |error: &CommandFileError| matches!(error, CommandFileError::Read { .. });
+    error.chain().any(|cause| {
+        cause.is::<Usage>()
+            || cause.is::<ConfigError>()
+            || cause.is::<LineError>()
+            || cause.is::<MeaningError>()
+            || cause.is::<ProductError>()
+            || cause.is::<sweep::SweepError>()
+            || cause.downcast_ref().is_some_and(|error| !is_read(error))
+    })
 }

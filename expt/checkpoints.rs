@@ -1,4 +1,4 @@
-//! Keeps a training's checkpoints in its run's folder `checkpoint/`: the newest under one name, others under names of their own.
+//! Keeps a training's checkpoints in its run's folder `checkpoint/`: the newest and the one before it, others under names of their own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl Checkpoints {
         if let Some(name) = name {
             checkpoint.write(&folder.join(format!("{name}.safetensors")))?;
         }
-        Ok(checkpoint.write(&folder.join(LATEST))?)
+        Ok(checkpoint.write_keeping(&folder.join(LATEST))?)
     }
 }
 

@@ -4,9 +4,14 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use clap::{ArgMatches, Command};
-use llc::config::args::RunArgs;
+use llc::config::ConfigError;
+use llc::config::args::RecordArgs;
+use llc::journal::Pace;
+use llc::mongo::address::Address;
+use llc::observe::file_tree::PATIENCE_BEATS;
 
 use crate::registry::EXPERIMENTS;
 
@@ -46,8 +51,16 @@ impl Outcome {
 pub struct Context {
     /// Raised by Ctrl-C and SIGTERM: end in order.
     pub cancel: Arc<AtomicBool>,
-    /// Folder of the records; it can be written to, but need not be there yet.
-    pub file_storage: PathBuf,
+    /// The folder of a run that is taken up again; `None` for a new one.
+    pub resumed: Option<PathBuf>,
+    /// Time between heartbeats of the record.
+    pub heartbeat: Duration,
+    /// How often what a run has done is kept.
+    pub pace: Pace,
+    /// Folders of a new run's records, its own first, then those of copies; they can be written to, but need not be there yet.
+    pub file_storage: Vec<PathBuf>,
+    /// Where the run is delivered besides.
+    pub addresses: Vec<Address>,
     /// Name of the run in its record.
     pub name: String,
     /// A remark for the record.
@@ -61,17 +74,26 @@ pub struct Context {
 }
 
 impl Context {
-    /// Gathers it from the shared flags; `experiment` is the name of a run that was given none.
-    pub fn new(cancel: &Arc<AtomicBool>, args: &RunArgs, experiment: &str, config_updates: serde_json::Value) -> Self {
-        Self {
+    /// That of a new run of `experiment`, without updates.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for a malformed address.
+    pub fn new(cancel: &Arc<AtomicBool>, args: &RecordArgs, experiment: &str) -> Result<Self, ConfigError> {
+        let heartbeat = Duration::from_secs_f64(args.beat_interval);
+        Ok(Self {
             cancel: Arc::clone(cancel),
-            file_storage: args.file_storage.clone(),
-            name: args.name.clone().unwrap_or_else(|| experiment.to_owned()),
-            comment: args.comment.clone(),
-            config_updates,
+            resumed: None,
+            heartbeat,
+            pace: Pace { every: Duration::from_secs_f64(args.journal_every), patience: PATIENCE_BEATS * heartbeat },
+            file_storage: Vec::new(),
+            addresses: args.addresses()?,
+            name: experiment.to_owned(),
+            comment: None,
+            config_updates: serde_json::Value::Null,
             is_json: args.json,
             is_quiet: args.quiet,
-        }
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use llc::data::Samples;
 use llc::estimate::{EstimateError, Estimation, estimate};
 use llc::kernel::KernelError;
 use llc::model::ModelSpec;
-use llc::observe::{Event, Observers, PointInfo, Status};
+use llc::observe::{Event, Observers, PointInfo, RunInfo, Status};
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::network::TrainedNetwork;
@@ -93,14 +93,18 @@ impl<'a> Curve<'a> {
             spec,
             samples,
         };
-        if let Some(from) = config.resume() {
-            curve.resume(from)?;
+        let own = context.resumed.as_deref().filter(|run_dir| checkpoints::latest_in(run_dir).exists());
+        if let Some(from) = own.or(config.resume()) {
+            curve.resume(from, own.is_some())?;
+        }
+        if own.is_some() && !curve.points.is_empty() {
+            curve.start_again(observers)?;
         }
         Ok(curve)
     }
 
-    /// Goes on from where the run in the folder `from` was, or from the checkpoint that `from` names.
-    fn resume(&mut self, from: &Path) -> anyhow::Result<()> {
+    /// Goes on from where the run in the folder `from` was, or from the checkpoint that `from` names; `is_own` says that it is this run.
+    fn resume(&mut self, from: &Path, is_own: bool) -> anyhow::Result<()> {
         let path = if from.is_dir() { checkpoints::latest_in(from) } else { from.to_owned() };
         let checkpoint = Checkpoint::read(&path)?;
         self.trainer.resume(&checkpoint).with_context(|| format!("--resume {}", from.display()))?;
@@ -109,10 +113,27 @@ impl<'a> Curve<'a> {
         }
         let step = self.trainer.num_steps();
         anyhow::ensure!(
-            !(self.trainer.is_finished() && self.is_known(step)),
+            is_own || !(self.trainer.is_finished() && self.is_known(step)),
             "--resume {}: that run is at its end, step {step}; a larger --train-steps goes on",
             from.display()
         );
+        Ok(())
+    }
+
+    /// Starts a run that has points in its own folder: those stay as they are.
+    fn start_again(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
+        let sampler = self.config.sampler();
+        observers.emit(&Event::Started(&RunInfo {
+            num_chains: sampler.num_chains,
+            num_draws: sampler.num_draws(),
+            num_warmup: sampler.num_warmup_draws(),
+            num_parameters: self.trainer.network().num_parameters(),
+            n_beta: sampler.n_beta(self.samples.len()),
+            init_loss: self.points[0]["init_loss"].as_f64().unwrap_or(f64::NAN),
+            ..session::run_info(CurveConfig::EXPERIMENT, self.config, self.context)?
+        }));
+        session::ensure_recorded(observers)?;
+        self.is_started = true;
         Ok(())
     }
 
@@ -173,8 +194,8 @@ impl<'a> Curve<'a> {
         let init_loss = posterior.chains.plan.init_loss;
         // The run starts with its first point, which tells how large the posterior is.
         if !self.is_started {
-            let info = session::run_info(CurveConfig::EXPERIMENT, config, self.context, &posterior)?;
-            observers.emit(&Event::Started(&info));
+            let info = session::run_info(CurveConfig::EXPERIMENT, config, self.context)?;
+            observers.emit(&Event::Started(&session::info_around(info, &posterior)));
             session::ensure_recorded(observers)?;
             self.is_started = true;
             self.tell_expected(&mut posterior, observers)?;
@@ -183,6 +204,7 @@ impl<'a> Curve<'a> {
         }
         let check = config.sampler().check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
+        chains.journal = session::journal(self.context, observers, config).stage(&format!("step{step:07}"));
         let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, observers)?;
         if done.is_interrupted {
             self.save(None, observers)?;
@@ -234,7 +256,8 @@ impl<'a> Curve<'a> {
     }
 
     /// Writes the checkpoint to go on from, and keeps it under `name` as well.
-    fn save(&self, name: Option<String>, observers: &Observers) -> anyhow::Result<()> {
+    fn save(&self, name: Option<String>, observers: &mut Observers) -> anyhow::Result<()> {
+        observers.emit(&Event::Saving);
         let Some(run_dir) = observers.run_dir() else { return Ok(()) };
         let facts = Map::from_iter([(POINTS.to_owned(), json!(self.points))]);
         let checkpoint = self.trainer.save(&self.spec, facts)?;

@@ -32,23 +32,19 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         other => other?,
     };
     let known = Known::new(config, &problem.truth, problem.target.targets())?;
-    let chains = problem.chains.clone();
-    let init_loss = chains.plan.init_loss;
+    let plan = &problem.chains.plan;
     observers.emit(&Event::Started(&RunInfo {
-        name: context.name.clone(),
-        command: DlnConfig::EXPERIMENT.to_owned(),
-        argv: std::env::args().collect(),
-        config: serde_json::to_value(config)?,
-        config_updates: context.config_updates.clone(),
-        comment: context.comment.clone(),
         num_chains: sampler_config.num_chains,
-        num_draws: chains.plan.num_draws,
-        num_warmup: chains.plan.num_warmup,
+        num_draws: plan.num_draws,
+        num_warmup: plan.num_warmup,
         num_parameters: config.model().num_parameters(),
         n_beta: config.n_beta(),
-        init_loss,
+        init_loss: plan.init_loss,
+        ..session::run_info(DlnConfig::EXPERIMENT, config, context)?
     }));
     session::ensure_recorded(observers)?;
+    problem.chains.journal = session::journal(context, observers, config);
+    let chains = problem.chains.clone();
     let check = sampler_config.check_localisation == Switch::On;
     let num_points = if matches!(config.train(), Training::On(_)) { 2.0 } else { 1.0 };
     let expected_s = num_points

@@ -61,7 +61,8 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
     let mut posterior = around.posterior(&trained, &samples, Key::new(config.seed()))?;
     let experiment = EstimateConfig::EXPERIMENT;
-    observers.emit(&Event::Started(&session::run_info(experiment, config, context, &posterior)?));
+    let info = session::run_info(experiment, config, context)?;
+    observers.emit(&Event::Started(&session::info_around(info, &posterior)));
     session::ensure_recorded(observers)?;
     observers.emit(&Event::Metrics {
         step: 0,
@@ -74,6 +75,7 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     });
     let check = config.sampler().check_localisation == Switch::On;
     let Posterior { target, sampler, chains } = &mut posterior;
+    chains.journal = session::journal(context, observers, config);
     let expected_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
     expected::tell(expected_s, context, observers);
     let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, observers)?;

@@ -1,11 +1,12 @@
 //! The program `llc`: reads the command line, hands the work to an experiment, and turns what became of it into an exit
 //! code. Algorithms live in the library.
 //!
-//! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted.
+//! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted, `llc resume` goes on.
 
 mod checkpoint;
 mod checkpoints;
 mod cli;
+mod copies;
 mod curve;
 mod data;
 mod dln;
@@ -14,6 +15,8 @@ mod estimation;
 mod expected;
 mod model;
 mod registry;
+mod requeue;
+mod resume;
 mod session;
 mod table;
 mod theory;
@@ -26,7 +29,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use llc::config::ConfigError;
 use llc::model::ModelError;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::flag;
 
 use cli::Outcome;
@@ -36,7 +39,12 @@ fn main() -> ExitCode {
     let matches = cli::command().get_matches();
     let outcome = cancel_on_signals().and_then(|cancel| cli::run(&matches, &cancel));
     match outcome {
-        Ok(outcome) => ExitCode::from(outcome.exit_code()),
+        Ok(outcome) => {
+            if outcome == Outcome::Interrupted {
+                requeue::requeue_job();
+            }
+            ExitCode::from(outcome.exit_code())
+        }
         Err(error) => {
             cli::print_error(&error);
             let is_config = error.chain().any(|cause| {
@@ -50,17 +58,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// The flag that Ctrl-C and SIGTERM raise, so that a run can end in order. A second Ctrl-C ends the program at once.
+/// The flag that Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 raise, so that a run can end in order. A second Ctrl-C ends the program at once.
 fn cancel_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     let handle = || -> std::io::Result<()> {
         // Handlers run in this order: the first signal finds the flag down and raises it, the second finds it raised.
         flag::register_conditional_shutdown(SIGINT, Outcome::Interrupted.exit_code().into(), Arc::clone(&cancel))?;
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGUSR1, SIGUSR2] {
+            flag::register_usize(signal, requeue::signal(), signal as usize)?;
             flag::register(signal, Arc::clone(&cancel))?;
         }
         Ok(())
     };
-    handle().context("cannot handle Ctrl-C and SIGTERM")?;
+    handle().context("cannot handle Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2")?;
     Ok(cancel)
 }

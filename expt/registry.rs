@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{ArgMatches, Command};
+use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
 use llc::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, check_storage};
 
 use crate::cli::{self, Context, Outcome};
-use crate::{checkpoint, curve, data, dln, estimate, model, theory, train};
+use crate::resume::Record;
+use crate::{checkpoint, curve, data, dln, estimate, model, requeue, resume, theory, train};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -16,33 +18,44 @@ pub struct Experiment {
     pub command: fn() -> Command,
     /// Does it; the flag is raised when it is to end early.
     pub run: fn(&ArgMatches, &Arc<AtomicBool>) -> anyhow::Result<Outcome>,
+    /// Goes on with a run of it; `None` for what leaves no record.
+    pub resume: Option<Resume>,
 }
+
+/// Goes on with a run.
+pub type Resume = fn(Record, &RecordArgs, &Arc<AtomicBool>) -> anyhow::Result<Outcome>;
 
 /// Every subcommand, in the order of `llc help`.
 pub const EXPERIMENTS: &[Experiment] = &[
     Experiment {
         command: ExperimentArgs::<DlnConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, dln::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, dln::run)),
     },
     Experiment {
         command: ExperimentArgs::<TrainingConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, train::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, train::run)),
     },
     Experiment {
         command: ExperimentArgs::<CurveConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, curve::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, curve::run)),
     },
     Experiment {
         command: ExperimentArgs::<EstimateConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, estimate::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, estimate::run)),
     },
-    Experiment { command: theory::command, run: theory::run },
-    Experiment { command: model::command, run: model::run },
-    Experiment { command: data::command, run: data::run },
-    Experiment { command: checkpoint::command, run: checkpoint::run },
+    Experiment { command: resume::command, run: resume::run, resume: None },
+    Experiment { command: theory::command, run: theory::run, resume: None },
+    Experiment { command: model::command, run: model::run, resume: None },
+    Experiment { command: data::command, run: data::run, resume: None },
+    Experiment { command: checkpoint::command, run: checkpoint::run, resume: None },
 ];
 
-/// Runs `experiment` as the command line and what lies under it configure it.
+/// Runs `experiment` as the command line and what lies under it configure it. A job that was put back in its queue goes on with the run that
+/// it had begun.
 fn run_configured<C: Configuration>(
     matches: &ArgMatches,
     cancel: &Arc<AtomicBool>,
@@ -57,9 +70,17 @@ fn run_configured<C: Configuration>(
         cli::print(&checked.config.to_toml())?;
         return Ok(Outcome::Done);
     }
-    check_storage(&args.run.file_storage)?;
+    let own_folder = args.run.file_storage.first();
+    if let Some(record) = own_folder.and_then(|folder| requeue::unfinished(folder, &checked.config)) {
+        return resume::go_on(record, &args.run.record, cancel, experiment);
+    }
+    let mut context = Context::new(cancel, &args.run.record, C::COMMAND_LINE.name)?;
+    context.file_storage = args.run.file_storage;
+    context.file_storage.iter().try_for_each(|folder| check_storage(folder))?;
+    context.name = args.run.name.unwrap_or(context.name);
+    context.comment = args.run.comment;
+    context.config_updates = checked.updates;
     // What runs outside chains (reading data, probes, training) keeps to the same number of threads.
     rayon::ThreadPoolBuilder::new().num_threads(checked.config.threads()).build_global()?;
-    let context = Context::new(cancel, &args.run, C::COMMAND_LINE.name, checked.updates);
     experiment(&checked.config, &context)
 }

@@ -1,16 +1,25 @@
 //! Holds what every experiment that leaves a record does around its work: observers, device, the end of a run.
 
-use llc::config::Device;
+use std::iter;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use llc::config::{Configuration, Device};
 use llc::diagnostics::{Draws, rhat};
+use llc::journal::Journal;
 use llc::observe::file_tree::FileTreeObserver;
+#[cfg(feature = "mongo")]
+use llc::observe::mongo::MongoObserver;
 use llc::observe::terminal::TerminalObserver;
-use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::observe::{Event, Observer, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
+use llc::record::folder::JOURNAL;
 use llc::target::Target as _;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::{self, Context, Outcome};
+use crate::copies;
 
 /// Does `work` with the observers of a run; if it fails the record says why.
 pub fn record(
@@ -18,23 +27,60 @@ pub fn record(
     work: impl FnOnce(&mut Observers) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<Outcome> {
     let mut observers = Observers::default();
-    let tree = FileTreeObserver::create(&context.file_storage).map_err(|error| cli::CannotRecord(error.to_string()))?;
-    observers.push(Box::new(tree));
+    let create = |folder: &PathBuf| FileTreeObserver::with_heartbeat(folder, context.heartbeat);
+    let reopen = |run_dir: &PathBuf| FileTreeObserver::reopen_with_heartbeat(run_dir, context.heartbeat);
+    let trees: Result<Vec<_>, _> = match &context.resumed {
+        Some(run_dir) => {
+            iter::once(run_dir.clone()).chain(copies::of(run_dir)).map(|run_dir| reopen(&run_dir)).collect()
+        }
+        None => context.file_storage.iter().map(create).collect(),
+    };
+    let trees = trees.map_err(|error| cli::CannotRecord(error.to_string()))?;
+    if context.resumed.is_none() {
+        copies::note(&trees.iter().filter_map(Observer::run_dir).collect::<Vec<_>>())?;
+    }
+    for (index, tree) in trees.into_iter().enumerate() {
+        match index {
+            0 => observers.push_record(Box::new(tree), Arc::clone(&context.cancel)),
+            _ => observers.push(Box::new(tree)),
+        }
+    }
+    follow(context, &mut observers);
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
-    work(&mut observers).inspect_err(|error| {
+    let run_dir = observers.run_dir();
+    let outcome = work(&mut observers).inspect_err(|error| {
         let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
         observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &trace });
-    })
+    });
+    if let (true, Some(run_dir), Ok(_)) = (observers.is_record_lost(), run_dir, &outcome) {
+        let failure = observers.failures().first().map_or("its record failed", String::as_str);
+        let run_dir = run_dir.display();
+        anyhow::bail!("{failure}; what {run_dir} has is kept: `llc resume {run_dir}` goes on once this is mended");
+    }
+    outcome
 }
 
-/// What a run of `experiment` tells of itself when it starts with the chains of `posterior`.
-pub fn run_info(
-    experiment: &str,
-    config: &impl Serialize,
-    context: &Context,
-    posterior: &Posterior,
-) -> anyhow::Result<RunInfo> {
-    let Posterior { target, chains, .. } = posterior;
+/// Delivers the record to the databases that were asked for, as far as this program can.
+fn follow(context: &Context, observers: &mut Observers) {
+    #[cfg(feature = "mongo")]
+    if let (Some(run_dir), false) = (observers.run_dir(), context.addresses.is_empty()) {
+        observers.push(Box::new(MongoObserver::with_heartbeat(&run_dir, &context.addresses, context.heartbeat)));
+    }
+    // Without the feature `RunArgs::addresses` has refused every address.
+    #[cfg(not(feature = "mongo"))]
+    let _ = (context, observers);
+}
+
+/// Where the run keeps what a later process needs to go on with it.
+pub fn journal(context: &Context, observers: &Observers, config: &impl Configuration) -> Journal {
+    match observers.run_dir() {
+        Some(run_dir) => Journal::new(&run_dir.join(JOURNAL), &config.hash(), context.pace),
+        None => Journal::default(),
+    }
+}
+
+/// What a run of `experiment` tells of itself when it starts, but for what it draws.
+pub fn run_info(experiment: &str, config: &impl Serialize, context: &Context) -> anyhow::Result<RunInfo> {
     Ok(RunInfo {
         name: context.name.clone(),
         command: experiment.to_owned(),
@@ -42,13 +88,22 @@ pub fn run_info(
         config: serde_json::to_value(config)?,
         config_updates: context.config_updates.clone(),
         comment: context.comment.clone(),
+        ..RunInfo::default()
+    })
+}
+
+/// The same of a run that draws from `posterior`.
+pub fn info_around(info: RunInfo, posterior: &Posterior) -> RunInfo {
+    let Posterior { target, chains, .. } = posterior;
+    RunInfo {
         num_chains: chains.num_chains,
         num_draws: chains.plan.num_draws,
         num_warmup: chains.plan.num_warmup,
         num_parameters: target.local().w_star().len(),
         n_beta: target.local().n_beta(),
         init_loss: chains.plan.init_loss,
-    })
+        ..info
+    }
 }
 
 /// Fails where a run that has just started is not on record: nothing is to be computed that would be lost.
@@ -75,6 +130,9 @@ pub fn end(
     }
     if context.is_json {
         cli::print(&format!("{report}\n"))?;
+    }
+    if let (Status::Interrupted, Some(run_dir)) = (status, observers.run_dir()) {
+        eprintln!("interrupted; `llc resume {}` goes on", run_dir.display());
     }
     Ok(())
 }

@@ -25,8 +25,6 @@ use report::Threshold;
 
 /// Steps between two looks at the clock.
 const STRETCH: u64 = 50;
-/// Time between two checkpoints to go on from after a crash.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// Trains as `config` says, records the run, and prints its epochs and its end.
 pub fn run(config: &TrainingConfig, context: &Context) -> anyhow::Result<Outcome> {
@@ -58,6 +56,8 @@ struct Run<'a> {
     /// Lines of epochs, for the log file of the original.
     log: String,
     saved_at: Instant,
+    /// Time between two checkpoints to go on from after a crash.
+    save_every: Duration,
 }
 
 fn train(config: &TrainingConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
@@ -69,22 +69,32 @@ fn train(config: &TrainingConfig, context: &Context, observers: &mut Observers) 
     let network = Arc::new(spec.build()?);
     let key = Key::new(config.seed());
     let mut trainer = NetworkTrainer::new(network, data.train.clone(), config.train(), key, device)?;
-    let resumed = config.run().resume.as_deref().map(|from| resume(&mut trainer, from)).transpose()?;
+    let own = context.resumed.as_deref().filter(|run_dir| checkpoints::latest_in(run_dir).exists());
+    let from = own.or(config.run().resume.as_deref());
+    let resumed = from.map(|from| resume(&mut trainer, from)).transpose()?;
     observers.emit(&Event::Started(&RunInfo {
         name: style::run_name(config, context),
-        command: TrainingConfig::EXPERIMENT.to_owned(),
-        argv: std::env::args().collect(),
-        config: serde_json::to_value(config)?,
-        config_updates: context.config_updates.clone(),
-        comment: context.comment.clone(),
         num_parameters: trainer.w().len(),
-        ..RunInfo::default()
+        ..session::run_info(TrainingConfig::EXPERIMENT, config, context)?
     }));
     session::ensure_recorded(observers)?;
     let run_dir = observers.run_dir().context("the run has no folder for checkpoints")?;
     let checkpoints = Checkpoints::create(&run_dir)?;
-    let (threshold, log) = (resumed.as_ref().and_then(Threshold::of), String::new());
-    let mut run = Run { config, spec, data, trainer, checkpoints, threshold, log, saved_at: Instant::now() };
+    let threshold = resumed.as_ref().and_then(Threshold::of);
+    // A run that goes on in its own folder writes the rest of the same log.
+    let known_log = resumed.as_ref().filter(|_| own.is_some()).and_then(|from| from.header.facts.get("log")?.as_str());
+    let log = known_log.unwrap_or_default().to_owned();
+    let mut run = Run {
+        config,
+        spec,
+        data,
+        trainer,
+        checkpoints,
+        threshold,
+        log,
+        saved_at: Instant::now(),
+        save_every: context.pace.every,
+    };
     for line in style::opening(config, &run.trainer, &run.data, resumed.as_ref()) {
         run.tell(&line, observers);
     }
@@ -133,7 +143,7 @@ impl Run<'_> {
             }
             let every = self.config.train().checkpoint_every;
             if every > 0 && self.trainer.num_epochs().is_multiple_of(every) {
-                self.save(Kind::Epoch)?;
+                self.save(Kind::Epoch, observers)?;
             }
         }
         Ok((last, false))
@@ -164,8 +174,8 @@ impl Run<'_> {
                 let test = self.trainer.evaluate(&self.data.test)?;
                 self.measure(self.trainer.running().evaluation(), test, observers);
             }
-            if self.saved_at.elapsed() > SAVE_EVERY {
-                self.save(Kind::Latest)?;
+            if self.saved_at.elapsed() > self.save_every {
+                self.save(Kind::Latest, observers)?;
             }
         }
     }
@@ -214,14 +224,16 @@ impl Run<'_> {
             self.tell(&line, observers);
         }
         self.threshold = Some(threshold);
-        self.save(Kind::Threshold)
+        self.save(Kind::Threshold, observers)
     }
 
-    fn save(&mut self, kind: Kind) -> Result<(), TrainError> {
+    fn save(&mut self, kind: Kind, observers: &mut Observers) -> Result<(), TrainError> {
+        observers.emit(&Event::Saving);
         let mut facts = serde_json::Map::new();
         facts.insert("seed".to_owned(), json!(self.config.seed()));
         facts.insert("num_epochs".to_owned(), json!(self.trainer.num_epochs_planned()));
         facts.insert("threshold".to_owned(), json!(self.threshold));
+        facts.insert("log".to_owned(), json!(self.log));
         let checkpoint = self.trainer.save(&self.spec, facts).map_err(llc::train::ResumeError::from)?;
         let saved =
             self.checkpoints.write(&checkpoint, style::checkpoint_name(self.config, kind, self.trainer.num_epochs()));
@@ -242,7 +254,7 @@ impl Run<'_> {
         context: &Context,
         observers: &mut Observers,
     ) -> anyhow::Result<Outcome> {
-        self.save(if is_cancelled { Kind::Latest } else { Kind::Last })?;
+        self.save(if is_cancelled { Kind::Latest } else { Kind::Last }, observers)?;
         let last = match last {
             Some(last) => Some(last),
             // A training that was over before it began, or was stopped in its first epoch here.
@@ -254,8 +266,6 @@ impl Run<'_> {
         let status = if is_cancelled { Status::Interrupted } else { Status::Completed };
         self.end(last, status, &[], context, observers)?;
         if is_cancelled {
-            let dir = self.checkpoints.run_dir().display();
-            eprintln!("interrupted after {} steps; `--resume {dir}` goes on", self.trainer.num_steps());
             return Ok(Outcome::Interrupted);
         }
         Ok(Outcome::Done)

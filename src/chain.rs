@@ -6,18 +6,22 @@
 //! *Tested by*: `tests/conformance.rs` (every sampler: same key, same draws; chain 3 of 4 equals chain 3 of 8; thinning keeps every
 //! k-th state; a cancelled chain keeps what it drew) and the law tests.
 
+pub(crate) mod saved;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::config::LossTrace;
+use crate::config::{Epsilon, LossTrace};
 use crate::data::minibatch::Minibatches;
 use crate::distance::TensorDistances;
+use crate::journal::Entry;
 use crate::kernel::{GradientNeed, Kernel, KernelError, State};
 use crate::observe::DrawBlock;
 use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::target::{Batch, Target, TargetError};
 use crate::update;
+use saved::Saved;
 
 /// Says how long a chain is and what it records; the same for all chains of a run.
 #[derive(Debug, Clone)]
@@ -52,6 +56,10 @@ pub struct Chain<'a> {
     pub plan: &'a Plan,
     /// Step size, once it is known.
     pub epsilon: Option<f64>,
+    /// Where it keeps what it has done.
+    pub entry: Entry,
+    /// What it did before the run was started again.
+    pub saved: Option<Saved>,
     /// Set from outside to end the chain after the current draw.
     pub cancel: &'a AtomicBool,
     /// Receives finished draws: the number of the first, and the block.
@@ -62,6 +70,14 @@ impl Chain<'_> {
     /// The stream of this chain for `role`.
     pub fn stream(&self, role: Role) -> Key {
         self.key.role(role).chain(self.index)
+    }
+
+    /// The step size, where none has to be searched: the one configured, or that of a chain that goes on.
+    pub fn known_epsilon(&self, configured: Epsilon) -> Option<f64> {
+        match configured {
+            Epsilon::Fixed(epsilon) => Some(epsilon.get()),
+            Epsilon::Auto => self.epsilon,
+        }
     }
 
     /// Whether the run was cancelled.
@@ -128,16 +144,36 @@ const EMIT_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs `kernel` on `target` from `start` as `chain` says.
 pub fn run<K: Kernel>(kernel: &K, mut chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun {
-    let mut out = ChainRun { epsilon: chain.epsilon, end: End::Completed, ..ChainRun::failed(KernelError::Diverged) };
-    let began = Instant::now();
-    let mut block = Emitter::new();
-    out.end = match sample(kernel, &mut chain, start, target, &mut out, &mut block) {
-        Ok(end) => end,
-        Err(error) => End::Failed(error),
+    let saved = chain.saved.take();
+    let (mut out, w) = match saved {
+        Some(Saved { run, w }) => (run, w),
+        None => (ChainRun::failed(KernelError::Diverged), None),
     };
+    out.epsilon = chain.epsilon;
+    let mut block = Emitter::after(out.trace.loss.len());
+    let clock = Clock { began: Instant::now(), before_s: out.sampling_s };
+    let end = sample(kernel, &mut chain, w.as_ref().unwrap_or(start), target, &mut out, &mut block, &clock);
     block.finish(&mut chain, &mut out.trace);
-    out.sampling_s = began.elapsed().as_secs_f64();
+    out.sampling_s = clock.seconds();
+    out.end = end.unwrap_or_else(End::Failed);
+    if (matches!(out.end, End::Completed) || out.has_diverged())
+        && let Err(error) = saved::keep(&mut chain.entry, &out, saved::Moment::Over)
+    {
+        out.end = End::Failed(error);
+    }
     out
+}
+
+/// The time in the loop, of a chain that may have been there before.
+struct Clock {
+    began: Instant,
+    before_s: f64,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before_s + self.began.elapsed().as_secs_f64()
+    }
 }
 
 /// The batches that a chain's steps see, in order.
@@ -172,15 +208,21 @@ fn sample<K: Kernel>(
     target: &mut dyn Target,
     out: &mut ChainRun,
     block: &mut Emitter,
+    clock: &Clock,
 ) -> Result<End, KernelError> {
+    // A search of the step size that was cut short has found none: nothing is to be drawn, or kept, at what it leaves.
+    if chain.is_cancelled() {
+        return Ok(End::Cancelled);
+    }
     let plan = chain.plan;
     let noise = chain.stream(Role::Noise);
     let mut batches = Batches::new(chain, Role::Minibatch, target, K::GRADIENT);
     let mut probe_batches = Batches::new(chain, Role::Probe, target, K::GRADIENT);
-    let mut state = kernel.init(start, target, batches.at(0))?;
+    let mut state = kernel.init(start, target, batches.at(out.num_steps))?;
+    state.go_on_after(out.num_steps);
     let mut grad = start.zeros_like()?;
     let w_star = target.local().w_star().try_clone()?;
-    for draw in 0..plan.num_draws {
+    for draw in out.trace.loss.len()..plan.num_draws {
         let mut acceptance = Mean::default();
         let (mut batch_loss, mut squared_distance) = (f64::NAN, None);
         for _ in 0..plan.thin {
@@ -229,8 +271,14 @@ fn sample<K: Kernel>(
             out.virial.push(terms);
         }
         block.emit_if_due(chain, &mut out.trace);
-        if chain.is_cancelled() {
-            return Ok(if draw + 1 == plan.num_draws { End::Completed } else { End::Cancelled });
+        let is_cancelled = chain.is_cancelled() && draw + 1 < plan.num_draws;
+        if is_cancelled || chain.entry.is_due() {
+            block.finish(chain, &mut out.trace);
+            out.sampling_s = clock.seconds();
+            saved::keep(&mut chain.entry, out, saved::Moment::Between { w: state.w(), is_last: is_cancelled })?;
+        }
+        if is_cancelled {
+            return Ok(End::Cancelled);
         }
     }
     if plan.keep_last {
@@ -267,8 +315,9 @@ struct Emitter {
 }
 
 impl Emitter {
-    fn new() -> Emitter {
-        Emitter { block: DrawBlock::default(), num_emitted: 0, last: Instant::now() }
+    /// One whose first `num_emitted` draws are known already.
+    fn after(num_emitted: usize) -> Emitter {
+        Emitter { block: DrawBlock::default(), num_emitted, last: Instant::now() }
     }
 
     fn push(&mut self, loss: f64, distance: f64, acceptance: f64) {

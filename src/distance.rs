@@ -29,6 +29,16 @@ impl TensorDistances {
         Ok(())
     }
 
+    /// The sums Σ‖w_l − w*_l‖² per tensor, and the number of draws.
+    pub fn parts(&self) -> (&[f64], u64) {
+        (&self.sums, self.num_draws)
+    }
+
+    /// What [`parts`](Self::parts) gave.
+    pub fn from_parts(sums: Vec<f64>, num_draws: u64) -> TensorDistances {
+        TensorDistances { sums, num_draws }
+    }
+
     /// The root mean square distance of each tensor over all of `chains`; empty where nothing was added.
     pub fn root_mean_square<'a>(chains: impl IntoIterator<Item = &'a TensorDistances>) -> Vec<f64> {
         let mut all = TensorDistances::default();

@@ -181,6 +181,7 @@ fn sample_localised(
     shorter.plan.num_warmup = chains.plan.num_warmup / 2;
     shorter.plan.virial_every = 0;
     shorter.plan.tensor_distances = false;
+    shorter.journal = chains.journal.stage("localisation");
     let runs = shorter.run(sampler, target.as_ref(), w_star, cancel, &mut |_| {})?;
     if cancel.load(Ordering::Relaxed) {
         return Ok(Localisation::NotChecked);

@@ -21,9 +21,12 @@ pub mod dtype;
 pub mod estimate;
 #[cfg(feature = "torch")]
 pub mod hessian_trace;
+#[cfg(feature = "torch")]
+pub mod journal;
 pub mod kernel;
 pub mod llc;
 pub mod model;
+pub mod mongo;
 pub mod observe;
 #[cfg(feature = "torch")]
 pub mod params;

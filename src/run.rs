@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
+use crate::chain::saved::{self, Saved};
 use crate::chain::{Chain, ChainRun, End, Plan};
 use crate::config::{RunConfig, SamplerConfig};
+use crate::journal::Journal;
 use crate::kernel::{KernelError, Sampler};
 use crate::observe::DrawBlock;
 use crate::params::Params;
@@ -27,6 +29,8 @@ pub struct Chains {
     pub threads_per_chain: usize,
     /// What each chain does.
     pub plan: Plan,
+    /// Where they keep what they have done; nowhere unless it is set.
+    pub journal: Journal,
 }
 
 /// What reaches the caller while chains run.
@@ -71,7 +75,7 @@ impl Chains {
             keep_last: false,
         };
         let RunConfig { threads, threads_per_chain, .. } = *run;
-        Chains { key, num_chains: sampler.num_chains, threads, threads_per_chain, plan }
+        Chains { key, num_chains: sampler.num_chains, threads, threads_per_chain, plan, journal: Journal::default() }
     }
 
     /// Runs `sampler` on copies of `target` from `start`, and tells `progress` from the calling thread. The chains come back in
@@ -157,8 +161,24 @@ impl Chains {
             let event = Progress::Draws { chain: index, first_draw, block: block.clone() };
             let _ = sender.send(Message::Progress(event));
         };
-        let chain = Chain { index, key: self.key, plan: &self.plan, epsilon: None, cancel, emit: &mut emit };
-        sampler.run_chain(chain, start, target)
+        let entry = self.journal.entry(&format!("chain-{index}"));
+        let saved = match saved::read(&entry, start) {
+            Ok(saved) => saved,
+            Err(error) => return ChainRun::failed(error),
+        };
+        let mut epsilon = None;
+        if let Some(Saved { run, .. }) = &saved {
+            epsilon = run.epsilon;
+            emit(0, &run.trace);
+        }
+        match saved {
+            Some(Saved { run, w: None }) => run,
+            saved => {
+                let plan = &self.plan;
+                let chain = Chain { index, key: self.key, plan, epsilon, entry, saved, cancel, emit: &mut emit };
+                sampler.run_chain(chain, start, target)
+            }
+        }
     }
 }
 

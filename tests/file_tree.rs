@@ -118,7 +118,7 @@ fn a_completed_run_has_sacreds_files_and_fields() {
     let run_dir = base.path().join("1");
     assert_eq!(
         names(&run_dir),
-        ["config.json", "cout.txt", "draws.zarr", "run.json"].map(str::to_owned).into(),
+        ["checkpoint", "config.json", "cout.txt", "draws.zarr", "run.json"].map(str::to_owned).into(),
         "no info.json while the run goes on: sacredboard would fail"
     );
     let running = read_json(&run_dir.join("run.json"));
@@ -169,7 +169,9 @@ fn credentials_reach_no_file() {
     observer.on_event(&Event::Warning("cannot reach mongodb://me:secret@db.example.org/llc")).unwrap();
     let report = json!({"argv": ["mongodb://me:secret@db.example.org/llc"]});
     end(&mut observer, Status::Failed, Some(&report), &["no mongodb://me:secret@db.example.org/llc".to_owned()]);
-    for name in names(&base.path().join("1")).iter().filter(|name| *name != "draws.zarr") {
+    for name in
+        names(&base.path().join("1")).iter().filter(|name| !["draws.zarr", "checkpoint"].contains(&name.as_str()))
+    {
         let text = fs::read_to_string(base.path().join("1").join(name)).unwrap();
         assert!(!text.contains("secret"), "{name}: {text}");
     }

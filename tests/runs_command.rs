@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::{Event, Observer, RunInfo, Status};
+use llc::sweep::Meaning;
 use serde_json::{Value, json};
 
 fn write_run(base: &Path, name: &str, status: Status, report: Option<Value>) {
@@ -53,6 +54,70 @@ fn the_list_is_a_table_of_the_selected_runs() {
     assert_eq!(stdout(base.path(), &["list", "--status", "failed"]).lines().count(), 2);
     assert_eq!(stdout(base.path(), &["list", "--name", "other"]).lines().count(), 2);
     assert_eq!(stdout(base.path(), &["list", "--name", "oth"]).lines().count(), 1);
+}
+
+#[test]
+fn filters_choose_runs_for_lists_and_exports() {
+    let base = three_runs();
+    for (filters, count) in [
+        (vec!["status=COMPLETED"], 1),
+        (vec!["config.sampler.gamma=2.50", "name!=other"], 2),
+        (vec!["config.widths=20,10", "status~ed"], 3),
+        (vec!["llc>49", "report.verdict=trusted"], 1),
+        (vec!["llc<0"], 0),
+        (vec!["name=dln", "--status", "failed"], 1),
+    ] {
+        assert_eq!(stdout(base.path(), &[&["list"], &*filters].concat()).lines().count(), 1 + count, "{filters:?}");
+        let json: Value =
+            serde_json::from_str(&stdout(base.path(), &[&["export", "--json"], &*filters].concat())).unwrap();
+        assert_eq!(json.as_array().map(Vec::len), Some(count), "{filters:?}");
+    }
+}
+
+/// Writes a run of the command `line`.
+fn write_run_of(base: &Path, line: &str, status: Status) {
+    let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+    let mut config = Meaning::of(&words).unwrap().unwrap().config().clone();
+    config["run"]["threads"] = json!(48);
+    let info = RunInfo { name: "dln".to_owned(), command: "dln".to_owned(), config, ..RunInfo::default() };
+    let mut observer = FileTreeObserver::create(base).unwrap();
+    observer.on_event(&Event::Started(&info)).unwrap();
+    observer.on_event(&Event::Ended { status, report: None, fail_trace: &[] }).unwrap();
+}
+
+#[test]
+fn missing_lines_are_those_without_a_completed_run_of_their_configuration() {
+    let base = tempfile::tempdir().unwrap();
+    let file = base.path().join("COMMANDS.txt");
+    let seed = |seed: u64| format!("llc dln --preset 1k --seed {seed}");
+    let lines: Vec<String> = [1, 2, 3, 4, 4].map(seed).to_vec();
+    std::fs::write(&file, format!("# a sweep\n{}\nllc theory dln --layer-widths 5 --rank 2\n", lines.join("\n")))
+        .unwrap();
+    let file = file.to_str().unwrap();
+    let missing = |flags: &[&str]| stdout(base.path(), &[&["missing", file], flags].concat());
+    assert_eq!(missing(&[]), "2-6\n");
+    write_run_of(base.path(), &format!("{} --name again --threads 3", seed(2)), Status::Completed);
+    write_run_of(base.path(), &seed(3), Status::Failed);
+    write_run_of(base.path(), &format!("{} --gamma 2", seed(1)), Status::Completed);
+    write_run_of(base.path(), &seed(4), Status::Completed);
+    assert_eq!(missing(&[]), "2,4,6\n");
+    assert_eq!(missing(&["--lines"]), [seed(1), seed(3), seed(4), String::new()].join("\n"));
+    for line in [1, 3, 4] {
+        write_run_of(base.path(), &seed(line), Status::Completed);
+    }
+    let output = runs(base.path(), &["missing", file]);
+    assert!(output.status.success() && output.stdout.is_empty());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("none of the 6 lines is missing") && said.contains("line 7 leaves no run"), "{said}");
+}
+
+#[test]
+fn every_line_is_missing_where_nothing_has_been_run() {
+    let base = tempfile::tempdir().unwrap();
+    let file = base.path().join("COMMANDS.txt");
+    std::fs::write(&file, "llc dln\nllc dln --seed 1\n").unwrap();
+    let output = runs(&base.path().join("runs"), &["missing", file.to_str().unwrap()]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), b"1,2\n".as_slice()));
 }
 
 #[test]
@@ -121,12 +186,19 @@ fn line_breaks_in_a_name_or_remark_are_shown_escaped() {
 #[test]
 fn what_is_not_there_is_bad_usage() {
     let base = three_runs();
+    let illegal = base.path().join("illegal.txt");
+    std::fs::write(&illegal, "llc dln --rank 3").unwrap();
     for (folder, arguments, named) in [
         (base.path().join("nowhere"), vec!["list"], "nowhere"),
         (base.path().to_owned(), vec!["show", "9"], "no run 9"),
         (base.path().to_owned(), vec!["list", "--csv", "--json"], "--json"),
         (base.path().to_owned(), vec!["list", "--status", "complete"], "did you mean completed?"),
         (base.path().to_owned(), vec!["export", "--status", "foo"], "--status foo"),
+        (base.path().to_owned(), vec!["list", "stauts=FAILED"], "did you mean `status`?"),
+        (base.path().to_owned(), vec!["list", "config.sampler.gama=1"], "did you mean `config.sampler.gamma`?"),
+        (base.path().to_owned(), vec!["export", "llc<many"], "no number"),
+        (base.path().to_owned(), vec!["missing", "nowhere.txt"], "cannot read nowhere.txt"),
+        (base.path().to_owned(), vec!["missing", illegal.to_str().unwrap()], "line 1: --rank"),
     ] {
         let output = runs(&folder, &arguments);
         let message = String::from_utf8_lossy(&output.stderr).into_owned();

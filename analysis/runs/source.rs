@@ -8,17 +8,26 @@ use clap::Args;
 use llc::record::read::{self, Run};
 
 use super::UsageError;
+#[cfg(feature = "mongo")]
+use super::addresses::Addresses;
 
 #[derive(Debug, Args)]
 pub struct Source {
     /// The folder of the runs, as given to `llc -F`.
     #[arg(short = 'F', long = "folder", value_name = "DIR", default_value = "runs")]
     folder: PathBuf,
+    #[cfg(feature = "mongo")]
+    #[command(flatten)]
+    addresses: Addresses,
 }
 
 impl Source {
     /// Every run, by number. What is no readable run is told on stderr and left out.
     pub fn runs(&self) -> Result<Vec<Run>> {
+        #[cfg(feature = "mongo")]
+        if let Some(address) = self.address()? {
+            return Ok(llc::mongo::source::list(&address)?);
+        }
         if !self.folder.is_dir() {
             return Err(UsageError::NoFolder(self.folder.clone()).into());
         }
@@ -29,12 +38,35 @@ impl Source {
         Ok(found.runs)
     }
 
+    /// The same, with no runs where there is no folder yet: nothing has been run then.
+    pub fn runs_if_any(&self) -> Result<Vec<Run>> {
+        if self.folder.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            let _ = writeln!(io::stderr(), "warning: there is no folder {} yet", self.folder.display());
+            return Ok(Vec::new());
+        }
+        self.runs()
+    }
+
     /// The run of that number.
     pub fn run(&self, id: u64) -> Result<Run> {
+        #[cfg(feature = "mongo")]
+        if let Some(address) = self.address()? {
+            return Ok(llc::mongo::source::find(&address, id)?);
+        }
         let path = self.folder.join(id.to_string());
         if !path.is_dir() {
             return Err(UsageError::NoRun { folder: self.folder.clone(), id }.into());
         }
         Ok(Run::open(&path)?)
+    }
+
+    /// The database that was given instead of a folder.
+    #[cfg(feature = "mongo")]
+    fn address(&self) -> Result<Option<llc::mongo::address::Address>> {
+        let mut given = self.addresses.given()?;
+        if given.len() > 1 {
+            return Err(UsageError::SeveralAddresses.into());
+        }
+        Ok(given.pop())
     }
 }

@@ -53,7 +53,8 @@ fn try_run(
     observers: &mut Observers,
     facts: &mut Value,
 ) -> anyhow::Result<Trained> {
-    let trained = match train::train(config, how, &mut problem.target, &context.cancel, observers) {
+    let journal = problem.chains.journal.clone();
+    let trained = match train::train(config, how, &mut problem.target, &journal, &context.cancel, observers) {
         Ok(trained) => trained,
         Err(error) => {
             if let TrainError::Diverged { step, .. } = error {

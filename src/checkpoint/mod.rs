@@ -27,7 +27,8 @@ mod safetensors;
 mod tensor;
 mod zip;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -44,6 +45,11 @@ use crate::record::atomic::{self, Durability};
 
 /// What the names of a training's state begin with, so that they are no network's.
 const TRAINING: &str = "train.";
+
+/// Where the file before that at `path` is kept.
+fn previous(path: &Path) -> PathBuf {
+    path.with_extension("previous")
+}
 
 /// Tensors by name, and what is known about them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -85,7 +91,7 @@ impl Checkpoint {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
-        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
         Checkpoint::read_bytes(&bytes).map_err(|source| CheckpointError::Format { path: path.to_owned(), source })
     }
 
@@ -115,6 +121,47 @@ impl Checkpoint {
         let bytes = self.to_bytes().map_err(|source| CheckpointError::Format { path: path.to_owned(), source })?;
         let written = atomic::replace(path, &bytes, Durability::Power);
         written.map_err(|source| CheckpointError::Write { path: path.to_owned(), source })
+    }
+
+    /// Writes the file `path` as [`Checkpoint::write`], and keeps the one that was there under its name with the ending `previous`: at
+    /// every moment there is a whole one under one of the two names. The folder is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::write`]; what was there stays.
+    pub fn write_keeping(&self, path: &Path) -> Result<(), CheckpointError> {
+        let error = |source| CheckpointError::Write { path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(error)?;
+        }
+        let next = path.with_extension("next");
+        // The first error is the one worth telling; there may be no file to remove.
+        self.write(&next).inspect_err(|_| drop(fs::remove_file(&next)))?;
+        if path.exists() {
+            fs::rename(path, previous(path)).map_err(error)?;
+        }
+        fs::rename(&next, path).map_err(error)
+    }
+
+    /// The newest that [`Checkpoint::write_keeping`] left at `path`, or where that can't be read the one before; `None` where there is
+    /// neither.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`] where there are files and none can be read.
+    pub fn read_newest(path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
+        let previous = previous(path);
+        match Checkpoint::read(path) {
+            Ok(read) => Ok(Some(read)),
+            Err(_) if previous.exists() => Checkpoint::read(&previous).map(Some),
+            Err(error) => {
+                if path.exists() {
+                    Err(error)
+                } else {
+                    Ok(None)
+                }
+            }
+        }
     }
 
     /// The bytes of the safetensors file; the same for the same checkpoint.

@@ -1,5 +1,6 @@
 //! Defines the command line of an experiment; the flags of its settings come out of its keys.
 
+use std::env;
 use std::ffi::OsString;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::{Checked, ConfigError, Configuration, Key, Kind, RawConfig, available_threads};
+use crate::mongo;
+use crate::mongo::address::{self, Address, AddressText};
 
 /// What the command line of the experiment configured by `C` says.
 #[derive(Debug, Clone)]
@@ -31,21 +34,54 @@ pub struct RunArgs {
     /// Print the configuration as a file that --config takes, and stop
     #[arg(long, help_heading = "Where settings come from")]
     pub print_config: bool,
-    /// Folder of the records
+    /// Folder of the records; may be repeated for copies
     #[arg(short = 'F', long, help_heading = "Results", value_name = "DIR", default_value = "runs")]
-    pub file_storage: PathBuf,
+    pub file_storage: Vec<PathBuf>,
     /// Name of the run in its record [default: the experiment]
     #[arg(short = 'n', long, help_heading = "Results", value_name = "NAME")]
     pub name: Option<String>,
     /// A remark for the record
     #[arg(long, help_heading = "Results", value_name = "TEXT")]
     pub comment: Option<String>,
+    /// Where else results go, and how often.
+    #[command(flatten)]
+    pub record: RecordArgs,
+}
+
+/// The flags of a new run and of one that is taken up again.
+#[derive(Debug, Clone, Args)]
+pub struct RecordArgs {
+    /// Deliver the run to this MongoDB too, [HOST:PORT:]DB[.COLLECTION]; may be repeated. LLC_MONGO_USER and
+    /// LLC_MONGO_PASSWORD say who does
+    #[arg(short = 'm', long, help_heading = "Results", value_name = "ADDRESS")]
+    pub mongo: Vec<AddressText>,
+    /// The same by a URL, mongodb://HOST/DB; may be repeated [default: what LLC_MONGO_URL holds, if anything]
+    #[arg(long, help_heading = "Results", value_name = "URL")]
+    pub mongo_url: Vec<AddressText>,
+    /// Time between two checkpoints from which a killed run goes on, at least; they take a hundredth of its time at most
+    #[arg(long, help_heading = "Results", value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub journal_every: f64,
+    /// Time between two heartbeats of the record
+    #[arg(short = 'b', long, help_heading = "Results", value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    pub beat_interval: f64,
     /// Print the report as one JSON object, the last line of standard output
     #[arg(long, help_heading = "Results")]
     pub json: bool,
     /// Show no progress and no table
     #[arg(long, help_heading = "Results")]
     pub quiet: bool,
+}
+
+impl RecordArgs {
+    /// Where the run is delivered besides its folder, by flags and environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Mongo`] for a malformed address, and [`ConfigError::NoMongo`] in a program built without MongoDB.
+    pub fn addresses(&self) -> Result<Vec<Address>, ConfigError> {
+        let addresses = address::addresses(&self.mongo, &self.mongo_url, |name| env::var(name).ok())?;
+        if addresses.is_empty() || mongo::IS_BUILT_IN { Ok(addresses) } else { Err(ConfigError::NoMongo) }
+    }
 }
 
 impl<C: Configuration> ExperimentArgs<C> {
@@ -139,6 +175,19 @@ impl<C: Configuration> ExperimentArgs<C> {
     /// As [`ExperimentArgs::raw`], and [`ConfigError`] for what is not legal.
     pub fn resolve(&self) -> Result<Checked<C>, ConfigError> {
         C::check(&self.raw()?, available_threads())
+    }
+}
+
+/// Reads a time that a clock can wait for.
+///
+/// # Errors
+///
+/// A sentence for what is no number from 0 to a year.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    const YEAR_S: f64 = 3.2e7;
+    match text.parse() {
+        Ok(seconds) if (0.0..=YEAR_S).contains(&seconds) => Ok(seconds),
+        _ => Err("give a number of seconds, such as 60".to_owned()),
     }
 }
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::Key;
 use crate::kernel::{GradientNeed, SamplerKind};
+use crate::mongo::address::AddressError;
 
 /// Why a configuration was refused. Programs print it after `error: `, with its source if there is one, and exit with 2;
 /// nothing has been written by then.
@@ -361,6 +362,14 @@ pub enum ConfigError {
         /// What the parser said.
         message: String,
     },
+    /// A malformed address of a MongoDB.
+    #[error(transparent)]
+    Mongo(#[from] AddressError),
+    /// An address of a MongoDB in a program that was built without it.
+    #[error(
+        "--mongo: this program was built without MongoDB; build it with the feature `mongo`, or leave the address out"
+    )]
+    NoMongo,
     /// A folder for records that cannot be written.
     #[error("--file-storage {}: cannot write there, choose another folder with -F", path.display())]
     Storage {

@@ -1,8 +1,11 @@
 //! Defines what an experiment's configuration is: how it is asked for, checked, printed, and told apart from the defaults.
 
-use serde::Serialize;
+use std::path::Path;
 
-use super::{ConfigError, ConfigWarning, Key, RawConfig, updates};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{ConfigError, ConfigWarning, Key, RawConfig, available_threads, updates};
 
 /// What `--help` of an experiment says beside its settings.
 #[derive(Debug)]
@@ -69,6 +72,23 @@ pub trait Configuration: Sized + Serialize {
         let base = Self::build(&RawConfig::new(Self::keys()), threads).ok();
         let updates = updates::updates(raw, &config, base.as_ref());
         Ok(Checked { config, warnings, updates })
+    }
+
+    /// The configuration of the run in `run_dir`, as its `config.json` has it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where that can't be read, or is not legal.
+    fn of_record(run_dir: &Path) -> Result<Self, ConfigError> {
+        let mut raw = RawConfig::new(Self::keys());
+        raw.layer_json(&run_dir.join("config.json"))?;
+        Self::build(&raw, available_threads())
+    }
+
+    /// Names the configuration: the SHA-256 of its JSON, in hexadecimal. Another number anywhere gives another name.
+    fn hash(&self) -> String {
+        // As in `to_toml`: there is nothing to refuse.
+        let json = serde_json::to_string(self).expect("a checked configuration is valid JSON");
+        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The configuration as TOML that `--config` reads back to an equal one. A comment tells what follows from it.

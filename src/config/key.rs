@@ -191,7 +191,7 @@ impl fmt::Display for Key {
 /// The candidate that looks most like `word`, if any looks like it at all.
 ///
 /// A candidate's last part counts as well as its whole, so that `epsilon` finds `sampler.epsilon`.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Below 0.8 Jaro-Winkler pairs words that share little but their first letter.
     const ALIKE: f64 = 0.8;
     let last = |path: &str| path.rsplit('.').next().unwrap_or(path).replace('-', "_");

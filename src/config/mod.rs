@@ -45,15 +45,15 @@ pub use dln::DlnConfig;
 pub use error::ConfigError;
 pub use estimate::EstimateConfig;
 pub use experiment::{Checked, CommandLine, Configuration};
-pub(crate) use key::nearest;
-pub use key::{Key, Kind, Value};
+
+pub use key::{Key, Kind, Value, nearest};
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
 pub use run::{Device, Precision, RunConfig};
 pub use sampler::{ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
 pub use storage::check_storage;
 pub use theory_args::TheoryDlnArgs;
-pub use threads::available_threads;
+pub use threads::{TASK_THREADS, available_threads};
 
 /// The command line of `llc dln`.
 pub type DlnArgs = ExperimentArgs<DlnConfig>;

@@ -51,18 +51,23 @@ impl RawConfig {
     /// [`ConfigError::ReadFile`] and [`ConfigError::Toml`] for the record, else as [`RawConfig::layer_table`].
     pub(super) fn layer_record(&mut self, folder: &Path, resume: &str) -> Result<(), ConfigError> {
         let path = folder.join("config.json");
-        if !path.is_file() {
-            return Ok(());
+        if path.is_file() {
+            self.layer_json(&path)?;
+            self.values.remove(resume);
         }
-        let text = fs::read_to_string(&path).map_err(|source| ConfigError::ReadFile { path: path.clone(), source })?;
+        Ok(())
+    }
+
+    /// Lays the JSON of the file `path`, nested as in a record, over what is there.
+    pub(super) fn layer_json(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let error = |source| ConfigError::ReadFile { path: path.to_owned(), source };
+        let text = fs::read_to_string(path).map_err(error)?;
         let table = serde_json::from_str::<toml::Table>(&text).map_err(|error| ConfigError::Toml {
-            path,
+            path: path.to_owned(),
             line: error.line(),
             message: error.to_string(),
         })?;
-        self.layer_table(&table)?;
-        self.values.remove(resume);
-        Ok(())
+        self.layer_table(&table)
     }
 
     /// Lays a table, nested as in a file, over what is there.

@@ -7,15 +7,17 @@ use std::sync::atomic::AtomicBool;
 use super::Problem;
 use crate::config::DlnConfig;
 use crate::config::dln::{OptimizerConfig, TrainConfig, Truth};
+use crate::journal::Journal;
 use crate::model::deep_linear::draw_truth;
 use crate::observe::{Event, Observers};
 use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::target::{Batch, DeepLinear, Target, TargetError};
-use crate::train::{Adam, Losses, Optimizer, Sgd, TrainError, Trained, Trainer};
+use crate::train::{Adam, Losses, Optimizer, Progress, Sgd, TrainError, Trained, Trainer};
 
-/// Trains as `config` and its `train` say, in the run's precision and on its device. The losses go to `observers`.
+/// Trains as `config` and its `train` say, in the run's precision and on its device. The losses go to `observers`, what a run that is
+/// taken up again needs to `journal`.
 ///
 /// # Errors
 /// [`TrainError::Diverged`] where the loss was no longer finite; whatever the target reports.
@@ -23,6 +25,7 @@ pub fn train(
     config: &DlnConfig,
     train: &TrainConfig,
     target: &mut DeepLinear,
+    journal: &Journal,
     cancel: &AtomicBool,
     observers: &mut Observers,
 ) -> Result<Trained, TrainError> {
@@ -44,9 +47,14 @@ pub fn train(
     };
     observers.emit(&Event::Stage("training a network from a random start"));
     tch::set_num_threads(num_threads(config));
-    let trained = trainer.run(optimizer.as_mut(), target, start, cancel, &mut |Losses { first_step, loss }| {
-        observers.emit(&Event::Training { first_step, num_steps, loss });
-    });
+    let mut tell = |progress: Progress| match progress {
+        Progress::Losses(Losses { first_step, loss }) => {
+            observers.emit(&Event::Training { first_step, num_steps, loss });
+        }
+        Progress::Saving => observers.emit(&Event::Saving),
+    };
+    let mut entry = journal.entry("training");
+    let trained = trainer.run(optimizer.as_mut(), target, start, &mut entry, cancel, &mut tell);
     tch::set_num_threads(config.run().threads as i32);
     trained
 }
@@ -64,6 +72,7 @@ pub fn around(problem: &Problem, w: Params) -> Result<(DeepLinear, Chains), Targ
     let mut target = problem.target.around(w.try_clone()?)?;
     let mut chains = problem.chains.clone();
     chains.key = chains.key.role(Role::Trained);
+    chains.journal = chains.journal.stage("trained");
     chains.plan.init_loss = target.loss(&w, Batch::Full)?;
     Ok((target, chains))
 }

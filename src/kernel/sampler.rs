@@ -2,6 +2,7 @@
 
 use super::GradientNeed;
 use crate::chain::{Chain, ChainRun};
+use crate::journal::JournalError;
 use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, Target, TargetError};
@@ -15,6 +16,10 @@ pub trait State {
     fn exact_gradient(&self) -> Option<&Params> {
         None
     }
+
+    /// Takes the state, which is fresh, for that after `num_steps` steps. All else that the next step needs [`Kernel::init`] makes of the
+    /// point.
+    fn go_on_after(&mut self, _num_steps: u64) {}
 }
 
 /// What one step tells of itself.
@@ -81,6 +86,9 @@ pub enum KernelError {
     /// The target could not be evaluated.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// What the chain did can't be kept, or what was kept can't be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// libtorch's own error (first line).
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(#[from] tch::TchError),

@@ -102,7 +102,6 @@ fn preconditioner(raw: &RawConfig, num_tensors: Option<usize>) -> Result<Option<
 mod sampling {
     use super::SgldConfig;
     use crate::chain::{self, Chain, ChainRun};
-    use crate::config::Epsilon;
     use crate::kernel::tuning::{self, Tuned};
     use crate::kernel::{
         Evaluated, GradientNeed, Info, Kernel, KernelError, Sampler, Settings, State, finite, log_acceptance,
@@ -144,6 +143,10 @@ mod sampling {
     impl State for SgldState {
         fn w(&self) -> &Params {
             &self.w
+        }
+
+        fn go_on_after(&mut self, num_steps: u64) {
+            self.num_steps = num_steps;
         }
     }
 
@@ -210,13 +213,12 @@ mod sampling {
                 acceptance_every: self.mala_every as u64,
                 noise: 1.0,
             };
-            match self.epsilon {
-                Epsilon::Fixed(epsilon) => {
-                    let epsilon = epsilon.get();
+            match chain.known_epsilon(self.epsilon) {
+                Some(epsilon) => {
                     chain.epsilon = Some(epsilon);
                     chain::run(&kernel(epsilon), chain, start, target)
                 }
-                Epsilon::Auto => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
+                None => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
                     Ok(Tuned { kernel, epsilon, .. }) => {
                         chain.epsilon = Some(epsilon);
                         chain::run(&kernel, chain, start, target)

@@ -34,9 +34,9 @@ pub fn run_adjusted<K: Kernel>(
     start: &Params,
     target: &mut dyn Target,
 ) -> ChainRun {
-    if let Epsilon::Fixed(epsilon) = epsilon {
-        chain.epsilon = Some(epsilon.get());
-        return chain::run(&kernel(epsilon.get()), chain, start, target);
+    if let Some(epsilon) = chain.known_epsilon(epsilon) {
+        chain.epsilon = Some(epsilon);
+        return chain::run(&kernel(epsilon), chain, start, target);
     }
     match dual_averaging(kernel, target_acceptance, &mut chain, start, target) {
         Ok(Tuned { kernel, epsilon, w }) => {

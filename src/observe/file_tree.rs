@@ -14,12 +14,15 @@
 //! | artifacts | at the heartbeat after they came |
 //! | `report.json`, `info.json` | at the end |
 //!
+//! A run that is taken up again ([`FileTreeObserver::reopen`]) keeps its folder, its id and its start; draws and metrics that come again
+//! take the place of the same ones there.
+//!
 //! Sacred's own observer loses the run on SIGTERM and the output of a run that fails; this one does not. `kill -9`
 //! leaves the status RUNNING with a heartbeat that grows old, and all draws but those of the last seconds.
 //!
 //! *Tested by* `tests/file_tree.rs`, and against incense and arviz by `tests/readers.rs`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,18 +33,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::writer::{TICKS_PER_BEAT, Writer, io_error, write};
+use super::metrics::{Metrics, parse_series};
+use super::writer::{Draws, TICKS_PER_BEAT, Writer, io_error, write};
 use super::{DrawBlock, Event, Observer, ObserverError, PointInfo, RunInfo, Status, identity};
 use crate::record::atomic::Durability;
-use crate::record::draws::{DrawWriter, Extent};
+use crate::record::draws::Extent;
 use crate::record::folder::RunFolder;
 use crate::record::{json, redact, time};
 
 /// Time between heartbeats, as in Sacred. A reader takes a run without one for 120 s for dead.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Writing that fails is tried again for this many heartbeats before the observer gives up: a network file system may
 /// be away for a moment.
-const PATIENCE_BEATS: u32 = 6;
+pub const PATIENCE_BEATS: u32 = 6;
 
 /// Writes one run's folder.
 ///
@@ -71,6 +75,8 @@ pub struct FileTreeObserver {
     cout: File,
     /// Text that `cout.txt` does not have yet.
     unsaid: String,
+    /// `run.json` of a run that is taken up again, until it starts.
+    before: Option<Map<String, Value>>,
     running: Option<Running>,
 }
 
@@ -102,28 +108,79 @@ impl FileTreeObserver {
     ///
     /// As [`create`](Self::create).
     pub fn with_heartbeat(base: &Path, heartbeat: Duration) -> Result<Self, ObserverError> {
-        let folder = RunFolder::create(base)?;
+        Self::in_folder(RunFolder::create(base)?, base, heartbeat, None)
+    }
+
+    /// Takes up the run in `run_dir` again, whose process is gone. Nothing there changes before [`Event::Started`].
+    ///
+    /// # Errors
+    ///
+    /// [`ObserverError`] where there is no such run, its process still runs, or `run.json` can't be read.
+    pub fn reopen(run_dir: &Path) -> Result<Self, ObserverError> {
+        Self::reopen_with_heartbeat(run_dir, HEARTBEAT)
+    }
+
+    /// The same with another time between heartbeats than 10 s.
+    ///
+    /// # Errors
+    ///
+    /// As [`reopen`](Self::reopen).
+    pub fn reopen_with_heartbeat(run_dir: &Path, heartbeat: Duration) -> Result<Self, ObserverError> {
+        let folder = RunFolder::open(run_dir)?;
+        let before = read_json(&folder.path().join("run.json"))?.as_object().cloned().unwrap_or_default();
+        let base = folder.path().parent().unwrap_or(run_dir).to_owned();
+        Self::in_folder(folder, &base, heartbeat, Some(before))
+    }
+
+    fn in_folder(
+        folder: RunFolder,
+        base: &Path,
+        heartbeat: Duration,
+        before: Option<Map<String, Value>>,
+    ) -> Result<Self, ObserverError> {
         let path = folder.path().join("cout.txt");
         let cout =
             OpenOptions::new().create(true).append(true).open(&path).map_err(|source| io_error(&path, source))?;
-        Ok(Self { folder, base: base.to_owned(), heartbeat, cout, unsaid: String::new(), running: None })
+        Ok(Self { folder, base: base.to_owned(), heartbeat, cout, unsaid: String::new(), before, running: None })
     }
 
     fn start(&mut self, info: &RunInfo) -> Result<(), ObserverError> {
         let run_dir = self.folder.path().to_owned();
         let file = |name: &str, text: String| write(&run_dir, name, &text, Durability::Power);
-        file("config.json", json::to_string(&redact::value(&info.config)))?;
-        let started = Timestamp::now();
-        let path = run_dir.join("draws.zarr");
-        let create = || DrawWriter::create(path.clone(), Extent::of(info), &draw_attributes(info, started));
+        let before = self.before.take();
+        let is_new = before.is_none();
+        let known_start = before.as_ref().and_then(|run| time::parse(run.get("start_time")?.as_str()?));
+        let started = known_start.unwrap_or_else(Timestamp::now);
+        let attributes = draw_attributes(info, started);
+        let mut draws = Draws { path: run_dir.join("draws.zarr"), extent: Extent::of(info), attributes, writer: None };
         // A run without chains, such as a training, leaves no file without draws behind.
         let has_draws = info.num_chains > 0;
-        let draws = has_draws.then(create).transpose().map_err(|source| io_error(&path, source))?;
-        let run = run_fields(info, &self.base, started);
+        let mut metrics = Metrics::new(info);
+        let run = match before {
+            None => {
+                file("config.json", json::to_string(&redact::value(&info.config)))?;
+                if has_draws {
+                    draws.writer()?;
+                }
+                run_fields(info, &self.base, started)
+            }
+            Some(before) => {
+                let path = run_dir.join("metrics.json");
+                if path.exists() {
+                    metrics = Metrics::going_on(info, parse_series(&read_json(&path)?));
+                }
+                // To readers it marks a run that has ended.
+                let _ = fs::remove_file(run_dir.join("info.json"));
+                fields_again(before)
+            }
+        };
         file("run.json", json::to_string(&Value::Object(run.clone())))?;
         self.folder.keep();
+        if !is_new {
+            self.say(&format!("taken up again at {} UTC", time::format(Timestamp::now())));
+        }
 
-        let writer = Arc::new(Writer::new(run_dir, info, run, draws));
+        let writer = Arc::new(Writer::new(run_dir, run, metrics, has_draws.then_some(draws)));
         let (stop, stopped) = mpsc::channel();
         let for_thread = Arc::clone(&writer);
         let tick = self.heartbeat / TICKS_PER_BEAT;
@@ -142,8 +199,9 @@ impl FileTreeObserver {
         };
         let info = RunInfo { init_loss: point.init_loss, ..info.clone() };
         let path = self.folder.path().join(format!("draws-{}.zarr", point.name));
-        let draws = DrawWriter::create(path.clone(), Extent::of(&info), &draw_attributes(&info, *started))
-            .map_err(|source| io_error(&path, source))?;
+        let attributes = draw_attributes(&info, *started);
+        let mut draws = Draws { path, extent: Extent::of(&info), attributes, writer: None };
+        draws.writer()?;
         writer.begin_point(&point.name, &info, draws);
         Ok(())
     }
@@ -184,8 +242,17 @@ impl FileTreeObserver {
         drop(stop);
         // The thread doesn't panic; if it did, the end of the run is still worth writing.
         let _ = thread.join();
-        writer.finish(status, report, fail_trace).and(self.write_unsaid())
+        let finished = writer.finish(status, report, fail_trace).and(self.write_unsaid());
+        if status == Status::Completed && finished.is_ok() {
+            self.folder.tidy();
+        }
+        finished
     }
+}
+
+fn read_json(path: &Path) -> Result<Value, ObserverError> {
+    let text = fs::read_to_string(path).map_err(|source| ObserverError::Read { path: path.to_owned(), source })?;
+    json::parse(&text).map_err(|error| ObserverError::Read { path: path.to_owned(), source: error.into() })
 }
 
 impl Observer for FileTreeObserver {
@@ -203,6 +270,8 @@ impl Observer for FileTreeObserver {
             Event::Artifact { name, content } => {
                 self.running.iter().for_each(|running| running.writer.push_artifact(name, content));
             }
+            // Where that fails the heartbeats fail too, which is told after a while.
+            Event::Saving => self.running.iter().for_each(|running| drop(running.writer.beat())),
             Event::Stage(text) | Event::Output(text) | Event::Line(text) => self.say(text),
             Event::Warning(text) => self.say(&format!("warning: {text}")),
             Event::ChainEnded { error: None, .. } | Event::Epoch { .. } => {}
@@ -251,6 +320,23 @@ fn run_fields(info: &RunInfo, base: &Path, started: Timestamp) -> Map<String, Va
     .map(|(key, value)| (key.to_owned(), value))
     .into_iter()
     .collect()
+}
+
+/// The fields of `run.json` where a run is taken up again: those it had, but running, on this host.
+fn fields_again(mut run: Map<String, Value>) -> Map<String, Value> {
+    let now = Value::from(time::format(Timestamp::now()));
+    run.insert("status".to_owned(), Value::from("RUNNING"));
+    run.insert("host".to_owned(), identity::host());
+    run.insert("heartbeat".to_owned(), now.clone());
+    for ended in ["stop_time", "fail_trace"] {
+        run.remove(ended);
+    }
+    if let Some(Value::Object(meta)) = run.get_mut("meta")
+        && let Value::Array(times) = meta.entry("resumed").or_insert_with(|| json!([]))
+    {
+        times.push(now);
+    }
+    run
 }
 
 /// The attributes of `draws.zarr`: what ArviZ's own files carry, and what λ̂ needs beside the losses.

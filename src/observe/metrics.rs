@@ -17,6 +17,8 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use serde_json::Value;
+
 use super::{DrawBlock, RunInfo};
 use crate::record::{json, time};
 
@@ -76,10 +78,29 @@ pub struct Metrics {
 
 /// The points of one metric, in the order of their arrival.
 #[derive(Debug, Clone, Default)]
-struct Series {
+pub struct Series {
     steps: Vec<usize>,
     timestamps: Vec<Timestamp>,
     values: Vec<f64>,
+    /// Leading points that an earlier process of the run left.
+    num_known: usize,
+}
+
+/// Reads `metrics.json`. What is no series of one length is left out.
+pub fn parse_series(metrics: &Value) -> BTreeMap<String, Series> {
+    let list = |series: &Value, name: &str| series[name].as_array().cloned().unwrap_or_default();
+    let read = |series: &Value| {
+        let steps: Vec<_> = list(series, "steps").iter().filter_map(|step| Some(step.as_u64()? as usize)).collect();
+        let timestamps: Vec<_> =
+            list(series, "timestamps").iter().filter_map(|at| at.as_str().and_then(time::parse)).collect();
+        // JSON has no NaN: what is no number was not finite.
+        let values: Vec<_> = list(series, "values").iter().map(|value| value.as_f64().unwrap_or(f64::NAN)).collect();
+        let num_known = steps.len();
+        let is_whole = timestamps.len() == num_known && values.len() == num_known;
+        is_whole.then_some(Series { steps, timestamps, values, num_known })
+    };
+    let all = metrics.as_object().into_iter().flatten();
+    all.filter_map(|(name, series)| Some((name.clone(), read(series)?))).collect()
 }
 
 impl Metrics {
@@ -94,6 +115,11 @@ impl Metrics {
             next_kept: 1,
             series: BTreeMap::new(),
         }
+    }
+
+    /// Starts with the points that an earlier process of the same run left: those that come again are not doubled.
+    pub fn going_on(info: &RunInfo, series: BTreeMap<String, Series>) -> Self {
+        Self { series, ..Self::new(info) }
     }
 
     /// Goes on with the point `name`, whose draws `info` describes.
@@ -191,6 +217,14 @@ impl Metrics {
 
 impl Series {
     fn push(&mut self, step: usize, at: Timestamp, value: f64) {
+        let known = &self.steps[..self.num_known];
+        if known.last().is_some_and(|&last| step <= last) {
+            // The same number where the same arithmetic makes it again; elsewhere the newer counts.
+            if let Ok(place) = known.binary_search(&step) {
+                self.values[place] = value;
+            }
+            return;
+        }
         self.steps.push(step);
         self.timestamps.push(at);
         self.values.push(value);

@@ -1,14 +1,17 @@
 //! Tells the world what a run does: events go in, records and progress come out.
 //!
 //! The library never prints. A run emits [`Event`]s to a list of [`Observer`]s, all on one thread and in order within a
-//! chain; chains may interleave. An observer that fails is reported once and dropped: it never ends the run.
+//! chain; chains may interleave. An observer that fails is reported once and dropped; only the one that keeps the run's record ends the run.
 //!
-//! [`Observers`] fans events out; [`file_tree`] keeps the record on disk, [`terminal`] shows the progress. Another
+//! [`Observers`] fans events out; [`file_tree`] keeps the record on disk, `mongo` brings it to a database, [`terminal`] shows the
+//! progress. Another
 //! observer is one file here that implements [`Observer`], and one line where the program makes its list.
 
 pub mod file_tree;
 mod identity;
 pub mod metrics;
+#[cfg(feature = "mongo")]
+pub mod mongo;
 mod observers;
 pub mod terminal;
 mod writer;
@@ -120,6 +123,9 @@ pub enum Event<'a> {
     Line(&'a str),
     /// A file that belongs to the run: its name and content.
     Artifact { name: &'a str, content: &'a [u8] },
+    /// A checkpoint is about to be written: what was told so far is to be on disk before it, so that a run that goes on from there has no
+    /// gap in its record.
+    Saving,
     /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.
     ChainEnded { chain: usize, num_draws: usize, error: Option<&'a str> },
     /// Something the user should know.
@@ -135,6 +141,11 @@ pub trait Observer: Send {
     /// Takes one event. An error is reported to the user once; the run goes on without this observer.
     fn on_event(&mut self, event: &Event) -> Result<(), ObserverError>;
 
+    /// What the user should know and does not yet, such as a server that is away: told to all after each event.
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The run's folder, where this observer keeps one.
     fn run_dir(&self) -> Option<PathBuf> {
         None
@@ -148,6 +159,14 @@ pub enum ObserverError {
     /// The run's folder could not be made.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// A file of a run that is taken up again could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Io {

@@ -1,6 +1,8 @@
 //! Fans the events of a run out to a list of observers, and drops those that fail.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Event, Observer};
 
@@ -14,29 +16,49 @@ use super::{Event, Observer};
 /// ```
 #[derive(Default)]
 pub struct Observers {
-    active: Vec<Box<dyn Observer>>,
+    active: Vec<Active>,
     failures: Vec<String>,
+    is_record_lost: bool,
+}
+
+struct Active {
+    observer: Box<dyn Observer>,
+    /// Raised where it fails, if the run is not to go on without it.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Observers {
     /// Adds an observer, which sees the events from now on.
     pub fn push(&mut self, observer: Box<dyn Observer>) {
-        self.active.push(observer);
+        self.active.push(Active { observer, stop: None });
+    }
+
+    /// Adds the observer that keeps the run's record: where it fails `stop` is raised, for what nobody records is computed in vain.
+    pub fn push_record(&mut self, observer: Box<dyn Observer>, stop: Arc<AtomicBool>) {
+        self.active.push(Active { observer, stop: Some(stop) });
+    }
+
+    /// Whether the observer of [`push_record`](Self::push_record) has failed.
+    pub fn is_record_lost(&self) -> bool {
+        self.is_record_lost
     }
 
     /// Gives `event` to every observer, in the order of [`push`](Self::push). One that fails is dropped, and the
-    /// others get a [`Event::Warning`] that says so: the run goes on.
+    /// others get a [`Event::Warning`] that says so: the run goes on. What an observer has to tell all is a warning too.
     pub fn emit(&mut self, event: &Event) {
-        for failure in self.deliver(event) {
-            let warning = format!("{failure}; nothing more is written there, the run goes on");
+        for (failure, is_last) in self.deliver(event) {
+            let what_follows = if is_last { "the run ends" } else { "nothing more is written there, the run goes on" };
+            let warning = format!("{failure}; {what_follows}");
             self.failures.push(warning.clone());
             self.emit(&Event::Warning(&warning));
         }
+        let notices: Vec<String> = self.active.iter_mut().flat_map(|active| active.observer.notices()).collect();
+        notices.iter().for_each(|notice| self.emit(&Event::Warning(notice)));
     }
 
     /// The folder of the first observer that keeps one.
     pub fn run_dir(&self) -> Option<PathBuf> {
-        self.active.iter().find_map(|observer| observer.run_dir())
+        self.active.iter().find_map(|active| active.observer.run_dir())
     }
 
     /// What became of the observers that failed, one sentence each: for a program whose last observer is gone.
@@ -45,15 +67,17 @@ impl Observers {
     }
 
     /// Ends with as many active observers fewer as errors are returned, so that [`emit`](Self::emit) ends too.
-    fn deliver(&mut self, event: &Event) -> Vec<String> {
+    fn deliver(&mut self, event: &Event) -> Vec<(String, bool)> {
         let mut errors = Vec::new();
-        self.active.retain_mut(|observer| match observer.on_event(event) {
+        self.active.retain_mut(|Active { observer, stop }| match observer.on_event(event) {
             Ok(()) => true,
             Err(error) => {
-                errors.push(error.to_string());
+                errors.push((error.to_string(), stop.is_some()));
+                stop.iter().for_each(|stop| stop.store(true, Ordering::Relaxed));
                 false
             }
         });
+        self.is_record_lost |= errors.iter().any(|&(_, is_last)| is_last);
         errors
     }
 }
@@ -103,6 +127,45 @@ mod tests {
         assert_eq!(good.len(), 4);
         assert!(good[2].contains("Warning") && good[2].contains("cannot write somewhere"), "{}", good[2]);
         assert_eq!((observers.run_dir(), observers.failures().len()), (Some("100".into()), 1));
+    }
+
+    /// Has something to tell after the first event.
+    struct Teller(Vec<String>);
+
+    impl Observer for Teller {
+        fn on_event(&mut self, _: &Event) -> Result<(), ObserverError> {
+            Ok(())
+        }
+
+        fn notices(&mut self) -> Vec<String> {
+            std::mem::take(&mut self.0)
+        }
+    }
+
+    #[test]
+    fn what_one_observer_has_to_tell_all_of_them_hear_once() {
+        let seen = Arc::new(Mutex::default());
+        let mut observers = Observers::default();
+        observers.push(Box::new(Probe { seen: Arc::clone(&seen), fails_at: 100 }));
+        observers.push(Box::new(Teller(vec!["the server is away".to_owned()])));
+        observers.emit(&Event::Stage("one"));
+        observers.emit(&Event::Stage("two"));
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), 3);
+        assert!(seen[1].contains("Warning(\"the server is away\")"), "{}", seen[1]);
+    }
+
+    #[test]
+    fn a_run_ends_with_its_record_and_with_no_other_observer() {
+        let mut observers = Observers::default();
+        let stop = Arc::new(AtomicBool::new(false));
+        observers.push(Box::new(Probe { seen: Arc::default(), fails_at: 0 }));
+        observers.push_record(Box::new(Probe { seen: Arc::default(), fails_at: 2 }), Arc::clone(&stop));
+        observers.emit(&Event::Stage("one"));
+        assert!(!stop.load(Ordering::Relaxed) && !observers.is_record_lost());
+        observers.emit(&Event::Stage("two"));
+        assert!(stop.load(Ordering::Relaxed) && observers.is_record_lost());
+        assert!(observers.failures()[1].ends_with("the run ends"), "{:?}", observers.failures());
     }
 
     #[test]

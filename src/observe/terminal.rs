@@ -155,6 +155,7 @@ impl Observer for TerminalObserver {
             Event::Line(text) => self.line(text),
             Event::ChainEnded { error: None, .. }
             | Event::Output(_)
+            | Event::Saving
             | Event::Artifact { .. }
             | Event::Metrics { .. } => {}
             Event::ChainEnded { chain, num_draws, error: Some(error) } => {

@@ -32,7 +32,28 @@ pub(super) struct Writer {
 struct Disk {
     run_dir: PathBuf,
     /// By point, as in [`State`].
-    draws: Vec<DrawWriter>,
+    draws: Vec<Draws>,
+}
+
+/// The draws around one point: made at once in a new run, with the first draw in one that goes on, whose earlier points stay as they are.
+#[derive(Debug)]
+pub(super) struct Draws {
+    pub(super) path: PathBuf,
+    pub(super) extent: Extent,
+    pub(super) attributes: Value,
+    pub(super) writer: Option<DrawWriter>,
+}
+
+impl Draws {
+    /// What writes them; makes the folder where it is not there yet.
+    pub(super) fn writer(&mut self) -> Result<&mut DrawWriter, ObserverError> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => DrawWriter::create(self.path.clone(), self.extent, &self.attributes)
+                .map_err(|source| io_error(&self.path, source))?,
+        };
+        Ok(self.writer.insert(writer))
+    }
 }
 
 #[derive(Debug)]
@@ -49,20 +70,19 @@ struct State {
 }
 
 impl Writer {
-    /// Starts with the fields `run` of `run.json` and the empty `draws.zarr` of `draws`, if the run draws.
-    pub(super) fn new(run_dir: PathBuf, info: &RunInfo, run: Map<String, Value>, draws: Option<DrawWriter>) -> Self {
-        let draw_buffers = draws.iter().map(|_| DrawBuffer::new(Extent::of(info))).collect();
-        let metrics = Metrics::new(info);
+    /// Starts with the fields `run` of `run.json`, `metrics` and the `draws.zarr` of `draws`, if the run draws.
+    pub(super) fn new(run_dir: PathBuf, run: Map<String, Value>, metrics: Metrics, draws: Option<Draws>) -> Self {
+        let draw_buffers = draws.iter().map(|draws| DrawBuffer::new(draws.extent)).collect();
         let state = State { run, metrics, draws: draw_buffers, artifacts: Vec::new(), failing: None };
         Self { disk: Mutex::new(Disk { run_dir, draws: draws.into_iter().collect() }), state: Mutex::new(state) }
     }
 
     /// Goes on with the point `name`, whose draws `info` describes and `draws` takes.
-    pub(super) fn begin_point(&self, name: &str, info: &RunInfo, draws: DrawWriter) {
+    pub(super) fn begin_point(&self, name: &str, info: &RunInfo, draws: Draws) {
         let mut disk = lock(&self.disk);
         let mut state = lock(&self.state);
+        state.draws.push(DrawBuffer::new(draws.extent));
         disk.draws.push(draws);
-        state.draws.push(DrawBuffer::new(Extent::of(info)));
         state.metrics.begin_point(name, info);
     }
 
@@ -105,7 +125,7 @@ impl Writer {
                 return;
             }
             let is_beat = count % TICKS_PER_BEAT == 0;
-            let written = if is_beat { self.beat() } else { self.write_draws(&lock(&self.disk)) };
+            let written = if is_beat { self.beat() } else { self.write_draws(&mut lock(&self.disk)) };
             let mut state = lock(&self.state);
             state.failing = match (written, state.failing.take()) {
                 // Draws may go where run.json does not: a whole heartbeat must succeed.
@@ -117,17 +137,22 @@ impl Writer {
     }
 
     /// Writes the draws that are not on disk yet; where that fails they are kept for the next time.
-    fn write_draws(&self, disk: &Disk) -> Result<(), ObserverError> {
+    fn write_draws(&self, disk: &mut Disk) -> Result<(), ObserverError> {
         let mut all = Ok(());
-        for (point, writer) in disk.draws.iter().enumerate() {
+        for (point, draws) in disk.draws.iter_mut().enumerate() {
             let unwritten = lock(&self.state).draws[point].take_unwritten();
-            let written = writer.write(&unwritten);
+            if unwritten.is_empty() {
+                continue;
+            }
+            let written = draws
+                .writer()
+                .and_then(|writer| writer.write(&unwritten).map_err(|source| io_error(writer.path(), source)));
             let mut state = lock(&self.state);
             match written {
                 Ok(()) => state.draws[point].forget(&unwritten),
-                Err(source) => {
+                Err(error) => {
                     state.draws[point].put_back(&unwritten);
-                    all = all.and(Err(io_error(writer.path(), source)));
+                    all = all.and(Err(error));
                 }
             }
         }
@@ -154,9 +179,9 @@ impl Writer {
     }
 
     /// Writes draws, metrics and a new heartbeat.
-    fn beat(&self) -> Result<(), ObserverError> {
-        let disk = lock(&self.disk);
-        let draws = self.write_draws(&disk).and(self.write_artifacts(&disk));
+    pub(super) fn beat(&self) -> Result<(), ObserverError> {
+        let mut disk = lock(&self.disk);
+        let draws = self.write_draws(&mut disk).and(self.write_artifacts(&disk));
         let (metrics, run) = {
             let mut state = lock(&self.state);
             state.run.insert("heartbeat".to_owned(), now());
@@ -192,8 +217,9 @@ impl Writer {
 
         let mut disk = lock(&self.disk);
         let mut drawn = Ok(());
-        for (writer, buffer) in disk.draws.iter_mut().zip(&lock(&self.state).draws) {
-            drawn = drawn.and(writer.finish(buffer).map_err(|source| io_error(writer.path(), source)));
+        for (draws, buffer) in disk.draws.iter_mut().zip(&lock(&self.state).draws) {
+            let Some(writer) = &mut draws.writer else { continue };
+            drawn = drawn.and(writer.finish(buffer).map_err(|source| io_error(&draws.path, source)));
         }
         let mut state = lock(&self.state);
         let file = |name: &str, text: &str| write(&disk.run_dir, name, text, Durability::Power);

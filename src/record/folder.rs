@@ -3,18 +3,20 @@
 //! `mkdir` is the lock, also on a network file system: of any number of processes one succeeds, the others try the
 //! next number. Sacred allocates in the same way, so both can share a base folder.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Numbers tried before giving up: a listing may be stale on a network file system, but not by this much.
 const MAX_ATTEMPTS: u64 = 1000;
 
-/// A new run's folder, removed again unless [kept](RunFolder::keep).
+/// A run's folder, which no other process writes meanwhile. A new one is removed again unless [kept](RunFolder::keep).
 #[derive(Debug)]
 pub struct RunFolder {
     id: u64,
     path: PathBuf,
+    /// Locked as long as this run goes on; `None` where the file system has no locks.
+    lock: Option<File>,
     /// Parents that didn't exist before, deepest first.
     made: Vec<PathBuf>,
     is_kept: bool,
@@ -27,6 +29,12 @@ pub enum FolderError {
     /// The base folder can't be made or written.
     #[error("cannot make a run folder in {}: {source}; give a folder that you may write with -F", base.display())]
     Base { base: PathBuf, source: io::Error },
+    /// There is no such run.
+    #[error("{} is no folder of a run: it has no run.json", path.display())]
+    NoRun { path: PathBuf },
+    /// Its process still runs.
+    #[error("{} belongs to a process that still runs; end that first, or wait for it", path.display())]
+    InUse { path: PathBuf },
     /// Every number tried was taken in between.
     #[error("no free run number in {} after {MAX_ATTEMPTS} attempts, the last {last}", base.display())]
     NoFreeId { base: PathBuf, last: u64 },
@@ -53,12 +61,30 @@ impl RunFolder {
         let made: Vec<PathBuf> = base.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
         let allocated = fs::create_dir_all(&base).map_err(error).and_then(|()| allocate(&base));
         match allocated {
-            Ok((id, path)) => Ok(Self { id, path, made, is_kept: false }),
+            Ok((id, path)) => {
+                // Nobody else knows this folder yet.
+                let lock = lock(&path).unwrap_or_default();
+                Ok(Self { id, path, lock, made, is_kept: false })
+            }
             Err(error) => {
                 remove_empty(&made);
                 Err(error)
             }
         }
+    }
+
+    /// Takes the folder `path` of a run again, to go on with it.
+    ///
+    /// # Errors
+    ///
+    /// [`FolderError::NoRun`], or [`FolderError::InUse`] while its process still runs.
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let no_run = || FolderError::NoRun { path: path.to_owned() };
+        let path = fs::canonicalize(path).map_err(|_| no_run())?;
+        let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let id = id.filter(|_| path.join("run.json").is_file()).ok_or_else(no_run)?;
+        let lock = lock(&path).map_err(|InUse| FolderError::InUse { path: path.clone() })?;
+        Ok(Self { id, path, lock, made: Vec::new(), is_kept: true })
     }
 
     /// The run's number.
@@ -74,6 +100,43 @@ impl RunFolder {
     /// Leaves the folder in place from now on.
     pub fn keep(&mut self) {
         self.is_kept = true;
+    }
+
+    /// Removes what only a run that goes on needs, below `checkpoint/`; checkpoints of networks stay.
+    pub fn tidy(&mut self) {
+        if self.lock.take().is_some() {
+            let _ = fs::remove_file(self.path.join(LOCK));
+        }
+        let _ = fs::remove_dir_all(self.path.join(JOURNAL));
+        let checkpoints = fs::read_dir(self.path.join(CHECKPOINT)).into_iter().flatten().flatten();
+        for path in
+            checkpoints.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "previous"))
+        {
+            let _ = fs::remove_file(path);
+        }
+        // Fails where something is left in it.
+        let _ = fs::remove_dir(self.path.join(CHECKPOINT));
+    }
+}
+
+/// The folder of a run where checkpoints are.
+const CHECKPOINT: &str = "checkpoint";
+/// What chains and trainings keep to go on from.
+pub const JOURNAL: &str = "checkpoint/journal";
+/// Locked by the run's process.
+const LOCK: &str = "checkpoint/lock";
+
+/// Another process holds the lock.
+struct InUse;
+
+/// Locks the run in `path`; `None` where the file system has no locks.
+fn lock(path: &Path) -> Result<Option<File>, InUse> {
+    let made = fs::create_dir_all(path.join(CHECKPOINT)).and_then(|()| File::create(path.join(LOCK)));
+    let Ok(file) = made else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(InUse),
+        Err(TryLockError::Error(_)) => Ok(None),
     }
 }
 
@@ -102,7 +165,7 @@ fn allocate(base: &Path) -> Result<(u64, PathBuf), FolderError> {
 }
 
 /// The numbers of all runs in `base`, in no order. Names that are not all digits belong to nobody here.
-pub(crate) fn run_ids(base: &Path) -> io::Result<Vec<u64>> {
+pub fn run_ids(base: &Path) -> io::Result<Vec<u64>> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(base)? {
         let name = entry?.file_name();
@@ -152,6 +215,24 @@ mod tests {
             fs::create_dir(base.path().join(name)).unwrap();
         }
         assert_eq!(RunFolder::create(base.path()).unwrap().id(), 8);
+    }
+
+    #[test]
+    fn a_run_has_one_process_at_a_time() {
+        let base = tempfile::tempdir().unwrap();
+        let mut first = RunFolder::create(base.path()).unwrap();
+        first.keep();
+        let path = first.path().to_owned();
+        assert!(matches!(RunFolder::open(&path), Err(FolderError::NoRun { .. })), "run.json is what makes it a run");
+        fs::write(path.join("run.json"), "{}").unwrap();
+        assert!(matches!(RunFolder::open(&path), Err(FolderError::InUse { .. })));
+        drop(first);
+        let mut again = RunFolder::open(&path).unwrap();
+        assert_eq!(again.id(), 1);
+        again.tidy();
+        assert!(!path.join(CHECKPOINT).exists());
+        drop(again);
+        assert!(path.join("run.json").exists(), "a run that was there before is never removed");
     }
 
     #[test]

@@ -58,21 +58,40 @@ pub fn parse(text: &str) -> serde_json::Result<Value> {
 ///
 /// As [`parse`], or where the text holds something else than a `T`.
 pub fn parse_as<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    parse_with(text, |_| "null".to_owned())
+}
+
+/// Reads JSON, taking Python's bare `NaN`, `Infinity` and `-Infinity` as strings of these letters.
+///
+/// # Errors
+///
+/// Where `text` is not JSON even so.
+///
+/// ```
+/// let value = llc::record::json::parse_words("[NaN, -Infinity, 1.5]")?;
+/// assert_eq!(value, serde_json::json!(["NaN", "-Infinity", 1.5]));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub fn parse_words(text: &str) -> serde_json::Result<Value> {
+    parse_with(text, |word| format!("\"{word}\""))
+}
+
+fn parse_with<T: DeserializeOwned>(text: &str, substitute: fn(&str) -> String) -> serde_json::Result<T> {
     if text.contains("NaN") || text.contains("Infinity") {
-        serde_json::from_str(&without_non_finite(text))
+        serde_json::from_str(&without_non_finite(text, substitute))
     } else {
         serde_json::from_str(text)
     }
 }
 
-fn without_non_finite(text: &str) -> String {
+fn without_non_finite(text: &str, substitute: fn(&str) -> String) -> String {
     let mut strict = String::with_capacity(text.len());
     let mut rest = text;
     let mut in_string = false;
     while let Some(first) = rest.chars().next() {
         let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| !in_string && rest.starts_with(word));
         if let Some(word) = word {
-            strict.push_str("null");
+            strict.push_str(&substitute(word));
             rest = &rest[word.len()..];
             continue;
         }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::meaning::{Meaning, MeaningError};
+use crate::record::redact;
 
 /// One command of a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +31,7 @@ pub struct Command {
 #[non_exhaustive]
 pub enum CommandFileError {
     /// It can't be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -44,6 +45,14 @@ pub enum CommandFileError {
         number: usize,
         /// Its first word.
         word: String,
+    },
+    /// A password, which every log of the command would show.
+    #[error(
+        "line {number} holds a password, which job logs and process lists would show: give it by the environment instead"
+    )]
+    Credentials {
+        /// The line.
+        number: usize,
     },
     /// A word that shells would change.
     #[error(
@@ -59,7 +68,7 @@ pub enum CommandFileError {
         sign: char,
     },
     /// A line that `llc` would refuse.
-    #[error("line {number}: {source}")]
+    #[error("line {number}")]
     Refused {
         /// The line.
         number: usize,
@@ -102,6 +111,9 @@ pub fn parse(text: &str) -> Result<Vec<Command>, CommandFileError> {
 }
 
 fn command(number: usize, line: &str) -> Result<Command, CommandFileError> {
+    if redact::text(line) != line {
+        return Err(CommandFileError::Credentials { number });
+    }
     let words: Vec<&str> = line.split_whitespace().collect();
     for &word in &words {
         // A `#` or `~` means something to bash at the start of a word alone.
@@ -165,7 +177,9 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_llc_command_is_refused_with_its_number() {
-        let refused = |text: &str| parse(text).unwrap_err().to_string();
+        let refused = |text: &str| format!("{:#}", anyhow::Error::from(parse(text).unwrap_err()));
+        let password = "llc dln --seed 1\nllc dln --comment mongodb://me:s$cret@host/llc";
+        assert!(refused(password).starts_with("line 2 holds a password") && !refused(password).contains("cret"));
         assert!(refused("python train.py").starts_with("line 1 starts with `python`"));
         assert!(refused("OMP_NUM_THREADS=1 llc dln").starts_with("line 1 starts with `OMP_NUM_THREADS=1`"));
         assert!(refused("\nllc").starts_with("line 2: the experiment is missing"));

@@ -6,6 +6,7 @@ use super::command_file::{self, CommandFileError};
 use super::experiment::Experiment;
 use super::meaning::MeaningError;
 use crate::config::{ConfigError, Key, Kind, Value};
+use crate::record::redact;
 
 /// A command being put together: an experiment, its settings, and words that stand behind them.
 #[derive(Debug, Clone)]
@@ -39,8 +40,13 @@ pub enum LineError {
         /// The sign.
         sign: char,
     },
+    /// A password, which every log of the command would show.
+    #[error(
+        "the line holds a password, which job logs and process lists would show: give it by the environment instead"
+    )]
+    Credentials,
     /// What `llc` would refuse.
-    #[error("llc would refuse `{line}`: {source}")]
+    #[error("llc would refuse `{line}`")]
     Refused {
         /// The line.
         line: String,
@@ -81,18 +87,25 @@ impl Line {
     /// Adds a setting; where the words behind say the same setting, they win and it is left out.
     #[must_use]
     pub fn with(mut self, setting: Setting) -> Self {
-        let is_set = |path: &str| path.split_once('=').is_some_and(|(path, _)| path.trim() == setting.path);
-        let mut before = "";
-        let mut is_said = false;
-        for word in &self.extra {
-            is_said |= word.split_once('=').map_or(word.as_str(), |(flag, _)| flag) == setting.flag();
-            is_said |= word.strip_prefix("--set=").is_some_and(is_set) || (before == "--set" && is_set(word));
-            before = word;
-        }
-        if !is_said {
+        if !self.is_said_behind(setting.path, setting.flag()) {
             self.settings.push(setting);
         }
         self
+    }
+
+    /// Whether the words behind leave the setting of `key` open.
+    pub fn leaves_open(&self, key: &Key) -> bool {
+        !self.is_said_behind(key.path, &format!("--{}", key.flag))
+    }
+
+    /// Whether the words behind say the setting at `path`, by its `flag` or by `--set`.
+    fn is_said_behind(&self, path: &str, flag: &str) -> bool {
+        let is_set = |word: &str| word.split_once('=').is_some_and(|(set, _)| set.trim() == path);
+        let is_flag = |word: &str| word.split_once('=').map_or(word, |(flag, _)| flag) == flag;
+        let before = std::iter::once("").chain(self.extra.iter().map(String::as_str));
+        before.zip(&self.extra).any(|(before, word)| {
+            is_flag(word) || word.strip_prefix("--set=").is_some_and(is_set) || (before == "--set" && is_set(word))
+        })
     }
 
     /// The same without the setting at `path`.
@@ -104,6 +117,11 @@ impl Line {
     /// Whether it says the setting at `path` itself.
     pub fn has(&self, path: &str) -> bool {
         self.settings.iter().any(|setting| setting.path == path)
+    }
+
+    /// The paths of its settings.
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.settings.iter().map(|setting| setting.path)
     }
 
     /// The line, read back and found legal.
@@ -126,6 +144,9 @@ impl Line {
         let words: Vec<&str> =
             ["llc", self.experiment.name].into_iter().chain(settings.chain(&self.extra).map(String::as_str)).collect();
         let line = words.join(" ");
+        if redact::text(&line) != line {
+            return Err(LineError::Credentials);
+        }
         let is_plain = |sign: char| sign.is_ascii_alphanumeric() || "-_.,:=/+@%".contains(sign);
         for word in words {
             // A word without a character would be lost between two spaces.
@@ -136,7 +157,7 @@ impl Line {
         match command_file::parse(&line) {
             Ok(_) => Ok(line),
             Err(CommandFileError::Refused { source, .. }) => Err(LineError::Refused { line, source }),
-            // The signs have been looked at, and the line starts with `llc`.
+            // Signs and passwords have been looked for, and the line starts with `llc`.
             Err(_) => Err(LineError::Refused { line, source: MeaningError::NoExperiment }),
         }
     }
@@ -246,6 +267,8 @@ mod tests {
         for extra in ["--comment it's", "--params fc.*", "-F $HOME", "--name λ"] {
             assert!(matches!(line(extra, &[]).checked(), Err(LineError::Sign { .. })), "{extra}");
         }
+        let error = line("--comment mongodb://me:s$cret@host/llc", &[]).checked().unwrap_err();
+        assert!(matches!(error, LineError::Credentials) && !error.to_string().contains("cret"));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Meaning {
 }
 
 /// A text that recorded configurations share if they mean the same: threads aside, keys in order, 1.0 as 1 (MongoDB and JSON differ there).
-pub(super) fn fingerprint(config: &Value) -> String {
+pub fn fingerprint(config: &Value) -> String {
     let mut text = String::new();
     push(&mut text, &without_threads(config));
     text
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn what_llc_refuses_is_refused_in_one_sentence() {
         for (line, sentence) in [
-            ("dnl --seed 1", "there is no experiment `dnl`: did you mean `dln`?"),
+            ("trian --seed 1", "there is no experiment `trian`: did you mean `train`?"),
             (
                 "dln --epsilom 1e-7",
                 "unexpected argument '--epsilom' found; tip: a similar argument exists: '--epsilon'",

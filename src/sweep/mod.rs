@@ -17,5 +17,5 @@ mod range;
 
 pub use experiment::{EXPERIMENTS, Experiment, WITHOUT_RUN};
 pub use line::{Line, LineError, Setting, number};
-pub use meaning::{Meaning, MeaningError};
+pub use meaning::{Meaning, MeaningError, fingerprint};
 pub use range::{Range, RangeError};

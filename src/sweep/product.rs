@@ -45,7 +45,7 @@ pub fn lines(base: &Line, axes: &[Axis]) -> Result<Vec<String>, ProductError> {
     let mut unused = Unused::default();
     for line in combinations(base, axes) {
         let (line, text, reasons) = line.fitted()?;
-        unused.note(axes, &line, reasons);
+        unused.note(&line, reasons);
         if seen.insert(text.clone()) {
             lines.push(text);
         }
@@ -76,10 +76,9 @@ pub struct Unused {
 }
 
 impl Unused {
-    /// Notes which of the axes' settings `line` kept, and why it lost others.
-    pub fn note(&mut self, axes: &[Axis], line: &Line, reasons: Vec<LineError>) {
-        let paths = axes.iter().filter_map(|axis| axis.settings.first()).map(|setting| setting.path);
-        self.used.extend(paths.filter(|path| line.has(path)));
+    /// Notes which settings `line` kept, and why it lost others.
+    pub fn note(&mut self, line: &Line, reasons: Vec<LineError>) {
+        self.used.extend(line.paths());
         for reason in reasons {
             if let Some(path) = reason.useless() {
                 self.reasons.entry(path).or_insert(reason);
@@ -110,7 +109,7 @@ mod tests {
             Axis { settings: values.iter().map(|value| Setting::new(key, &key.parse(value).unwrap())).collect() }
         };
         let axes: Vec<Axis> = lists.iter().map(axis).collect();
-        lines(&Line::new(curve, &[]), &axes).map_err(|error| error.to_string())
+        lines(&Line::new(curve, &[]), &axes).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
     #[test]
@@ -140,7 +139,7 @@ mod tests {
         let error = product(&[("train.optimizer", &["adam"]), ("train.momentum", &["0.9"])]).unwrap_err();
         assert!(error.contains("--momentum") && error.contains("adam"), "{error}");
         let error = product(&[("train.learning_rate", &["0.1", "-1"])]).unwrap_err();
-        assert!(error.contains("llc would refuse `llc curve --learning-rate -1`"), "{error}");
+        assert!(error.contains("llc would refuse `llc curve --learning-rate -1`: --learning-rate"), "{error}");
         let seeds: Vec<String> = (0..2000).map(|seed| seed.to_string()).collect();
         let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
         assert!(product(&[("seed", &seeds), ("model.width_factor", &seeds[1..])]).unwrap_err().contains("4e6 lines"));

@@ -58,6 +58,6 @@ pub use schedule::Schedule;
 pub use sgd::Sgd;
 pub use threshold::{THRESHOLD_ACCURACY, THRESHOLD_LOSS, reaches_threshold};
 #[cfg(feature = "torch")]
-pub use trainer::{Losses, TrainError, Trained, Trainer};
+pub use trainer::{Losses, Progress, TrainError, Trained, Trainer};
 #[cfg(feature = "torch")]
 pub use training_data::{TrainingData, TrainingDataError};

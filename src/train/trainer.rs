@@ -1,14 +1,19 @@
 //! Runs the training loop: w ← optimiser(w, ∇L on a minibatch), as often as asked.
 //!
-//! It ends early where it is cancelled, and fails where a loss is not finite: a network that diverged is no network.
+//! It ends early where it is cancelled, and fails where a loss is not finite: a network that diverged is no network. Now and then it keeps
+//! where it is in the run's journal, and goes on from there where the run was killed.
 //!
 //! *Tested by*: gradient descent on a quadratic against its closed form, divergence and cancelling, below.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Optimizer;
+use serde_json::{Map, Value, json};
+
+use super::{Optimizer, OptimizerState};
+use crate::checkpoint::{Checkpoint, Header, NamedTensor};
 use crate::data::minibatch::Minibatches;
+use crate::journal::{Entry, JournalError};
 use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, Target, TargetError};
@@ -36,6 +41,15 @@ pub struct Losses<'a> {
     pub first_step: u64,
     /// The loss of each step, on its minibatch.
     pub loss: &'a [f64],
+}
+
+/// What a training tells while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// The losses of steps made.
+    Losses(Losses<'a>),
+    /// It is about to write to the journal.
+    Saving,
 }
 
 /// Where a training ended.
@@ -69,6 +83,9 @@ pub enum TrainError {
     /// The samples are none that the network can be trained on.
     #[error("{reason}")]
     Data { reason: String },
+    /// Where the training is can't be kept, or what was kept can't be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// A training can't go on from a checkpoint.
     #[error(transparent)]
     Resume(#[from] super::ResumeError),
@@ -81,7 +98,7 @@ pub enum TrainError {
 }
 
 impl Trainer {
-    /// Trains `target` from `start` by `optimizer`, telling the losses of the steps to `tell`.
+    /// Trains `target` from `start` by `optimizer`, or from what `entry` holds, telling the losses of the steps to `tell`.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -90,8 +107,9 @@ impl Trainer {
         optimizer: &mut dyn Optimizer,
         target: &mut dyn Target,
         start: Params,
+        entry: &mut Entry,
         cancel: &AtomicBool,
-        tell: &mut dyn FnMut(Losses),
+        tell: &mut dyn FnMut(Progress),
     ) -> Result<Trained, TrainError> {
         let began = Instant::now();
         let mut minibatches = match (self.batch_size, target.num_samples()) {
@@ -99,10 +117,11 @@ impl Trainer {
             _ => None,
         };
         let mut w = start;
+        let (mut step, before_s) = go_on(entry, optimizer, &mut w)?;
+        let train_s = || before_s + began.elapsed().as_secs_f64();
         let mut grad = w.zeros_like().map_err(TargetError::from)?;
         let mut unsaid = Vec::new();
         let mut last_told = Instant::now();
-        let mut step = 0;
         while step < self.num_steps && !cancel.load(Ordering::Relaxed) {
             let batch = match &mut minibatches {
                 Some(minibatches) => Batch::Minibatch { key: self.key.step(step), indices: minibatches.at(step) },
@@ -111,8 +130,9 @@ impl Trainer {
             let loss = target.loss_and_grad(&w, batch, &mut grad)?;
             unsaid.push(loss);
             let is_over = !loss.is_finite() || step + 1 == self.num_steps;
-            if is_over || last_told.elapsed() > TELL_EVERY {
-                tell(Losses { first_step: step + 1 - unsaid.len() as u64, loss: &unsaid });
+            let is_due = entry.is_due();
+            if is_over || is_due || last_told.elapsed() > TELL_EVERY {
+                tell(Progress::Losses(Losses { first_step: step + 1 - unsaid.len() as u64, loss: &unsaid }));
                 unsaid.clear();
                 last_told = Instant::now();
             }
@@ -121,9 +141,17 @@ impl Trainer {
             }
             optimizer.step(self.learning_rate, &grad, &mut w).map_err(TargetError::from)?;
             step += 1;
+            if is_due {
+                tell(Progress::Saving);
+                entry.write(content(step, train_s(), optimizer, &w)?)?;
+            }
         }
         if !unsaid.is_empty() {
-            tell(Losses { first_step: step - unsaid.len() as u64, loss: &unsaid });
+            tell(Progress::Losses(Losses { first_step: step - unsaid.len() as u64, loss: &unsaid }));
+        }
+        if entry.is_kept() {
+            tell(Progress::Saving);
+            entry.write_now(content(step, train_s(), optimizer, &w)?)?;
         }
         // The loss of the last step is of the point before it.
         let loss = target.loss(&w, Batch::Full)?;
@@ -131,14 +159,63 @@ impl Trainer {
             return Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate });
         }
         let is_cancelled = step < self.num_steps;
-        Ok(Trained { w, num_steps: step, is_cancelled, train_s: began.elapsed().as_secs_f64() })
+        Ok(Trained { w, num_steps: step, is_cancelled, train_s: train_s() })
     }
+}
+
+// Names in an entry.
+const POINT: &str = "w";
+const OPTIMIZER: &str = "optimizer.";
+const STEP: &str = "step";
+const OPTIMIZER_STEPS: &str = "optimizer_steps";
+const TRAIN_S: &str = "train_s";
+
+/// What an entry holds after `step` steps.
+fn content(step: u64, train_s: f64, optimizer: &dyn Optimizer, w: &Params) -> Result<Checkpoint, tch::TchError> {
+    let OptimizerState { num_steps, tensors } = optimizer.state();
+    let facts = [(STEP, json!(step)), (TRAIN_S, json!(train_s)), (OPTIMIZER_STEPS, json!(num_steps))];
+    let facts = Map::from_iter(facts.map(|(name, value)| (name.to_owned(), value)));
+    let mut named = vec![NamedTensor::from_tensor(POINT, w.flat())?];
+    for (name, tensor) in tensors {
+        named.push(NamedTensor::from_tensor(&format!("{OPTIMIZER}{name}"), &tensor)?);
+    }
+    Ok(Checkpoint { header: Header { model: None, facts }, tensors: named })
+}
+
+/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took.
+fn go_on(entry: &Entry, optimizer: &mut dyn Optimizer, w: &mut Params) -> Result<(u64, f64), TrainError> {
+    let Some(content) = entry.read()? else { return Ok((0, 0.0)) };
+    let incomplete = |what| TrainError::from(entry.incomplete(what));
+    let fact = |name: &str| content.header.facts.get(name);
+    let step = fact(STEP).and_then(Value::as_u64).ok_or_else(|| incomplete(STEP))?;
+    let num_steps = fact(OPTIMIZER_STEPS).and_then(Value::as_i64).ok_or_else(|| incomplete(OPTIMIZER_STEPS))?;
+    let mut state = OptimizerState { num_steps: num_steps as i32, tensors: Vec::new() };
+    let mut has_point = false;
+    for tensor in &content.tensors {
+        let read = tensor.to_tensor()?;
+        if read.size() != [w.len() as i64] || read.kind() != w.kind() {
+            return Err(incomplete(POINT));
+        }
+        match tensor.name.strip_prefix(OPTIMIZER) {
+            Some(name) => state.tensors.push((name.to_owned(), read.f_to_device(w.device())?)),
+            None => {
+                w.flat().shallow_clone().f_copy_(&read)?;
+                has_point = true;
+            }
+        }
+    }
+    if !has_point {
+        return Err(incomplete(POINT));
+    }
+    optimizer.restore(&state)?;
+    Ok((step, fact(TRAIN_S).and_then(Value::as_f64).unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{Adam, Sgd};
     use super::*;
+    use crate::journal::{Journal, Pace};
     use crate::target::law::{GradientNoise, Law, LawTarget};
 
     const CURVATURES: [f64; 3] = [0.5, 2.0, 9.0];
@@ -153,6 +230,11 @@ mod tests {
         start
     }
 
+    /// An entry that keeps nothing.
+    fn none() -> Entry {
+        Journal::default().entry("training")
+    }
+
     fn trainer(learning_rate: f64, num_steps: u64) -> Trainer {
         Trainer { key: Key::new(1), num_steps, batch_size: None, learning_rate }
     }
@@ -165,7 +247,7 @@ mod tests {
             let mut target = quadratic();
             let from = start(&target);
             let trained = trainer(rate, num_steps)
-                .run(&mut Sgd::new(momentum), &mut target, from, &AtomicBool::new(false), &mut |_| {})
+                .run(&mut Sgd::new(momentum), &mut target, from, &mut none(), &AtomicBool::new(false), &mut |_| {})
                 .unwrap();
             let w = trained.w.as_slice::<f64>().unwrap();
             for (i, h) in CURVATURES.into_iter().enumerate() {
@@ -189,7 +271,7 @@ mod tests {
         // At a constant rate Adam's steps stay about as large as the rate: it comes down in stages.
         for rate in [0.05, 5e-3, 5e-4, 5e-5, 5e-6] {
             let trainer = trainer(rate, 1000);
-            w = trainer.run(&mut adam, &mut target, w, &AtomicBool::new(false), &mut |_| {}).unwrap().w;
+            w = trainer.run(&mut adam, &mut target, w, &mut none(), &AtomicBool::new(false), &mut |_| {}).unwrap().w;
         }
         let loss = target.loss(&w, Batch::Full).unwrap();
         assert!(loss < 1e-10, "{loss}");
@@ -200,12 +282,15 @@ mod tests {
         let mut target = quadratic();
         let from = start(&target);
         let (mut told, mut next) = (Vec::new(), 0);
-        let mut tell = |losses: Losses| {
+        let mut tell = |progress: Progress| {
+            let Progress::Losses(losses) = progress else { return };
             assert_eq!(losses.first_step, next);
             next += losses.loss.len() as u64;
             told.extend_from_slice(losses.loss);
         };
-        trainer(0.1, 500).run(&mut Sgd::new(0.0), &mut target, from, &AtomicBool::new(false), &mut tell).unwrap();
+        trainer(0.1, 500)
+            .run(&mut Sgd::new(0.0), &mut target, from, &mut none(), &AtomicBool::new(false), &mut tell)
+            .unwrap();
         assert_eq!(told.len(), 500);
         assert_eq!(told[0], 0.5 * (0.5 + 2.0 * 4.0 + 9.0 * 9.0));
         assert!(told.is_sorted_by(|a, b| a >= b));
@@ -217,8 +302,10 @@ mod tests {
         let from = start(&target);
         let mut last = f64::NAN;
         let error = trainer(1.0, 100_000)
-            .run(&mut Sgd::new(0.0), &mut target, from, &AtomicBool::new(false), &mut |losses| {
-                last = losses.loss[losses.loss.len() - 1];
+            .run(&mut Sgd::new(0.0), &mut target, from, &mut none(), &AtomicBool::new(false), &mut |progress| {
+                if let Progress::Losses(losses) = progress {
+                    last = losses.loss[losses.loss.len() - 1];
+                }
             })
             .unwrap_err();
         // |1 − ηh| = 8 for h = 9: the square of 8ᵗ overflows at t = 171.
@@ -231,8 +318,63 @@ mod tests {
     fn a_cancelled_training_says_how_far_it_came() {
         let mut target = quadratic();
         let from = start(&target);
-        let trained =
-            trainer(0.1, 10).run(&mut Sgd::new(0.0), &mut target, from, &AtomicBool::new(true), &mut |_| {}).unwrap();
+        let trained = trainer(0.1, 10)
+            .run(&mut Sgd::new(0.0), &mut target, from, &mut none(), &AtomicBool::new(true), &mut |_| {})
+            .unwrap();
         assert_eq!((trained.num_steps, trained.is_cancelled), (0, true));
+    }
+
+    /// Steps as another does, and cancels the training when it has made so many steps.
+    struct Stops<'a> {
+        optimizer: Box<dyn Optimizer>,
+        after: Option<u64>,
+        cancel: &'a AtomicBool,
+    }
+
+    impl Optimizer for Stops<'_> {
+        fn step(&mut self, learning_rate: f64, grad: &Params, w: &mut Params) -> Result<(), tch::TchError> {
+            self.after = self.after.map(|after| after - 1);
+            self.cancel.store(self.after == Some(0), Ordering::Relaxed);
+            self.optimizer.step(learning_rate, grad, w)
+        }
+
+        fn state(&self) -> OptimizerState {
+            self.optimizer.state()
+        }
+
+        fn restore(&mut self, state: &OptimizerState) -> Result<(), tch::TchError> {
+            self.optimizer.restore(state)
+        }
+    }
+
+    #[test]
+    fn a_training_that_was_stopped_goes_on_to_the_same_point_bit_for_bit() {
+        let optimizers: [fn() -> Box<dyn Optimizer>; 2] = [|| Box::new(Sgd::new(0.9)), || Box::new(Adam::new())];
+        for new in optimizers {
+            let run = |journal: &Journal, after: Option<u64>| {
+                let mut target = quadratic();
+                let (from, cancel) = (start(&target), AtomicBool::new(false));
+                let mut told = Vec::new();
+                let mut tell = |progress: Progress| {
+                    let Progress::Losses(losses) = progress else { return };
+                    told.extend((losses.first_step..).zip(losses.loss.to_vec()));
+                };
+                let mut optimizer = Stops { optimizer: new(), after, cancel: &cancel };
+                let entry = &mut journal.entry("training");
+                let trained =
+                    trainer(0.01, 300).run(&mut optimizer, &mut target, from, entry, &cancel, &mut tell).unwrap();
+                (trained.w.as_slice::<f64>().unwrap().to_vec(), trained.num_steps, told)
+            };
+            let folder = tempfile::tempdir().unwrap();
+            let journal = Journal::new(folder.path(), "hash", Pace::default());
+            let (whole, _, losses) = run(&Journal::default(), None);
+            let mut told = Vec::new();
+            for (after, expected_steps) in [(Some(7), 7), (Some(150), 157), (None, 300)] {
+                let (w, num_steps, new_losses) = run(&journal, after);
+                told.extend(new_losses);
+                assert_eq!((w == whole, num_steps), (after.is_none(), expected_steps));
+            }
+            assert_eq!(told, losses, "every loss is told once");
+        }
     }
 }

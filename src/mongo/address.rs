@@ -1,0 +1,500 @@
+//! Reads where runs are to be delivered: Sacred's `-m` grammar, and MongoDB's URL.
+//!
+//! | given as | written |
+//! |---|---|
+//! | `--mongo` | `[HOST:PORT:]DB[.COLLECTION]`, or `HOST:PORT`; Sacred's defaults are localhost, 27017, sacred, runs |
+//! | `--mongo-url` | `mongodb://[USER:PASSWORD@]HOST[:PORT][,HOST…][/DB[.COLLECTION]][?OPTIONS]` |
+//!
+//! An [`Address`] shows itself, in `Display` and in `Debug`, without its credentials and without its options, which
+//! may hold credentials too. Two addresses that show alike are the same place.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+/// The variable of the URL that is taken where no address is given.
+pub const URL_VARIABLE: &str = "LLC_MONGO_URL";
+/// The variable of the user, for addresses that name none.
+pub const USER_VARIABLE: &str = "LLC_MONGO_USER";
+/// The variable of that user's password.
+pub const PASSWORD_VARIABLE: &str = "LLC_MONGO_PASSWORD";
+
+const DEFAULT_HOST: &str = "localhost";
+const DEFAULT_PORT: u16 = 27017;
+const DEFAULT_DATABASE: &str = "sacred";
+const DEFAULT_COLLECTION: &str = "runs";
+/// Collections that belong to GridFS, to metrics or to others that share Sacred's databases.
+const RESERVED_COLLECTIONS: [&str; 7] =
+    ["fs.files", "fs.chunks", "metrics", "_properties", "system.indexes", "search_space", "search_spaces"];
+/// Options that hold no secret, in lower case: only these are kept in a run's folder.
+const PUBLIC_OPTIONS: [&str; 10] = [
+    "authmechanism",
+    "authsource",
+    "directconnection",
+    "readpreference",
+    "replicaset",
+    "retrywrites",
+    "ssl",
+    "tls",
+    "tlsallowinvalidcertificates",
+    "tlscafile",
+];
+
+/// What a user typed as an address: it may hold a password, so `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AddressText(String);
+
+/// One collection of runs of one MongoDB server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// `host:port`, several of them with commas between for a replica set.
+    hosts: String,
+    database: String,
+    collection: String,
+    /// `USER:PASSWORD`, percent-encoded.
+    credentials: Option<String>,
+    /// `name=value&…`
+    options: String,
+}
+
+/// Why an address was refused. It shows no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}{}{shown}: {problem}", if shown.is_empty() { "" } else { " " })]
+pub struct AddressError {
+    /// The flag or the variable.
+    origin: &'static str,
+    /// What was given, as far as it can be shown.
+    shown: String,
+    problem: Problem,
+}
+
+/// What is wrong with an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Problem {
+    #[error("write it as [HOST:PORT:]DB[.COLLECTION], for example 127.0.0.1:27017:llc")]
+    Malformed,
+    #[error("an address with a scheme goes to --mongo-url")]
+    IsUrl,
+    #[error("user and password don't belong here: set {USER_VARIABLE} and {PASSWORD_VARIABLE}, or use --mongo-url")]
+    Credentials,
+    #[error("write it as mongodb://HOST:PORT/DB, with USER:PASSWORD@ before the host where needed")]
+    NotAUrl,
+    #[error(
+        "mongodb+srv:// needs look-ups that this program leaves out: list the hosts, mongodb://HOST1,HOST2/DB?tls=true"
+    )]
+    Srv,
+    #[error(
+        "user and password must be percent-encoded (@ is %40, / is %2F, : is %3A), or set {USER_VARIABLE} and {PASSWORD_VARIABLE}"
+    )]
+    Unencoded,
+    #[error("`{0}` is not a host, or not one with a port")]
+    Host(String),
+    #[error("`{0}` is not the name of a database: it has 1 to 63 bytes, no space and none of /\\\"$*<>:|?")]
+    Database(String),
+    #[error("`{0}` can't be a collection of runs: choose another name")]
+    Collection(String),
+    #[error("the same as another address")]
+    Twice,
+}
+
+impl AddressText {
+    /// What was typed. It may hold a password.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AddressText {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for AddressText {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("AddressText(***)")
+    }
+}
+
+impl Address {
+    /// Reads an address in Sacred's grammar, `[HOST:PORT:]DB[.COLLECTION]` or `HOST:PORT`.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] for anything else, an address with credentials included.
+    ///
+    /// ```
+    /// use llc::mongo::address::Address;
+    /// assert_eq!(Address::parse("llc")?.to_string(), "localhost:27017:llc");
+    /// assert_eq!(Address::parse("db.org:27018")?.to_string(), "db.org:27018:sacred");
+    /// assert_eq!(Address::parse("[::1]:27018:llc.tests")?.to_string(), "[::1]:27018:llc.tests");
+    /// # Ok::<(), llc::mongo::address::AddressError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        // What holds an @ may hold a password, wherever it stands.
+        let shown = if text.contains('@') { String::new() } else { text.to_owned() };
+        Self::try_parse(text).map_err(|problem| AddressError { origin: "--mongo", shown, problem })
+    }
+
+    /// Reads a URL as MongoDB's programs take it.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] for one that is malformed, or whose hosts are to be looked up in the DNS (`mongodb+srv://`).
+    ///
+    /// ```
+    /// use llc::mongo::address::Address;
+    /// let address = Address::parse_url("mongodb://me:secret@db.org/llc?authSource=admin")?;
+    /// assert_eq!(address.to_string(), "db.org:27017:llc");
+    /// assert!(!format!("{address:?}").contains("secret"));
+    /// # Ok::<(), llc::mongo::address::AddressError>(())
+    /// ```
+    pub fn parse_url(url: &str) -> Result<Self, AddressError> {
+        Self::parse_url_of("--mongo-url", url)
+    }
+
+    fn parse_url_of(origin: &'static str, url: &str) -> Result<Self, AddressError> {
+        Self::try_parse_url(url).map_err(|problem| AddressError { origin, shown: String::new(), problem })
+    }
+
+    fn try_parse(text: &str) -> Result<Self, Problem> {
+        if text.contains("://") {
+            return Err(Problem::IsUrl);
+        }
+        if text.contains('@') {
+            return Err(Problem::Credentials);
+        }
+        // The host of an address of IPv6 has colons of its own, within brackets.
+        let end_of_host = text.rfind(']').map_or(0, |bracket| bracket + 1);
+        let end_of_host = end_of_host + text[end_of_host..].find(':').unwrap_or(text.len() - end_of_host);
+        let host = &text[..end_of_host];
+        let (port, name) = match text[end_of_host..].strip_prefix(':').map(|rest| rest.split_once(':')) {
+            None => return Self::new(format!("{DEFAULT_HOST}:{DEFAULT_PORT}"), host),
+            Some(None) => (&text[end_of_host + 1..], DEFAULT_DATABASE),
+            Some(Some((port, name))) => (port, name),
+        };
+        if port.parse::<u16>().is_err() || !is_host(host) {
+            return Err(Problem::Malformed);
+        }
+        Self::new(format!("{host}:{port}"), name)
+    }
+
+    fn try_parse_url(url: &str) -> Result<Self, Problem> {
+        if url.starts_with("mongodb+srv://") {
+            return Err(Problem::Srv);
+        }
+        let rest = url.strip_prefix("mongodb://").ok_or(Problem::NotAUrl)?;
+        let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let (credentials, rest) = match rest.rsplit_once('@') {
+            Some((credentials, rest)) => (Some(credentials), rest),
+            None => (None, rest),
+        };
+        let is_encoded = |credentials: &str| {
+            let user = credentials.split(':').next().unwrap_or_default();
+            !user.is_empty() && !credentials.contains(['/', '@', ' ']) && credentials.matches(':').count() <= 1
+        };
+        if !credentials.is_none_or(is_encoded) {
+            return Err(Problem::Unencoded);
+        }
+        let (hosts, name) = rest.split_once('/').unwrap_or((rest, ""));
+        let hosts = hosts.split(',').map(with_port).collect::<Result<Vec<_>, _>>()?;
+        let name = if name.is_empty() { DEFAULT_DATABASE } else { name };
+        let address = Self::new(hosts.join(","), name)?;
+        Ok(Self { credentials: credentials.map(str::to_owned), options: options.to_owned(), ..address })
+    }
+
+    /// Takes `name`, `DB[.COLLECTION]`, apart.
+    fn new(hosts: String, name: &str) -> Result<Self, Problem> {
+        let (database, collection) = name.split_once('.').unwrap_or((name, DEFAULT_COLLECTION));
+        let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "/\\\"$*<>:|?".contains(c);
+        if database.is_empty() || database.len() > 63 || database.contains(is_forbidden) {
+            return Err(Problem::Database(database.to_owned()));
+        }
+        if collection.is_empty() || collection.contains(is_forbidden) || RESERVED_COLLECTIONS.contains(&collection) {
+            return Err(Problem::Collection(collection.to_owned()));
+        }
+        Ok(Self {
+            hosts: hosts.to_ascii_lowercase(),
+            database: database.to_owned(),
+            collection: collection.to_owned(),
+            credentials: None,
+            options: String::new(),
+        })
+    }
+
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The name of the collection that holds the runs.
+    pub fn collection(&self) -> &str {
+        &self.collection
+    }
+
+    /// The same with the user `user`, whom MongoDB looks up in the database that the options name, else in
+    /// `auth_source`; an address that has a user already stays as it is.
+    fn with_credentials(mut self, user: &str, password: &str, auth_source: &str) -> Self {
+        if self.credentials.is_none() {
+            self.credentials = Some(format!("{}:{}", encode(user), encode(password)));
+            if !self.options.to_ascii_lowercase().contains("authsource=") {
+                let separator = if self.options.is_empty() { "" } else { "&" };
+                self.options += &format!("{separator}authSource={}", encode(auth_source));
+            }
+        }
+        self
+    }
+
+    /// The same with the credentials that the environment has for it: those of [`URL_VARIABLE`] where that names the same
+    /// place, else [`USER_VARIABLE`] and [`PASSWORD_VARIABLE`]. For addresses that were remembered without.
+    pub fn authorised(self, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let url = variable(URL_VARIABLE).and_then(|url| Self::parse_url(&url).ok());
+        if let Some(url) = url.filter(|url| url.to_string() == self.to_string()) {
+            return url;
+        }
+        match (variable(USER_VARIABLE), variable(PASSWORD_VARIABLE).unwrap_or_default()) {
+            (Some(user), password) if !user.is_empty() => {
+                let source = self.database.clone();
+                self.with_credentials(&user, &password, &source)
+            }
+            _ => self,
+        }
+    }
+
+    /// The URL for the driver, credentials and all: it is never to be shown.
+    #[cfg_attr(not(feature = "mongo"), expect(dead_code, reason = "only the driver reads it"))]
+    pub(super) fn secret_url(&self) -> String {
+        let credentials = self.credentials.as_ref().map(|credentials| format!("{credentials}@")).unwrap_or_default();
+        let options = if self.options.is_empty() { String::new() } else { format!("?{}", self.options) };
+        format!("mongodb://{credentials}{}/{}{options}", self.hosts, self.database)
+    }
+
+    /// The URL without credentials and without options that may hold some, which [`Address::parse_url`] reads.
+    pub fn public_url(&self) -> String {
+        let is_public = |option: &&str| {
+            let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+            PUBLIC_OPTIONS.contains(&name.as_str())
+        };
+        let options: Vec<&str> = self.options.split('&').filter(is_public).collect();
+        let question = if options.is_empty() { "" } else { "?" };
+        format!("mongodb://{}/{}.{}{question}{}", self.hosts, self.database, self.collection, options.join("&"))
+    }
+
+    /// The parts of an error's text that must not be shown.
+    #[cfg_attr(not(feature = "mongo"), expect(dead_code, reason = "only the driver has such errors"))]
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let mut secrets: Vec<String> = self.credentials.iter().flat_map(|both| both.split(':')).map(decode).collect();
+        secrets.extend(self.credentials.iter().flat_map(|both| both.split(':')).map(str::to_owned));
+        secrets.retain(|secret| !secret.is_empty());
+        secrets
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}:{}", self.hosts, self.database)?;
+        if self.collection == DEFAULT_COLLECTION { Ok(()) } else { write!(f, ".{}", self.collection) }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+/// The addresses that `--mongo` and `--mongo-url` name, in this order, or the one of the environment where both name none.
+/// Those without a user get the environment's.
+///
+/// `variable` reads the environment: [`URL_VARIABLE`], [`USER_VARIABLE`], [`PASSWORD_VARIABLE`].
+///
+/// # Errors
+///
+/// [`AddressError`] for the first that is malformed, or the same as one before it.
+pub fn addresses(
+    mongo: &[AddressText],
+    urls: &[AddressText],
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<Address>, AddressError> {
+    let variable = |name| variable(name).filter(|value| !value.is_empty());
+    let user = variable(USER_VARIABLE).zip(Some(variable(PASSWORD_VARIABLE).unwrap_or_default()));
+    let with_user = |address: Address, source: &str| match &user {
+        Some((user, password)) => address.with_credentials(user, password, source),
+        None => address,
+    };
+    let mut found = Vec::new();
+    for text in mongo {
+        found.push(("--mongo", with_user(Address::parse(text.as_str())?, "admin")));
+    }
+    let from_environment = if mongo.is_empty() && urls.is_empty() { variable(URL_VARIABLE) } else { None };
+    let urls = urls.iter().map(|url| ("--mongo-url", url.as_str()));
+    for (origin, url) in urls.chain(from_environment.iter().map(|url| (URL_VARIABLE, url.as_str()))) {
+        let address = Address::parse_url_of(origin, url)?;
+        let source = address.database.clone();
+        found.push((origin, with_user(address, &source)));
+    }
+    let mut seen = BTreeSet::new();
+    for (origin, address) in &found {
+        if !seen.insert(address.to_string()) {
+            return Err(AddressError { origin, shown: address.to_string(), problem: Problem::Twice });
+        }
+    }
+    Ok(found.into_iter().map(|(_, address)| address).collect())
+}
+
+/// A host of a URL with its port, the default one where it has none.
+fn with_port(host: &str) -> Result<String, Problem> {
+    let wrong = || Problem::Host(host.to_owned());
+    let end_of_name = host.rfind(']').map_or(0, |bracket| bracket + 1);
+    let (name, port) = match host[end_of_name..].split_once(':') {
+        Some((rest, port)) => (&host[..end_of_name + rest.len()], port.parse::<u16>().map_err(|_| wrong())?),
+        None => (host, DEFAULT_PORT),
+    };
+    if is_host(name) { Ok(format!("{name}:{port}")) } else { Err(wrong()) }
+}
+
+/// A name, an address of IPv4, or one of IPv6 in brackets.
+fn is_host(name: &str) -> bool {
+    match name.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c)),
+    }
+}
+
+/// Percent-encodes all but letters, digits and `-._~`.
+fn encode(text: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<AddressText> {
+        texts.iter().map(|text| AddressText((*text).to_owned())).collect()
+    }
+
+    fn shown(text: &str) -> String {
+        Address::parse(text).unwrap().to_string()
+    }
+
+    #[test]
+    fn sacreds_grammar_is_read_with_sacreds_defaults() {
+        // Sacred's own option, --mongo_db: what its help lists.
+        assert_eq!(shown("llc"), "localhost:27017:llc");
+        assert_eq!(shown("llc.tests"), "localhost:27017:llc.tests");
+        assert_eq!(shown("db.example.org:27018"), "db.example.org:27018:sacred");
+        assert_eq!(shown("127.0.0.1:27017:llc"), "127.0.0.1:27017:llc");
+        assert_eq!(shown("[fe80::1]:1:a.b"), "[fe80::1]:1:a.b");
+        assert_eq!(Address::parse("h:1:llc.runs").unwrap(), Address::parse("H:1:llc").unwrap());
+    }
+
+    #[test]
+    fn a_malformed_address_is_refused_with_the_grammar() {
+        for text in ["h:llc", "h:1:2:3", "h:99999:llc", ":1:llc", "a b:1:llc", "[::1:1:llc", "h:x:llc"] {
+            let error = Address::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--mongo {text}: ")), "{error}");
+        }
+        let error = Address::parse("h:llc").unwrap_err().to_string();
+        assert!(error.contains("[HOST:PORT:]DB[.COLLECTION]"), "{error}");
+        for text in ["h:1:", "", "h:1:a$b", "h:1:llc.", "llc.metrics", "llc.fs.files"] {
+            let error = Address::parse(text).unwrap_err().to_string();
+            assert!(error.contains("name"), "{text}: {error}");
+        }
+        assert!(Address::parse("mongodb://h/llc").unwrap_err().to_string().contains("--mongo-url"));
+    }
+
+    #[test]
+    fn a_url_is_read_with_its_defaults() {
+        let url = |url| Address::parse_url(url).unwrap().to_string();
+        assert_eq!(url("mongodb://h"), "h:27017:sacred");
+        assert_eq!(url("mongodb://h/?tls=true"), "h:27017:sacred");
+        assert_eq!(url("mongodb://a:1,b/llc.tests?replicaSet=r"), "a:1,b:27017:llc.tests");
+        assert_eq!(url("mongodb://me:p%40ss@[::1]/llc"), "[::1]:27017:llc");
+        for wrong in ["h:1:llc", "mongodb://", "mongodb://h:x/llc", "mongodb+srv://h/llc", "mongodb://a@b@h/llc"] {
+            assert!(Address::parse_url(wrong).unwrap_err().to_string().starts_with("--mongo-url: "), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_error_and_no_form_of_an_address_shows_a_password() {
+        for wrong in [
+            "mongodb://me:geheim@h:x/llc",
+            "mongodb://me:ge/heim@h/llc",
+            "mongodb://me:geheim@h/l lc",
+            "me:geheim@h:1:llc",
+        ] {
+            for error in [Address::parse(wrong).err(), Address::parse_url(wrong).err()].into_iter().flatten() {
+                assert!(!format!("{error} {error:?}").contains("heim"), "{error} {error:?}");
+            }
+        }
+        let url = "mongodb://me:geheim@h/llc?authSource=admin&tlsCertificateKeyFilePassword=geheim&appName=geheim";
+        let address = Address::parse_url(url).unwrap();
+        assert_eq!(address.public_url(), "mongodb://h:27017/llc.runs?authSource=admin");
+        assert!(!format!("{address} {address:?} {}", address.public_url()).contains("heim"));
+        assert!(!format!("{:?}", texts(&[url])).contains("heim"));
+        assert!(address.secret_url().contains("me:geheim@h:27017/llc?authSource=admin&tls"));
+        assert_eq!(Address::parse_url("mongodb://me:p%40ss@h").unwrap().secrets(), ["me", "p@ss", "me", "p%40ss"]);
+    }
+
+    #[test]
+    fn the_public_url_names_the_same_place() {
+        for text in ["llc", "a:1:b.c", "[::1]:5:x"] {
+            let address = Address::parse(text).unwrap();
+            assert_eq!(Address::parse_url(&address.public_url()).unwrap(), address);
+        }
+    }
+
+    #[test]
+    fn the_environment_gives_users_and_where_nothing_is_given_the_url() {
+        let variable = |name: &str| match name {
+            URL_VARIABLE => Some("mongodb://h/llc".to_owned()),
+            USER_VARIABLE => Some("m@e".to_owned()),
+            PASSWORD_VARIABLE => Some("p:w".to_owned()),
+            _ => None,
+        };
+        let found = addresses(&[], &[], variable).unwrap();
+        assert_eq!(found[0].secret_url(), "mongodb://m%40e:p%3Aw@h:27017/llc?authSource=llc");
+        let found = addresses(&texts(&["x:1:y"]), &texts(&["mongodb://a:b@h/llc"]), variable).unwrap();
+        assert_eq!(found[0].secret_url(), "mongodb://m%40e:p%3Aw@x:1/y?authSource=admin");
+        assert_eq!(found[1].secret_url(), "mongodb://a:b@h:27017/llc");
+        assert_eq!(addresses(&[], &[], |_| None).unwrap(), []);
+        let remembered = Address::parse_url("mongodb://h:27017/llc.runs?authSource=admin").unwrap();
+        let secret = remembered.clone().authorised(variable).secret_url();
+        assert_eq!(secret, "mongodb://h:27017/llc", "the URL of the environment names the same place");
+        let secret =
+            remembered.authorised(|name| (name != URL_VARIABLE).then(|| variable(name)).flatten()).secret_url();
+        assert_eq!(secret, "mongodb://m%40e:p%3Aw@h:27017/llc?authSource=admin");
+        let twice = addresses(&texts(&["h:27017:llc"]), &texts(&["mongodb://h/llc"]), |_| None).unwrap_err();
+        assert!(twice.to_string().contains("the same as another"), "{twice}");
+        let broken = addresses(&[], &[], |name| (name == URL_VARIABLE).then(|| "mongodb://a:b@@".to_owned()));
+        assert!(broken.unwrap_err().to_string().starts_with("LLC_MONGO_URL: "));
+    }
+}

@@ -1,0 +1,92 @@
+//! Delivers the record of a run to MongoDB servers while it is being written, by [`crate::mongo`].
+//!
+//! It looks at the run's folder and at no event but the start and the end, so that what is delivered is what is on disk. Each
+//! server has a thread of its own: one that is down, slow or silent holds up neither the run nor the others.
+//!
+//! *Tested by* `tests/mongo.rs`, against a server that is there, that isn't, and that dies and returns.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::file_tree::HEARTBEAT;
+use super::writer::io_error;
+use super::{Event, Observer, ObserverError, Status};
+use crate::mongo::Follower;
+use crate::mongo::address::Address;
+
+/// The longest wait for the last delivery.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// The same for a run that was interrupted: whoever sent the signal kills it before long.
+const MAX_WAIT_INTERRUPTED: Duration = Duration::from_secs(10);
+
+/// Delivers one run to any number of servers.
+#[derive(Debug)]
+pub struct MongoObserver {
+    run_dir: PathBuf,
+    addresses: Vec<Address>,
+    heartbeat: Duration,
+    followers: Vec<Follower>,
+    /// What the user does not know yet.
+    notices: Vec<String>,
+}
+
+impl MongoObserver {
+    /// Prepares to deliver the run whose record the folder `run_dir` holds from its start. The observer of that folder
+    /// must get every event before this one does.
+    pub fn new(run_dir: &Path, addresses: &[Address]) -> Self {
+        Self::with_heartbeat(run_dir, addresses, HEARTBEAT)
+    }
+
+    /// The same with another time between deliveries than 10 s, for tests.
+    pub fn with_heartbeat(run_dir: &Path, addresses: &[Address], heartbeat: Duration) -> Self {
+        Self {
+            run_dir: run_dir.to_owned(),
+            addresses: addresses.to_vec(),
+            heartbeat,
+            followers: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    fn start(&mut self) -> Result<(), ObserverError> {
+        for address in &self.addresses {
+            let follower = Follower::spawn(&self.run_dir, address, self.heartbeat);
+            self.followers.push(follower.map_err(|source| io_error(&self.run_dir, source))?);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, max_wait: Duration) {
+        let base = self.run_dir.parent().unwrap_or(&self.run_dir).display();
+        for follower in self.followers.drain(..) {
+            if let Err(reason) = follower.finish(max_wait) {
+                let remedy = format!("`llc-analysis runs sync {base}` will bring it there");
+                self.notices.push(format!("{reason}: not all of this run is there; {remedy}"));
+            }
+        }
+    }
+}
+
+impl Observer for MongoObserver {
+    fn on_event(&mut self, event: &Event) -> Result<(), ObserverError> {
+        match event {
+            Event::Started(_) => return self.start(),
+            Event::Ended { status: Status::Interrupted, .. } => self.finish(MAX_WAIT_INTERRUPTED),
+            Event::Ended { .. } => self.finish(MAX_WAIT),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn notices(&mut self) -> Vec<String> {
+        let mut notices = std::mem::take(&mut self.notices);
+        notices.extend(self.followers.iter().filter_map(Follower::notice));
+        notices
+    }
+}
+
+impl Drop for MongoObserver {
+    fn drop(&mut self) {
+        self.finish(MAX_WAIT_INTERRUPTED);
+    }
+}
