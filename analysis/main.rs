@@ -1,6 +1,12 @@
 //! The program `llc-analysis`: reads records, and needs no libtorch.
 
+mod figures;
+mod plot;
+mod records;
+mod report;
 mod runs;
+mod statistics;
+mod table;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -23,12 +29,18 @@ enum Command {
     /// Lists, shows and exports runs, and finds those that are missing.
     #[command(subcommand)]
     Runs(runs::Command),
+    /// Draws figures, each as SVG and PNG with the numbers behind it.
+    Figures(figures::Arguments),
+    /// Tables how far estimates are from exact values, how often their intervals cover them, and what they cost.
+    Table(table::Arguments),
+    /// Writes one page with a summary, figures, and every run with its chains and its command.
+    Report(report::Arguments),
 }
 
 fn main() -> ExitCode {
-    let Command::Runs(command) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     let mut output = io::stdout().lock();
-    match runs::execute(&command, &mut output).and_then(|()| Ok(output.flush()?)) {
+    match execute(&command, &mut output).and_then(|()| Ok(output.flush()?)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads, `head` say, has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -39,10 +51,20 @@ fn main() -> ExitCode {
     }
 }
 
+fn execute(command: &Command, output: &mut dyn Write) -> anyhow::Result<()> {
+    match command {
+        Command::Runs(command) => runs::execute(command, output),
+        Command::Figures(arguments) => figures::execute(arguments, output),
+        Command::Table(arguments) => table::execute(arguments, output),
+        Command::Report(arguments) => report::execute(arguments, output),
+    }
+}
+
 /// Whether what was asked for makes no sense, rather than that it failed.
 fn is_usage(error: &anyhow::Error) -> bool {
     let is_command_file = error.chain().any(|cause| cause.is::<CommandFileError>());
-    is_command_file || error.is::<runs::UsageError>() || error.is::<FilterError>() || error.is::<AddressError>()
+    let is_usage = error.is::<runs::UsageError>() || error.is::<figures::UsageError>();
+    is_command_file || is_usage || error.is::<FilterError>() || error.is::<AddressError>()
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -44,6 +44,7 @@ fn from_document(address: &Address, document: &Document) -> Option<Run> {
     let text = |path: &[&str]| at(path).and_then(Bson::as_str).unwrap_or_default().to_owned();
     let moment = |key: &str| document.get_datetime(key).ok().and_then(|at| timestamp(*at));
     let lines = document.get_array("fail_trace").map(Vec::as_slice).unwrap_or_default();
+    let words = at(&["meta", "argv"]).and_then(Bson::as_array).map(Vec::as_slice).unwrap_or_default();
     Some(Run {
         id,
         path: PathBuf::from(format!("{address}/{id}")),
@@ -51,6 +52,7 @@ fn from_document(address: &Address, document: &Document) -> Option<Run> {
         name: text(&["experiment", "name"]),
         command: text(&["command"]),
         comment: text(&["meta", "comment"]),
+        argv: words.iter().filter_map(Bson::as_str).map(str::to_owned).collect(),
         hostname: text(&["host", "hostname"]),
         start: moment("start_time"),
         stop: moment("stop_time"),

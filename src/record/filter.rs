@@ -306,6 +306,7 @@ mod tests {
             name: "dln".to_owned(),
             command: "dln".to_owned(),
             comment: "a remark".to_owned(),
+            argv: Vec::new(),
             hostname: "node1".to_owned(),
             start,
             stop: Timestamp::from_second(1_000_060).ok(),

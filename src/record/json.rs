@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::ser::{CharEscape, Formatter, PrettyFormatter, Serializer};
 
@@ -48,6 +49,15 @@ pub fn number(value: f64) -> String {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn parse(text: &str) -> serde_json::Result<Value> {
+    parse_as(text)
+}
+
+/// The same into any type: what it leaves out is never kept, which matters for large files.
+///
+/// # Errors
+///
+/// As [`parse`], or where the text holds something else than a `T`.
+pub fn parse_as<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     parse_with(text, |_| "null".to_owned())
 }
 
@@ -66,7 +76,7 @@ pub fn parse_words(text: &str) -> serde_json::Result<Value> {
     parse_with(text, |word| format!("\"{word}\""))
 }
 
-fn parse_with(text: &str, substitute: fn(&str) -> String) -> serde_json::Result<Value> {
+fn parse_with<T: DeserializeOwned>(text: &str, substitute: fn(&str) -> String) -> serde_json::Result<T> {
     if text.contains("NaN") || text.contains("Infinity") {
         serde_json::from_str(&without_non_finite(text, substitute))
     } else {

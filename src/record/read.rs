@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::folder::run_ids;
@@ -31,6 +32,8 @@ pub struct Run {
     pub command: String,
     /// The remark, empty where there is none.
     pub comment: String,
+    /// The whole command line, as it was typed; empty for runs of Sacred.
+    pub argv: Vec<String>,
     /// The machine.
     pub hostname: String,
     /// When it started; `None` for a run that Sacred queued.
@@ -91,7 +94,9 @@ impl Run {
         };
         let text = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let moment = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).and_then(time::parse);
-        let lines = run["fail_trace"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let texts = |value: &Value| -> Vec<String> {
+            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
         Ok(Self {
             id,
             path: path.to_owned(),
@@ -99,12 +104,13 @@ impl Run {
             name: text("/experiment/name"),
             command: text("/command"),
             comment: text("/meta/comment"),
+            argv: run.pointer("/meta/argv").map(texts).unwrap_or_default(),
             hostname: text("/host/hostname"),
             start: moment("/start_time"),
             stop: moment("/stop_time"),
             heartbeat: moment("/heartbeat"),
             result: run["result"].as_f64(),
-            fail_trace: lines.map(|line| line.trim_end().to_owned()).collect(),
+            fail_trace: texts(&run["fail_trace"]).iter().map(|line| line.trim_end().to_owned()).collect(),
             config,
             report,
         })
@@ -123,7 +129,7 @@ impl Run {
     }
 }
 
-/// Reads every run in the folder `base`.
+/// Reads every run in the folder `base`, several at a time.
 ///
 /// # Errors
 ///
@@ -138,8 +144,9 @@ pub fn list(base: &Path) -> Result<Runs, ReadError> {
     let mut ids = run_ids(base).map_err(|source| ReadError::Io { path: base.to_owned(), source })?;
     ids.sort_unstable();
     let mut found = Runs::default();
-    for id in ids {
-        match Run::open(&base.join(id.to_string())) {
+    let opened: Vec<_> = ids.into_par_iter().map(|id| Run::open(&base.join(id.to_string()))).collect();
+    for run in opened {
+        match run {
             Ok(run) => found.runs.push(run),
             Err(error) => found.unreadable.push(error),
         }

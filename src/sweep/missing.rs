@@ -61,6 +61,7 @@ mod tests {
             name: String::new(),
             command: String::new(),
             comment: String::new(),
+            argv: Vec::new(),
             hostname: String::new(),
             start: None,
             stop: None,

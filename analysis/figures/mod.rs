@@ -1,0 +1,131 @@
+//! `llc-analysis figures`: draws figures from records, each as SVG and PNG with the numbers behind it.
+//!
+//! A [`figure`] is a function from runs to a drawing; [`registry`] lists them all, [`hue`] colours runs, and [`write`]
+//! makes the files.
+
+mod acceptance;
+mod against_lambda;
+pub mod chain_panels;
+mod corruption;
+mod curves;
+mod divergence;
+mod estimates;
+pub mod figure;
+mod hue;
+mod learning_curves;
+mod multiplicity;
+mod networks;
+pub mod registry;
+mod relative_error;
+pub mod traces;
+mod write;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use llc::record::filter::Filter;
+
+use crate::records::source::Source;
+use figure::{Figure, Input, Options};
+use registry::{FIGURES, WAITING};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Names of figures (all that the runs have data for, if none is given), and conditions on runs as `runs list` takes them:
+    /// relative-error-histogram status=COMPLETED 'llc>0' config.sampler.kind=sgld
+    #[arg(value_name = "FIGURE|FILTER")]
+    words: Vec<String>,
+    #[command(flatten)]
+    source: Source,
+    /// The folder that the files go to.
+    #[arg(short, long, value_name = "DIR", default_value = "figures")]
+    output: PathBuf,
+    /// The field that decides colours and groups, such as config.sampler.gamma.
+    #[arg(long, value_name = "FIELD", value_parser = field_path)]
+    hue: Option<String>,
+    /// Smooth learning curves over so many epochs, an odd number.
+    #[arg(long, value_name = "EPOCHS", value_parser = odd_window)]
+    smooth: Option<usize>,
+    /// List the figures, and stop.
+    #[arg(long)]
+    list: bool,
+}
+
+/// What the user asked for doesn't exist.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    #[error("there is no figure {name}; did you mean {nearest}? `llc-analysis figures --list` shows those there are")]
+    NoFigure { name: String, nearest: &'static str },
+}
+
+/// Draws what `arguments` say, and tells `output` what was written.
+pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
+    if arguments.list {
+        return list(output);
+    }
+    let (figures, filters) = understood(&arguments.words)?;
+    let runs = arguments.source.runs(&filters)?;
+    let options = Options { hue: arguments.hue.clone(), smooth: arguments.smooth };
+    let input = Input { runs: &runs, options: &options };
+    let chosen = write::Chosen { filters: &filters, folders: arguments.source.folders(), options: &options };
+    let wanted: Vec<&Figure> = if figures.is_empty() { FIGURES.iter().collect() } else { figures.clone() };
+    let mut num_written = 0;
+    for figure in wanted {
+        match (figure.draw)(&input) {
+            Ok(drawing) => {
+                let written = write::files(figure, &drawing, &runs, &chosen, &arguments.output)?;
+                writeln!(output, "{}", written.display())?;
+                num_written += 1;
+            }
+            // One that was asked for by name, and can't be had, is a failure.
+            Err(reason) if !figures.is_empty() => anyhow::bail!("{}: {reason}", figure.name),
+            Err(reason) => drop(writeln!(io::stderr(), "left out {}: {reason}", figure.name)),
+        }
+    }
+    anyhow::ensure!(num_written > 0, "none of the {} runs has what a figure shows", runs.len());
+    Ok(())
+}
+
+fn list(output: &mut dyn Write) -> Result<()> {
+    let width = FIGURES.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
+    for figure in FIGURES {
+        writeln!(output, "{:width$}  {}", figure.name, figure.summary)?;
+    }
+    for (what, experiment) in WAITING {
+        writeln!(output, "{:width$}  {what}: waits for `llc {experiment}`", "-")?;
+    }
+    Ok(())
+}
+
+/// Tells names of figures from conditions: these have an operator in them.
+fn understood(words: &[String]) -> Result<(Vec<&'static Figure>, Vec<Filter>)> {
+    let (mut figures, mut filters) = (Vec::new(), Vec::new());
+    for word in words {
+        if word.contains(['=', '!', '<', '>', '~']) {
+            filters.push(word.parse()?);
+            continue;
+        }
+        let found = FIGURES.iter().find(|figure| figure.name == word);
+        figures.push(found.ok_or_else(|| UsageError::NoFigure { name: word.clone(), nearest: nearest(word) })?);
+    }
+    Ok((figures, filters))
+}
+
+fn nearest(word: &str) -> &'static str {
+    let likeness = |name: &str| strsim::jaro_winkler(word, name);
+    let names = FIGURES.iter().map(|figure| figure.name);
+    names.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
+}
+
+/// A field of records that runs can be grouped by.
+pub fn field_path(text: &str) -> Result<String, String> {
+    let is_path = ["config.", "report."].iter().any(|part| text.starts_with(part));
+    if is_path { Ok(text.to_owned()) } else { Err(format!("write config.PATH or report.PATH, such as config.{text}")) }
+}
+
+fn odd_window(text: &str) -> Result<usize, String> {
+    let window: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
+    if window % 2 == 1 && window >= 5 { Ok(window) } else { Err("take an odd number from 5".to_owned()) }
+}

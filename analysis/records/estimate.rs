@@ -1,0 +1,121 @@
+//! Reads estimates out of reports: λ̂ with its interval and verdict, and λ where it is known.
+
+use llc::record::read::Run;
+use serde_json::Value;
+
+use crate::plot::panel::Shape;
+
+/// Whether an estimate can be trusted, as its run judged it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    Trusted,
+    LocalPlateau,
+    NotTrusted,
+}
+
+impl Verdict {
+    pub const ALL: [Self; 3] = [Self::Trusted, Self::LocalPlateau, Self::NotTrusted];
+
+    fn read(report: &Value) -> Self {
+        match report["verdict"].as_str() {
+            Some("trusted") => Self::Trusted,
+            Some("local_plateau") => Self::LocalPlateau,
+            _ => Self::NotTrusted,
+        }
+    }
+
+    /// The word in records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::LocalPlateau => "local_plateau",
+            Self::NotTrusted => "not_trusted",
+        }
+    }
+
+    /// The words in figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Trusted => "trusted",
+            Self::LocalPlateau => "local plateau",
+            Self::NotTrusted => "not trusted",
+        }
+    }
+
+    /// How its points look.
+    pub fn shape(self) -> Shape {
+        match self {
+            Self::Trusted => Shape::Disc,
+            Self::LocalPlateau => Shape::Ring,
+            Self::NotTrusted => Shape::Cross,
+        }
+    }
+}
+
+/// λ̂ at a point of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    pub llc: f64,
+    pub mcse: f64,
+    /// The 90 % interval of the sampling error.
+    pub interval: Option<[f64; 2]>,
+    pub verdict: Verdict,
+}
+
+impl Estimate {
+    /// The estimate in a report, or in the part of one that tells of a point; `None` where there is no finite λ̂.
+    pub fn read(report: &Value) -> Option<Self> {
+        let llc = report.pointer("/llc/mean")?.as_f64()?;
+        let mcse = report.pointer("/llc/mcse").and_then(Value::as_f64).unwrap_or(f64::NAN);
+        let end = |i: usize| report.pointer(&format!("/llc/ci90/{i}")).and_then(Value::as_f64);
+        let interval = end(0).zip(end(1)).map(|(low, high)| [low, high]);
+        Some(Self { llc, mcse, interval, verdict: Verdict::read(report) })
+    }
+}
+
+/// A run of a network whose λ is known.
+#[derive(Debug, Clone)]
+pub struct Known<'a> {
+    pub run: &'a Run,
+    pub report: &'a Value,
+    /// λ: exact at the point, or only a lower bound of it.
+    pub lambda: f64,
+    pub is_local: bool,
+    pub multiplicity: u64,
+    /// Parameters d.
+    pub d: f64,
+    pub num_layers: usize,
+    pub rank: u64,
+    /// None where every chain diverged.
+    pub estimate: Option<Estimate>,
+}
+
+impl<'a> Known<'a> {
+    /// `None` where `run` is of another kind, or has no report yet.
+    pub fn read(run: &'a Run) -> Option<Self> {
+        let report = run.report.as_ref()?;
+        Some(Self {
+            run,
+            report,
+            lambda: report["lambda_true"].as_f64()?,
+            is_local: report["lambda_true_is_local"].as_bool().unwrap_or(false),
+            multiplicity: report["multiplicity"].as_u64()?,
+            d: report["d"].as_f64()?,
+            num_layers: report["network"].as_array()?.len().saturating_sub(1),
+            rank: report["rank_true"].as_u64().unwrap_or(0),
+            estimate: Estimate::read(report),
+        })
+    }
+
+    /// (λ̂ − λ)/λ with its interval; `None` without an estimate, or where λ is 0.
+    pub fn relative_error(&self) -> Option<(f64, Option<[f64; 2]>)> {
+        let relative = |llc: f64| (llc - self.lambda) / self.lambda;
+        let estimate = self.estimate.filter(|_| self.lambda > 0.0)?;
+        Some((relative(estimate.llc), estimate.interval.map(|ends| ends.map(relative))))
+    }
+}
+
+/// Every run of a network whose λ is known.
+pub fn known(runs: &[Run]) -> Vec<Known<'_>> {
+    runs.iter().filter_map(Known::read).collect()
+}

@@ -1,0 +1,288 @@
+//! Runs `llc-analysis figures`, `table` and `report` on records of real runs, and computes their numbers a second time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn records() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records")
+}
+
+fn analysis(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_llc-analysis")).args(arguments).output().unwrap()
+}
+
+fn stdout(arguments: &[&str]) -> String {
+    let output = analysis(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Draws `figures` of the fixtures that meet `filters`, in a folder of its own.
+fn drawn(words: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (records, output) = (records(), folder.path().to_owned());
+    let fixed = ["figures", "-F", records.to_str().unwrap(), "-o", output.to_str().unwrap()];
+    stdout(&[&fixed, words].concat());
+    folder
+}
+
+/// The rows of a file of comma-separated values, by column.
+fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    reader.deserialize().map(|row| row.unwrap()).collect()
+}
+
+fn real(row: &BTreeMap<String, String>, column: &str) -> f64 {
+    row[column].parse().unwrap_or_else(|_| panic!("{column} is {:?}", row[column]))
+}
+
+fn report(run: u64) -> Value {
+    serde_json::from_str(&fs::read_to_string(records().join(format!("{run}/report.json"))).unwrap()).unwrap()
+}
+
+fn assert_close(a: f64, b: f64) {
+    assert!((a - b).abs() <= 1e-9 * a.abs().max(1.0), "{a} is not {b}");
+}
+
+#[test]
+fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
+    let folder = drawn(&[]);
+    let listed = stdout(&["figures", "--list"]);
+    let names: Vec<&str> =
+        listed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "-").collect();
+    assert!(names.len() >= 21);
+    for name in names {
+        let file = |extension: &str| folder.path().join(format!("{name}.{extension}"));
+        let svg = fs::read_to_string(file("svg")).unwrap_or_else(|_| panic!("{name} was not drawn"));
+        let tree = resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).unwrap();
+        let picture = image::open(file("png")).unwrap();
+        assert_eq!(picture.width(), (2.0 * tree.size().width()).ceil() as u32, "{name}");
+        assert!(!svg.contains("<text") && svg.contains("prefers-color-scheme:dark"), "{name}");
+        assert!(!rows(&file("csv")).is_empty(), "{name} has no numbers");
+        let about: Value = serde_json::from_str(&fs::read_to_string(file("json")).unwrap()).unwrap();
+        assert_eq!((about["filter"].as_str(), about["runs"].as_array().map(Vec::len)), (Some(""), Some(19)), "{name}");
+    }
+}
+
+#[test]
+fn relative_errors_are_those_of_the_reports() {
+    let folder = drawn(&["relative-error-against-size", "status=completed"]);
+    let rows = rows(&folder.path().join("relative-error-against-size.csv"));
+    assert_eq!(rows.len(), 9);
+    for row in rows {
+        let run: u64 = row["run_dir"].rsplit('/').next().unwrap().parse().unwrap();
+        let report = report(run);
+        assert_close(real(&row, "relative_error"), report["relative_error"].as_f64().unwrap());
+        let lambda = report["lambda_true"].as_f64().unwrap();
+        let low = report["llc"]["ci90"][0].as_f64().unwrap();
+        assert_close(real(&row, "ci90_low"), low / lambda - 1.0);
+    }
+}
+
+#[test]
+fn the_running_estimate_of_every_chain_ends_in_the_one_of_the_report() {
+    let folder = drawn(&["running-llc", "id=1"]);
+    let rows = rows(&folder.path().join("running-llc.csv"));
+    let per_chain = report(1)["llc"]["per_chain"].clone();
+    assert_eq!(per_chain.as_array().map(Vec::len), Some(4));
+    for (chain, expected) in per_chain.as_array().unwrap().iter().enumerate() {
+        let last = rows.iter().rfind(|row| row["chain"] == chain.to_string()).unwrap();
+        assert!((real(last, "llc") / expected.as_f64().unwrap() - 1.0).abs() < 1e-9, "chain {chain}");
+    }
+}
+
+#[test]
+fn ranks_share_every_kept_draw_out_among_the_chains() {
+    let folder = drawn(&["rank-plots", "id=1"]);
+    let rows = rows(&folder.path().join("rank-plots.csv"));
+    let report = report(1);
+    let kept = report["num_draws"].as_f64().unwrap() - report["num_warmup"].as_f64().unwrap();
+    let (mut by_chain, mut by_bin) = (BTreeMap::new(), BTreeMap::new());
+    for row in &rows {
+        *by_chain.entry(row["chain"].clone()).or_insert(0.0) += real(row, "count");
+        *by_bin.entry(row["rank_from"].clone()).or_insert(0.0) += real(row, "count");
+    }
+    assert!(by_chain.len() == 4 && by_chain.values().all(|&count| count == kept), "{by_chain:?}");
+    let fair = 4.0 * kept / by_bin.len() as f64;
+    assert!(by_bin.values().all(|count| (count - fair).abs() <= 1.0), "{by_bin:?}");
+}
+
+#[test]
+fn curves_are_means_over_seeds_within_their_intervals() {
+    let folder = drawn(&["curves", "--hue", "config.train.learning_rate"]);
+    let rows = rows(&folder.path().join("curves.csv"));
+    // Runs 11 and 12 have the rate 0.02, 13 and 14 the rate 0.1; points are at steps 0, 20 and 40.
+    for (group, runs) in [("0.02", [11, 12]), ("0.1", [13, 14])] {
+        for point in 0..3 {
+            let llc = runs.map(|run| report(run)["points"][point]["llc"]["mean"].as_f64().unwrap());
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["group"] == group && row["quantity"] == "llc" && row["step"] == (20 * point).to_string()
+            };
+            let row = rows.iter().find(is_it).unwrap();
+            assert_close(real(row, "mean"), (llc[0] + llc[1]) / 2.0);
+            // Of two values a quarter of the drawn means is each of them.
+            assert_close(real(row, "ci90_low"), llc[0].min(llc[1]));
+            assert_close(real(row, "ci90_high"), llc[0].max(llc[1]));
+        }
+    }
+}
+
+#[test]
+fn epochs_to_the_threshold_are_means_over_seeds_at_every_share_of_spoilt_labels() {
+    let folder = drawn(&["corruption"]);
+    let rows = rows(&folder.path().join("corruption.csv"));
+    let at = |quantity: &str, level: &str| {
+        rows.iter().find(|row| row["quantity"] == quantity && row["label_corruption"] == level)
+    };
+    for (level, runs) in [("0", [15, 16]), ("1", [17, 18])] {
+        let mean = |pointer: &str| {
+            runs.iter().map(|run| report(*run).pointer(pointer).unwrap().as_f64().unwrap()).sum::<f64>() / 2.0
+        };
+        assert_close(real(at("epochs_to_overfit", level).unwrap(), "mean"), mean("/epochs_to_overfit"));
+        assert_close(real(at("test_error", level).unwrap(), "mean"), 1.0 - mean("/threshold/test/accuracy"));
+    }
+    assert!(at("epochs_to_overfit", "0.5").is_none(), "it stopped before the threshold");
+    assert_close(real(at("test_error", "0.5").unwrap(), "mean"), report(19)["test_error"].as_f64().unwrap());
+}
+
+#[test]
+fn smoothing_keeps_the_plain_values_beside() {
+    let folder = drawn(&["learning-curves", "id=15", "--smooth", "5"]);
+    let rows = rows(&folder.path().join("learning-curves.csv"));
+    let losses: Vec<_> = rows.iter().filter(|row| row["quantity"] == "loss" && row["data"] == "test").collect();
+    assert_eq!(losses.len(), 10);
+    assert!(losses.iter().any(|row| real(row, "mean") != real(row, "shown")));
+}
+
+#[test]
+fn conditions_choose_the_runs_and_are_kept_beside_the_figure() {
+    let folder = drawn(&["multiplicity", "config.sampler.kind=gibbs", "id<4"]);
+    let about: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("multiplicity.json")).unwrap()).unwrap();
+    assert_eq!(about["filter"], "config.sampler.kind=gibbs id<4");
+    assert_eq!(about["runs"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn what_can_t_be_drawn_is_refused_with_a_reason() {
+    let records = records();
+    let refused = |words: &[&str], code: i32| {
+        let output = analysis(&[&["figures", "-F", records.to_str().unwrap(), "-o", "unused"], words].concat());
+        assert_eq!(output.status.code(), Some(code), "{words:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(refused(&["relative-eror-histogram"], 2).contains("did you mean relative-error-histogram?"));
+    assert!(refused(&["curves", "config.experiment=dln"], 1).contains("none of the runs is a curve"));
+    assert!(refused(&["config.smapler.kind=gibbs"], 2).contains("config.sampler.kind"));
+    assert!(!Path::new("unused").exists());
+}
+
+#[test]
+fn the_table_has_the_means_quartiles_and_shares_of_the_errors() {
+    let records = records();
+    let text = stdout(&["table", "-F", records.to_str().unwrap(), "--by", "config.sampler.kind", "--csv"]);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<BTreeMap<String, String>> = reader.deserialize().map(|row| row.unwrap()).collect();
+    let gibbs = rows.iter().find(|row| row["group"] == "gibbs").unwrap();
+    let mut errors = [1, 2, 3, 4, 5].map(|run| report(run)["relative_error"].as_f64().unwrap());
+    errors.sort_by(f64::total_cmp);
+    assert_close(real(gibbs, "mean"), errors.iter().sum::<f64>() / 5.0);
+    // The quartiles of five are the second and the fourth.
+    assert_close(real(gibbs, "first_quartile"), errors[1]);
+    assert_close(real(gibbs, "median"), errors[2]);
+    let within = errors.iter().filter(|error| error.abs() <= 0.05).count();
+    assert_close(real(gibbs, "within_5_percent"), within as f64 / 5.0);
+    assert_eq!((&gibbs["num_trusted"], &rows.last().unwrap()["group"]), (&"1".to_owned(), &"all".to_owned()));
+    let sgld = rows.iter().find(|row| row["group"] == "sgld").unwrap();
+    assert_eq!((&sgld["num_runs"][..], &sgld["num_estimates"][..]), ("4", "3"), "one diverged");
+}
+
+#[test]
+fn the_report_is_one_page_that_needs_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("report.html");
+    stdout(&["report", "-F", records().to_str().unwrap(), "-o", page.to_str().unwrap()]);
+    let html = fs::read_to_string(page).unwrap();
+    for outside in ["<script", "<link rel=\"stylesheet", "src=", "href=\"http", "@import", "url(http"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("llc dln --input-dim 5 --layer-widths 6,5 --truth aligned --rank 2"));
+    assert_eq!(html.matches("<details class=\"run\"").count(), 19);
+    assert!(html.contains("not trusted") && html.contains("λ̂"));
+    // Every glyph that is used is there, once.
+    let used: Vec<&str> = html.split("<use href=\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(!used.is_empty());
+    for id in used {
+        assert_eq!(html.matches(&format!("<path id=\"{id}\"")).count(), 1, "{id}");
+    }
+}
+
+#[test]
+fn what_a_record_says_is_text_of_the_report_and_never_markup() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("1");
+    fs::create_dir(&run).unwrap();
+    for file in ["config.json", "run.json", "report.json"] {
+        let text = fs::read_to_string(records().join("6").join(file)).unwrap();
+        let text = text.replace("\"name\": \"dln\"", "\"name\": \"<script>alert(1)</script>\"");
+        fs::write(run.join(file), text.replace("\"--seed\"", "\"--seed=<b>&\\\"'\"")).unwrap();
+    }
+    let page = folder.path().join("report.html");
+    stdout(&["report", "1", "-F", folder.path().to_str().unwrap(), "-o", page.to_str().unwrap()]);
+    let html = fs::read_to_string(page).unwrap();
+    assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
+    assert!(!html.contains("<b>") && html.contains("--seed=&lt;b&gt;&amp;"));
+}
+
+mod slow {
+    use super::*;
+
+    /// Chromium, by the names that distributions give it.
+    fn chromium() -> Option<&'static str> {
+        let is_there =
+            |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+        ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| is_there(name))
+    }
+
+    #[test]
+    #[ignore = "needs Chromium"]
+    fn a_browser_shows_the_report_without_complaint_and_within_a_telephone_s_width() {
+        let Some(browser) = chromium() else {
+            eprintln!("skipped: there is no Chromium here; Debian's package is `chromium`");
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let page = folder.path().join("report.html");
+        stdout(&["report", "-F", records().to_str().unwrap(), "-o", page.to_str().unwrap()]);
+        // The page has no script; this copy measures itself.
+        let measure = "<script>addEventListener('load', () => { document.querySelectorAll('details').forEach(d => d.open = true);\
+             const root = document.documentElement; root.dataset.widths = root.scrollWidth + ' ' + innerWidth; });</script></body>";
+        let html = fs::read_to_string(&page).unwrap().replace("</body>", measure);
+        fs::write(&page, html).unwrap();
+        for width in [390, 1280] {
+            let output = Command::new(browser)
+                .args([
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--enable-logging=stderr",
+                ])
+                .args([&format!("--window-size={width},900"), "--virtual-time-budget=2000", "--dump-dom"])
+                .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+                .arg(format!("file://{}", page.display()))
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!said.contains("CONSOLE"), "{said}");
+            let dom = String::from_utf8_lossy(&output.stdout);
+            let widths = dom.split("data-widths=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+            let widths: Vec<f64> = widths.split(' ').filter_map(|width| width.parse().ok()).collect();
+            assert!(widths.len() == 2 && widths[0] <= widths[1], "the page is {widths:?} wide in a window of {width}");
+        }
+    }
+}
