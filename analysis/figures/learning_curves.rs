@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use llc::record::read::Run;
+use rayon::prelude::*;
 
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
@@ -59,7 +60,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let read = |run: &Run| Some(input.metrics(run)).filter(|metrics| metrics.contains_key("epoch"));
     let trainings: BTreeMap<_, _> = input
         .runs
-        .iter()
+        .par_iter()
         .filter(|run| run.command == "train")
         .filter_map(|run| read(run).map(|metrics| (run.path.clone(), metrics)))
         .collect();
