@@ -17,7 +17,7 @@ pub const FIGURE: Figure = Figure {
         }
         let bars = histogram(&rates, 0.0, 1.0, 20);
         let mut table = Table::new(["from", "to", "count"]);
-        bars.iter().for_each(|bar| table.push(bar.map(|number| cell(number))));
+        bars.iter().for_each(|bar| table.push(bar.map(cell)));
         Ok(Drawing {
             title: "Mean acceptance of the runs".to_owned(),
             caption: format!(

@@ -15,7 +15,7 @@ pub const FIGURE: Figure = Figure {
     summary: "λ̂ with its interval against the exact λ, both on logarithmic axes",
     shows_single_runs: false,
     draw: |input| {
-        let points = points(input, |report| Some(report));
+        let points = points(input, Some);
         draw(input, points, "Estimated against exact learning coefficient", true)
     },
 };
@@ -25,7 +25,7 @@ pub const LINEAR: Figure = Figure {
     summary: "the same on linear axes, a panel for each size of network",
     shows_single_runs: false,
     draw: |input| {
-        let points = points(input, |report| Some(report));
+        let points = points(input, Some);
         draw(input, points, "Estimated against exact learning coefficient, by size", false)
     },
 };
@@ -74,7 +74,7 @@ fn draw(input: &Input, points: Vec<At>, title: &str, is_log: bool) -> Result<Dra
     }
 
     let panel = |points: &[&At]| {
-        let shown: Vec<Point> = points.iter().copied().filter(|at| is_shown(&at)).map(|at| point(at, &hue)).collect();
+        let shown: Vec<Point> = points.iter().copied().filter(|at| is_shown(at)).map(|at| point(at, &hue)).collect();
         let axis = if is_log { Axis::log } else { Axis::linear };
         // Both axes have the same ends, so that y = x goes from corner to corner.
         let of_interval = |point: &Point| point.interval_y.map_or(vec![], Vec::from);

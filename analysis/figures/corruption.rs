@@ -18,7 +18,10 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-const QUANTITIES: [(&str, &str, fn(&Value) -> Option<f64>); 3] = [
+/// What a panel shows of a report.
+type Quantity = fn(&Value) -> Option<f64>;
+
+const QUANTITIES: [(&str, &str, Quantity); 3] = [
     ("epochs_to_overfit", "epochs to the threshold", |report| report["epochs_to_overfit"].as_f64()),
     ("time_to_overfit_min", "minutes to the threshold", |report| report["time_to_overfit"].as_f64()),
     ("test_error", "test error", test_error),
@@ -91,7 +94,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     })
 }
 
-fn means(group: &Group, quantity: fn(&Value) -> Option<f64>) -> Vec<(f64, usize, f64, Option<[f64; 2]>)> {
+fn means(group: &Group, quantity: Quantity) -> Vec<(f64, usize, f64, Option<[f64; 2]>)> {
     // Levels such as 0.1 are compared as the text they were given as.
     let mut at: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
     for run in &group.runs {

@@ -37,7 +37,7 @@ fn draw_dimensions(input: &Input) -> Result<Drawing, NoData> {
     let bars: Vec<[f64; 3]> =
         bins.into_iter().map(|[from, to, count]| [10_f64.powf(from), 10_f64.powf(to), count]).collect();
     let mut table = Table::new(["from", "to", "count"]);
-    bars.iter().for_each(|bar| table.push(bar.map(|number| cell(number))));
+    bars.iter().for_each(|bar| table.push(bar.map(cell)));
     Ok(Drawing {
         title: "Size of the networks".to_owned(),
         caption: format!("{}.", counted(sizes.len(), "run")),

@@ -63,7 +63,7 @@ fn draw_histogram(input: &Input) -> Result<Drawing, NoData> {
     let num_bins = ((high - from) / width).floor() as usize + 1;
     let bins = histogram(&values, from, from + num_bins as f64 * width, num_bins);
     let mut table = Table::new(["from", "to", "count"]);
-    bins.iter().for_each(|bin| table.push(bin.map(|number| cell(number))));
+    bins.iter().for_each(|bin| table.push(bin.map(cell)));
     let median = quantile(&values, 0.5);
     let within = |limit: f64| 100.0 * share(&values, |value| value.abs() <= limit);
     Ok(Drawing {
@@ -94,10 +94,7 @@ fn draw_histogram(input: &Input) -> Result<Drawing, NoData> {
 fn draw_against_size(input: &Input) -> Result<Drawing, NoData> {
     let errors = errors(input)?;
     let runs: Vec<_> = errors.iter().map(|error| error.known.run).collect();
-    let hue = match &input.options.hue {
-        Some(hue) => Some(Hue::new(&runs, Some(hue), |_| f64::NAN)),
-        None => None,
-    };
+    let hue = input.options.hue.as_ref().map(|hue| Hue::new(&runs, Some(hue), |_| f64::NAN));
     let point = |error: &Error| Point {
         interval_y: error.interval,
         shape: error.verdict.shape(),
@@ -169,7 +166,7 @@ fn draw_by_group(input: &Input) -> Result<Drawing, NoData> {
             let y = row(i) - 0.28 - 0.06 * (j % 3) as f64;
             points.push(Point { shape: error.verdict.shape(), ..Point::new(error.error, y, Paint::Muted) });
         }
-        let [low, first, median, third, high] = quantiles.map(|quantile| cell(quantile));
+        let [low, first, median, third, high] = quantiles.map(cell);
         table.push([name.clone(), values.len().to_string(), low, first, median, third, high]);
     }
     let names = named.iter().rev().map(|(name, errors)| format!("{name} ({})", errors.len())).collect();

@@ -220,7 +220,7 @@ pub fn acceptance_panel(chains: &Chains) -> Panel {
 
 /// The part of a panel of draws that is warm-up.
 pub fn warmup(chains: &Chains) -> Option<Mark> {
-    (chains.num_warmup > 0).then(|| Mark::SpanX { from: 0.0, to: chains.num_warmup as f64 })
+    (chains.num_warmup > 0).then_some(Mark::SpanX { from: 0.0, to: chains.num_warmup as f64 })
 }
 
 fn title(run: &Run, chains: &Chains) -> String {

@@ -37,7 +37,7 @@ fn row(place: usize, run: &Run) -> String {
         value.map_or_else(|| "–".to_owned(), |value| number(&readable(value, digits)))
     };
     let interval = estimate.and_then(|estimate| estimate.interval);
-    let error = report["relative_error"].as_f64().map_or_else(|| "–".to_owned(), |error| percent(error));
+    let error = report["relative_error"].as_f64().map_or_else(|| "–".to_owned(), percent);
     let cells = [
         shown(estimate.map(|e| e.llc), 4),
         interval.map_or_else(

@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn polynomials_of_its_order_are_left_alone() {
-        let cubic: Vec<f64> = (0..30).map(|i| f64::from(i)).map(|x| 0.01 * x * x * x - 0.2 * x * x + x - 3.0).collect();
+        let cubic: Vec<f64> = (0..30).map(f64::from).map(|x| 0.01 * x * x * x - 0.2 * x * x + x - 3.0).collect();
         for (smoothed, value) in smooth(&cubic, 11, 3).iter().zip(&cubic) {
             assert!((smoothed - value).abs() < 1e-9, "{smoothed} for {value}");
         }

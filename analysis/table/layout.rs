@@ -7,8 +7,11 @@ use anyhow::Result;
 use super::Row;
 use crate::plot::panel::cell;
 
+/// What a column shows of a row.
+type Cell = fn(&Row) -> String;
+
 /// Columns for people: head, and what a row has there.
-const COLUMNS: [(&str, fn(&Row) -> String); 12] = [
+const COLUMNS: [(&str, Cell); 12] = [
     ("group", |row| row.group.clone()),
     ("runs", |row| row.num_runs.to_string()),
     ("with λ̂", |row| row.num_estimates.to_string()),
@@ -103,7 +106,7 @@ pub fn csv(output: &mut dyn Write, rows: &[Row]) -> Result<()> {
             row.median_s,
             row.total_s,
         ];
-        let numbers = numbers.map(|number| cell(number));
+        let numbers = numbers.map(cell);
         writer.write_record(std::iter::once(&row.group).chain(&counts).chain(&numbers))?;
     }
     Ok(writer.flush()?)
