@@ -94,7 +94,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     })
 }
 
-fn means(group: &Group, quantity: fn(&Value) -> Option<f64>) -> Vec<(f64, usize, f64, Option<[f64; 2]>)> {
+fn means(group: &Group, quantity: Quantity) -> Vec<(f64, usize, f64, Option<[f64; 2]>)> {
     // Levels such as 0.1 are compared as the text they were given as.
     let mut at: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
     for run in &group.runs {
