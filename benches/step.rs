@@ -3,7 +3,7 @@
 //! Who differentiates the loss sample by sample can't be below it. `llc` can where a network has fewer inputs than the batch has samples
 //! (src/target/passes.rs), so that a ratio there may be less than 1.
 //!
-//! `./x bench [small|medium|large|chains|update|whole …] [--rounds N]`, or `cargo bench --bench step -- …`. Every figure is a ratio within one run: the floor and what is
+//! `./x bench [small|medium|large|chains|update|observe|whole …] [--rounds N]`, or `cargo bench --bench step -- …`. Every figure is a ratio within one run: the floor and what is
 //! compared with it take turns, a round each, so that a neighbour on a shared machine slows both. docs/performance.md says more.
 
 mod common;
@@ -16,9 +16,12 @@ use common::{MEASUREMENT_S, report, rounds_and_names, seconds_each, with_threads
 use llc::config::DlnArgs;
 use llc::dln::Problem;
 use llc::estimate::estimate;
-use llc::observe::Observers;
+use llc::journal::{Journal, Pace};
+use llc::observe::file_tree::FileTreeObserver;
+use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::params::{Layout, Params};
 use llc::rng::Key;
+use llc::run::{Chains, Progress};
 use llc::target::{LocalPosterior, Target};
 use llc::update;
 use rayon::prelude::*;
@@ -52,6 +55,9 @@ fn main() {
     }
     if wants("update") {
         fused_update(rounds);
+    }
+    if wants("observe") {
+        observed(rounds);
     }
     if wants("whole") {
         whole_run(rounds);
@@ -113,6 +119,28 @@ fn fused_update(rounds: usize) {
     report("fused update against copying", &pairs, true, |rate| format!("{:.1} GB/s", 1e-9 * rate));
 }
 
+/// A step of the smallest network whose draws are all recorded (the file tree with its heartbeat, checkpoints), against one that nobody
+/// watches.
+fn observed(rounds: usize) {
+    const NUM_STEPS: usize = 400_000;
+    let mut sampled = Sampled::new(&[10, 10, 10], 1, 1, NUM_STEPS, 0);
+    let pairs: Vec<(f64, f64)> = (0..rounds)
+        .map(|_| {
+            let alone_s = 1.0 / sampled.steps_per_s();
+            let base = tempfile::tempdir().unwrap();
+            let mut observers = Observers::default();
+            observers.push(Box::new(FileTreeObserver::create(base.path()).unwrap()));
+            let (num_chains, num_draws) = (1, NUM_STEPS);
+            observers.emit(&Event::Started(&RunInfo { num_chains, num_draws, n_beta: 1.0, ..RunInfo::default() }));
+            let journal = Journal::new(&base.path().join("journal"), "", Pace::default());
+            let watched_s = 1.0 / sampled.steps_per_s_with(journal, &mut observers);
+            observers.emit(&Event::Ended { status: Status::Completed, report: None, fail_trace: &[] });
+            (alone_s, watched_s)
+        })
+        .collect();
+    report("a step on record, [10→10,10]", &pairs, false, |s| format!("{:.1} µs", 1e6 * s));
+}
+
 /// Seconds of a whole estimate as published (probes, sampling, diagnostics, verdict), against as many bare passes as it has steps.
 fn whole_run(rounds: usize) {
     let flags = "--preset 1k --seed 1 --threads 1";
@@ -158,8 +186,19 @@ impl Sampled {
 
     /// Steps a second of all chains, over the time in their loops.
     fn steps_per_s(&mut self) -> f64 {
+        self.steps_per_s_with(Journal::default(), &mut Observers::default())
+    }
+
+    /// The same with checkpoints in `journal`, and draws that go to `observers`.
+    fn steps_per_s_with(&mut self, journal: Journal, observers: &mut Observers) -> f64 {
         let Problem { target, sampler, chains, .. } = &self.problem;
-        let runs = chains.run(sampler.as_ref(), target, &self.start, &AtomicBool::new(false), &mut |_| {}).unwrap();
+        let chains = Chains { journal, ..chains.clone() };
+        let mut tell = |progress: Progress| {
+            if let Progress::Draws { chain, first_draw, block } = progress {
+                observers.emit(&Event::Draws { chain, first_draw, block: &block });
+            }
+        };
+        let runs = chains.run(sampler.as_ref(), target, &self.start, &AtomicBool::new(false), &mut tell).unwrap();
         runs.iter().map(|run| run.num_steps as f64 / run.sampling_s).sum()
     }
 }

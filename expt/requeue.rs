@@ -6,6 +6,7 @@
 //! | the job starts again (`SLURM_RESTART_COUNT` ≥ 1) | the run of the same job and task that did not end is taken up again, under its own number |
 
 use std::env;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use llc::config::Configuration;
 use llc::record::folder;
 use llc::sweep::fingerprint;
-use signal_hook::consts::{SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::resume::Record;
 
@@ -34,7 +35,8 @@ pub fn requeue_job() {
     }
     eprintln!("putting job {job} back in the queue");
     match Command::new("scontrol").args(["requeue", &job]).status() {
-        Ok(status) if status.success() => {}
+        // SLURM ends the job as soon as it has taken it back, and scontrol with it.
+        Ok(status) if status.success() || status.signal() == Some(SIGTERM) => {}
         Ok(status) => eprintln!("warning: scontrol requeue {job} failed ({status}); `sbatch` the task again to go on"),
         Err(error) => {
             eprintln!("warning: cannot run scontrol requeue {job}: {error}; `sbatch` the task again to go on")

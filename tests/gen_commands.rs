@@ -302,11 +302,11 @@ mod slow {
     #[test]
     #[ignore = "slow: samples"]
     fn real_runs_of_generated_lines_are_not_missing_afterwards() {
-        // Only a build with torch has it.
-        let Some(llc) = option_env!("CARGO_BIN_EXE_llc") else {
-            eprintln!("skipped: built without torch");
+        let llc = env!("CARGO_BIN_EXE_llc");
+        if !Path::new(llc).is_file() {
+            eprintln!("skipped: there is no llc, for this was built without torch");
             return;
-        };
+        }
         let folder = tempdir().unwrap();
         let path = folder.path();
         let flags = "--widths 3..6 --input-dim 3..6 -- --num-steps 60";

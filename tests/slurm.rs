@@ -3,6 +3,9 @@
 //! The node is `tools/slurm_node.py`: where that cannot be had the tests say so and are left out.
 #![cfg(all(unix, feature = "torch"))]
 
+#[cfg(feature = "mongo")]
+#[path = "common/mongo_server.rs"]
+mod mongo_server;
 #[path = "slurm_node/mod.rs"]
 mod slurm_node;
 
@@ -25,14 +28,18 @@ mod slow {
     /// A run of a moment.
     const SHORT: &str = "llc dln --input-dim 5 --layer-widths 5,5 --num-training-data 1000 --num-steps 200 --quiet";
     /// A run of some seconds on one thread.
-    const LONG: &str = "llc dln --input-dim 10 --layer-widths 10,10 --num-steps 8000 --seed 3 --threads 1 --quiet";
+    const LONG: &str = "llc dln --input-dim 10 --layer-widths 10,10 --num-steps 6000 --seed 3 --threads 1 --quiet";
     /// A run that meets losses that are not finite: exit code 3.
     const DIVERGING: &str = "llc dln --input-dim 5 --layer-widths 5,5 --num-training-data 1000 --num-steps 100 \
                              --sampler sgld --epsilon 1 --batch-size 10 --seed 2 --quiet";
 
     fn submit(node: &Node, folder: &Path, arguments: &[&str]) -> u64 {
+        submit_with(node, folder, arguments, &[])
+    }
+
+    fn submit_with(node: &Node, folder: &Path, arguments: &[&str], variables: &[(&str, &OsStr)]) -> u64 {
         let arguments = [arguments, &["job.slurm"]].concat();
-        node.submit(folder, &arguments, &[("LLC_PROGRAM", OsStr::new(LLC))])
+        node.submit(folder, &arguments, &[variables, &[("LLC_PROGRAM", OsStr::new(LLC))]].concat())
     }
 
     fn run_record(folder: &Path, id: u32) -> Option<Value> {
@@ -173,6 +180,44 @@ mod slow {
         goes_on_as_if_undisturbed(|node, task| {
             node.tell("scancel", ["--batch", "--signal=USR1", &task.job.to_string()]);
         });
+    }
+
+    #[cfg(feature = "mongo")]
+    #[test]
+    #[ignore = "slow: needs a SLURM and a MongoDB server"]
+    fn runs_that_write_to_one_mongodb_at_once_are_all_there_with_ids_of_their_own() {
+        use super::mongo_server::Server;
+
+        let Some(node) = node() else { return };
+        let server = Server::start();
+        let site = site(&(1..=4).map(|seed| format!("{SHORT} --seed {seed}\n")).collect::<String>());
+        // A server that is not the test's own may have runs of others.
+        let address = format!("{}:llc_slurm_{}", server.host, std::process::id());
+        let job = submit_with(&node, site.path(), &["--array=1-4"], &[("LLC_MONGO", OsStr::new(&address))]);
+        let tasks = node.wait(job, 4);
+        assert!(tasks.values().all(|task| ended("COMPLETED", 0, task)), "{tasks:?}\n{}", logs(site.path()));
+        assert_eq!(ids(site.path()), [1, 2, 3, 4]);
+
+        let export = |source: [&str; 2]| -> Vec<Value> {
+            let mut command = Command::new(ANALYSIS);
+            command.args(["runs", "export", "--json"]).args(source).current_dir(site.path());
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice(&output.stdout).unwrap()
+        };
+        let (stored, written) = (export(["-m", &address]), export(["-F", "runs"]));
+        let ids: Vec<u64> = stored.iter().map(|run| run["id"].as_u64().unwrap()).collect();
+        assert_eq!(ids, [1, 2, 3, 4]);
+        // Ids may differ between folder and database: each counts for itself.
+        let told = |runs: &[Value]| -> BTreeMap<u64, (Value, Value)> {
+            let of = |run: &Value| {
+                let seed = run["config"]["seed"].as_u64().unwrap();
+                (seed, (run["status"].clone(), run["report"]["llc"]["mean"].clone()))
+            };
+            runs.iter().map(of).collect()
+        };
+        assert!(told(&stored).len() == 4 && stored.iter().all(|run| run["report"]["llc"]["mean"].is_number()));
+        assert_eq!(told(&stored), told(&written));
     }
 
     #[test]

@@ -24,7 +24,7 @@ Usage: ./x COMMAND [ARGUMENTS]
   test [TIER] …      test: fast (default), slow, gpu, or all; the rest goes to `cargo test`
   bench [CASE…] [--rounds N]
                      what a step costs against the bare forward and backward pass: small, medium, large, chains, update,
-                     whole (default: all)
+                     observe, whole (default: all)
   bench network      an SGLD step on ResNet18 against its forward and backward pass
   bench parts [FILTER]
                      the parts of a step one by one

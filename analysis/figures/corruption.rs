@@ -18,10 +18,10 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-/// What a panel shows of a report.
-type Quantity = fn(&Value) -> Option<f64>;
+/// What is drawn: its name in the table, its axis, and where a report has it.
+type Quantity = (&'static str, &'static str, fn(&Value) -> Option<f64>);
 
-const QUANTITIES: [(&str, &str, Quantity); 3] = [
+const QUANTITIES: [Quantity; 3] = [
     ("epochs_to_overfit", "epochs to the threshold", |report| report["epochs_to_overfit"].as_f64()),
     ("time_to_overfit_min", "minutes to the threshold", |report| report["time_to_overfit"].as_f64()),
     ("test_error", "test error", test_error),

@@ -135,12 +135,12 @@ fn draw_families(input: &Input) -> Result<Drawing, NoData> {
     })
 }
 
-/// A value with its interval, if it has one.
-type Valued = (f64, Option<[f64; 2]>);
+/// A value of one run, and its interval.
+type WithInterval = (f64, Option<[f64; 2]>);
 
 /// By step: how many runs have it, their mean, and its interval: over seeds by bootstrap, or for a single run that of its own λ̂.
 fn means(group: &Group, quantity: Quantity) -> Vec<(u64, usize, f64, Option<[f64; 2]>)> {
-    let mut at: BTreeMap<u64, Vec<Valued>> = BTreeMap::new();
+    let mut at: BTreeMap<u64, Vec<WithInterval>> = BTreeMap::new();
     for point in group.runs.iter().flat_map(|run| points(run)) {
         let value = quantity(&point);
         if value.is_finite() {
@@ -148,7 +148,7 @@ fn means(group: &Group, quantity: Quantity) -> Vec<(u64, usize, f64, Option<[f64
             at.entry(point.step).or_default().push((value, own));
         }
     }
-    let mean = |(step, values): (u64, Vec<Valued>)| match values[..] {
+    let mean = |(step, values): (u64, Vec<WithInterval>)| match values[..] {
         [(value, own)] => (step, 1, value, own),
         _ => {
             let (mean, interval) = mean_interval(&values.iter().map(|(value, _)| *value).collect::<Vec<_>>(), LEVEL);

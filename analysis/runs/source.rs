@@ -40,11 +40,14 @@ impl Source {
 
     /// The same, with no runs where there is no folder yet: nothing has been run then.
     pub fn runs_if_any(&self) -> Result<Vec<Run>> {
-        if self.folder.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            let _ = writeln!(io::stderr(), "warning: there is no folder {} yet", self.folder.display());
-            return Ok(Vec::new());
+        let is_new = || self.folder.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        match self.runs() {
+            Err(error) if matches!(error.downcast_ref(), Some(UsageError::NoFolder(_))) && is_new() => {
+                let _ = writeln!(io::stderr(), "warning: there is no folder {} yet", self.folder.display());
+                Ok(Vec::new())
+            }
+            runs => runs,
         }
-        self.runs()
     }
 
     /// The run of that number.

@@ -7,11 +7,11 @@ use anyhow::Result;
 use super::Row;
 use crate::plot::panel::cell;
 
-/// What a column shows of a row.
-type Cell = fn(&Row) -> String;
+/// A column: its head, and what a row has there.
+type Column = (&'static str, fn(&Row) -> String);
 
-/// Columns for people: head, and what a row has there.
-const COLUMNS: [(&str, Cell); 12] = [
+/// Columns for people.
+const COLUMNS: [Column; 12] = [
     ("group", |row| row.group.clone()),
     ("runs", |row| row.num_runs.to_string()),
     ("with λ̂", |row| row.num_estimates.to_string()),

@@ -1,9 +1,12 @@
 //! Keeps credentials out of records: the `user:password@` of an address never reaches a file.
 //!
 //! Rather too much is taken out than too little: everything between `://` and the last `@` of a word goes, so that a
-//! password holding an unescaped `/`, `:` or `@` goes whole.
+//! password holding an unescaped `/`, `:` or `@` goes whole. Options of a MongoDB's URL go too, but for those known to hold no
+//! secret.
 
 use serde_json::Value;
+
+use crate::mongo::address::is_public;
 
 /// Stands where credentials were.
 const MASK: &str = "***";
@@ -34,6 +37,18 @@ pub fn value(value: &Value) -> Value {
 }
 
 fn word(word: &str) -> String {
+    let masked = without_user(word);
+    let scheme = masked.find("mongodb").filter(|&scheme| masked[scheme..].contains("://"));
+    let Some(start) = scheme.and_then(|scheme| Some(scheme + masked[scheme..].find('?')? + 1)) else {
+        return masked;
+    };
+    // An option may hold the password of a key file, or a session's token.
+    let (options, space) = masked[start..].split_at(masked[start..].trim_end().len());
+    let shown = |option: &str| if is_public(option) { option.to_owned() } else { MASK.to_owned() };
+    format!("{}{}{space}", &masked[..start], options.split('&').map(shown).collect::<Vec<_>>().join("&"))
+}
+
+fn without_user(word: &str) -> String {
     let Some(at) = word.rfind('@') else {
         return word.to_owned();
     };
@@ -54,7 +69,7 @@ mod tests {
 
     #[test]
     fn no_password_survives_however_odd() {
-        for secret in ["secret", "se:cret", "se@cret", "se/cret", "s%40cret", "geheim-ä"] {
+        for secret in ["secret", "se:cret", "se@cret", "se/cret", "se?cret", "s%40cret", "geheim-ä"] {
             for form in
                 ["mongodb://me:{}@h:1/db", "mongodb+srv://me:{}@h/", "me:{}@h:1:db", "-m=\"me:{}@h\"", "x://{}@h"]
             {
@@ -63,6 +78,14 @@ mod tests {
                 assert!(masked.contains("***@h"), "{masked}");
             }
         }
+    }
+
+    #[test]
+    fn the_options_of_a_database_go_and_those_of_a_page_stay() {
+        let url = "--mongo-url=mongodb://me:secret@h/llc?tls=true&tlsCertificateKeyFilePassword=secret";
+        assert_eq!(text(url), "--mongo-url=mongodb://***@h/llc?tls=true&***");
+        assert_eq!(text("mongodb://h/llc?a=secret\nb"), "mongodb://h/llc?***\nb");
+        assert_eq!(text("https://example.org/a?b=c"), "https://example.org/a?b=c");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::env;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,8 +61,12 @@ impl Server {
     }
 
     fn absent() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self::at(&listener.local_addr().unwrap().to_string())
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // Below the ports that systems give to clients: one of those could take the port while the server is down.
+        let free = |port: &u32| TcpListener::bind(("127.0.0.1", *port as u16)).is_ok();
+        let candidate = || 20_000 + (std::process::id() * 31 + COUNT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        let port = std::iter::repeat_with(candidate).take(10_000).find(free).expect("a port is free");
+        Self::at(&format!("127.0.0.1:{port}"))
     }
 
     fn at(host: &str) -> Self {
@@ -87,6 +92,8 @@ impl Server {
         self.process = Some(command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program.display())));
         let start = Instant::now();
         while TcpStream::connect(&self.host).is_err() {
+            let ended = self.process.as_mut().and_then(|process| process.try_wait().unwrap());
+            assert_eq!(ended, None, "the server at {} ended", self.host);
             assert!(start.elapsed() < Duration::from_secs(60), "the server at {} does not start", self.host);
             thread::sleep(Duration::from_millis(20));
         }

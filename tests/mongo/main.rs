@@ -40,7 +40,7 @@ mod slow {
         let server = Server::start();
         let (address, _database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();
-        complete(base.path(), &[address.clone()]);
+        complete(base.path(), std::slice::from_ref(&address));
         let folder = base.path().to_str().unwrap();
         let seen = server.python(&script(), &["shapes", address.database(), folder]);
         let (sacred, ours) = (&seen["sacred"], &seen["llc"]);
@@ -83,7 +83,7 @@ mod slow {
         let server = Server::start();
         let (address, database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();
-        let run = complete(base.path(), &[address.clone()]);
+        let run = complete(base.path(), std::slice::from_ref(&address));
         let seen = server.python(&script(), &["incense", address.database(), "1"]);
         assert_eq!(
             (&seen["status"], &seen["result"], &seen["verdict"]),
@@ -111,7 +111,7 @@ mod slow {
         let server = Server::start();
         let (address, _database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();
-        let run = complete(base.path(), &[address.clone()]);
+        let run = complete(base.path(), std::slice::from_ref(&address));
         let expected = Run::open(&run.run_dir).unwrap();
         let found = source::find(&address, 1).unwrap();
         assert_eq!((&found.config, &found.report, found.result), (&expected.config, &expected.report, expected.result));
@@ -131,7 +131,7 @@ mod slow {
         thread::scope(|scope| {
             for _ in 0..12 {
                 scope.spawn(|| {
-                    let mut run = Recorded::start(base.path(), &[address.clone()]);
+                    let mut run = Recorded::start(base.path(), std::slice::from_ref(&address));
                     run.draw(0..50);
                     run.end();
                 });

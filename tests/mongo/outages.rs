@@ -80,14 +80,15 @@ mod slow {
         let (direct, database) = database(&server.host);
         let address = Address::parse(&format!("{}:{}", proxy.host, direct.database())).unwrap();
         let base = tempfile::tempdir().unwrap();
-        proxy.delay(Duration::from_millis(2000));
+        proxy.delay(Duration::from_secs(6));
         let start = Instant::now();
-        let mut run = Recorded::start(base.path(), &[address.clone()]);
+        let mut run = Recorded::start(base.path(), std::slice::from_ref(&address));
         for first in (0..NUM_DRAWS).step_by(20) {
             run.draw(first..first + 20);
         }
         let drawn = start.elapsed();
-        assert!(drawn < Duration::from_millis(1000), "{drawn:?} for what takes no time");
+        // It takes no time; what is allowed is that the machine has other work, and less than one answer takes.
+        assert!(drawn < Duration::from_secs(5), "{drawn:?}");
         proxy.delay(Duration::ZERO);
         run.end();
         let output = run.output();
@@ -105,10 +106,10 @@ mod slow {
         let (address, database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        let mut run = Recorded::start(base.path(), &[address.clone()]);
+        let mut run = Recorded::start(base.path(), std::slice::from_ref(&address));
         run.draw(0..NUM_DRAWS);
         let drawn = start.elapsed();
-        assert!(drawn < Duration::from_millis(1000), "{drawn:?}");
+        assert!(drawn < Duration::from_millis(2900), "{drawn:?}: no look at a server that is away was waited for");
         wait_until("the user is told", || {
             run.draw(0..0);
             run.output().contains("no server answered within 3 s (Connection refused")

@@ -16,6 +16,9 @@ use std::{io, thread};
 const EXIT_UNAVAILABLE: i32 = 69;
 /// How long the states of jobs that SLURM is done with may take on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(150);
+/// The states of a task that has ended; there are more of those in between than SLURM's manual lists first.
+const FINAL_STATES: [&str; 7] =
+    ["COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED"];
 
 /// A running SLURM. It ends with this value, and also where the test program is killed: its standard input closes then.
 pub struct Node {
@@ -110,12 +113,10 @@ impl Node {
 
     /// Waits until each of `num_tasks` tasks has ended, and does not come again.
     pub fn wait(&self, job: u64, num_tasks: usize) -> BTreeMap<u32, Task> {
-        let over =
-            |task: &Task| !["PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "REQUEUED"].contains(&&*task.state);
         let mut tasks = BTreeMap::new();
         until(&format!("{num_tasks} tasks of job {job} to end"), || {
             tasks = self.tasks(job);
-            tasks.len() == num_tasks && tasks.values().all(over)
+            tasks.len() == num_tasks && tasks.values().all(|task| FINAL_STATES.contains(&&*task.state))
         });
         tasks
     }

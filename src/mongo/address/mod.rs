@@ -8,17 +8,11 @@
 //! An [`Address`] shows itself, in `Display` and in `Debug`, without its credentials and without its options, which
 //! may hold credentials too. Two addresses that show alike are the same place.
 
-use std::collections::BTreeSet;
-use std::convert::Infallible;
-use std::fmt;
-use std::str::FromStr;
+mod given;
 
-/// The variable of the URL that is taken where no address is given.
-pub const URL_VARIABLE: &str = "LLC_MONGO_URL";
-/// The variable of the user, for addresses that name none.
-pub const USER_VARIABLE: &str = "LLC_MONGO_USER";
-/// The variable of that user's password.
-pub const PASSWORD_VARIABLE: &str = "LLC_MONGO_PASSWORD";
+use std::fmt;
+
+pub use given::{AddressText, PASSWORD_VARIABLE, URL_VARIABLE, USER_VARIABLE, addresses};
 
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 27017;
@@ -40,10 +34,6 @@ const PUBLIC_OPTIONS: [&str; 10] = [
     "tlsallowinvalidcertificates",
     "tlscafile",
 ];
-
-/// What a user typed as an address: it may hold a password, so `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AddressText(String);
 
 /// One collection of runs of one MongoDB server.
 #[derive(Clone, PartialEq, Eq)]
@@ -96,27 +86,6 @@ enum Problem {
     Collection(String),
     #[error("the same as another address")]
     Twice,
-}
-
-impl AddressText {
-    /// What was typed. It may hold a password.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for AddressText {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for AddressText {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("AddressText(***)")
-    }
 }
 
 impl Address {
@@ -235,37 +204,8 @@ impl Address {
         &self.collection
     }
 
-    /// The same with the user `user`, whom MongoDB looks up in the database that the options name, else in
-    /// `auth_source`; an address that has a user already stays as it is.
-    fn with_credentials(mut self, user: &str, password: &str, auth_source: &str) -> Self {
-        if self.credentials.is_none() {
-            self.credentials = Some(format!("{}:{}", encode(user), encode(password)));
-            if !self.options.to_ascii_lowercase().contains("authsource=") {
-                let separator = if self.options.is_empty() { "" } else { "&" };
-                self.options += &format!("{separator}authSource={}", encode(auth_source));
-            }
-        }
-        self
-    }
-
-    /// The same with the credentials that the environment has for it: those of [`URL_VARIABLE`] where that names the same
-    /// place, else [`USER_VARIABLE`] and [`PASSWORD_VARIABLE`]. For addresses that were remembered without.
-    pub fn authorised(self, variable: impl Fn(&str) -> Option<String>) -> Self {
-        let url = variable(URL_VARIABLE).and_then(|url| Self::parse_url(&url).ok());
-        if let Some(url) = url.filter(|url| url.to_string() == self.to_string()) {
-            return url;
-        }
-        match (variable(USER_VARIABLE), variable(PASSWORD_VARIABLE).unwrap_or_default()) {
-            (Some(user), password) if !user.is_empty() => {
-                let source = self.database.clone();
-                self.with_credentials(&user, &password, &source)
-            }
-            _ => self,
-        }
-    }
-
     /// The URL for the driver, credentials and all: it is never to be shown.
-    #[cfg_attr(not(feature = "mongo"), expect(dead_code, reason = "only the driver reads it"))]
+    #[cfg_attr(not(feature = "mongo"), allow(dead_code, reason = "only the driver reads it"))]
     pub(super) fn secret_url(&self) -> String {
         let credentials = self.credentials.as_ref().map(|credentials| format!("{credentials}@")).unwrap_or_default();
         let options = if self.options.is_empty() { String::new() } else { format!("?{}", self.options) };
@@ -274,17 +214,13 @@ impl Address {
 
     /// The URL without credentials and without options that may hold some, which [`Address::parse_url`] reads.
     pub fn public_url(&self) -> String {
-        let is_public = |option: &&str| {
-            let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
-            PUBLIC_OPTIONS.contains(&name.as_str())
-        };
-        let options: Vec<&str> = self.options.split('&').filter(is_public).collect();
+        let options: Vec<&str> = self.options.split('&').filter(|option| is_public(option)).collect();
         let question = if options.is_empty() { "" } else { "?" };
         format!("mongodb://{}/{}.{}{question}{}", self.hosts, self.database, self.collection, options.join("&"))
     }
 
     /// The parts of an error's text that must not be shown.
-    #[cfg_attr(not(feature = "mongo"), expect(dead_code, reason = "only the driver has such errors"))]
+    #[cfg_attr(not(feature = "mongo"), allow(dead_code, reason = "only the driver has such errors"))]
     pub(super) fn secrets(&self) -> Vec<String> {
         let mut secrets: Vec<String> = self.credentials.iter().flat_map(|both| both.split(':')).map(decode).collect();
         secrets.extend(self.credentials.iter().flat_map(|both| both.split(':')).map(str::to_owned));
@@ -306,43 +242,10 @@ impl fmt::Debug for Address {
     }
 }
 
-/// The addresses that `--mongo` and `--mongo-url` name, in this order, or the one of the environment where both name none.
-/// Those without a user get the environment's.
-///
-/// `variable` reads the environment: [`URL_VARIABLE`], [`USER_VARIABLE`], [`PASSWORD_VARIABLE`].
-///
-/// # Errors
-///
-/// [`AddressError`] for the first that is malformed, or the same as one before it.
-pub fn addresses(
-    mongo: &[AddressText],
-    urls: &[AddressText],
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<Address>, AddressError> {
-    let variable = |name| variable(name).filter(|value| !value.is_empty());
-    let user = variable(USER_VARIABLE).zip(Some(variable(PASSWORD_VARIABLE).unwrap_or_default()));
-    let with_user = |address: Address, source: &str| match &user {
-        Some((user, password)) => address.with_credentials(user, password, source),
-        None => address,
-    };
-    let mut found = Vec::new();
-    for text in mongo {
-        found.push(("--mongo", with_user(Address::parse(text.as_str())?, "admin")));
-    }
-    let from_environment = if mongo.is_empty() && urls.is_empty() { variable(URL_VARIABLE) } else { None };
-    let urls = urls.iter().map(|url| ("--mongo-url", url.as_str()));
-    for (origin, url) in urls.chain(from_environment.iter().map(|url| (URL_VARIABLE, url.as_str()))) {
-        let address = Address::parse_url_of(origin, url)?;
-        let source = address.database.clone();
-        found.push((origin, with_user(address, &source)));
-    }
-    let mut seen = BTreeSet::new();
-    for (origin, address) in &found {
-        if !seen.insert(address.to_string()) {
-            return Err(AddressError { origin, shown: address.to_string(), problem: Problem::Twice });
-        }
-    }
-    Ok(found.into_iter().map(|(_, address)| address).collect())
+/// Says whether an option of a URL, `name=value`, is known to hold no secret.
+pub(crate) fn is_public(option: &str) -> bool {
+    let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    PUBLIC_OPTIONS.contains(&name.as_str())
 }
 
 /// A host of a URL with its port, the default one where it has none.
@@ -362,16 +265,6 @@ fn is_host(name: &str) -> bool {
         Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
         None => !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c)),
     }
-}
-
-/// Percent-encodes all but letters, digits and `-._~`.
-fn encode(text: &str) -> String {
-    let encoded = |byte: u8| match byte {
-        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encoded).collect()
 }
 
 fn decode(text: &str) -> String {
@@ -394,107 +287,4 @@ fn decode(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(texts: &[&str]) -> Vec<AddressText> {
-        texts.iter().map(|text| AddressText((*text).to_owned())).collect()
-    }
-
-    fn shown(text: &str) -> String {
-        Address::parse(text).unwrap().to_string()
-    }
-
-    #[test]
-    fn sacreds_grammar_is_read_with_sacreds_defaults() {
-        // Sacred's own option, --mongo_db: what its help lists.
-        assert_eq!(shown("llc"), "localhost:27017:llc");
-        assert_eq!(shown("llc.tests"), "localhost:27017:llc.tests");
-        assert_eq!(shown("db.example.org:27018"), "db.example.org:27018:sacred");
-        assert_eq!(shown("127.0.0.1:27017:llc"), "127.0.0.1:27017:llc");
-        assert_eq!(shown("[fe80::1]:1:a.b"), "[fe80::1]:1:a.b");
-        assert_eq!(Address::parse("h:1:llc.runs").unwrap(), Address::parse("H:1:llc").unwrap());
-    }
-
-    #[test]
-    fn a_malformed_address_is_refused_with_the_grammar() {
-        for text in ["h:llc", "h:1:2:3", "h:99999:llc", ":1:llc", "a b:1:llc", "[::1:1:llc", "h:x:llc"] {
-            let error = Address::parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("--mongo {text}: ")), "{error}");
-        }
-        let error = Address::parse("h:llc").unwrap_err().to_string();
-        assert!(error.contains("[HOST:PORT:]DB[.COLLECTION]"), "{error}");
-        for text in ["h:1:", "", "h:1:a$b", "h:1:llc.", "llc.metrics", "llc.fs.files"] {
-            let error = Address::parse(text).unwrap_err().to_string();
-            assert!(error.contains("name"), "{text}: {error}");
-        }
-        assert!(Address::parse("mongodb://h/llc").unwrap_err().to_string().contains("--mongo-url"));
-    }
-
-    #[test]
-    fn a_url_is_read_with_its_defaults() {
-        let url = |url| Address::parse_url(url).unwrap().to_string();
-        assert_eq!(url("mongodb://h"), "h:27017:sacred");
-        assert_eq!(url("mongodb://h/?tls=true"), "h:27017:sacred");
-        assert_eq!(url("mongodb://a:1,b/llc.tests?replicaSet=r"), "a:1,b:27017:llc.tests");
-        assert_eq!(url("mongodb://me:p%40ss@[::1]/llc"), "[::1]:27017:llc");
-        for wrong in ["h:1:llc", "mongodb://", "mongodb://h:x/llc", "mongodb+srv://h/llc", "mongodb://a@b@h/llc"] {
-            assert!(Address::parse_url(wrong).unwrap_err().to_string().starts_with("--mongo-url: "), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn no_error_and_no_form_of_an_address_shows_a_password() {
-        for wrong in [
-            "mongodb://me:geheim@h:x/llc",
-            "mongodb://me:ge/heim@h/llc",
-            "mongodb://me:geheim@h/l lc",
-            "me:geheim@h:1:llc",
-        ] {
-            for error in [Address::parse(wrong).err(), Address::parse_url(wrong).err()].into_iter().flatten() {
-                assert!(!format!("{error} {error:?}").contains("heim"), "{error} {error:?}");
-            }
-        }
-        let url = "mongodb://me:geheim@h/llc?authSource=admin&tlsCertificateKeyFilePassword=geheim&appName=geheim";
-        let address = Address::parse_url(url).unwrap();
-        assert_eq!(address.public_url(), "mongodb://h:27017/llc.runs?authSource=admin");
-        assert!(!format!("{address} {address:?} {}", address.public_url()).contains("heim"));
-        assert!(!format!("{:?}", texts(&[url])).contains("heim"));
-        assert!(address.secret_url().contains("me:geheim@h:27017/llc?authSource=admin&tls"));
-        assert_eq!(Address::parse_url("mongodb://me:p%40ss@h").unwrap().secrets(), ["me", "p@ss", "me", "p%40ss"]);
-    }
-
-    #[test]
-    fn the_public_url_names_the_same_place() {
-        for text in ["llc", "a:1:b.c", "[::1]:5:x"] {
-            let address = Address::parse(text).unwrap();
-            assert_eq!(Address::parse_url(&address.public_url()).unwrap(), address);
-        }
-    }
-
-    #[test]
-    fn the_environment_gives_users_and_where_nothing_is_given_the_url() {
-        let variable = |name: &str| match name {
-            URL_VARIABLE => Some("mongodb://h/llc".to_owned()),
-            USER_VARIABLE => Some("m@e".to_owned()),
-            PASSWORD_VARIABLE => Some("p:w".to_owned()),
-            _ => None,
-        };
-        let found = addresses(&[], &[], variable).unwrap();
-        assert_eq!(found[0].secret_url(), "mongodb://m%40e:p%3Aw@h:27017/llc?authSource=llc");
-        let found = addresses(&texts(&["x:1:y"]), &texts(&["mongodb://a:b@h/llc"]), variable).unwrap();
-        assert_eq!(found[0].secret_url(), "mongodb://m%40e:p%3Aw@x:1/y?authSource=admin");
-        assert_eq!(found[1].secret_url(), "mongodb://a:b@h:27017/llc");
-        assert_eq!(addresses(&[], &[], |_| None).unwrap(), []);
-        let remembered = Address::parse_url("mongodb://h:27017/llc.runs?authSource=admin").unwrap();
-        let secret = remembered.clone().authorised(variable).secret_url();
-        assert_eq!(secret, "mongodb://h:27017/llc", "the URL of the environment names the same place");
-        let secret =
-            remembered.authorised(|name| (name != URL_VARIABLE).then(|| variable(name)).flatten()).secret_url();
-        assert_eq!(secret, "mongodb://m%40e:p%3Aw@h:27017/llc?authSource=admin");
-        let twice = addresses(&texts(&["h:27017:llc"]), &texts(&["mongodb://h/llc"]), |_| None).unwrap_err();
-        assert!(twice.to_string().contains("the same as another"), "{twice}");
-        let broken = addresses(&[], &[], |name| (name == URL_VARIABLE).then(|| "mongodb://a:b@@".to_owned()));
-        assert!(broken.unwrap_err().to_string().starts_with("LLC_MONGO_URL: "));
-    }
-}
+mod tests;
