@@ -84,7 +84,7 @@ fn draw_acceptances(input: &Input) -> Result<Drawing, NoData> {
     let mut table = Table::new(["run_dir", "draw", "acceptance"]);
     let mut marks = Vec::new();
     for (i, (run, chains)) in runs.iter().enumerate() {
-        let mut points = binned(&chains.acceptance[0]);
+        let mut points = binned(&chains.acceptance[0], chains.stride);
         for point in &mut points {
             table.push([run.path.display().to_string(), cell(point[0]), cell(point[1])]);
             point[0] /= length.of(chains);
@@ -138,7 +138,7 @@ fn draw_panels(input: &Input) -> Result<Drawing, NoData> {
             }
         };
         chains.loss.iter().enumerate().for_each(|(i, loss)| push("loss", i, points(loss, chains.stride)));
-        chains.acceptance.iter().enumerate().for_each(|(i, rate)| push("acceptance", i, binned(rate)));
+        chains.acceptance.iter().enumerate().for_each(|(i, rate)| push("acceptance", i, binned(rate, chains.stride)));
     }
     // Three columns: losses above the acceptance of the same run.
     let columns = runs.len().min(3);
@@ -208,7 +208,7 @@ pub fn loss_panel(chains: &Chains) -> Panel {
 
 /// The acceptance of every chain, over a grey warm-up.
 pub fn acceptance_panel(chains: &Chains) -> Panel {
-    let line = |(i, rate): (usize, &Vec<f64>)| Mark::line(binned(rate), Paint::Series(i));
+    let line = |(i, rate): (usize, &Vec<f64>)| Mark::line(binned(rate, chains.stride), Paint::Series(i));
     let marks = warmup(chains).into_iter().chain(chains.acceptance.iter().enumerate().map(line)).collect();
     let last = chains.loss.iter().map(|loss| loss.len() * chains.stride).max().unwrap_or(1) as f64;
     Panel::new(
@@ -225,7 +225,7 @@ pub fn warmup(chains: &Chains) -> Option<Mark> {
 
 fn title(run: &Run, chains: &Chains) -> String {
     let d = run.report.as_ref().and_then(|report| report["d"].as_f64().or(report["num_parameters"].as_f64()));
-    let kept = |rate: &Vec<f64>| rate.get(chains.num_warmup..).unwrap_or_default().to_vec();
+    let kept = |rate: &Vec<f64>| rate.get(chains.num_warmup.div_ceil(chains.stride)..).unwrap_or_default().to_vec();
     let rates: Vec<f64> = chains.acceptance.iter().flat_map(kept).filter(|rate| rate.is_finite()).collect();
     let rate = if rates.is_empty() { String::new() } else { format!(", acceptance {:.2}", mean(&rates)) };
     format!("d = {}{rate}", d.map_or("?".to_owned(), |d| readable(d, 3)))
@@ -243,11 +243,11 @@ fn points(values: &[f64], stride: usize) -> Vec<[f64; 2]> {
 }
 
 /// Means over equal stretches of draws, those without a value left out.
-fn binned(rates: &[f64]) -> Vec<[f64; 2]> {
+fn binned(rates: &[f64], stride: usize) -> Vec<[f64; 2]> {
     let len = rates.len().div_ceil(ACCEPTANCE_BINS).max(1);
     let bin = |(i, part): (usize, &[f64])| {
         let some: Vec<f64> = part.iter().copied().filter(|rate| rate.is_finite()).collect();
-        (!some.is_empty()).then(|| [(i * len) as f64 + part.len() as f64 / 2.0, mean(&some)])
+        (!some.is_empty()).then(|| [stride as f64 * ((i * len) as f64 + part.len() as f64 / 2.0), mean(&some)])
     };
     rates.chunks(len).enumerate().filter_map(bin).collect()
 }

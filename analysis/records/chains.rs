@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use llc::record::read::Run;
 use llc::record::zarr;
 
-use super::series;
+use super::series::{self, Series};
 
 /// The draws around one point of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -120,6 +120,21 @@ fn thinned(run: &Run, prefix: &str) -> Result<Option<Chains>> {
             draws.stride = ((second - first) as usize).max(1);
         }
         draws.loss.push(loss.values.clone());
+    }
+    let stride = draws.stride;
+    let acceptance = |(chain, loss): (usize, &Vec<f64>)| {
+        let mut rates = vec![f64::NAN; loss.len()];
+        // Draws without one have no point.
+        for [draw, rate] in metrics.get(&format!("{prefix}acceptance_{chain}")).into_iter().flat_map(Series::points) {
+            if let Some(place) = rates.get_mut(draw as usize / stride) {
+                *place = rate;
+            }
+        }
+        rates
+    };
+    let acceptance: Vec<Vec<f64>> = draws.loss.iter().enumerate().map(acceptance).collect();
+    if acceptance.iter().flatten().any(|rate| rate.is_finite()) {
+        draws.acceptance = acceptance;
     }
     let report = run.report.as_ref();
     draws.num_warmup = report.and_then(|report| report["num_warmup"].as_u64()).unwrap_or(0) as usize;
