@@ -9,7 +9,7 @@
 //! A number is written down before a document with it is inserted. Where the answer to an insert was lost, the number is
 //! tried again: the token of the document that has it says whose it is.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::error::MongoError;
+use crate::record;
 use crate::record::atomic::{Durability, replace};
+use crate::record::lock::Held;
 
 /// What one run's folder knows of one address.
 #[derive(Debug)]
@@ -161,14 +163,9 @@ fn token(folder: &Path) -> Result<(ObjectId, bool), MongoError> {
 }
 
 fn lock(path: &Path, run_dir: &Path, address: &Address) -> Result<File, MongoError> {
-    let file = File::create(path).map_err(|source| MongoError::io(path, source))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            Err(MongoError::Busy { run_dir: run_dir.to_owned(), address: address.to_string() })
-        }
-        // A file system without locks: deliveries are idempotent, and two at a time are rare.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
-    }
+    // On a file system without locks two may deliver at a time: that is idempotent.
+    let locked = record::lock::lock(path).map_err(|source| MongoError::io(path, source))?;
+    locked.map_err(|Held| MongoError::Busy { run_dir: run_dir.to_owned(), address: address.to_string() })
 }
 
 /// A name that every file system takes, and that no two addresses share.

@@ -3,9 +3,11 @@
 //! `mkdir` is the lock, also on a network file system: of any number of processes one succeeds, the others try the
 //! next number. Sacred allocates in the same way, so both can share a base folder.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use super::lock::Held;
 
 /// Numbers tried before giving up: a listing may be stale on a network file system, but not by this much.
 const MAX_ATTEMPTS: u64 = 1000;
@@ -15,7 +17,7 @@ const MAX_ATTEMPTS: u64 = 1000;
 pub struct RunFolder {
     id: u64,
     path: PathBuf,
-    /// Locked as long as this run goes on; `None` where the file system has no locks.
+    /// Locked as long as this run goes on; `None` where no file can be made.
     lock: Option<File>,
     /// Parents that didn't exist before, deepest first.
     made: Vec<PathBuf>,
@@ -83,7 +85,7 @@ impl RunFolder {
         let path = fs::canonicalize(path).map_err(|_| no_run())?;
         let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         let id = id.filter(|_| path.join("run.json").is_file()).ok_or_else(no_run)?;
-        let lock = lock(&path).map_err(|InUse| FolderError::InUse { path: path.clone() })?;
+        let lock = lock(&path).map_err(|Held| FolderError::InUse { path: path.clone() })?;
         Ok(Self { id, path, lock, made: Vec::new(), is_kept: true })
     }
 
@@ -126,18 +128,10 @@ pub const JOURNAL: &str = "checkpoint/journal";
 /// Locked by the run's process.
 const LOCK: &str = "checkpoint/lock";
 
-/// Another process holds the lock.
-struct InUse;
-
-/// Locks the run in `path`; `None` where the file system has no locks.
-fn lock(path: &Path) -> Result<Option<File>, InUse> {
-    let made = fs::create_dir_all(path.join(CHECKPOINT)).and_then(|()| File::create(path.join(LOCK)));
-    let Ok(file) = made else { return Ok(None) };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(InUse),
-        Err(TryLockError::Error(_)) => Ok(None),
-    }
+/// Locks the run in `path`; `None` where no file can be made there.
+fn lock(path: &Path) -> Result<Option<File>, Held> {
+    let locked = fs::create_dir_all(path.join(CHECKPOINT)).and_then(|()| super::lock::lock(&path.join(LOCK)));
+    locked.map_or(Ok(None), |locked| locked.map(Some))
 }
 
 impl Drop for RunFolder {

@@ -17,6 +17,7 @@ pub mod draws;
 pub mod filter;
 pub mod folder;
 pub mod json;
+pub mod lock;
 #[cfg(feature = "torch")]
 pub mod npz;
 pub mod read;

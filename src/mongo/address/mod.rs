@@ -205,7 +205,7 @@ impl Address {
     }
 
     /// The URL for the driver, credentials and all: it is never to be shown.
-    #[cfg_attr(not(feature = "mongo"), allow(dead_code, reason = "only the driver reads it"))]
+    #[cfg(any(feature = "mongo", test))]
     pub(super) fn secret_url(&self) -> String {
         let credentials = self.credentials.as_ref().map(|credentials| format!("{credentials}@")).unwrap_or_default();
         let options = if self.options.is_empty() { String::new() } else { format!("?{}", self.options) };
@@ -220,7 +220,7 @@ impl Address {
     }
 
     /// The parts of an error's text that must not be shown.
-    #[cfg_attr(not(feature = "mongo"), allow(dead_code, reason = "only the driver has such errors"))]
+    #[cfg(any(feature = "mongo", test))]
     pub(super) fn secrets(&self) -> Vec<String> {
         let mut secrets: Vec<String> = self.credentials.iter().flat_map(|both| both.split(':')).map(decode).collect();
         secrets.extend(self.credentials.iter().flat_map(|both| both.split(':')).map(str::to_owned));
@@ -267,6 +267,7 @@ fn is_host(name: &str) -> bool {
     }
 }
 
+#[cfg(any(feature = "mongo", test))]
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
