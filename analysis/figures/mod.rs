@@ -1,6 +1,6 @@
 //! `llc-analysis figures`: draws figures from records, each as SVG and PNG with the numbers behind it.
 //!
-//! A [`figure`] is a function from runs to a drawing; [`registry`] lists them all, [`hue`] colours runs, and [`write`]
+//! A [`figure`] is a function from runs to a drawing; [`registry`] lists them all, [`hue`] colours runs, and [`mod@write`]
 //! makes the files.
 
 mod acceptance;

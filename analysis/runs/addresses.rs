@@ -7,8 +7,13 @@ use llc::mongo::address::{self, Address, AddressError, AddressText, URL_VARIABLE
 
 #[derive(Debug, Args)]
 pub struct Addresses {
-    /// A MongoDB, [HOST:PORT:]DB[.COLLECTION]; LLC_MONGO_USER and LLC_MONGO_PASSWORD say who asks.
-    #[arg(short = 'm', long = "mongo", value_name = "ADDRESS")]
+    /// Databases, as Sacred writes their addresses.
+    #[arg(
+        short = 'm',
+        long = "mongo",
+        value_name = "ADDRESS",
+        help = "A MongoDB, [HOST:PORT:]DB[.COLLECTION]; LLC_MONGO_USER and LLC_MONGO_PASSWORD say who asks"
+    )]
     mongo: Vec<AddressText>,
     /// The same by a URL, mongodb://HOST/DB.
     #[arg(long = "mongo-url", value_name = "URL")]

@@ -51,9 +51,15 @@ pub struct RunArgs {
 /// The flags of a new run and of one that is taken up again.
 #[derive(Debug, Clone, Args)]
 pub struct RecordArgs {
-    /// Deliver the run to this MongoDB too, [HOST:PORT:]DB[.COLLECTION]; may be repeated. LLC_MONGO_USER and
-    /// LLC_MONGO_PASSWORD say who does
-    #[arg(short = 'm', long, help_heading = "Results", value_name = "ADDRESS")]
+    /// Databases that get the run besides, as Sacred writes their addresses
+    #[arg(
+        short = 'm',
+        long,
+        help_heading = "Results",
+        value_name = "ADDRESS",
+        help = "Deliver the run to this MongoDB too, [HOST:PORT:]DB[.COLLECTION]; may be repeated. LLC_MONGO_USER and \
+                LLC_MONGO_PASSWORD say who does"
+    )]
     pub mongo: Vec<AddressText>,
     /// The same by a URL, mongodb://HOST/DB; may be repeated [default: what LLC_MONGO_URL holds, if anything]
     #[arg(long, help_heading = "Results", value_name = "URL")]
