@@ -24,6 +24,7 @@ pub mod hessian_trace;
 #[cfg(feature = "torch")]
 pub mod journal;
 pub mod kernel;
+pub mod landscape;
 pub mod llc;
 pub mod model;
 pub mod mongo;

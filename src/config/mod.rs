@@ -28,7 +28,9 @@ pub mod estimate;
 pub mod experiment;
 mod key;
 pub mod network;
+pub mod paths;
 mod positive;
+mod preset;
 mod raw;
 mod run;
 pub mod sampler;
@@ -47,6 +49,7 @@ pub use estimate::EstimateConfig;
 pub use experiment::{Checked, CommandLine, Configuration};
 
 pub use key::{Key, Kind, Value, nearest};
+pub use paths::PathsConfig;
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
 pub use run::{Device, Precision, RunConfig};

@@ -51,6 +51,8 @@ pub enum Role {
     Trained = 22,
     /// Probes of the Hessian's trace.
     Hessian = 23,
+    /// Places on a curve between minima, and what is done there.
+    Path = 40,
 }
 
 /// Names one stream of random numbers.

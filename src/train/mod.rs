@@ -23,6 +23,8 @@ mod objective;
 #[cfg(feature = "torch")]
 mod optimizer;
 #[cfg(feature = "torch")]
+mod parametrisation;
+#[cfg(feature = "torch")]
 mod running;
 mod schedule;
 #[cfg(feature = "torch")]
@@ -38,6 +40,8 @@ pub use adam::Adam;
 #[cfg(feature = "torch")]
 pub use epoch_order::EpochOrder;
 #[cfg(feature = "torch")]
+pub(crate) use evaluate::sums;
+#[cfg(feature = "torch")]
 pub use evaluate::{Evaluation, check_fit, evaluate};
 #[cfg(feature = "torch")]
 pub use network_checkpoint::ResumeError;
@@ -51,6 +55,8 @@ use optimizer::decayed;
 use optimizer::testing;
 #[cfg(feature = "torch")]
 pub use optimizer::{Optimizer, OptimizerState};
+#[cfg(feature = "torch")]
+pub use parametrisation::Parametrisation;
 #[cfg(feature = "torch")]
 pub use running::{Running, StepLosses};
 pub use schedule::Schedule;

@@ -36,6 +36,9 @@ struct Facts {
 const FACTS: &str = "training";
 /// What the optimiser's tensors are called in [`Checkpoint::from_parts`], before their own names.
 const OPTIMIZER: &str = "optimizer.";
+/// The same of θ, where a parametrisation moves that.
+const THETA: &str = "theta";
+const READ_THETA: &str = "train.theta";
 /// The same where a checkpoint was read: it marks what is no network's.
 const READ_OPTIMIZER: &str = "train.optimizer.";
 
@@ -78,8 +81,9 @@ impl NetworkTrainer {
         };
         // Numbers and text: there is nothing to refuse.
         facts.insert(FACTS.to_owned(), serde_json::to_value(training).unwrap_or_default());
-        let extras: Vec<(String, Tensor)> =
-            tensors.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)).collect();
+        let theta = self.moved.iter().map(|_| (THETA.to_owned(), self.theta().flat().shallow_clone()));
+        let state = tensors.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor));
+        let extras: Vec<(String, Tensor)> = theta.chain(state).collect();
         Checkpoint::from_parts(spec, &self.w, &self.buffers, facts, extras)
     }
 
@@ -92,7 +96,7 @@ impl NetworkTrainer {
         let facts = checkpoint.header.facts.get(FACTS).cloned().ok_or(ResumeError::NoTraining)?;
         let facts: Facts = serde_json::from_value(facts).map_err(|_| ResumeError::NoTraining)?;
         self.check_identity(&facts)?;
-        let d = self.w.len();
+        let d = self.theta().len();
         let mut state = OptimizerState { num_steps: facts.optimizer_steps, tensors: Vec::new() };
         for tensor in &checkpoint.tensors {
             let Some(name) = tensor.name.strip_prefix(READ_OPTIMIZER) else { continue };
@@ -104,6 +108,10 @@ impl NetworkTrainer {
             state.tensors.push((name.to_owned(), on_device));
         }
         self.set_parameters(checkpoint, &w, &buffers)?;
+        if let Some(moved) = &mut self.moved {
+            let theta = checkpoint.tensor(READ_THETA).filter(|theta| theta.shape == [d]).ok_or(ResumeError::NoTraining)?;
+            moved.parametrisation.theta_mut().flat().shallow_clone().f_copy_(&theta.to_tensor()?)?;
+        }
         self.optimizer.restore(&state)?;
         let (num_samples, loss_sum, num_correct, gradient_norm) = facts.running;
         self.running = Running { num_samples, loss_sum, num_correct, gradient_norm };

@@ -17,7 +17,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::objective::{Objective, Target, num_correct, rows};
 use super::running::{Running, StepLosses};
-use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, evaluate, memory, optimizer};
+use super::{EpochOrder, Evaluation, Optimizer, Parametrisation, Schedule, TrainError, evaluate, memory, optimizer};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{BatchSize, Length, TrainConfig};
 use crate::data::{Augmentation, Samples};
@@ -46,6 +46,13 @@ pub struct NetworkTrainer {
     order: EpochOrder,
     grad: Params,
     unread: Vec<Unread>,
+    pub(super) moved: Option<Moved>,
+}
+
+/// What is moved in place of the parameters, and its gradient.
+pub(super) struct Moved {
+    pub parametrisation: Box<dyn Parametrisation>,
+    grad: Params,
 }
 
 /// What doesn't change in a training.
@@ -135,7 +142,21 @@ impl NetworkTrainer {
             soft_targets: None,
             order,
             unread: Vec::new(),
+            moved: None,
         })
+    }
+
+    /// The same training of what `parametrisation` moves, with the network's parameters as it places them in every step.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn with_parametrisation(
+        mut self,
+        parametrisation: Box<dyn Parametrisation>,
+    ) -> Result<NetworkTrainer, TrainError> {
+        let grad = parametrisation.theta().zeros_like()?;
+        self.moved = Some(Moved { parametrisation, grad });
+        Ok(self)
     }
 
     /// The same training from another start.
@@ -168,9 +189,14 @@ impl NetworkTrainer {
         &self.network
     }
 
-    /// Its parameters now.
+    /// Its parameters now; under a parametrisation those that were placed last.
     pub fn w(&self) -> &Params {
         &self.w
+    }
+
+    /// What the optimiser moves: the network's parameters, or θ of the parametrisation.
+    pub fn theta(&self) -> &Params {
+        self.moved.as_ref().map_or(&self.w, |moved| moved.parametrisation.theta())
     }
 
     /// Its running statistics now.
@@ -298,12 +324,21 @@ impl NetworkTrainer {
             self.running = Running::default();
         }
         let indices = self.order.at(epoch, batch).to_vec();
+        if let Some(moved) = &mut self.moved {
+            moved.parametrisation.place(self.plan.key.step(self.step), &mut self.w)?;
+        }
         match self.gradient(&indices, epoch) {
             Ok(measured) => self.unread.push(Unread { step: self.step, num_samples: indices.len() as u64, measured }),
             Err(error) => return Err(self.explained(error, indices.len())),
         }
         let rate = self.learning_rate();
-        tch::no_grad(|| self.optimizer.step(rate, &self.grad, &mut self.w))?;
+        tch::no_grad(|| match &mut self.moved {
+            None => self.optimizer.step(rate, &self.grad, &mut self.w),
+            Some(Moved { parametrisation, grad }) => {
+                parametrisation.pull_back(&self.w, &self.grad, grad)?;
+                self.optimizer.step(rate, grad, parametrisation.theta_mut())
+            }
+        })?;
         self.step += 1;
         Ok(())
     }

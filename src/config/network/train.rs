@@ -1,6 +1,7 @@
 //! Configures a training: the optimiser, its learning rates, the minibatches, and when it ends.
 
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 
 use crate::config::dln::OptimizerConfig;
 use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
@@ -93,6 +94,19 @@ pub enum NetworkPrecision {
     Bf16,
     /// Double precision.
     F64,
+}
+
+/// A training without the settings `not_here`, which the experiment has its own ways for: so a printed file reads back.
+pub(in crate::config) fn without<S: Serializer>(
+    train: &TrainConfig,
+    not_here: &[&str],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
+    if let Some(table) = table.as_object_mut() {
+        table.retain(|name, _| not_here.iter().all(|path| path.strip_prefix("train.") != Some(name)));
+    }
+    table.serialize(serializer)
 }
 
 /// What an experiment takes where nothing is said.
@@ -232,6 +246,13 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
             let final_learning_rate = raw.non_negative("train.final_learning_rate")?.unwrap_or(0.0);
             Schedule::Cosine { cosine_epochs, final_learning_rate }
         }
+        "plateaus" => match length {
+            Length::Epochs(num_epochs) => Schedule::Plateaus { num_epochs },
+            Length::Steps(_) => {
+                let what = "the plateaus are shares of the epochs: give for example --num-epochs 100 in place of a number of steps";
+                return Err(ConfigError::Missing { key: raw.key("train.num_epochs")?, what });
+            }
+        },
         "list" => Schedule::List { learning_rates: learning_rates(raw, length)? },
         _ => Schedule::Constant,
     })
