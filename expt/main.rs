@@ -14,6 +14,7 @@ mod estimate;
 mod estimation;
 mod expected;
 mod model;
+mod paths;
 mod registry;
 mod requeue;
 mod resume;

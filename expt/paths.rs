@@ -14,8 +14,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use llc::config::PathsConfig;
-use llc::config::network::model;
 use llc::config::network::BatchSize;
+use llc::config::network::model;
 use llc::journal::Journal;
 use llc::landscape::{Curve, Landscape, Scores};
 use llc::model::{ModelSpec, Network};
@@ -73,6 +73,8 @@ struct Paths<'a> {
 #[derive(Default)]
 struct Found {
     minima: Vec<Minimum>,
+    /// Steps of the trainings of all minima so far, had none ended early.
+    num_steps_planned: u64,
     segments: Vec<Segments>,
     curve: Option<Curve>,
     /// Seconds that the fit took.

@@ -15,6 +15,8 @@ mod hue;
 mod learning_curves;
 mod multiplicity;
 mod networks;
+mod paths;
+mod plane;
 pub mod registry;
 mod relative_error;
 pub mod traces;

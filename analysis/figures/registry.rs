@@ -2,10 +2,10 @@
 
 use super::figure::Figure;
 use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, learning_curves};
-use super::{multiplicity, networks, relative_error, traces};
+use super::{multiplicity, networks, paths, plane, relative_error, traces};
 
 /// Every figure, in the order of a report.
-pub const FIGURES: [Figure; 21] = [
+pub const FIGURES: [Figure; 25] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -27,6 +27,10 @@ pub const FIGURES: [Figure; 21] = [
     networks::TRUTHS,
     networks::DIMENSIONS,
     multiplicity::FIGURE,
+    paths::SEGMENTS,
+    paths::CURVE,
+    paths::COEFFICIENT,
+    plane::FIGURE,
 ];
 
 /// Published figures whose experiment this version can't run: what they show, and the experiment.

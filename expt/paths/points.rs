@@ -156,8 +156,7 @@ impl Paths<'_> {
             "outputs at the curve's ends differ by {end_difference:.1e} from those of the minima that it joins: that is no rounding, but a \
              fault of this program; please report it with the command line"
         );
-        let series =
-            Series { name: "curve".to_owned(), stage: "curve", landscape: &self.landscape, is_told: true };
+        let series = Series { name: "curve".to_owned(), stage: "curve", landscape: &self.landscape, is_told: true };
         let place = |i: usize, w: &mut Params| curve.place(t[i], w);
         let Some(scores) = self.evaluate(&series, t.len(), &place, observers)? else { return Ok(()) };
         self.found.walk = Some(Walk { t, scores, steps, num_within, end_difference });

@@ -9,7 +9,7 @@ use llc::model::Buffers;
 use llc::observe::{Event, Observers};
 use llc::params::Params;
 use llc::rng::Key;
-use llc::train::{NetworkTrainer, Stop, StepLosses, reaches_threshold};
+use llc::train::{NetworkTrainer, StepLosses, Stop, reaches_threshold};
 use serde_json::Map;
 
 use super::{Paths, tell};
@@ -39,6 +39,7 @@ impl Paths<'_> {
             let init_buffers = trainer.buffers().try_clone()?;
             self.keep(&format!("init-{index}"), &init, &init_buffers)?;
             let before = index as u64 * trainer.num_steps_planned();
+            self.found.num_steps_planned = before + trainer.num_steps_planned();
             let entry = self.journal.entry(&format!("minimum-{index}"));
             if !self.train(&mut trainer, entry, (&format!("minimum_{index}"), before), observers)? {
                 return Ok(());
@@ -78,7 +79,7 @@ impl Paths<'_> {
         let mut trainer = self
             .trainer(&settings, self.path_key().part(0))?
             .with_parametrisation(Box::new(CurveFit::new(&curve, fit.weight_decay)?))?;
-        let before: u64 = self.found.minima.iter().map(|minimum| minimum.num_steps).sum();
+        let before = self.found.num_steps_planned;
         let entry = self.journal.entry("fit");
         if !self.train(&mut trainer, entry, ("fit", before), observers)? {
             return Ok(());
@@ -114,10 +115,14 @@ impl Paths<'_> {
             let running = trainer.running().evaluation();
             let is_at_end_of_epoch = trainer.num_steps().is_multiple_of(trainer.num_steps_per_epoch());
             let may_stop = settings.stop_at_threshold && name != "fit" && trainer.num_steps() > 0;
-            trainer.is_finished()
-                || may_stop && is_at_end_of_epoch && reaches_threshold(running.loss, running.accuracy)
+            trainer.is_finished() || may_stop && is_at_end_of_epoch && reaches_threshold(running.loss, running.accuracy)
         };
-        let planned = before + trainer.num_steps_planned();
+        // Of all minima and the fit, which has as many steps in an epoch.
+        let of_minima = match name {
+            "fit" => before,
+            _ => self.config.points().num_minima as u64 * trainer.num_steps_planned(),
+        };
+        let planned = of_minima + self.config.fit().num_epochs * trainer.num_steps_per_epoch();
         while !is_over(trainer) {
             let mut tell_losses = |StepLosses { first_step, loss }: StepLosses| {
                 observers.emit(&Event::Training { first_step: before + first_step, num_steps: planned, loss });

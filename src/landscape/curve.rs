@@ -118,7 +118,10 @@ mod tests {
                 for t in [0.0, 0.3, 0.5, 1.0, 1.5] {
                     curve.place(t, &mut w).unwrap();
                     let w = w.as_slice::<f64>().unwrap();
-                    assert!((w[0] - 1.0 - 3.0 * t).abs() < 1e-12 && (w[1] - 2.0 + 6.0 * t).abs() < 1e-12, "{shape:?} {t}");
+                    assert!(
+                        (w[0] - 1.0 - 3.0 * t).abs() < 1e-12 && (w[1] - 2.0 + 6.0 * t).abs() < 1e-12,
+                        "{shape:?} {t}"
+                    );
                 }
             }
         }

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::gather;
@@ -24,15 +24,23 @@ const MOST_HELD_BYTES: usize = 4 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Mean loss over the training samples.
+    #[serde(deserialize_with = "or_nan")]
     pub train_loss: f64,
     /// Share of them whose largest output is their label's.
     pub train_accuracy: f64,
     /// Mean loss over the test samples.
+    #[serde(deserialize_with = "or_nan")]
     pub test_loss: f64,
     /// Standard error of that mean.
+    #[serde(deserialize_with = "or_nan")]
     pub test_loss_error: f64,
     /// Share of the test samples whose largest output is their label's.
     pub test_accuracy: f64,
+}
+
+/// A number, which JSON has no way to write where it is none.
+fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// A network with the data that its points are evaluated on.
@@ -80,8 +88,8 @@ impl Landscape {
             return Ok(self.buffers.try_clone()?);
         }
         let read = |range| self.train.read(range);
-        let of = (self.train.len(), &read as _);
-        Ok(gather(&self.network, w.views(), &self.buffers, of, self.batch_size, &self.objective)?)
+        let of = (self.network.as_ref(), w.views());
+        Ok(gather(of, &self.buffers, (self.train.len(), &read), self.batch_size, &self.objective)?)
     }
 
     /// The scores at `w`, with statistics gathered there.
@@ -176,7 +184,8 @@ mod tests {
 
     fn landscape(network: &Arc<Network>, batch_size: u64) -> Landscape {
         let (train, test) = (samples(Split::Train), samples(Split::Test));
-        let objective = Objective { precision: crate::config::network::NetworkPrecision::F64, ..Objective::cross_entropy() };
+        let objective =
+            Objective { precision: crate::config::network::NetworkPrecision::F64, ..Objective::cross_entropy() };
         Landscape::new(network.clone(), [&train, &test], objective, batch_size, Device::Cpu).unwrap()
     }
 
@@ -192,7 +201,8 @@ mod tests {
         ] {
             let mut buffers = network.initial_buffers().unwrap();
             let objective = landscape.objective;
-            let expected = evaluate(&network, &w, &mut buffers, &samples(split), None, &objective, Device::Cpu).unwrap();
+            let expected =
+                evaluate(&network, &w, &mut buffers, &samples(split), None, &objective, Device::Cpu).unwrap();
             assert!((loss - expected.loss).abs() < 1e-12 && accuracy == expected.accuracy, "{scores:?}");
         }
         assert!(scores.test_loss_error > 0.0 && scores.test_loss_error < 0.2, "{scores:?}");

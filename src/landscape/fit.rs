@@ -171,7 +171,8 @@ mod tests {
                 fit.place(Key::new(7).step(step), &mut w).unwrap();
                 let at_w = params(&gradient(w.as_slice::<f64>().unwrap()));
                 fit.pull_back(&w, &at_w, &mut grad).unwrap();
-                let _ = fit.theta_mut().flat().shallow_clone().f_sub_(&grad.flat().f_mul_scalar(0.05).unwrap()).unwrap();
+                let _ =
+                    fit.theta_mut().flat().shallow_clone().f_sub_(&grad.flat().f_mul_scalar(0.05).unwrap()).unwrap();
             }
             curve.set_bends(fit.theta().flat()).unwrap();
             assert!(highest(&curve) < 0.1, "{shape:?}: {}", highest(&curve));

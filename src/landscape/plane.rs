@@ -111,8 +111,7 @@ mod tests {
 
     #[test]
     fn the_basis_is_orthogonal_over_the_whole_vector_and_its_points_have_their_coordinates() {
-        let points =
-            [params(&[1.0, 2.0, -1.0, 0.5]), params(&[2.0, 0.0, 1.0, 0.0]), params(&[-1.0, 1.0, 3.0, 4.0])];
+        let points = [params(&[1.0, 2.0, -1.0, 0.5]), params(&[2.0, 0.0, 1.0, 0.0]), params(&[-1.0, 1.0, 3.0, 4.0])];
         let [w1, w2, theta] = &points;
         let plane = Plane::through(w1, w2, theta).unwrap();
         assert!(plane.u.dot(&plane.v).double_value(&[]).abs() < 1e-12);

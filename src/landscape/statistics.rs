@@ -19,8 +19,7 @@ use crate::train::Objective;
 /// # Errors
 /// Whatever libtorch reports.
 pub fn gather(
-    network: &Network,
-    w: &[Tensor],
+    (network, w): (&Network, &[Tensor]),
     buffers: &Buffers,
     (n, read): (u64, &dyn Fn(Range<u64>) -> Result<(Tensor, Tensor), TchError>),
     batch_size: u64,
@@ -36,7 +35,7 @@ pub fn gather(
             }
             let momentum = (end - first) as f64 / end as f64;
             let (x, _) = read(first..end)?;
-            objective.outputs(network, w, &mut gathered, &x, Mode::Statistics { momentum })?;
+            let _ = objective.outputs(network, w, &mut gathered, &x, Mode::Statistics { momentum })?;
         }
         Ok(gathered)
     })

@@ -109,7 +109,8 @@ impl NetworkTrainer {
         }
         self.set_parameters(checkpoint, &w, &buffers)?;
         if let Some(moved) = &mut self.moved {
-            let theta = checkpoint.tensor(READ_THETA).filter(|theta| theta.shape == [d]).ok_or(ResumeError::NoTraining)?;
+            let theta =
+                checkpoint.tensor(READ_THETA).filter(|theta| theta.shape == [d]).ok_or(ResumeError::NoTraining)?;
             moved.parametrisation.theta_mut().flat().shallow_clone().f_copy_(&theta.to_tensor()?)?;
         }
         self.optimizer.restore(&state)?;
