@@ -216,7 +216,9 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
         line(out, &format!("  {} to {}", end("at_zero"), end("at_one")), &segment)?;
     }
     if report["curve"].is_object() {
-        let name = format!("  {} with {} bends", text("/curve/shape"), report["curve"]["num_bends"]);
+        let num_bends = report["curve"]["num_bends"].as_u64().unwrap_or(0);
+        let bends = if num_bends == 1 { "1 bend".to_owned() } else { format!("{num_bends} bends") };
+        let name = format!("  {} with {bends}", text("/curve/shape"));
         line(out, &name, &report["curve"])?;
         writeln!(
             out,

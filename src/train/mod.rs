@@ -11,6 +11,8 @@ mod epoch_order;
 #[cfg(feature = "torch")]
 mod evaluate;
 #[cfg(feature = "torch")]
+mod measured;
+#[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]
 mod network_checkpoint;

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::measured::Unread;
 use super::objective::{Objective, Target, num_correct, rows};
 use super::running::{Running, StepLosses};
 use super::{EpochOrder, Evaluation, Optimizer, Parametrisation, Schedule, TrainError, evaluate, memory, optimizer};
@@ -45,7 +46,7 @@ pub struct NetworkTrainer {
     soft_targets: Option<Tensor>,
     order: EpochOrder,
     grad: Params,
-    unread: Vec<Unread>,
+    pub(super) unread: Vec<Unread>,
     pub(super) moved: Option<Moved>,
 }
 
@@ -68,14 +69,6 @@ pub(super) struct Plan {
     /// The stream of the order, of dropout and of augmentation.
     pub key: Key,
     pub device: Device,
-}
-
-/// What one step measured, still on the device.
-struct Unread {
-    step: u64,
-    num_samples: u64,
-    /// Mean loss, number of samples classified rightly, ‖∇L‖; f64.
-    measured: Tensor,
 }
 
 /// Where a stretch of training ended.
@@ -367,34 +360,6 @@ impl NetworkTrainer {
             let [loss, correct, norm] = measured;
             Tensor::f_stack(&[loss?, correct?, norm?], 0)
         })
-    }
-
-    /// Reads what the last steps measured, and tells their losses.
-    fn read(&mut self, tell: &mut dyn FnMut(StepLosses)) -> Result<(), TrainError> {
-        let unread = std::mem::take(&mut self.unread);
-        let Some(first) = unread.first() else { return Ok(()) };
-        let first_step = first.step;
-        let measured: Vec<&Tensor> = unread.iter().map(|one| &one.measured).collect();
-        let measured = Vec::<f64>::try_from(Tensor::f_stack(&measured, 0)?.f_flatten(0, -1)?)?;
-        let (rows, _) = measured.as_chunks::<3>();
-        let mut loss = Vec::with_capacity(rows.len());
-        let mut diverged = None;
-        for (one, &[mean, correct, norm]) in unread.iter().zip(rows) {
-            loss.push(mean);
-            if !mean.is_finite() || !norm.is_finite() {
-                diverged = Some((one.step, mean));
-                break;
-            }
-            self.running.num_samples += one.num_samples;
-            self.running.loss_sum += mean * one.num_samples as f64;
-            self.running.num_correct += correct;
-            self.running.gradient_norm = norm;
-        }
-        tell(StepLosses { first_step, loss: &loss });
-        match diverged {
-            Some((step, loss)) => Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate() }),
-            None => Ok(()),
-        }
     }
 
     /// Mean loss and accuracy on `samples`, a pure function of the current parameters and statistics.
