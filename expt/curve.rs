@@ -45,7 +45,7 @@ pub fn run(config: &CurveConfig, context: &Context) -> anyhow::Result<Outcome> {
 }
 
 /// Whether `error` is a loss that is no longer finite, of the training or around a point.
-fn has_diverged(error: &anyhow::Error) -> bool {
+pub fn has_diverged(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. }))
             || matches!(cause.downcast_ref(), Some(EstimateError::Probe(KernelError::Diverged)))

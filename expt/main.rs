@@ -14,12 +14,15 @@ mod estimate;
 mod estimation;
 mod expected;
 mod model;
+mod points;
 mod registry;
 mod requeue;
 mod resume;
+mod saddle;
 mod session;
 mod table;
 mod theory;
+mod toy;
 mod train;
 
 use std::process::ExitCode;

@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicBool;
 use clap::{ArgMatches, Command};
 use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
-use llc::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, check_storage};
+use llc::config::{
+    Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, SaddleConfig, ToyConfig, check_storage,
+};
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
-use crate::{checkpoint, curve, data, dln, estimate, model, requeue, resume, theory, train};
+use crate::{checkpoint, curve, data, dln, estimate, model, requeue, resume, saddle, theory, toy, train};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -46,6 +48,16 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<EstimateConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, estimate::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, estimate::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<SaddleConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, saddle::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, saddle::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<ToyConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, toy::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, toy::run)),
     },
     Experiment { command: resume::command, run: resume::run, resume: None },
     Experiment { command: theory::command, run: theory::run, resume: None },

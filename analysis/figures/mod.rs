@@ -17,6 +17,8 @@ mod multiplicity;
 mod networks;
 pub mod registry;
 mod relative_error;
+mod saddle;
+mod toy;
 pub mod traces;
 mod write;
 

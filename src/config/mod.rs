@@ -31,10 +31,12 @@ pub mod network;
 mod positive;
 mod raw;
 mod run;
+pub mod saddle;
 pub mod sampler;
 mod storage;
 mod theory_args;
 mod threads;
+pub mod toy;
 pub mod training;
 mod typed;
 mod updates;
@@ -50,10 +52,12 @@ pub use key::{Key, Kind, Value, nearest};
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
 pub use run::{Device, Precision, RunConfig};
+pub use saddle::SaddleConfig;
 pub use sampler::{ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
 pub use storage::check_storage;
 pub use theory_args::TheoryDlnArgs;
 pub use threads::{TASK_THREADS, available_threads};
+pub use toy::ToyConfig;
 
 /// The command line of `llc dln`.
 pub type DlnArgs = ExperimentArgs<DlnConfig>;

@@ -15,10 +15,11 @@ pub struct RawConfig {
 }
 
 /// Pairs of keys that set the same quantity: a layer that sets one takes back the other's earlier value.
-const ALTERNATIVES: [(&str, &str); 3] = [
+const ALTERNATIVES: [(&str, &str); 4] = [
     ("sampler.beta", "sampler.n_beta"),
     ("train.num_epochs", "train.num_steps"),
     ("train.batch_size", "train.full_batch"),
+    ("toy.n", "toy.n_beta"),
 ];
 
 impl RawConfig {
