@@ -2,9 +2,9 @@
 
 use super::figure::Figure;
 use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, learning_curves};
-use super::{multiplicity, networks, relative_error, saddle, toy, traces};
+use super::{multiplicity, networks, relative_error, saddle, theory, toy, traces};
 
-/// Every figure, in the order of a report.
+/// Every figure of runs, in the order of a report.
 pub const FIGURES: [Figure; 24] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
@@ -32,6 +32,14 @@ pub const FIGURES: [Figure; 24] = [
     multiplicity::FIGURE,
 ];
 
+/// Figures that need no runs.
+pub const OF_THEORY: [Figure; 2] = [theory::VOLUME_SCALING, theory::DEPTH];
+
+/// Every figure of either kind.
+pub fn all() -> impl Iterator<Item = &'static Figure> {
+    FIGURES.iter().chain(&OF_THEORY)
+}
+
 /// Published figures whose experiment this version can't run: what they show, and the experiment.
 pub const WAITING: [(&str, &str); 2] = [
     ("λ̂ of ReLU networks against the factor of a rescaling", "rescaling"),
@@ -46,8 +54,8 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_fit_a_file_and_a_shell() {
-        let names: BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
-        assert_eq!(names.len(), FIGURES.len());
+        let names: BTreeSet<&str> = all().map(|figure| figure.name).collect();
+        assert_eq!(names.len(), FIGURES.len() + OF_THEORY.len());
         assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')));
     }
 }
