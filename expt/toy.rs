@@ -4,9 +4,9 @@ mod table;
 
 use std::sync::atomic::Ordering;
 
-use llc::config::{SamplerConfig, ToyConfig};
+use llc::config::{Epsilon, PositiveF64, SamplerConfig, ToyConfig};
 use llc::estimate::{Estimation, estimate};
-use llc::kernel::GradientNeed;
+use llc::kernel::{GradientNeed, KernelConfig, SamplerKind};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::rng::Key;
 use llc::run::Chains;
@@ -37,7 +37,7 @@ fn compare(config: &ToyConfig, context: &Context, observers: &mut Observers) -> 
     let mut is_interrupted = false;
     for case in cases(config)?.iter().skip(points.all().len()) {
         is_interrupted = context.cancel.load(Ordering::Relaxed);
-        let point = if is_interrupted { None } else { case.point(config, context, observers)? };
+        let point = if is_interrupted { None } else { case.point(config, context, points.all(), observers)? };
         match point {
             Some(point) => {
                 observers.emit(&Event::Saving);
@@ -82,7 +82,13 @@ fn cases(config: &ToyConfig) -> anyhow::Result<Vec<Case<'_>>> {
 
 impl Case<'_> {
     /// What the report says of it; `None` where it was interrupted.
-    fn point(&self, config: &ToyConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Option<Value>> {
+    fn point(
+        &self,
+        config: &ToyConfig,
+        context: &Context,
+        before: &[Value],
+        observers: &mut Observers,
+    ) -> anyhow::Result<Option<Value>> {
         let Self { toy, n_beta, exact, sampler, .. } = *self;
         let (gamma, kind) = (config.gamma(toy), sampler.kernel.kind());
         let mut target = LawTarget::new(law(toy), GradientNoise::None, n_beta, gamma)?;
@@ -111,7 +117,7 @@ impl Case<'_> {
         let stage = format!("{}-{}-{}", toy.name(), self.round, kind.name());
         chains.journal = session::journal(context, observers, config).stage(&stage);
         // The draws of so many small estimates are told by their summaries alone.
-        let sampler = sampler.kernel.sampler();
+        let sampler = self.at_known_step(config.toy().sgld_step.get(), before).sampler();
         let done = estimate(&mut target, sampler.as_ref(), &chains, false, &context.cancel, &mut Observers::default())?;
         if done.is_interrupted {
             return Ok(None);
@@ -123,6 +129,22 @@ impl Case<'_> {
             values: &[("toy.llc", done.llc.mean), ("toy.llc_mcse", done.llc.mcse)],
         });
         Ok(Some(point))
+    }
+
+    /// The sampler, and if it is SGLD at `share` of the step size that MALA has found for the same potential among the points `before`.
+    fn at_known_step(&self, share: f64, before: &[Value]) -> KernelConfig {
+        let is_it = |point: &&Value| {
+            let of_mala = point["sampler"] == SamplerKind::Mala.name();
+            of_mala && point["potential"] == self.toy.name() && point["n_beta"] == self.n_beta
+        };
+        let mut kernel = self.sampler.kernel.clone();
+        if let (KernelConfig::Sgld(settings), Some(mala)) = (&mut kernel, before.iter().find(is_it)) {
+            let found = mala["epsilon"].as_array().into_iter().flatten().filter_map(Value::as_f64);
+            if let Some(epsilon) = found.reduce(f64::min).and_then(|epsilon| PositiveF64::new(share * epsilon)) {
+                settings.epsilon = Epsilon::Fixed(epsilon);
+            }
+        }
+        kernel
     }
 }
 

@@ -53,13 +53,13 @@ fn points(run: &Run) -> Option<Vec<At>> {
     (!points.is_empty()).then_some(points)
 }
 
-/// The mean of up to [`WINDOW`] values, the last of them at each place.
+/// The mean of the [`WINDOW`] values around each, fewer at the ends.
 fn running_mean(values: &[f64]) -> Vec<f64> {
-    let mean = |end: usize| {
-        let window = &values[end.saturating_sub(WINDOW)..end];
+    let mean = |i: usize| {
+        let window = &values[i.saturating_sub(WINDOW / 2)..(i + WINDOW.div_ceil(2)).min(values.len())];
         window.iter().sum::<f64>() / window.len() as f64
     };
-    (1..=values.len()).map(mean).collect()
+    (0..values.len()).map(mean).collect()
 }
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
@@ -85,7 +85,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         "gibbs_ci90_high",
     ];
     let mut table = Table::new(columns);
-    let (mut losses, mut estimates) = (Vec::new(), Vec::new());
+    let (mut losses, mut estimates, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+    let has_gibbs = runs.iter().any(|(_, points)| points.iter().any(|at| at.gibbs.is_some()));
     for (run, points) in &runs {
         let llc: Vec<f64> = points.iter().map(|at| at.sampler.map_or(f64::NAN, |e| e.llc)).collect();
         let mean = running_mean(&llc);
@@ -111,16 +112,19 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         }
         let title = title(run);
         losses.push(loss_panel(points).titled(title));
-        estimates.push(llc_panel(points, &mean));
+        let top = points.iter().flat_map(|at| [at.sampler, at.gibbs]).flatten().map(|e| e.llc).fold(0.0, f64::max);
+        estimates.push(llc_panel(points, |at| at.sampler, &mean, (SAMPLER, Shape::Disc), top));
+        let gibbs: Vec<f64> = points.iter().map(|at| at.gibbs.map_or(f64::NAN, |e| e.llc)).collect();
+        beside.push(llc_panel(points, |at| at.gibbs, &running_mean(&gibbs), (GIBBS, Shape::Ring), top));
     }
     let sampler = runs[0].0.report.as_ref().and_then(|report| report["sampler"].as_str()).unwrap_or("the sampler");
     let sampler = if sampler == "sgld" { "SGLD".to_owned() } else { sampler.to_owned() };
     let mut keys = vec![
         Key::Point(Shape::Disc, SAMPLER, format!("λ̂ by {sampler}")),
-        Key::Line(MEAN, "", format!("its running mean over {WINDOW} points")),
+        Key::Line(MEAN, "", format!("running mean over {WINDOW} points")),
         Key::Line(EXACT, "6 4", "exact λ at the rank".to_owned()),
     ];
-    if runs.iter().any(|(_, points)| points.iter().any(|at| at.gibbs.is_some())) {
+    if has_gibbs {
         keys.push(Key::Point(Shape::Ring, GIBBS, "λ̂ by Gibbs, around the same point".to_owned()));
     }
     let left_out = num_all.saturating_sub(runs.len());
@@ -134,7 +138,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         keys,
         columns: runs.len(),
         panel_size: [if runs.len() == 1 { 520.0 } else { 330.0 }, 190.0],
-        panels: losses.into_iter().chain(estimates).collect(),
+        panels: losses.into_iter().chain(estimates).chain(if has_gibbs { beside } else { Vec::new() }).collect(),
         table,
     })
 }
@@ -158,31 +162,37 @@ fn title(run: &Run) -> String {
     )
 }
 
+/// The least loss that is shown, as a share of the largest: what is learnt further has no stage.
+const LEAST_LOSS: f64 = 1e-7;
+
 fn loss_panel(points: &[At]) -> Panel {
-    let line = points.iter().map(|at| [at.step, at.loss]).collect();
-    Panel::new(Axis::linear("step of SGD"), Axis::log("training loss"), vec![Mark::line(line, Paint::Ink)])
+    let most = points.iter().map(|at| at.loss).fold(f64::MIN_POSITIVE, f64::max);
+    let least = points.iter().map(|at| at.loss).fold(f64::INFINITY, f64::min).max(LEAST_LOSS * most);
+    let line = points.iter().map(|at| [at.step, at.loss]).filter(|[_, loss]| *loss >= least).collect();
+    let axis = Axis::log("training loss").between(0.5 * least, 2.0 * most);
+    Panel::new(x_axis(points), axis, vec![Mark::line(line, Paint::Ink)])
 }
 
-fn llc_panel(points: &[At], mean: &[f64]) -> Panel {
+/// All panels of a run have the same steps, also where a line ends early.
+fn x_axis(points: &[At]) -> Axis {
+    points.iter().fold(Axis::linear("step of SGD"), |axis, at| axis.including(at.step))
+}
+
+/// One sampler's λ̂, its running `mean`, and the exact λ; `top` is the largest λ̂ of any.
+fn llc_panel(
+    points: &[At],
+    pick: fn(&At) -> Option<Estimate>,
+    mean: &[f64],
+    (paint, shape): (Paint, Shape),
+    top: f64,
+) -> Panel {
     let clipped = |value: f64| value.max(0.0);
-    let marks_of = |pick: fn(&At) -> Option<Estimate>, paint: Paint, shape: Shape| {
-        let point = |at: &At| {
-            pick(at).map(|estimate| Point {
-                interval_y: estimate.interval.map(|ends| ends.map(clipped)),
-                shape,
-                ..Point::new(at.step, clipped(estimate.llc), paint)
-            })
-        };
-        points.iter().filter_map(point).collect::<Vec<_>>()
-    };
-    let radius = if points.len() > 100 { 1.5 } else { 2.8 };
-    let dashed = |bound: usize, width: f64| Mark::Line {
-        points: points.iter().map(|at| [at.step, at.exact[bound]]).collect(),
-        paint: EXACT,
-        width,
-        dashes: "6 4",
-        opacity: 1.0,
-        label: None,
+    let point = |at: &At| {
+        pick(at).map(|estimate| Point {
+            interval_y: estimate.interval.map(|ends| ends.map(clipped)),
+            shape,
+            ..Point::new(at.step, clipped(estimate.llc), paint)
+        })
     };
     // Where the rank does not decide the local value, between these two.
     let band: Vec<[f64; 3]> = points.iter().map(|at| [at.step, at.exact[0], at.exact[1]]).collect();
@@ -190,11 +200,18 @@ fn llc_panel(points: &[At], mean: &[f64]) -> Panel {
     if points.len() > 1 && band.iter().any(|[_, low, high]| low < high) {
         marks.push(Mark::Band { points: band, paint: EXACT });
     }
-    marks.push(Mark::Points { points: marks_of(|at| at.gibbs, GIBBS, Shape::Ring), radius });
-    marks.push(Mark::Points { points: marks_of(|at| at.sampler, SAMPLER, Shape::Disc), radius });
+    let radius = if points.len() > 100 { 1.5 } else { 2.8 };
+    marks.push(Mark::Points { points: points.iter().filter_map(point).collect(), radius });
     marks.push(Mark::line(points.iter().zip(mean).map(|(at, mean)| [at.step, clipped(*mean)]).collect(), MEAN));
-    marks.push(dashed(0, 2.0));
-    Panel::new(Axis::linear("step of SGD"), Axis::linear("λ̂").including(0.0), marks)
+    marks.push(Mark::Line {
+        points: points.iter().map(|at| [at.step, at.exact[0]]).collect(),
+        paint: EXACT,
+        width: 2.2,
+        dashes: "6 4",
+        opacity: 1.0,
+        label: None,
+    });
+    Panel::new(x_axis(points), Axis::linear("λ̂").including(0.0).including(top), marks)
 }
 
 #[cfg(test)]
@@ -202,9 +219,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_running_mean_looks_back_on_ten_points_or_as_many_as_there_are() {
+    fn a_running_mean_is_over_the_ten_points_around_or_as_many_as_there_are() {
         let values: Vec<f64> = (0..30).map(f64::from).collect();
         let means = running_mean(&values);
-        assert_eq!((means[0], means[2], means[9], means[29]), (0.0, 1.0, 4.5, 24.5));
+        assert_eq!((means[0], means[2], means[10], means[29]), (2.0, 3.0, 9.5, 26.5));
     }
 }

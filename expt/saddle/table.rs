@@ -99,8 +99,8 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     writeln!(out, "\n{:<16}{own} by {}, {gibbs} by Gibbs beside it", "sampling", run.text("/sampler"))?;
     writeln!(
         out,
-        "{:<16}means over the points of one rank; λ is Aoyagi's, a lower bound of the local value, with the upper one where it is another",
-        ""
+        "{:<16}means over the points of one rank; λ is Aoyagi's, a lower bound of the local value,\n{:<16}with the upper bound where that is another",
+        "", ""
     )?;
     write_record(out, &run)
 }

@@ -37,6 +37,11 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
         run.number("/max_z"),
         run.number("/timing/sampling_s")
     )?;
+    writeln!(
+        out,
+        "z counts sampling errors that a chain can see: SGLD has no accept step and is off by its ε besides, and along the arms of a\n\
+         crossing MALA and SGLD come seldom; Gibbs draws exactly, where it fits."
+    )?;
     write_record(out, &run)
 }
 
