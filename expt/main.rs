@@ -13,14 +13,17 @@ mod dln;
 mod estimate;
 mod estimation;
 mod expected;
+mod mala_vs_sgld;
 mod model;
 mod registry;
 mod requeue;
+mod rescaling;
 mod resume;
 mod session;
 mod table;
 mod theory;
 mod train;
+mod trials;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -17,6 +17,8 @@ mod multiplicity;
 mod networks;
 pub mod registry;
 mod relative_error;
+mod rescaling;
+mod sampler_comparison;
 pub mod traces;
 mod write;
 

@@ -2,10 +2,10 @@
 
 use super::figure::Figure;
 use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, learning_curves};
-use super::{multiplicity, networks, relative_error, traces};
+use super::{multiplicity, networks, relative_error, rescaling, sampler_comparison, traces};
 
 /// Every figure, in the order of a report.
-pub const FIGURES: [Figure; 21] = [
+pub const FIGURES: [Figure; 24] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -17,6 +17,9 @@ pub const FIGURES: [Figure; 21] = [
     curves::AGAINST_LOSS,
     learning_curves::FIGURE,
     corruption::FIGURE,
+    rescaling::FIGURE,
+    sampler_comparison::FIGURE,
+    sampler_comparison::COLUMN,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,
@@ -30,10 +33,8 @@ pub const FIGURES: [Figure; 21] = [
 ];
 
 /// Published figures whose experiment this version can't run: what they show, and the experiment.
-pub const WAITING: [(&str, &str); 4] = [
+pub const WAITING: [(&str, &str); 2] = [
     ("λ̂ along saddle-to-saddle dynamics", "saddle"),
-    ("λ̂ of ReLU networks against the factor of a rescaling", "rescaling"),
-    ("λ̂ and seconds of SGLD and MALA against n", "mala-vs-sgld"),
     ("λ̂ of toy potentials against exact values", "toy"),
 ];
 
