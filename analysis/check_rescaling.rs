@@ -12,7 +12,7 @@ use llc::record::read::Run;
 use serde_json::Value;
 
 /// Largest relative difference at factors that are no powers of two.
-const TOLERANCE: f64 = 0.01;
+const TOLERANCE: f64 = 1e-3;
 
 #[derive(Debug, Args)]
 pub struct Arguments {

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use llc::config::{Configuration as _, MalaVsSgldConfig};
+use llc::config::MalaVsSgldConfig;
 use llc::kernel::SamplerKind;
-use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::observe::{Event, Observers, RunInfo};
 use llc::relu::compared;
 use llc::trials::{Measured, Trial, cannot_build};
 use serde_json::{Value, json};
@@ -37,7 +37,11 @@ impl Place {
         }
     }
 
-    fn trial(self, config: &MalaVsSgldConfig, journal: llc::journal::Journal) -> Result<Trial, llc::target::TargetError> {
+    fn trial(
+        self,
+        config: &MalaVsSgldConfig,
+        journal: llc::journal::Journal,
+    ) -> Result<Trial, llc::target::TargetError> {
         compared(config, self.sampler, self.n, config.seed() + self.run as u64, journal)
     }
 }
@@ -128,7 +132,8 @@ fn csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
     for point in points {
         for trial in point["trials"].as_array().into_iter().flatten() {
             let place = [&point["n"], &point["sampler"], &trial["seed"]];
-            let cells = place.into_iter().chain(columns.iter().map(|column| &trial[*column])).chain([&trial["has_diverged"]]);
+            let cells =
+                place.into_iter().chain(columns.iter().map(|column| &trial[*column])).chain([&trial["has_diverged"]]);
             table.write_record(cells.map(trials::cell))?;
         }
     }

@@ -6,7 +6,10 @@ use std::sync::atomic::AtomicBool;
 use clap::{ArgMatches, Command};
 use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
-use llc::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, MalaVsSgldConfig, RescalingConfig, check_storage};
+use llc::config::{
+    Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, MalaVsSgldConfig, RescalingConfig,
+    check_storage,
+};
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use llc::config::{Configuration as _, RescalingConfig};
+use llc::config::RescalingConfig;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::relu::rescaled;
 use llc::trials::{Measured, Trial, cannot_build};
@@ -35,7 +35,11 @@ impl Place {
         }
     }
 
-    fn trial(self, config: &RescalingConfig, journal: llc::journal::Journal) -> Result<Trial, llc::target::TargetError> {
+    fn trial(
+        self,
+        config: &RescalingConfig,
+        journal: llc::journal::Journal,
+    ) -> Result<Trial, llc::target::TargetError> {
         let widths = &config.model().networks[self.network].0;
         let factor = config.rescaling().factors[self.factor].get();
         rescaled(config, widths, factor, config.seed() + self.seed as u64, journal)
@@ -60,7 +64,8 @@ fn measure(config: &RescalingConfig, context: &Context, observers: &mut Observer
         cost_of_network.push(draw_s * sampler.num_draws() as f64);
         num_parameters.push(trial.target.local().w_star().len());
     }
-    let places: Vec<Place> = (0..num_networks * num_factors * num_seeds).map(|index| Place::of(index, config)).collect();
+    let places: Vec<Place> =
+        (0..num_networks * num_factors * num_seeds).map(|index| Place::of(index, config)).collect();
     let costs: Vec<f64> = places.iter().map(|place| cost_of_network[place.network]).collect();
     let journal = session::journal(context, observers, config);
     let work = |index: usize, cancel: &_| {
@@ -156,7 +161,8 @@ fn csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
     for point in points {
         for trial in point["trials"].as_array().into_iter().flatten() {
             let place = [&point["network"], &point["factor"], &trial["seed"]];
-            let cells = place.into_iter().chain(columns.iter().map(|column| &trial[*column])).chain([&trial["has_diverged"]]);
+            let cells =
+                place.into_iter().chain(columns.iter().map(|column| &trial[*column])).chain([&trial["has_diverged"]]);
             table.write_record(cells.map(trials::cell))?;
         }
     }
@@ -191,7 +197,12 @@ fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<St
         writeln!(out, "{:<16}{what}", network.to_string())?;
     }
     if let Some(run_dir) = report["run_dir"].as_str() {
-        writeln!(out, "{:<16}{run_dir}{}", "record", if status == Status::Interrupted { " (interrupted)" } else { "" })?;
+        writeln!(
+            out,
+            "{:<16}{run_dir}{}",
+            "record",
+            if status == Status::Interrupted { " (interrupted)" } else { "" }
+        )?;
     }
     Ok(out)
 }

@@ -33,16 +33,23 @@ pub fn run(
     let longest = order.first().map_or(0.0, |&first| costs[first]);
     expected::tell((all / threads as f64).max(longest), context, observers);
     let (began, mut done, mut num_done) = (Instant::now(), 0.0, 0);
-    let found = side_by_side(&order, threads, &context.cancel, &|index| work(index, &context.cancel), &mut |index, measured| {
-        (done, num_done) = (done + costs[index], num_done + 1);
-        let left_s = began.elapsed().as_secs_f64() * (all - done) / done;
-        let left = table::duration(left_s);
-        let text = format!("{num_done} of {} chains, the last λ̂ {:.2}, about {left} left", costs.len(), measured.llc.mean);
-        observers.emit(&Event::Stage(&text));
-        if let Some(line) = told(index, measured).filter(|_| !measured.is_interrupted) {
-            observers.emit(&Event::Line(&line));
-        }
-    })?;
+    let found = side_by_side(
+        &order,
+        threads,
+        &context.cancel,
+        &|index| work(index, &context.cancel),
+        &mut |index, measured| {
+            (done, num_done) = (done + costs[index], num_done + 1);
+            let left_s = began.elapsed().as_secs_f64() * (all - done) / done;
+            let left = table::duration(left_s);
+            let text =
+                format!("{num_done} of {} chains, the last λ̂ {:.2}, about {left} left", costs.len(), measured.llc.mean);
+            observers.emit(&Event::Stage(&text));
+            if let Some(line) = told(index, measured).filter(|_| !measured.is_interrupted) {
+                observers.emit(&Event::Line(&line));
+            }
+        },
+    )?;
     Ok(found.into_iter().map(|measured| measured.filter(|measured| !measured.is_interrupted)).collect())
 }
 

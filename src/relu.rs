@@ -5,9 +5,9 @@
 
 use tch::{Device, Kind};
 
+use crate::config::dln::InputDist;
 use crate::config::rescaling::Preconditioner;
 use crate::config::{MalaVsSgldConfig, Precision, ReluRun, RescalingConfig, SamplerConfig};
-use crate::config::dln::InputDist;
 use crate::data::synthetic::SyntheticInputs;
 use crate::journal::Journal;
 use crate::kernel::SamplerKind;

@@ -11,6 +11,11 @@ fn records() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records")
 }
 
+/// Runs among the fixtures.
+fn num_records() -> usize {
+    fs::read_dir(records()).unwrap().filter(|entry| entry.as_ref().unwrap().path().join("run.json").is_file()).count()
+}
+
 fn analysis(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_llc-analysis")).args(arguments).output().unwrap()
 }
@@ -54,7 +59,7 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
     let listed = stdout(&["figures", "--list"]);
     let names: Vec<&str> =
         listed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "-").collect();
-    assert!(names.len() >= 21);
+    assert!(names.len() >= 24);
     for name in names {
         let file = |extension: &str| folder.path().join(format!("{name}.{extension}"));
         let svg = fs::read_to_string(file("svg")).unwrap_or_else(|_| panic!("{name} was not drawn"));
@@ -65,7 +70,11 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
         assert!(!svg.contains("<text") && svg.contains("prefers-color-scheme:dark"), "{name}");
         assert!(!rows(&file("csv")).is_empty(), "{name} has no numbers");
         let about: Value = serde_json::from_str(&fs::read_to_string(file("json")).unwrap()).unwrap();
-        assert_eq!((about["filter"].as_str(), about["runs"].as_array().map(Vec::len)), (Some(""), Some(19)), "{name}");
+        assert_eq!(
+            (about["filter"].as_str(), about["runs"].as_array().map(Vec::len)),
+            (Some(""), Some(num_records())),
+            "{name}"
+        );
     }
 }
 
@@ -151,6 +160,65 @@ fn epochs_to_the_threshold_are_means_over_seeds_at_every_share_of_spoilt_labels(
 }
 
 #[test]
+fn rescaled_networks_are_means_over_seeds_with_student_s_interval_and_diverged_ones_are_left_out() {
+    let folder = drawn(&["rescaling"]);
+    let rows = rows(&folder.path().join("rescaling.csv"));
+    for (run, preconditioner) in [(30, "invariant"), (31, "none")] {
+        let report = report(run);
+        for point in report["points"].as_array().unwrap() {
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["preconditioner"] == preconditioner
+                    && row["network"] == point["network"].as_str().unwrap()
+                    && real(row, "factor") == point["factor"].as_f64().unwrap()
+            };
+            let row = rows.iter().find(is_it).unwrap();
+            let per_seed: Vec<f64> =
+                point["llc"]["per_seed"].as_array().unwrap().iter().map(|llc| llc.as_f64().unwrap()).collect();
+            assert_eq!(row["num_diverged"].parse::<usize>().unwrap(), 2 - per_seed.len());
+            if let [a, b] = per_seed[..] {
+                assert_close(real(row, "llc"), (a + b) / 2.0);
+                // The quantile of Student's law at one degree of freedom is tan(0.45π); the deviation of the mean is |a − b|/2.
+                let half_width = (0.45 * std::f64::consts::PI).tan() * (a - b).abs() / 2.0;
+                assert!((real(row, "ci90_high") - (a + b) / 2.0 - half_width).abs() < 1e-6 * half_width);
+            }
+        }
+    }
+    assert!(rows.iter().any(|row| row["num_diverged"] == "2"), "none diverged");
+}
+
+#[test]
+fn samplers_are_compared_by_the_means_of_their_chains() {
+    let folder = drawn(&["sampler-comparison"]);
+    let rows = rows(&folder.path().join("sampler-comparison.csv"));
+    let report = report(32);
+    let points = report["points"].as_array().unwrap();
+    // λ̂, seconds and acceptance of each.
+    assert_eq!(rows.len(), 3 * points.len());
+    for point in points {
+        for (quantity, of_trial) in [("llc", "llc"), ("sampling_s", "sampling_s"), ("acceptance", "acceptance")] {
+            let trials = point["trials"].as_array().unwrap();
+            let mean = trials.iter().map(|t| t[of_trial].as_f64().unwrap()).sum::<f64>() / trials.len() as f64;
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["sampler"] == point["sampler"].as_str().unwrap()
+                    && real(row, "n") == point["n"].as_f64().unwrap()
+                    && row["quantity"] == quantity
+            };
+            assert_close(real(rows.iter().find(is_it).unwrap(), "mean"), mean);
+        }
+    }
+}
+
+#[test]
+fn the_check_of_rescaled_networks_tells_by_its_exit_status() {
+    let check = |run: u64| analysis(&["check-rescaling", records().join(run.to_string()).to_str().unwrap()]);
+    assert!(check(30).status.success());
+    let failed = check(31);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("not invariant"));
+    assert_eq!(check(1).status.code(), Some(1), "it is no rescaling");
+}
+
+#[test]
 fn smoothing_keeps_the_plain_values_beside() {
     let folder = drawn(&["learning-curves", "id=15", "--smooth", "5"]);
     let rows = rows(&folder.path().join("learning-curves.csv"));
@@ -212,7 +280,7 @@ fn the_report_is_one_page_that_needs_nothing_else() {
         assert!(!html.contains(outside), "{outside}");
     }
     assert!(html.contains("llc dln --input-dim 5 --layer-widths 6,5 --truth aligned --rank 2"));
-    assert_eq!(html.matches("<details class=\"run\"").count(), 19);
+    assert_eq!(html.matches("<details class=\"run\"").count(), num_records());
     assert!(html.contains("not trusted") && html.contains("λ̂"));
     // Every glyph that is used is there, once.
     let used: Vec<&str> = html.split("<use href=\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();

@@ -43,11 +43,9 @@ fn on_a_quadratic_mala_and_hmc_have_the_exact_mean_and_full_batch_sgld_that_of_i
         exact += 0.5 * n_beta * h * mode.variance();
         of_step += 0.5 * n_beta * h * SgldLaw::new(mode, 1e-3).unwrap().stationary_variance();
     }
-    for (kind, config, expected) in [
-        (SamplerKind::Mala, &config, exact),
-        (SamplerKind::Hmc, &config, exact),
-        (SamplerKind::Sgld, &full, of_step),
-    ] {
+    for (kind, config, expected) in
+        [(SamplerKind::Mala, &config, exact), (SamplerKind::Hmc, &config, exact), (SamplerKind::Sgld, &full, of_step)]
+    {
         let trial = compared(config, kind, 200, 3, Journal::default()).unwrap();
         let llc = trial.run(&AtomicBool::new(false)).unwrap().llc;
         assert!(llc.mcse < 0.2 * expected, "{kind:?}: {} ± {}", llc.mean, llc.mcse);
@@ -82,8 +80,7 @@ fn a_run_reports_every_sampler_at_every_n_with_intervals_over_its_runs() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let points = report["points"].as_array().unwrap();
-    let places: Vec<String> =
-        points.iter().map(|p| format!("{} {}", p["n"], p["sampler"].as_str().unwrap())).collect();
+    let places: Vec<String> = points.iter().map(|p| format!("{} {}", p["n"], p["sampler"].as_str().unwrap())).collect();
     assert_eq!(places, ["50 sgld", "50 mala", "50 hmc", "100 sgld", "100 mala", "100 hmc"]);
     for point in points {
         let [low, high] = [0, 1].map(|end| point["llc"]["ci90"][end].as_f64().unwrap());

@@ -33,10 +33,8 @@ pub const FIGURES: [Figure; 24] = [
 ];
 
 /// Published figures whose experiment this version can't run: what they show, and the experiment.
-pub const WAITING: [(&str, &str); 2] = [
-    ("λ̂ along saddle-to-saddle dynamics", "saddle"),
-    ("λ̂ of toy potentials against exact values", "toy"),
-];
+pub const WAITING: [(&str, &str); 2] =
+    [("λ̂ along saddle-to-saddle dynamics", "saddle"), ("λ̂ of toy potentials against exact values", "toy")];
 
 #[cfg(test)]
 mod tests {

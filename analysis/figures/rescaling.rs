@@ -102,16 +102,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
 }
 
 fn table(points: &[At]) -> Table {
-    let columns = [
-        "network",
-        "preconditioner",
-        "factor",
-        "num_seeds",
-        "llc",
-        "ci90_low",
-        "ci90_high",
-        "num_diverged",
-    ];
+    let columns = ["network", "preconditioner", "factor", "num_seeds", "llc", "ci90_low", "ci90_high", "num_diverged"];
     let mut table = Table::new(columns);
     for at in points {
         table.push([

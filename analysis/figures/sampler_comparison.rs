@@ -42,8 +42,7 @@ struct At<'a> {
 fn points<'a>(run: &'a Run) -> Vec<At<'a>> {
     let report = run.report.as_ref().filter(|report| report["experiment"] == "mala-vs-sgld");
     let points = report.and_then(|report| report["points"].as_array());
-    let read =
-        |point: &'a Value| Some(At { sampler: point["sampler"].as_str()?, n: point["n"].as_f64()?, point });
+    let read = |point: &'a Value| Some(At { sampler: point["sampler"].as_str()?, n: point["n"].as_f64()?, point });
     points.into_iter().flatten().filter_map(read).collect()
 }
 
@@ -61,7 +60,8 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
     if points.is_empty() {
         return Err(NoData::of("a comparison (llc mala-vs-sgld)"));
     }
-    let mut table = Table::new(["sampler", "n", "quantity", "num_runs", "mean", "ci90_low", "ci90_high", "num_diverged"]);
+    let mut table =
+        Table::new(["sampler", "n", "quantity", "num_runs", "mean", "ci90_low", "ci90_high", "num_diverged"]);
     let mut panels = Vec::new();
     for (name, label, is_log) in QUANTITIES {
         let mut marks = Vec::new();

@@ -333,8 +333,10 @@ impl Configuration for MalaVsSgldConfig {
 fn samplers(raw: &RawConfig) -> Result<Vec<SamplerKind>, ConfigError> {
     let path = "comparison.samplers";
     let Some(words) = raw.word(path) else { return Ok(SAMPLERS.to_vec()) };
-    let kinds: Option<Vec<SamplerKind>> =
-        words.split(',').map(|word| SamplerKind::from_name(word.trim()).filter(|kind| SAMPLERS.contains(kind))).collect();
+    let kinds: Option<Vec<SamplerKind>> = words
+        .split(',')
+        .map(|word| SamplerKind::from_name(word.trim()).filter(|kind| SAMPLERS.contains(kind)))
+        .collect();
     let is_each_once = |kinds: &Vec<SamplerKind>| (1..kinds.len()).all(|i| !kinds[..i].contains(&kinds[i]));
     match kinds.filter(is_each_once) {
         Some(kinds) => Ok(kinds),

@@ -5,7 +5,7 @@
 //! side in vector lanes, so that a product with a small matrix is a few fused multiply-adds of whole registers; for the layers of ten to
 //! forty units that these experiments have, a library's matrix product would be idle most of its time.
 //!
-//! Sums over the samples of a tile are in the network's own precision, those over tiles, and the loss, in f64.
+//! The gradient's sums over samples are in the network's own precision, sixteen side by side that are added up in f64; the loss is in f64.
 //!
 //! *Tested by*: gradients against finite differences and against autograd of the same network (`relu_network`).
 
@@ -21,10 +21,6 @@ const LANES: usize = 16;
 /// Such groups in a tile: 128 samples, 20 KB of f64 for a layer of twenty units.
 const GROUPS: usize = 8;
 const TILE: usize = LANES * GROUPS;
-/// Units whose sums are formed at once: the widths of the published networks are multiples of it.
-const BLOCK: usize = 5;
-/// Lanes of the sums over samples: two vectors of an older processor in f64.
-const SUMS: usize = 8;
 
 /// One number of each of a group of samples.
 type Group<T> = [T; LANES];
@@ -96,8 +92,8 @@ pub(super) struct Passes<T> {
     activations: Vec<Vec<Group<T>>>,
     /// δ₁ … δ_L.
     deltas: Vec<Vec<Group<T>>>,
-    /// The sums that the gradient is c times of, in the order of the parameters.
-    gradient: Vec<f64>,
+    /// What the gradient is c times the sum of, in the order of the parameters.
+    gradient: Vec<Group<T>>,
     /// A minibatch's samples.
     batch: [Vec<Group<T>>; 2],
 }
@@ -110,7 +106,7 @@ impl<T: Element> Passes<T> {
             widths: widths.to_vec(),
             activations: widths[1..].iter().map(buffer).collect(),
             deltas: widths[1..].iter().map(buffer).collect(),
-            gradient: vec![0.0; num_parameters],
+            gradient: vec![[T::zero(); LANES]; num_parameters],
             batch: [buffer(&widths[0]), buffer(&widths[widths.len() - 1])],
         }
     }
@@ -124,7 +120,7 @@ impl<T: Element> Passes<T> {
         grad: Option<&mut [T]>,
     ) -> f64 {
         let mut sum = 0.0;
-        self.gradient.fill(0.0);
+        self.gradient.fill([T::zero(); LANES]);
         let has_grad = grad.is_some();
         let count = match indices {
             Some(indices) => {
@@ -138,9 +134,7 @@ impl<T: Element> Passes<T> {
             }
             None => {
                 let (inputs, outputs) = (samples.inputs * GROUPS, samples.outputs * GROUPS);
-                for (tile, (x, y)) in
-                    samples.x.chunks_exact(inputs).zip(samples.y.chunks_exact(outputs)).enumerate()
-                {
+                for (tile, (x, y)) in samples.x.chunks_exact(inputs).zip(samples.y.chunks_exact(outputs)).enumerate() {
                     sum += self.tile(w, x, y, TILE.min(samples.len - tile * TILE), has_grad);
                 }
                 samples.len
@@ -148,7 +142,7 @@ impl<T: Element> Passes<T> {
         };
         let scale = 1.0 / (count * samples.outputs) as f64;
         if let Some(grad) = grad {
-            grad.iter_mut().zip(&self.gradient).for_each(|(g, sum)| *g = T::of(2.0 * scale * sum));
+            grad.iter_mut().zip(&self.gradient).for_each(|(g, sum)| *g = T::of(2.0 * scale * total(sum)));
         }
         scale * sum
     }
@@ -183,17 +177,15 @@ impl<T: Element> Passes<T> {
             first += weight.len() + bias.len();
             let is_hidden = l + 1 < self.activations.len();
             let (before, after) = self.activations.split_at_mut(l);
-            let input = before.last().map_or(x, Vec::as_slice);
+            let input = &before.last().map_or(x, Vec::as_slice)[..fan_in * GROUPS];
             let output = &mut after[0];
-            let mut unit = 0;
-            while unit < fan_out {
-                let (weight, bias, output) = (&weight[unit * fan_in..], &bias[unit..], &mut output[unit * GROUPS..]);
-                if unit + BLOCK <= fan_out {
-                    outputs::<T, BLOCK>(weight, bias, &input[..fan_in * GROUPS], output, groups, is_hidden);
-                    unit += BLOCK;
-                } else {
-                    outputs::<T, 1>(weight, bias, &input[..fan_in * GROUPS], output, groups, is_hidden);
-                    unit += 1;
+            for (unit, &bias) in bias.iter().enumerate() {
+                let z = output[unit * GROUPS..][..groups].as_flattened_mut();
+                z.fill(bias);
+                add_weighted(z, input.as_flattened(), weight[unit * fan_in..][..fan_in].iter().copied());
+                if is_hidden {
+                    // Not `max`, which would make a 0 of NaN: a loss that is not finite must be seen.
+                    z.iter_mut().for_each(|z| *z = if *z < T::zero() { T::zero() } else { *z });
                 }
             }
         }
@@ -224,40 +216,24 @@ impl<T: Element> Passes<T> {
             let (fan_in, fan_out) = (self.widths[l], self.widths[l + 1]);
             let first = end - (fan_in + 1) * fan_out;
             let (weight_sums, bias_sums) = self.gradient[first..end].split_at_mut(fan_in * fan_out);
-            let input = if l == 0 { x } else { &self.activations[l - 1] };
+            let input = if l == 0 { x } else { &self.activations[l - 1][..] };
             let (before, after) = self.deltas.split_at_mut(l);
             let delta = &after[0];
             for (unit, sum) in bias_sums.iter_mut().enumerate() {
-                let mut lanes = [T::zero(); LANES];
-                for group in &delta[unit * GROUPS..][..groups] {
-                    (0..LANES).for_each(|lane| lanes[lane] += group[lane]);
+                let delta = &delta[unit * GROUPS..][..groups];
+                for group in delta {
+                    (0..LANES).for_each(|lane| sum[lane] += group[lane]);
                 }
-                *sum += lanes.iter().copied().sum::<T>().wide();
-            }
-            let mut unit = 0;
-            while unit < fan_out {
-                let (delta, sums) = (&delta[unit * GROUPS..], &mut weight_sums[unit * fan_in..]);
-                if unit + BLOCK <= fan_out {
-                    add_products::<T, BLOCK>(delta, input, fan_in, groups, sums);
-                    unit += BLOCK;
-                } else {
-                    add_products::<T, 1>(delta, input, fan_in, groups, sums);
-                    unit += 1;
-                }
+                add_products(delta, input, &mut weight_sums[unit * fan_in..][..fan_in]);
             }
             if let Some(delta_before) = before.last_mut() {
-                let weight = &w[first..first + fan_in * fan_out];
-                let delta = &delta[..fan_out * GROUPS];
-                let mut unit = 0;
-                while unit < fan_in {
-                    let (input, out) = (&input[unit * GROUPS..], &mut delta_before[unit * GROUPS..]);
-                    if unit + BLOCK <= fan_in {
-                        send_back::<T, BLOCK>(&weight[unit..], fan_in, delta, input, out, groups);
-                        unit += BLOCK;
-                    } else {
-                        send_back::<T, 1>(&weight[unit..], fan_in, delta, input, out, groups);
-                        unit += 1;
-                    }
+                let (weight, delta) = (&w[first..first + fan_in * fan_out], delta.as_flattened());
+                for unit in 0..fan_in {
+                    let sum = delta_before[unit * GROUPS..][..groups].as_flattened_mut();
+                    sum.fill(T::zero());
+                    add_weighted(sum, delta, weight[unit..].iter().copied().step_by(fan_in));
+                    let h = input[unit * GROUPS..][..groups].as_flattened();
+                    sum.iter_mut().zip(h).for_each(|(sum, h)| *sum = if *h > T::zero() { *sum } else { T::zero() });
                 }
             }
             end = first;
@@ -265,92 +241,45 @@ impl<T: Element> Passes<T> {
     }
 }
 
-/// z = b + W·h of `B` units, and max(0, z) of hidden ones.
+/// out ← out + Σ wᵢ·hᵢ, with hᵢ the rows of `rows`: five at a time, so that `out` is read and written seldom.
 #[inline(always)]
-fn outputs<T: Element, const B: usize>(
-    weight: &[T],
-    bias: &[T],
-    input: &[Group<T>],
-    output: &mut [Group<T>],
-    groups: usize,
-    is_hidden: bool,
-) {
-    let fan_in = input.len() / GROUPS;
-    let rows: [&[T]; B] = from_fn(|unit| &weight[unit * fan_in..][..fan_in]);
-    for group in 0..groups {
-        let mut z: [Group<T>; B] = from_fn(|unit| [bias[unit]; LANES]);
-        for (i, h) in input.chunks_exact(GROUPS).enumerate() {
-            for unit in 0..B {
-                for lane in 0..LANES {
-                    z[unit][lane] = rows[unit][i].mul_add(h[group][lane], z[unit][lane]);
-                }
+fn add_weighted<T: Element>(out: &mut [T], rows: &[T], mut weights: impl Iterator<Item = T> + Clone) {
+    let len = out.len();
+    let mut rows = rows.chunks_exact(TILE).map(|row| &row[..len]);
+    loop {
+        let mut rest = weights.clone();
+        if let [Some(a), Some(b), Some(c), Some(d), Some(e)] = from_fn(|_| rest.next())
+            && let [Some(p), Some(q), Some(r), Some(s), Some(t)] = from_fn(|_| rows.next())
+        {
+            weights = rest;
+            for i in 0..len {
+                let sum = c.mul_add(r[i], b.mul_add(q[i], a.mul_add(p[i], out[i])));
+                out[i] = e.mul_add(t[i], d.mul_add(s[i], sum));
             }
-        }
-        for unit in 0..B {
-            if is_hidden {
-                // Not `max`, which would make a 0 of NaN: a loss that is not finite must be seen.
-                z[unit] = z[unit].map(|z| if z < T::zero() { T::zero() } else { z });
+        } else {
+            let (Some(a), Some(p)) = (weights.next(), rows.next()) else { return };
+            for i in 0..len {
+                out[i] = a.mul_add(p[i], out[i]);
             }
-            output[unit * GROUPS + group] = z[unit];
         }
     }
 }
 
-/// 1[h > 0] ⊙ Wᵀ·δ of `B` units; `weight` begins at the first of them, in rows of `fan_in`.
+/// Adds δ·hᵀ of one unit, sample by sample of a group, to `sums`: an entry for each of its inputs.
 #[inline(always)]
-fn send_back<T: Element, const B: usize>(
-    weight: &[T],
-    fan_in: usize,
-    delta: &[Group<T>],
-    input: &[Group<T>],
-    out: &mut [Group<T>],
-    groups: usize,
-) {
-    for group in 0..groups {
-        let mut sum = [[T::zero(); LANES]; B];
-        for (delta, weight) in delta.chunks_exact(GROUPS).zip(weight.chunks(fan_in)) {
-            for unit in 0..B {
-                for lane in 0..LANES {
-                    sum[unit][lane] = weight[unit].mul_add(delta[group][lane], sum[unit][lane]);
-                }
-            }
-        }
-        for unit in 0..B {
-            let h = &input[unit * GROUPS + group];
-            let at = &mut out[unit * GROUPS + group];
+fn add_products<T: Element>(delta: &[Group<T>], input: &[Group<T>], sums: &mut [Group<T>]) {
+    for (h, sum) in input.chunks_exact(GROUPS).zip(sums) {
+        let mut products = *sum;
+        for (delta, h) in delta.iter().zip(h) {
             for lane in 0..LANES {
-                at[lane] = if h[lane] > T::zero() { sum[unit][lane] } else { T::zero() };
+                products[lane] = delta[lane].mul_add(h[lane], products[lane]);
             }
         }
+        *sum = products;
     }
 }
 
-/// Adds Σ δ·hᵀ of `B` units, over the samples of a tile, to `sums`.
-#[inline(always)]
-fn add_products<T: Element, const B: usize>(
-    delta: &[Group<T>],
-    input: &[Group<T>],
-    fan_in: usize,
-    groups: usize,
-    sums: &mut [f64],
-) {
-    let deltas: [&[Group<T>]; B] = from_fn(|unit| &delta[unit * GROUPS..][..groups]);
-    for i in 0..fan_in {
-        let input = &input[i * GROUPS..][..groups];
-        let mut products = [[T::zero(); SUMS]; B];
-        for (group, h) in input.iter().enumerate() {
-            for part in (0..LANES).step_by(SUMS) {
-                for unit in 0..B {
-                    for lane in 0..SUMS {
-                        let delta = deltas[unit][group][part + lane];
-                        products[unit][lane] = delta.mul_add(h[part + lane], products[unit][lane]);
-                    }
-                }
-            }
-        }
-        for unit in 0..B {
-            let [a, b, c, d, e, f, g, h] = products[unit];
-            sums[unit * fan_in + i] += (((a + b) + (c + d)) + ((e + f) + (g + h))).wide();
-        }
-    }
+/// The sum of a group's numbers.
+fn total<T: Element>(group: &Group<T>) -> f64 {
+    group.iter().map(|x| x.wide()).sum()
 }
