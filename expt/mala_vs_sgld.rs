@@ -151,7 +151,7 @@ fn render(config: &MalaVsSgldConfig, report: &Value) -> Result<String, std::fmt:
         writeln!(
             out,
             "{:>9}  {:<7}{:>18}{acceptance:>16}{:>20}{}",
-            point["n"],
+            point["n"].as_u64().unwrap_or_default(),
             point["sampler"].as_str().unwrap_or_default(),
             trials::shown(&point["llc"]),
             trials::shown(&point["sampling_s"]),

@@ -92,7 +92,7 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
         }
         let y = match (is_log, name) {
             (true, _) => Axis::log(label),
-            (false, "acceptance") => Axis::linear(label).including(0.0).including(1.0),
+            (false, "acceptance") => Axis::linear(label).between(0.0, 1.02),
             (false, _) => Axis::linear(label).including(0.0),
         };
         panels.push(Panel::new(Axis::log("samples n"), y, marks).titled(label));
