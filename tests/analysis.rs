@@ -163,7 +163,7 @@ fn epochs_to_the_threshold_are_means_over_seeds_at_every_share_of_spoilt_labels(
 fn rescaled_networks_are_means_over_seeds_with_student_s_interval_and_diverged_ones_are_left_out() {
     let folder = drawn(&["rescaling"]);
     let rows = rows(&folder.path().join("rescaling.csv"));
-    for (run, preconditioner) in [(30, "invariant"), (31, "none")] {
+    for (run, preconditioner) in [(40, "invariant"), (41, "none")] {
         let report = report(run);
         for point in report["points"].as_array().unwrap() {
             let is_it = |row: &&BTreeMap<String, String>| {
@@ -190,7 +190,7 @@ fn rescaled_networks_are_means_over_seeds_with_student_s_interval_and_diverged_o
 fn samplers_are_compared_by_the_means_of_their_chains() {
     let folder = drawn(&["sampler-comparison"]);
     let rows = rows(&folder.path().join("sampler-comparison.csv"));
-    let report = report(32);
+    let report = report(42);
     let points = report["points"].as_array().unwrap();
     // λ̂, seconds and acceptance of each.
     assert_eq!(rows.len(), 3 * points.len());
@@ -211,8 +211,8 @@ fn samplers_are_compared_by_the_means_of_their_chains() {
 #[test]
 fn the_check_of_rescaled_networks_tells_by_its_exit_status() {
     let check = |run: u64| analysis(&["check-rescaling", records().join(run.to_string()).to_str().unwrap()]);
-    assert!(check(30).status.success());
-    let failed = check(31);
+    assert!(check(40).status.success());
+    let failed = check(41);
     assert_eq!(failed.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&failed.stderr).contains("not invariant"));
     assert_eq!(check(1).status.code(), Some(1), "it is no rescaling");
