@@ -7,12 +7,15 @@ use clap::{ArgMatches, Command};
 use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
 use llc::config::{
-    Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, SaddleConfig, ToyConfig, check_storage,
+    Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, MalaVsSgldConfig, RescalingConfig,
+    SaddleConfig, ToyConfig, check_storage,
 };
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
-use crate::{checkpoint, curve, data, dln, estimate, model, requeue, resume, saddle, theory, toy, train};
+use crate::{
+    checkpoint, curve, data, dln, estimate, mala_vs_sgld, model, requeue, rescaling, resume, saddle, theory, toy, train,
+};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -58,6 +61,16 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<ToyConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, toy::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, toy::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<RescalingConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, rescaling::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, rescaling::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<MalaVsSgldConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, mala_vs_sgld::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, mala_vs_sgld::run)),
     },
     Experiment { command: resume::command, run: resume::run, resume: None },
     Experiment { command: theory::command, run: theory::run, resume: None },

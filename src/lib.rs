@@ -36,6 +36,8 @@ pub mod posterior;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;
+#[cfg(feature = "torch")]
+pub mod relu;
 pub mod rng;
 #[cfg(feature = "torch")]
 pub mod run;
@@ -47,6 +49,8 @@ pub mod sweep;
 pub mod target;
 pub mod theory;
 pub mod train;
+#[cfg(feature = "torch")]
+pub mod trials;
 #[cfg(feature = "torch")]
 pub mod update;
 mod vectors;

@@ -11,8 +11,9 @@ fn records() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records")
 }
 
+/// Runs among the fixtures.
 fn num_records() -> usize {
-    fs::read_dir(records()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count()
+    fs::read_dir(records()).unwrap().filter(|entry| entry.as_ref().unwrap().path().join("run.json").is_file()).count()
 }
 
 fn analysis(arguments: &[&str]) -> Output {
@@ -76,8 +77,7 @@ fn figures_of_theory_need_no_runs() {
 fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
     let folder = drawn(&[]);
     let listed = stdout(&["figures", "--list"]);
-    let names: Vec<&str> =
-        listed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "-").collect();
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(names.len() >= 21);
     for name in names.into_iter().filter(|name| !OF_THEORY.contains(name)) {
         let file = |extension: &str| folder.path().join(format!("{name}.{extension}"));
@@ -90,7 +90,11 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
         assert!(has_every_letter(&svg), "{name}");
         assert!(!rows(&file("csv")).is_empty(), "{name} has no numbers");
         let about: Value = serde_json::from_str(&fs::read_to_string(file("json")).unwrap()).unwrap();
-        assert_eq!((about["filter"].as_str(), about["runs"].as_array().map(Vec::len)), (Some(""), Some(num_records())), "{name}");
+        assert_eq!(
+            (about["filter"].as_str(), about["runs"].as_array().map(Vec::len)),
+            (Some(""), Some(num_records())),
+            "{name}"
+        );
     }
 }
 
@@ -204,6 +208,65 @@ fn epochs_to_the_threshold_are_means_over_seeds_at_every_share_of_spoilt_labels(
     }
     assert!(at("epochs_to_overfit", "0.5").is_none(), "it stopped before the threshold");
     assert_close(real(at("test_error", "0.5").unwrap(), "mean"), report(19)["test_error"].as_f64().unwrap());
+}
+
+#[test]
+fn rescaled_networks_are_means_over_seeds_with_student_s_interval_and_diverged_ones_are_left_out() {
+    let folder = drawn(&["rescaling"]);
+    let rows = rows(&folder.path().join("rescaling.csv"));
+    for (run, preconditioner) in [(40, "invariant"), (41, "none")] {
+        let report = report(run);
+        for point in report["points"].as_array().unwrap() {
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["preconditioner"] == preconditioner
+                    && row["network"] == point["network"].as_str().unwrap()
+                    && real(row, "factor") == point["factor"].as_f64().unwrap()
+            };
+            let row = rows.iter().find(is_it).unwrap();
+            let per_seed: Vec<f64> =
+                point["llc"]["per_seed"].as_array().unwrap().iter().map(|llc| llc.as_f64().unwrap()).collect();
+            assert_eq!(row["num_diverged"].parse::<usize>().unwrap(), 2 - per_seed.len());
+            if let [a, b] = per_seed[..] {
+                assert_close(real(row, "llc"), (a + b) / 2.0);
+                // The quantile of Student's law at one degree of freedom is tan(0.45π); the deviation of the mean is |a − b|/2.
+                let half_width = (0.45 * std::f64::consts::PI).tan() * (a - b).abs() / 2.0;
+                assert!((real(row, "ci90_high") - (a + b) / 2.0 - half_width).abs() < 1e-6 * half_width);
+            }
+        }
+    }
+    assert!(rows.iter().any(|row| row["num_diverged"] == "2"), "none diverged");
+}
+
+#[test]
+fn samplers_are_compared_by_the_means_of_their_chains() {
+    let folder = drawn(&["sampler-comparison"]);
+    let rows = rows(&folder.path().join("sampler-comparison.csv"));
+    let report = report(42);
+    let points = report["points"].as_array().unwrap();
+    // λ̂, seconds and acceptance of each.
+    assert_eq!(rows.len(), 3 * points.len());
+    for point in points {
+        for (quantity, of_trial) in [("llc", "llc"), ("sampling_s", "sampling_s"), ("acceptance", "acceptance")] {
+            let trials = point["trials"].as_array().unwrap();
+            let mean = trials.iter().map(|t| t[of_trial].as_f64().unwrap()).sum::<f64>() / trials.len() as f64;
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["sampler"] == point["sampler"].as_str().unwrap()
+                    && real(row, "n") == point["n"].as_f64().unwrap()
+                    && row["quantity"] == quantity
+            };
+            assert_close(real(rows.iter().find(is_it).unwrap(), "mean"), mean);
+        }
+    }
+}
+
+#[test]
+fn the_check_of_rescaled_networks_tells_by_its_exit_status() {
+    let check = |run: u64| analysis(&["check-rescaling", records().join(run.to_string()).to_str().unwrap()]);
+    assert!(check(40).status.success());
+    let failed = check(41);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("not invariant"));
+    assert_eq!(check(1).status.code(), Some(1), "it is no rescaling");
 }
 
 #[test]

@@ -17,7 +17,9 @@ mod multiplicity;
 mod networks;
 pub mod registry;
 mod relative_error;
+mod rescaling;
 mod saddle;
+mod sampler_comparison;
 mod theory;
 mod toy;
 pub mod traces;
@@ -32,7 +34,7 @@ use llc::record::filter::Filter;
 
 use crate::records::source::{Found, Source};
 use figure::{Figure, Input, Options};
-use registry::{FIGURES, OF_THEORY, WAITING};
+use registry::{FIGURES, OF_THEORY};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -101,9 +103,6 @@ fn list(output: &mut dyn Write) -> Result<()> {
     let width = registry::all().map(|figure| figure.name.len()).max().unwrap_or(0);
     for figure in registry::all() {
         writeln!(output, "{:width$}  {}", figure.name, figure.summary)?;
-    }
-    for (what, experiment) in WAITING {
-        writeln!(output, "{:width$}  {what}: waits for `llc {experiment}`", "-")?;
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use super::figure::Figure;
 use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, learning_curves};
-use super::{multiplicity, networks, relative_error, saddle, theory, toy, traces};
+use super::{multiplicity, networks, relative_error, rescaling, saddle, sampler_comparison, theory, toy, traces};
 
 /// Every figure of runs, in the order of a report.
-pub const FIGURES: [Figure; 24] = [
+pub const FIGURES: [Figure; 27] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -20,6 +20,9 @@ pub const FIGURES: [Figure; 24] = [
     saddle::FIGURE,
     toy::AGAINST_EXACT,
     toy::AGAINST_N,
+    rescaling::FIGURE,
+    sampler_comparison::FIGURE,
+    sampler_comparison::COLUMN,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,
@@ -39,12 +42,6 @@ pub const OF_THEORY: [Figure; 2] = [theory::VOLUME_SCALING, theory::DEPTH];
 pub fn all() -> impl Iterator<Item = &'static Figure> {
     FIGURES.iter().chain(&OF_THEORY)
 }
-
-/// Published figures whose experiment this version can't run: what they show, and the experiment.
-pub const WAITING: [(&str, &str); 2] = [
-    ("λ̂ of ReLU networks against the factor of a rescaling", "rescaling"),
-    ("λ̂ and seconds of SGLD and MALA against n", "mala-vs-sgld"),
-];
 
 #[cfg(test)]
 mod tests {

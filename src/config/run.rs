@@ -9,7 +9,7 @@ use super::{ConfigError, Key, Kind, RawConfig};
 use crate::kernel::SamplerKind;
 
 /// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
-const MAX_THREADS: u64 = 4_096;
+pub(super) const MAX_THREADS: u64 = 4_096;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 const LARGE: usize = 100_000;
 

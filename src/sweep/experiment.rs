@@ -1,7 +1,10 @@
 //! Lists the experiments that a sweep can be made of: adding one takes a row here.
 
 use crate::config::training::TrainingConfig;
-use crate::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, Key, SaddleConfig, ToyConfig, nearest};
+use crate::config::{
+    Configuration, CurveConfig, DlnConfig, EstimateConfig, Key, MalaVsSgldConfig, RescalingConfig, SaddleConfig,
+    ToyConfig, nearest,
+};
 
 use super::meaning::{Meaning, MeaningError};
 
@@ -19,13 +22,15 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 6] = [
+pub const EXPERIMENTS: [Experiment; 8] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
     Experiment::of::<EstimateConfig>(),
     Experiment::of::<SaddleConfig>(),
     Experiment::of::<ToyConfig>(),
+    Experiment::of::<RescalingConfig>(),
+    Experiment::of::<MalaVsSgldConfig>(),
 ];
 
 /// Subcommands of `llc` that leave no run of their own: they can stand in a file of commands, and are not looked for afterwards.
