@@ -12,6 +12,7 @@ mod divergence;
 mod estimates;
 pub mod figure;
 mod hue;
+mod kernel_regression;
 mod learning_curves;
 mod multiplicity;
 mod networks;
