@@ -16,6 +16,7 @@ mod kernel_regression;
 mod learning_curves;
 mod multiplicity;
 mod networks;
+mod noisy_weights;
 pub mod registry;
 mod relative_error;
 pub mod traces;

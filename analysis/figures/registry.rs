@@ -2,10 +2,10 @@
 
 use super::figure::Figure;
 use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, kernel_regression};
-use super::{learning_curves, multiplicity, networks, relative_error, traces};
+use super::{learning_curves, multiplicity, networks, noisy_weights, relative_error, traces};
 
 /// Every figure, in the order of a report.
-pub const FIGURES: [Figure; 23] = [
+pub const FIGURES: [Figure; 25] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -19,6 +19,8 @@ pub const FIGURES: [Figure; 23] = [
     corruption::FIGURE,
     kernel_regression::FIGURE,
     kernel_regression::RESIDUALS,
+    noisy_weights::AGREEMENT,
+    noisy_weights::FORGETTING,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,

@@ -30,7 +30,7 @@ fn number(value: &Value, pointer: &str) -> f64 {
 pub fn line(point: &Value) -> String {
     let mut line = format!(
         "n {:>6}  test error {:.2} % [{:.2}, {:.2}]  training error {:.2} %  norm {:.4}  residual {:.1e}  {:.1} s",
-        point["n"],
+        number(point, "/n"),
         100.0 * number(point, "/test_error"),
         100.0 * number(point, "/test_error_ci90/0"),
         100.0 * number(point, "/test_error_ci90/1"),

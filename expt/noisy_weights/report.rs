@@ -42,7 +42,7 @@ pub fn line(epoch: &Value) -> String {
     };
     let mut line = format!(
         "epoch {:>3} {:<9}  {}  {}  |w| {:.2}  gradient {:.2e}",
-        epoch["epoch"],
+        number(epoch, "/epoch"),
         epoch["phase"].as_str().unwrap_or_default(),
         set("train"),
         set("val"),
