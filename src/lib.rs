@@ -24,6 +24,8 @@ pub mod hessian_trace;
 #[cfg(feature = "torch")]
 pub mod journal;
 pub mod kernel;
+#[cfg(feature = "torch")]
+pub mod kernel_regression;
 pub mod llc;
 pub mod model;
 pub mod mongo;

@@ -270,6 +270,59 @@ fn the_check_of_rescaled_networks_tells_by_its_exit_status() {
 }
 
 #[test]
+fn errors_and_norms_of_kernel_regressions_are_those_of_the_reports_and_residuals_start_at_1() {
+    let folder = drawn(&["kernel-regression", "conjugate-gradient"]);
+    let errors = rows(&folder.path().join("kernel-regression.csv"));
+    for (level, run) in [("0.0", 70), ("1.0", 71)] {
+        for point in report(run)["points"].as_array().unwrap() {
+            let is_it = |row: &&BTreeMap<String, String>| row["group"] == level && row["n"] == point["n"].to_string();
+            let at: Vec<_> = errors.iter().filter(is_it).collect();
+            let row = |quantity: &str| *at.iter().find(|row| row["quantity"] == quantity).unwrap();
+            assert_close(real(row("norm"), "mean"), point["norm"].as_f64().unwrap());
+            let (error, n) = (point["test_error"].as_f64().unwrap(), 100.0);
+            assert_close(real(row("test_error"), "mean"), error);
+            // The ends of Wilson's interval are 1.645 standard errors of their own away.
+            for end in ["ci90_low", "ci90_high"] {
+                let end = real(row("test_error"), end);
+                assert!(((error - end).abs() / (end * (1.0 - end) / n).sqrt() - 1.6449).abs() < 1e-3, "{end}");
+            }
+        }
+    }
+    let residuals = rows(&folder.path().join("conjugate-gradient.csv"));
+    let firsts: Vec<_> = residuals.iter().filter(|row| row["iteration"] == "0").collect();
+    assert!(firsts.len() == 6 && firsts.iter().all(|row| real(row, "residual") == 1.0));
+    let of_last = &report(71)["points"][2]["residuals"];
+    let last = residuals.iter().rfind(|row| row["n"] == "200").unwrap();
+    assert_close(real(last, "residual"), of_last[of_last.as_array().unwrap().len() - 1].as_f64().unwrap());
+}
+
+#[test]
+fn forgetting_is_the_mean_of_its_seeds_and_agreement_that_of_the_sets() {
+    let folder = drawn(&["forgetting", "agreement"]);
+    let rows_of = |name: &str| rows(&folder.path().join(format!("{name}.csv")));
+    let at = |run: u64, epoch: usize, pointer: &str| {
+        report(run)["epochs"][epoch - 1].pointer(pointer).unwrap().as_f64().unwrap()
+    };
+    let forgetting = rows_of("forgetting");
+    for epoch in [24, 40] {
+        let is_it = |row: &&BTreeMap<String, String>| {
+            row["quantity"] == "accuracy" && row["data"] == "val" && row["epoch"] == epoch.to_string()
+        };
+        let row = forgetting.iter().find(is_it).unwrap();
+        let both = [72, 73].map(|run| at(run, epoch, "/val/accuracy"));
+        assert_close(real(row, "mean"), (both[0] + both[1]) / 2.0);
+        assert_eq!(row["num_runs"], "2");
+    }
+    let agreement = rows_of("agreement");
+    let is_it = |row: &&BTreeMap<String, String>| {
+        row["quantity"] == "agreement" && row["data"] == "train" && row["num_runs"] == "1" && row["epoch"] == "9"
+    };
+    let row = agreement.iter().find(is_it).unwrap();
+    assert_close(real(row, "mean"), at(74, 9, "/train/intersection") / at(74, 9, "/train/union"));
+    assert!(agreement.iter().all(|row| row["quantity"] != "agreement" || row["epoch"] != "1"));
+}
+
+#[test]
 fn smoothing_keeps_the_plain_values_beside() {
     let folder = drawn(&["learning-curves", "id=15", "--smooth", "5"]);
     let rows = rows(&folder.path().join("learning-curves.csv"));

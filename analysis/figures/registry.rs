@@ -1,11 +1,14 @@
 //! Lists every figure. A new one is a file here with a [`Figure`], and a line in [`FIGURES`].
 
 use super::figure::Figure;
-use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, learning_curves};
-use super::{multiplicity, networks, relative_error, rescaling, saddle, sampler_comparison, theory, toy, traces};
+use super::{
+    acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, kernel_regression,
+    learning_curves, multiplicity, networks, noisy_weights, relative_error, rescaling, saddle, sampler_comparison,
+    theory, toy, traces,
+};
 
 /// Every figure of runs, in the order of a report.
-pub const FIGURES: [Figure; 27] = [
+pub const FIGURES: [Figure; 31] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -23,6 +26,10 @@ pub const FIGURES: [Figure; 27] = [
     rescaling::FIGURE,
     sampler_comparison::FIGURE,
     sampler_comparison::COLUMN,
+    kernel_regression::FIGURE,
+    kernel_regression::RESIDUALS,
+    noisy_weights::AGREEMENT,
+    noisy_weights::FORGETTING,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,

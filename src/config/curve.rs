@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
@@ -93,13 +92,8 @@ pub struct CurveConfig {
     run: RunConfig,
 }
 
-/// A training without the settings that a curve has its own ways for, so that a printed file reads back.
 fn of_a_curve<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
-    if let Some(table) = table.as_object_mut() {
-        table.retain(|name, _| NOT_HERE.iter().all(|path| path.strip_prefix("train.") != Some(name)));
-    }
-    table.serialize(serializer)
+    train::serialize_without(train, &NOT_HERE, serializer)
 }
 
 /// Where on the training estimates are made, in files the table `curve`.

@@ -2,8 +2,8 @@
 
 use crate::config::training::TrainingConfig;
 use crate::config::{
-    Configuration, CurveConfig, DlnConfig, EstimateConfig, Key, MalaVsSgldConfig, RescalingConfig, SaddleConfig,
-    ToyConfig, nearest,
+    Configuration, CurveConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key, MalaVsSgldConfig,
+    NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
 };
 
 use super::meaning::{Meaning, MeaningError};
@@ -22,7 +22,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 8] = [
+pub const EXPERIMENTS: [Experiment; 10] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
@@ -31,6 +31,8 @@ pub const EXPERIMENTS: [Experiment; 8] = [
     Experiment::of::<ToyConfig>(),
     Experiment::of::<RescalingConfig>(),
     Experiment::of::<MalaVsSgldConfig>(),
+    Experiment::of::<KernelRegressionConfig>(),
+    Experiment::of::<NoisyWeightsConfig>(),
 ];
 
 /// Subcommands of `llc` that leave no run of their own: they can stand in a file of commands, and are not looked for afterwards.

@@ -17,7 +17,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::objective::{Objective, Target, num_correct, rows};
 use super::running::{Running, StepLosses};
-use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, evaluate, memory, optimizer};
+use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, WeightNoise, evaluate, memory, optimizer};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{BatchSize, Length, TrainConfig};
 use crate::data::{Augmentation, Samples};
@@ -46,6 +46,8 @@ pub struct NetworkTrainer {
     order: EpochOrder,
     grad: Params,
     unread: Vec<Unread>,
+    /// Noise on the weights, in steps only.
+    pub(super) noise: Option<WeightNoise>,
 }
 
 /// What doesn't change in a training.
@@ -135,6 +137,7 @@ impl NetworkTrainer {
             soft_targets: None,
             order,
             unread: Vec::new(),
+            noise: None,
         })
     }
 
@@ -304,6 +307,7 @@ impl NetworkTrainer {
         }
         let rate = self.learning_rate();
         tch::no_grad(|| self.optimizer.step(rate, &self.grad, &mut self.w))?;
+        self.noise.as_mut().map_or(Ok(()), |noise| noise.step(rate))?;
         self.step += 1;
         Ok(())
     }
@@ -318,11 +322,17 @@ impl NetworkTrainer {
         let leaf = |view: &Tensor| view.f_detach()?.f_set_requires_grad(true);
         let leaves: Vec<Tensor> = self.w.views().iter().map(leaf).collect::<Result<_, _>>()?;
         let mode = Mode::Train { key: key.step(self.step) };
-        let outputs = objective.outputs(&self.network, &leaves, &mut self.buffers, &x, mode)?;
+        let noise_key = key.role(Role::WeightNoise).step(self.step);
+        let noisy = self.noise.as_ref().map(|noise| noise.on(&leaves, noise_key)).transpose()?;
+        let weights = noisy.as_ref().map_or(&leaves, |noisy| &noisy.weights);
+        let outputs = objective.outputs(&self.network, weights, &mut self.buffers, &x, mode)?;
         let soft = self.soft_targets.as_ref().map(|all| rows(all, indices)).transpose()?;
         let target = soft.as_ref().map_or(Target::Labels(&labels), Target::Soft);
         let loss = objective.losses(&outputs, &target)?.f_mean(None::<Kind>)?;
-        let grads = Tensor::f_run_backward(&[&loss], &leaves, false, false)?;
+        let grads = match (&mut self.noise, &noisy) {
+            (Some(noise), Some(noisy)) => noise.backward(&loss, &leaves, noisy)?,
+            _ => Tensor::f_run_backward(&[&loss], &leaves, false, false)?,
+        };
         tch::no_grad(|| {
             let flat = |grad: &Tensor| grad.f_reshape([-1]);
             let grads: Vec<Tensor> = grads.iter().map(flat).collect::<Result<_, _>>()?;

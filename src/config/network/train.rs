@@ -1,6 +1,7 @@
 //! Configures a training: the optimiser, its learning rates, the minibatches, and when it ends.
 
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 
 use crate::config::dln::OptimizerConfig;
 use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
@@ -199,6 +200,24 @@ fn learning_rate(
         OptimizerConfig::Adam => ADAM_LEARNING_RATE,
         OptimizerConfig::Sgd { .. } => defaults.sgd_learning_rate,
     }))
+}
+
+/// Serialises a training without the settings at the paths `not_here`, which an experiment has its own ways for, so that a printed file
+/// reads back.
+///
+/// # Errors
+///
+/// What the serialiser reports.
+pub(in crate::config) fn serialize_without<S: Serializer>(
+    train: &TrainConfig,
+    not_here: &[&str],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
+    if let Some(table) = table.as_object_mut() {
+        table.retain(|name, _| not_here.iter().all(|path| path.strip_prefix("train.") != Some(name)));
+    }
+    table.serialize(serializer)
 }
 
 fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
