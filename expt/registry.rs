@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicBool;
 use clap::{ArgMatches, Command};
 use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
-use llc::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, check_storage};
+use llc::config::{
+    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, ExperimentArgs, check_storage,
+};
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
-use crate::{checkpoint, curve, data, dln, estimate, model, requeue, resume, theory, train};
+use crate::{checkpoint, curve, data, descent, dln, estimate, model, requeue, resume, theory, train};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -46,6 +48,11 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<EstimateConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, estimate::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, estimate::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<DescentConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, descent::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, descent::run)),
     },
     Experiment { command: resume::command, run: resume::run, resume: None },
     Experiment { command: theory::command, run: theory::run, resume: None },

@@ -25,6 +25,7 @@ pub mod hessian_trace;
 pub mod journal;
 pub mod kernel;
 pub mod llc;
+pub mod loss;
 pub mod model;
 pub mod mongo;
 pub mod observe;

@@ -1,11 +1,11 @@
 //! Lists every figure. A new one is a file here with a [`Figure`], and a line in [`FIGURES`].
 
 use super::figure::Figure;
-use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, learning_curves};
-use super::{multiplicity, networks, relative_error, traces};
+use super::{acceptance, against_lambda, chain_panels, corruption, curves, descent, divergence, estimates};
+use super::{learning_curves, loss_function, multiplicity, networks, relative_error, traces};
 
 /// Every figure, in the order of a report.
-pub const FIGURES: [Figure; 21] = [
+pub const FIGURES: [Figure; 26] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -17,6 +17,11 @@ pub const FIGURES: [Figure; 21] = [
     curves::AGAINST_LOSS,
     learning_curves::FIGURE,
     corruption::FIGURE,
+    descent::MEMORISING,
+    descent::BOTH,
+    descent::LOSSES,
+    descent::GRADIENTS,
+    loss_function::FIGURE,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,

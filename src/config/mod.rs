@@ -20,8 +20,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
 pub mod args;
 pub mod curve;
+pub mod descent;
 pub mod dln;
 mod error;
 pub mod estimate;
@@ -29,6 +31,7 @@ pub mod experiment;
 mod key;
 pub mod network;
 mod positive;
+mod preset;
 mod raw;
 mod run;
 pub mod sampler;
@@ -41,6 +44,7 @@ mod updates;
 
 pub use args::ExperimentArgs;
 pub use curve::CurveConfig;
+pub use descent::DescentConfig;
 pub use dln::DlnConfig;
 pub use error::ConfigError;
 pub use estimate::EstimateConfig;

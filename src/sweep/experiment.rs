@@ -1,7 +1,7 @@
 //! Lists the experiments that a sweep can be made of: adding one takes a row here.
 
 use crate::config::training::TrainingConfig;
-use crate::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, Key, nearest};
+use crate::config::{Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, Key, nearest};
 
 use super::meaning::{Meaning, MeaningError};
 
@@ -19,11 +19,12 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 4] = [
+pub const EXPERIMENTS: [Experiment; 5] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
     Experiment::of::<EstimateConfig>(),
+    Experiment::of::<DescentConfig>(),
 ];
 
 /// Subcommands of `llc` that leave no run of their own: they can stand in a file of commands, and are not looked for afterwards.
