@@ -54,7 +54,7 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
     let listed = stdout(&["figures", "--list"]);
     let names: Vec<&str> =
         listed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "-").collect();
-    assert!(names.len() >= 21);
+    assert!(names.len() >= 26);
     for name in names {
         let file = |extension: &str| folder.path().join(format!("{name}.{extension}"));
         let svg = fs::read_to_string(file("svg")).unwrap_or_else(|_| panic!("{name} was not drawn"));
@@ -65,7 +65,7 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
         assert!(!svg.contains("<text") && svg.contains("prefers-color-scheme:dark"), "{name}");
         assert!(!rows(&file("csv")).is_empty(), "{name} has no numbers");
         let about: Value = serde_json::from_str(&fs::read_to_string(file("json")).unwrap()).unwrap();
-        assert_eq!((about["filter"].as_str(), about["runs"].as_array().map(Vec::len)), (Some(""), Some(19)), "{name}");
+        assert_eq!((about["filter"].as_str(), about["runs"].as_array().map(Vec::len)), (Some(""), Some(24)), "{name}");
     }
 }
 
@@ -150,6 +150,70 @@ fn epochs_to_the_threshold_are_means_over_seeds_at_every_share_of_spoilt_labels(
     assert_close(real(at("test_error", "0.5").unwrap(), "mean"), report(19)["test_error"].as_f64().unwrap());
 }
 
+/// The table of a descent's epochs.
+fn epochs(run: u64) -> Vec<BTreeMap<String, String>> {
+    rows(&records().join(format!("{run}/descent.csv")))
+}
+
+#[test]
+fn descents_are_means_over_seeds_within_their_intervals() {
+    let folder = drawn(&["descent-accuracy", "config.data.label_seed=0", "--hue", "config.train.loss"]);
+    let rows = rows(&folder.path().join("descent-accuracy.csv"));
+    for (group, runs) in [("cross-entropy", [31, 32]), ("accuracy", [33, 34])] {
+        let both = runs.map(epochs);
+        for quantity in ["accuracy", "loss"] {
+            let of_it: Vec<_> =
+                rows.iter().filter(|row| row["group"] == group && row["quantity"] == quantity).collect();
+            assert_eq!(of_it.len(), both[0].len(), "{group}: sixty epochs are all shown");
+            for (row, (a, b)) in of_it.into_iter().zip(both[0].iter().zip(&both[1])) {
+                let values = [real(a, quantity), real(b, quantity)];
+                assert_eq!((&row["epoch"], &row["num_runs"][..]), (&a["epoch"], "2"));
+                assert_close(real(row, "mean"), (values[0] + values[1]) / 2.0);
+                // Of two values a quarter of the drawn means is each of them.
+                assert_close(real(row, "ci90_low"), values[0].min(values[1]));
+                assert_close(real(row, "ci90_high"), values[0].max(values[1]));
+            }
+        }
+    }
+}
+
+#[test]
+fn loss_and_gradient_of_a_descent_are_shown_together_or_alone() {
+    let folder = drawn(&["descent", "descent-loss", "descent-gradient", "id=31"]);
+    let quantities = |name: &str| {
+        let rows = rows(&folder.path().join(format!("{name}.csv")));
+        let expected = epochs(31);
+        for row in &rows {
+            let epoch = expected.iter().find(|expected| expected["epoch"] == row["epoch"]).unwrap();
+            assert_eq!(real(row, "mean"), real(epoch, &row["quantity"]));
+        }
+        rows.iter().map(|row| row["quantity"].clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(quantities("descent"), set(&["loss", "gradient_norm"]));
+    assert_eq!(quantities("descent-loss"), set(&["loss"]));
+    assert_eq!(quantities("descent-gradient"), set(&["gradient_norm"]));
+}
+
+#[test]
+fn losses_are_drawn_at_ninety_nine_predictions_for_either_target() {
+    let folder = drawn(&["loss-function"]);
+    let rows = rows(&folder.path().join("loss-function.csv"));
+    assert_eq!(rows.len(), 3 * 2 * 99);
+    for row in rows {
+        let (p, y, value) = (real(&row, "prediction"), real(&row, "target"), real(&row, "value"));
+        assert_close(real(&row, "difference"), p - y);
+        let right = if y == 1.0 { p } else { 1.0 - p };
+        let expected = match row["loss"].split(':').next() {
+            Some("cross-entropy") => -right.ln(),
+            Some("accuracy") => 1.0 - right,
+            // -7x-3; -x; x; 7x-3
+            _ => (1.0 - right).max(7.0 * (1.0 - right) - 3.0),
+        };
+        assert_close(value, expected);
+    }
+}
+
 #[test]
 fn smoothing_keeps_the_plain_values_beside() {
     let folder = drawn(&["learning-curves", "id=15", "--smooth", "5"]);
@@ -212,7 +276,7 @@ fn the_report_is_one_page_that_needs_nothing_else() {
         assert!(!html.contains(outside), "{outside}");
     }
     assert!(html.contains("llc dln --input-dim 5 --layer-widths 6,5 --truth aligned --rank 2"));
-    assert_eq!(html.matches("<details class=\"run\"").count(), 19);
+    assert_eq!(html.matches("<details class=\"run\"").count(), 24);
     assert!(html.contains("not trusted") && html.contains("λ̂"));
     // Every glyph that is used is there, once.
     let used: Vec<&str> = html.split("<use href=\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();

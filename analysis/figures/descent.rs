@@ -174,7 +174,9 @@ fn draw_dots(input: &Input, quantities: &[Quantity]) -> Result<Drawing, NoData> 
     let mut table = table();
     let mut panels = Vec::new();
     for group in &descents.groups {
-        let shown = descents.shown(group, |epoch| epoch);
+        // Dots at equal distances, and more where all the change is.
+        let mut shown = descents.shown(group, |epoch| epoch);
+        shown.extend(descents.shown(group, |epoch| after(epoch).ln()));
         let mut sides = Vec::new();
         for &quantity in quantities {
             let means = descents.means(group, quantity, &shown);

@@ -1,7 +1,7 @@
 //! Configures `llc descent`: plain gradient descent on a few classes, with losses of one's own.
 //!
 //! The tables are `model`, `data`, `train`, `descent` and `run`. Defaults are those of the published experiment: 512 threes and sevens
-//! of MNIST, whitened, all of them in every step, rate 0.1, 10,000 epochs.
+//! of MNIST, all of them in every step, rate 0.1, 10,000 epochs.
 
 mod data;
 mod help;

@@ -43,7 +43,8 @@ fn the_preset_test_is_the_original_s() {
     let network = model::for_data(&config.model, shape, num_classes).build().unwrap();
     assert_eq!((network.num_parameters(), shape), (25_186, [1, 28, 28]));
     assert_eq!((config.data.train_size, &config.data.classes[..]), (512, &["3".to_owned(), "7".to_owned()][..]));
-    assert_eq!(config.data.preprocessing, PreprocessingConfig::Whitening);
+    assert_eq!(config.data.preprocessing, PreprocessingConfig::Scale);
+    assert_eq!(resolve("").data.preprocessing, PreprocessingConfig::Whitening);
     let train = &config.train;
     assert_eq!(
         (train.learning_rate.get(), train.batch_size, train.length),
