@@ -159,7 +159,7 @@ fn epochs(run: u64) -> Vec<BTreeMap<String, String>> {
 fn descents_are_means_over_seeds_within_their_intervals() {
     let folder = drawn(&["descent-accuracy", "config.data.label_seed=0", "--hue", "config.train.loss"]);
     let rows = rows(&folder.path().join("descent-accuracy.csv"));
-    for (group, runs) in [("cross-entropy", [31, 32]), ("accuracy", [33, 34])] {
+    for (group, runs) in [("cross-entropy", [50, 51]), ("accuracy", [52, 53])] {
         let both = runs.map(epochs);
         for quantity in ["accuracy", "loss"] {
             let of_it: Vec<_> =
@@ -179,10 +179,10 @@ fn descents_are_means_over_seeds_within_their_intervals() {
 
 #[test]
 fn loss_and_gradient_of_a_descent_are_shown_together_or_alone() {
-    let folder = drawn(&["descent", "descent-loss", "descent-gradient", "id=31"]);
+    let folder = drawn(&["descent", "descent-loss", "descent-gradient", "id=50"]);
     let quantities = |name: &str| {
         let rows = rows(&folder.path().join(format!("{name}.csv")));
-        let expected = epochs(31);
+        let expected = epochs(50);
         for row in &rows {
             let epoch = expected.iter().find(|expected| expected["epoch"] == row["epoch"]).unwrap();
             assert_eq!(real(row, "mean"), real(epoch, &row["quantity"]));
