@@ -187,7 +187,7 @@ impl<'a> Curve<'a> {
             w: self.trainer.w().to(objective.kind(), self.trainer.w().device())?,
             buffers: self.trainer.buffers().to(objective.kind(), self.trainer.w().device())?,
         };
-        trained.see_first(&self.samples, objective)?;
+        trained.see_first(&self.samples, objective.clone())?;
         let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
         let key = Key::new(config.seed()).part(step);
         let mut posterior = around.posterior(&trained, &self.samples, key)?;

@@ -9,6 +9,7 @@ mod cli;
 mod copies;
 mod curve;
 mod data;
+mod descent;
 mod dln;
 mod estimate;
 mod estimation;

@@ -7,15 +7,15 @@ use clap::{ArgMatches, Command};
 use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
 use llc::config::{
-    Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, KernelRegressionConfig, MalaVsSgldConfig,
-    NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, check_storage,
+    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, ExperimentArgs, KernelRegressionConfig,
+    MalaVsSgldConfig, NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, check_storage,
 };
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
 use crate::{
-    checkpoint, curve, data, dln, estimate, kernel_regression, mala_vs_sgld, model, noisy_weights, requeue, rescaling,
-    resume, saddle, theory, toy, train,
+    checkpoint, curve, data, descent, dln, estimate, kernel_regression, mala_vs_sgld, model, noisy_weights, requeue,
+    rescaling, resume, saddle, theory, toy, train,
 };
 
 /// One subcommand of `llc`.
@@ -82,6 +82,11 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<NoisyWeightsConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, noisy_weights::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, noisy_weights::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<DescentConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, descent::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, descent::run)),
     },
     Experiment { command: resume::command, run: resume::run, resume: None },
     Experiment { command: theory::command, run: theory::run, resume: None },

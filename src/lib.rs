@@ -27,6 +27,7 @@ pub mod kernel;
 #[cfg(feature = "torch")]
 pub mod kernel_regression;
 pub mod llc;
+pub mod loss;
 pub mod model;
 pub mod mongo;
 pub mod observe;

@@ -411,6 +411,70 @@ fn what_a_record_says_is_text_of_the_report_and_never_markup() {
     assert!(!html.contains("<b>") && html.contains("--seed=&lt;b&gt;&amp;"));
 }
 
+/// The table of a descent's epochs.
+fn epochs(run: u64) -> Vec<BTreeMap<String, String>> {
+    rows(&records().join(format!("{run}/descent.csv")))
+}
+
+#[test]
+fn descents_are_means_over_seeds_within_their_intervals() {
+    let folder = drawn(&["descent-accuracy", "config.data.label_seed=0", "--hue", "config.train.loss"]);
+    let rows = rows(&folder.path().join("descent-accuracy.csv"));
+    for (group, runs) in [("cross-entropy", [50, 51]), ("accuracy", [52, 53])] {
+        let both = runs.map(epochs);
+        for quantity in ["accuracy", "loss"] {
+            let of_it: Vec<_> =
+                rows.iter().filter(|row| row["group"] == group && row["quantity"] == quantity).collect();
+            assert_eq!(of_it.len(), both[0].len(), "{group}: sixty epochs are all shown");
+            for (row, (a, b)) in of_it.into_iter().zip(both[0].iter().zip(&both[1])) {
+                let values = [real(a, quantity), real(b, quantity)];
+                assert_eq!((&row["epoch"], &row["num_runs"][..]), (&a["epoch"], "2"));
+                assert_close(real(row, "mean"), (values[0] + values[1]) / 2.0);
+                // Of two values a quarter of the drawn means is each of them.
+                assert_close(real(row, "ci90_low"), values[0].min(values[1]));
+                assert_close(real(row, "ci90_high"), values[0].max(values[1]));
+            }
+        }
+    }
+}
+
+#[test]
+fn loss_and_gradient_of_a_descent_are_shown_together_or_alone() {
+    let folder = drawn(&["descent", "descent-loss", "descent-gradient", "id=50"]);
+    let quantities = |name: &str| {
+        let rows = rows(&folder.path().join(format!("{name}.csv")));
+        let expected = epochs(50);
+        for row in &rows {
+            let epoch = expected.iter().find(|expected| expected["epoch"] == row["epoch"]).unwrap();
+            assert_eq!(real(row, "mean"), real(epoch, &row["quantity"]));
+        }
+        rows.iter().map(|row| row["quantity"].clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(quantities("descent"), set(&["loss", "gradient_norm"]));
+    assert_eq!(quantities("descent-loss"), set(&["loss"]));
+    assert_eq!(quantities("descent-gradient"), set(&["gradient_norm"]));
+}
+
+#[test]
+fn losses_are_drawn_at_ninety_nine_predictions_for_either_target() {
+    let folder = drawn(&["loss-function"]);
+    let rows = rows(&folder.path().join("loss-function.csv"));
+    assert_eq!(rows.len(), 3 * 2 * 99);
+    for row in rows {
+        let (p, y, value) = (real(&row, "prediction"), real(&row, "target"), real(&row, "value"));
+        assert_close(real(&row, "difference"), p - y);
+        let right = if y == 1.0 { p } else { 1.0 - p };
+        let expected = match row["loss"].split(':').next() {
+            Some("cross-entropy") => -right.ln(),
+            Some("accuracy") => 1.0 - right,
+            // -7x-3; -x; x; 7x-3
+            _ => (1.0 - right).max(7.0 * (1.0 - right) - 3.0),
+        };
+        assert_close(value, expected);
+    }
+}
+
 mod slow {
     use super::*;
 

@@ -2,13 +2,13 @@
 
 use super::figure::Figure;
 use super::{
-    acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, kernel_regression,
-    learning_curves, multiplicity, networks, noisy_weights, relative_error, rescaling, saddle, sampler_comparison,
-    theory, toy, traces,
+    acceptance, against_lambda, chain_panels, corruption, curves, descent, divergence, estimates, kernel_regression,
+    learning_curves, loss_function, multiplicity, networks, noisy_weights, relative_error, rescaling, saddle,
+    sampler_comparison, theory, toy, traces,
 };
 
 /// Every figure of runs, in the order of a report.
-pub const FIGURES: [Figure; 31] = [
+pub const FIGURES: [Figure; 36] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -30,6 +30,11 @@ pub const FIGURES: [Figure; 31] = [
     kernel_regression::RESIDUALS,
     noisy_weights::AGREEMENT,
     noisy_weights::FORGETTING,
+    descent::MEMORISING,
+    descent::BOTH,
+    descent::LOSSES,
+    descent::GRADIENTS,
+    loss_function::FIGURE,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,

@@ -93,7 +93,7 @@ pub struct CurveConfig {
 }
 
 fn of_a_curve<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    train::serialize_without(train, &NOT_HERE, serializer)
+    train::without(train, &NOT_HERE, serializer)
 }
 
 /// Where on the training estimates are made, in files the table `curve`.
@@ -204,6 +204,14 @@ impl Configuration for CurveConfig {
         let train = train::check(raw, &TRAIN)?;
         let logging_period = raw.count("curve.logging_period", 1)?.unwrap_or(LOGGING_PERIOD);
         let point = point::check(raw, LABELS)?;
+        if let Some((_, num_classes)) = data.shape() {
+            train::check_classes(raw, &train.loss, num_classes)?;
+        }
+        if point.force_realisable && !train.loss.is_minimal_at_own_outputs() {
+            let reason =
+                format!("the network's own outputs are no minimum of the loss {}: leave it out", train.loss.name());
+            return Err(ConfigError::Refused { key: raw.key("point.force_realisable")?, reason });
+        }
         let subject = Subject { num_samples: data.train_size, num_tensors: None };
         let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
         let work = Work::Network { num_chains: sampler.num_chains };

@@ -20,8 +20,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
 pub mod args;
 pub mod curve;
+pub mod descent;
 pub mod dln;
 mod error;
 pub mod estimate;
@@ -33,6 +35,7 @@ pub mod mala_vs_sgld;
 pub mod network;
 pub mod noisy_weights;
 mod positive;
+mod preset;
 mod raw;
 mod relu;
 pub mod rescaling;
@@ -49,6 +52,7 @@ mod updates;
 
 pub use args::ExperimentArgs;
 pub use curve::CurveConfig;
+pub use descent::DescentConfig;
 pub use dln::DlnConfig;
 pub use error::ConfigError;
 pub use estimate::EstimateConfig;

@@ -124,6 +124,11 @@ impl RawConfig {
         }
     }
 
+    /// Takes back what is set at `path`.
+    pub(super) fn remove(&mut self, path: &str) {
+        self.values.remove(path);
+    }
+
     /// The paths that some layer has set.
     pub fn paths(&self) -> impl Iterator<Item = &'static str> {
         self.values.keys().copied()

@@ -2,8 +2,8 @@
 
 use crate::config::training::TrainingConfig;
 use crate::config::{
-    Configuration, CurveConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key, MalaVsSgldConfig,
-    NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
+    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key,
+    MalaVsSgldConfig, NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
 };
 
 use super::meaning::{Meaning, MeaningError};
@@ -22,7 +22,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 10] = [
+pub const EXPERIMENTS: [Experiment; 11] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
@@ -33,6 +33,7 @@ pub const EXPERIMENTS: [Experiment; 10] = [
     Experiment::of::<MalaVsSgldConfig>(),
     Experiment::of::<KernelRegressionConfig>(),
     Experiment::of::<NoisyWeightsConfig>(),
+    Experiment::of::<DescentConfig>(),
 ];
 
 /// Subcommands of `llc` that leave no run of their own: they can stand in a file of commands, and are not looked for afterwards.

@@ -29,6 +29,8 @@ mod optimizer;
 mod running;
 mod schedule;
 #[cfg(feature = "torch")]
+mod selected_data;
+#[cfg(feature = "torch")]
 mod sgd;
 mod threshold;
 #[cfg(feature = "torch")]
@@ -62,6 +64,8 @@ pub use optimizer::{Optimizer, OptimizerState};
 #[cfg(feature = "torch")]
 pub use running::{Running, StepLosses};
 pub use schedule::Schedule;
+#[cfg(feature = "torch")]
+pub use selected_data::SelectedData;
 #[cfg(feature = "torch")]
 pub use sgd::Sgd;
 pub use threshold::{THRESHOLD_ACCURACY, THRESHOLD_LOSS, reaches_threshold};
