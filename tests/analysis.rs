@@ -90,7 +90,11 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
         assert!(has_every_letter(&svg), "{name}");
         assert!(!rows(&file("csv")).is_empty(), "{name} has no numbers");
         let about: Value = serde_json::from_str(&fs::read_to_string(file("json")).unwrap()).unwrap();
-        assert_eq!((about["filter"].as_str(), about["runs"].as_array().map(Vec::len)), (Some(""), Some(num_records())), "{name}");
+        assert_eq!(
+            (about["filter"].as_str(), about["runs"].as_array().map(Vec::len)),
+            (Some(""), Some(num_records())),
+            "{name}"
+        );
     }
 }
 
