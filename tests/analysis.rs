@@ -165,7 +165,7 @@ fn curves_are_means_over_seeds_within_their_intervals() {
 fn saddle_to_saddle_dynamics_show_every_point_of_the_report_and_means_of_ten() {
     let folder = drawn(&["dln-saddle-to-saddle", "config.experiment=saddle"]);
     let rows = rows(&folder.path().join("dln-saddle-to-saddle.csv"));
-    let report = report(31);
+    let report = report(61);
     let points = report["points"].as_array().unwrap();
     assert_eq!(rows.len(), points.len());
     for (row, point) in rows.iter().zip(points) {

@@ -113,9 +113,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         let title = title(run);
         losses.push(loss_panel(points).titled(title));
         let top = points.iter().flat_map(|at| [at.sampler, at.gibbs]).flatten().map(|e| e.llc).fold(0.0, f64::max);
-        estimates.push(llc_panel(points, |at| at.sampler, &mean, (SAMPLER, Shape::Disc), top));
-        let gibbs: Vec<f64> = points.iter().map(|at| at.gibbs.map_or(f64::NAN, |e| e.llc)).collect();
-        beside.push(llc_panel(points, |at| at.gibbs, &running_mean(&gibbs), (GIBBS, Shape::Ring), top));
+        estimates.push(llc_panel(points, |at| at.sampler, (SAMPLER, Shape::Disc), "λ̂", top));
+        beside.push(llc_panel(points, |at| at.gibbs, (GIBBS, Shape::Ring), "λ̂ by Gibbs", top));
     }
     let sampler = runs[0].0.report.as_ref().and_then(|report| report["sampler"].as_str()).unwrap_or("the sampler");
     let sampler = if sampler == "sgld" { "SGLD".to_owned() } else { sampler.to_owned() };
@@ -132,8 +131,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "From saddle to saddle: loss and λ̂ of a deep linear network".to_owned(),
         caption: format!(
-            "Targets of λ̂ are the network's own outputs at each point. Vertical lines: 90 % intervals of the sampling error; λ̂ below 0 is \
-             drawn at 0.{more}"
+            "Targets of λ̂ are the network's own outputs at each point. Vertical lines, or the band: 90 % intervals of the sampling error of single \
+             points; λ̂ below 0 is drawn at 0.{more}"
         ),
         keys,
         columns: runs.len(),
@@ -178,31 +177,47 @@ fn x_axis(points: &[At]) -> Axis {
     points.iter().fold(Axis::linear("step of SGD"), |axis, at| axis.including(at.step))
 }
 
-/// One sampler's λ̂, its running `mean`, and the exact λ; `top` is the largest λ̂ of any.
+/// Points above which their intervals would hide each other, and are shown as a band around the running mean.
+const MANY: usize = 100;
+
+/// One sampler's λ̂ with its running mean, and the exact λ; `top` is the largest λ̂ of any.
 fn llc_panel(
     points: &[At],
     pick: fn(&At) -> Option<Estimate>,
-    mean: &[f64],
     (paint, shape): (Paint, Shape),
+    label: &str,
     top: f64,
 ) -> Panel {
     let clipped = |value: f64| value.max(0.0);
+    let is_many = points.len() > MANY;
     let point = |at: &At| {
         pick(at).map(|estimate| Point {
-            interval_y: estimate.interval.map(|ends| ends.map(clipped)),
-            shape,
+            interval_y: estimate.interval.filter(|_| !is_many).map(|ends| ends.map(clipped)),
+            shape: if is_many { Shape::Disc } else { shape },
             ..Point::new(at.step, clipped(estimate.llc), paint)
         })
     };
+    let running = |value: &dyn Fn(Estimate) -> f64| {
+        running_mean(&points.iter().map(|at| pick(at).map_or(f64::NAN, value)).collect::<Vec<_>>())
+    };
+    let mean = running(&|estimate| estimate.llc);
     // Where the rank does not decide the local value, between these two.
-    let band: Vec<[f64; 3]> = points.iter().map(|at| [at.step, at.exact[0], at.exact[1]]).collect();
+    let bounds: Vec<[f64; 3]> = points.iter().map(|at| [at.step, at.exact[0], at.exact[1]]).collect();
     let mut marks = Vec::new();
-    if points.len() > 1 && band.iter().any(|[_, low, high]| low < high) {
-        marks.push(Mark::Band { points: band, paint: EXACT });
+    if points.len() > 1 && bounds.iter().any(|[_, low, high]| low < high) {
+        marks.push(Mark::Band { points: bounds, paint: EXACT });
     }
-    let radius = if points.len() > 100 { 1.5 } else { 2.8 };
-    marks.push(Mark::Points { points: points.iter().filter_map(point).collect(), radius });
-    marks.push(Mark::line(points.iter().zip(mean).map(|(at, mean)| [at.step, clipped(*mean)]).collect(), MEAN));
+    if is_many {
+        let [low, high] = [0, 1].map(|i| running(&|e: Estimate| e.interval.map_or(f64::NAN, |ends| ends[i])));
+        let band =
+            points.iter().zip(low.iter().zip(&high)).map(|(at, (low, high))| [at.step, clipped(*low), clipped(*high)]);
+        marks.push(Mark::Band { points: band.filter(|row| row.iter().all(|x| x.is_finite())).collect(), paint });
+    }
+    marks.push(Mark::Points {
+        points: points.iter().filter_map(point).collect(),
+        radius: if is_many { 1.1 } else { 2.8 },
+    });
+    marks.push(Mark::line(points.iter().zip(mean).map(|(at, mean)| [at.step, clipped(mean)]).collect(), MEAN));
     marks.push(Mark::Line {
         points: points.iter().map(|at| [at.step, at.exact[0]]).collect(),
         paint: EXACT,
@@ -211,7 +226,7 @@ fn llc_panel(
         opacity: 1.0,
         label: None,
     });
-    Panel::new(x_axis(points), Axis::linear("λ̂").including(0.0).including(top), marks)
+    Panel::new(x_axis(points), Axis::linear(label).including(0.0).including(1.1 * top), marks)
 }
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "z counts sampling errors that a chain can see: SGLD has no accept step and is off by its ε besides, and along the arms of a\n\
-         crossing MALA and SGLD come seldom; Gibbs draws exactly, where it fits."
+        "z counts sampling errors that a chain can see. Into the arms of a crossing HMC, MALA and SGLD come seldom, and λ̂ is then low;\n\
+         SGLD has no accept step, and is off by its ε besides; Gibbs draws exactly, where it fits."
     )?;
     write_record(out, &run)
 }
