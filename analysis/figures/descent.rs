@@ -78,7 +78,7 @@ struct Descents<'a> {
 impl<'a> Descents<'a> {
     fn read(input: &Input<'a>) -> Result<Self, NoData> {
         let is_descent = |run: &&Run| run.command == "descent";
-        let read = |run: &'a Run| (run.path.as_path(), measured(run, |run| input.metrics(run)));
+        let read = |run: &'a Run| (run.path.as_path(), measured(run, input.details));
         let measured: BTreeMap<&Path, Vec<Measured>> =
             input.runs.iter().filter(is_descent).map(read).filter(|(_, measured)| !measured.is_empty()).collect();
         let runs: Vec<&Run> = input.runs.iter().filter(|run| measured.contains_key(run.path.as_path())).collect();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use llc::record::read::Run;
 use serde::Deserialize;
 
+use super::details::Details;
 use super::series::Series;
 
 /// One epoch, counted from 0: its loss and accuracy after it, its gradient before its last step.
@@ -16,14 +17,14 @@ pub struct Measured {
     pub gradient_norm: f64,
 }
 
-/// The measured epochs of `run` in order: all of them where it has its table, else the thousand or so of its `metrics`.
-pub fn measured(run: &Run, metrics: impl FnOnce(&Run) -> BTreeMap<String, Series>) -> Vec<Measured> {
-    let table = csv::Reader::from_path(run.path.join("descent.csv")).ok();
+/// The measured epochs of `run` in order: all of them where it has its table, else the thousand or so of its metrics.
+pub fn measured(run: &Run, details: &Details) -> Vec<Measured> {
+    let table = details.path(run, "descent.csv").ok().and_then(|path| csv::Reader::from_path(path).ok());
     let rows = table.and_then(|mut table| table.deserialize().collect::<Result<Vec<Measured>, _>>().ok());
     if let Some(rows) = rows.filter(|rows| !rows.is_empty()) {
         return rows;
     }
-    let metrics = metrics(run);
+    let metrics = details.metrics(run);
     let at = |name: &str| -> BTreeMap<u64, f64> {
         metrics.get(name).into_iter().flat_map(Series::points).map(|[step, value]| (step as u64, value)).collect()
     };
