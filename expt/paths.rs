@@ -21,10 +21,11 @@ use llc::landscape::{Curve, Landscape, Scores};
 use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::rng::{Key, Role};
-use llc::train::{Objective, TrainError, TrainingData};
+use llc::train::{Objective, TrainingData};
 
 use crate::checkpoints::Checkpoints;
 use crate::cli::{Context, Outcome};
+use crate::curve::has_diverged;
 use crate::session;
 use points::{Plane, Segments, Walk};
 use training::Minimum;
@@ -48,11 +49,6 @@ pub fn run(config: &PathsConfig, context: &Context) -> anyhow::Result<Outcome> {
             Err(error) => Err(error),
         }
     })
-}
-
-/// Whether `error` is a training whose loss was no longer finite.
-fn has_diverged(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. })))
 }
 
 /// A run under way.
@@ -95,8 +91,11 @@ impl<'a> Paths<'a> {
         let spec = model::for_data(config.model(), data.train.input_shape(), data.train.num_classes());
         let network = Arc::new(spec.build().context("the network cannot be built")?);
         let train = config.train();
-        let objective =
-            Objective { loss: train.loss, precision: train.precision, has_channels_last: train.has_channels_last };
+        let objective = Objective {
+            loss: train.loss.clone(),
+            precision: train.precision,
+            has_channels_last: train.has_channels_last,
+        };
         let landscape = {
             let sets = [&data.train, &data.test];
             Landscape::new(Arc::clone(&network), sets, objective, batch_size(config, &data), device)?

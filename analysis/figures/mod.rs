@@ -8,18 +8,26 @@ mod against_lambda;
 pub mod chain_panels;
 mod corruption;
 mod curves;
+mod descent;
 mod divergence;
 mod estimates;
 pub mod figure;
 mod hue;
+mod kernel_regression;
 mod learning_curves;
+mod loss_function;
 mod multiplicity;
 mod networks;
+mod noisy_weights;
 mod paths;
 mod plane;
 pub mod registry;
 mod relative_error;
+mod rescaling;
+mod saddle;
+mod sampler_comparison;
 mod theory;
+mod toy;
 pub mod traces;
 mod write;
 
@@ -32,7 +40,7 @@ use llc::record::filter::Filter;
 
 use crate::records::source::{Found, Source};
 use figure::{Figure, Input, Options};
-use registry::{FIGURES, OF_THEORY, WAITING};
+use registry::{FIGURES, OF_THEORY};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -101,9 +109,6 @@ fn list(output: &mut dyn Write) -> Result<()> {
     let width = registry::all().map(|figure| figure.name.len()).max().unwrap_or(0);
     for figure in registry::all() {
         writeln!(output, "{:width$}  {}", figure.name, figure.summary)?;
-    }
-    for (what, experiment) in WAITING {
-        writeln!(output, "{:width$}  {what}: waits for `llc {experiment}`", "-")?;
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
 //! Lists every figure. A new one is a file here with a [`Figure`], and a line in [`FIGURES`].
 
 use super::figure::Figure;
-use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, learning_curves};
-use super::{multiplicity, networks, paths, plane, relative_error, theory, traces};
+use super::{
+    acceptance, against_lambda, chain_panels, corruption, curves, descent, divergence, estimates, kernel_regression,
+    learning_curves, loss_function, multiplicity, networks, noisy_weights, paths, plane, relative_error, rescaling,
+    saddle, sampler_comparison, theory, toy, traces,
+};
 
 /// Every figure of runs, in the order of a report.
-pub const FIGURES: [Figure; 25] = [
+pub const FIGURES: [Figure; 40] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -17,6 +20,21 @@ pub const FIGURES: [Figure; 25] = [
     curves::AGAINST_LOSS,
     learning_curves::FIGURE,
     corruption::FIGURE,
+    saddle::FIGURE,
+    toy::AGAINST_EXACT,
+    toy::AGAINST_N,
+    rescaling::FIGURE,
+    sampler_comparison::FIGURE,
+    sampler_comparison::COLUMN,
+    kernel_regression::FIGURE,
+    kernel_regression::RESIDUALS,
+    noisy_weights::AGREEMENT,
+    noisy_weights::FORGETTING,
+    descent::MEMORISING,
+    descent::BOTH,
+    descent::LOSSES,
+    descent::GRADIENTS,
+    loss_function::FIGURE,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,
@@ -40,14 +58,6 @@ pub const OF_THEORY: [Figure; 2] = [theory::VOLUME_SCALING, theory::DEPTH];
 pub fn all() -> impl Iterator<Item = &'static Figure> {
     FIGURES.iter().chain(&OF_THEORY)
 }
-
-/// Published figures whose experiment this version can't run: what they show, and the experiment.
-pub const WAITING: [(&str, &str); 4] = [
-    ("λ̂ along saddle-to-saddle dynamics", "saddle"),
-    ("λ̂ of ReLU networks against the factor of a rescaling", "rescaling"),
-    ("λ̂ and seconds of SGLD and MALA against n", "mala-vs-sgld"),
-    ("λ̂ of toy potentials against exact values", "toy"),
-];
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ pub mod addresses;
 #[cfg(feature = "mongo")]
 mod brought;
 pub mod chains;
+pub mod descent;
 pub mod details;
 pub mod estimate;
 pub mod group;

@@ -7,9 +7,10 @@ use llc::estimate::estimate;
 use llc::observe::{Event, Observers, PointInfo};
 use llc::posterior::{Around, Posterior};
 use llc::target::network::TrainedNetwork;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Paths;
+use crate::points::Points;
 use crate::{estimation, expected, session, table};
 
 impl Paths<'_> {
@@ -19,29 +20,33 @@ impl Paths<'_> {
         let (Some(walk), true) = (&self.found.walk, every > 0) else { return Ok(()) };
         let last = walk.num_within - 1;
         let chosen: Vec<usize> = (0..last).step_by(every).chain([last]).collect();
-        for (count, index) in chosen.iter().copied().enumerate() {
-            if self.is_cancelled() || !self.estimate_at(index, (count == 0).then_some(chosen.len()), observers)? {
-                return Ok(());
-            }
+        let mut points = Points::of(&self.journal.stage("estimates"))?;
+        let num_known = points.all().len().min(chosen.len());
+        for (count, index) in chosen[num_known..].iter().copied().enumerate() {
+            let num_left = (count == 0).then_some(chosen.len() - num_known);
+            let point = if self.is_cancelled() { None } else { self.estimate_at(index, num_left, observers)? };
+            let Some(point) = point else { break };
+            points.push(point)?;
         }
+        self.found.estimates = points.all().to_vec();
         Ok(())
     }
 
-    /// The estimate at the point `index` of the curve; `false` where that was cancelled. The first of `num_points` tells how long all take.
+    /// The estimate at the point `index` of the curve; `None` where that was cancelled. The first of `num_points` tells how long all take.
     fn estimate_at(
         &mut self,
         index: usize,
         num_points: Option<usize>,
         observers: &mut Observers,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Option<Value>> {
         let (config, context) = (self.config, self.context);
-        let (Some(curve), Some(walk)) = (&self.found.curve, &self.found.walk) else { return Ok(true) };
+        let (Some(curve), Some(walk)) = (&self.found.curve, &self.found.walk) else { return Ok(None) };
         let (t, at) = (walk.t[index], walk.scores[index]);
         let mut w = curve.points()[0].zeros_like()?;
         curve.place(t, &mut w)?;
         let objective = {
             let own = self.landscape.objective();
-            let of_chains = crate::estimate::objective(config.run().precision, own.loss);
+            let of_chains = crate::estimate::objective(config.run().precision, own.loss.clone());
             llc::train::Objective { has_channels_last: own.has_channels_last, ..of_chains }
         };
         let buffers = self.landscape.statistics(&w)?.to(objective.kind(), self.device)?;
@@ -63,7 +68,7 @@ impl Paths<'_> {
         let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, observers)?;
         tch::set_num_threads(config.run().threads as i32);
         if done.is_interrupted {
-            return Ok(false);
+            return Ok(None);
         }
         self.found.has_diverged |= done.num_diverged > 0;
         let point = estimation::merged(
@@ -81,7 +86,6 @@ impl Paths<'_> {
             values: &[("curve.llc", done.llc.mean), ("curve.llc_mcse", done.llc.mcse), ("curve.init_loss", init_loss)],
         });
         observers.emit(&Event::Line(&table::path_line(&point)));
-        self.found.estimates.push(point);
-        Ok(true)
+        Ok(Some(point))
     }
 }

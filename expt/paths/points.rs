@@ -172,7 +172,7 @@ impl Paths<'_> {
             Some(size) => {
                 let sets = [&self.data.train.first(size), &self.data.test];
                 let batch_size = super::batch_size(self.config, &self.data);
-                let objective = self.landscape.objective();
+                let objective = self.landscape.objective().clone();
                 Some(Landscape::new(self.network.clone(), sets, objective, batch_size, self.device)?)
             }
             None => None,

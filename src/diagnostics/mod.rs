@@ -35,6 +35,7 @@ mod draws;
 mod ess;
 mod interval;
 mod mcse;
+mod proportion;
 mod quantile;
 mod rank;
 mod rhat;
@@ -48,8 +49,9 @@ mod virial;
 
 pub use draws::Draws;
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
-pub use interval::mean_interval;
+pub use interval::{mean_interval, mean_interval_of_independent};
 pub use mcse::{Estimate, mcse_mean, mcse_sd};
+pub use proportion::proportion_interval;
 pub use quantile::quantile;
 pub use rank::rank_normalise;
 pub use rhat::rhat;

@@ -75,8 +75,8 @@ impl Landscape {
     }
 
     /// How losses are computed.
-    pub fn objective(&self) -> Objective {
-        self.objective
+    pub fn objective(&self) -> &Objective {
+        &self.objective
     }
 
     /// The running statistics at `w`; none where there are no norms.
@@ -200,7 +200,7 @@ mod tests {
             (Split::Test, scores.test_loss, scores.test_accuracy),
         ] {
             let mut buffers = network.initial_buffers().unwrap();
-            let objective = landscape.objective;
+            let objective = landscape.objective.clone();
             let expected =
                 evaluate(&network, &w, &mut buffers, &samples(split), None, &objective, Device::Cpu).unwrap();
             assert!((loss - expected.loss).abs() < 1e-12 && accuracy == expected.accuracy, "{scores:?}");

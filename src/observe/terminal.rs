@@ -79,8 +79,11 @@ impl TerminalObserver {
     }
 
     fn start(&mut self, info: &RunInfo) {
-        self.bar.set_length((info.num_chains * info.num_draws) as u64);
-        self.bar.set_style(style(DRAWS));
+        // A run without draws tells by its stages how far it is.
+        if info.num_chains * info.num_draws > 0 {
+            self.bar.set_length((info.num_chains * info.num_draws) as u64);
+            self.bar.set_style(style(DRAWS));
+        }
         self.bar.set_message("");
         self.bar.reset();
         self.progress = Some(Progress::new(info));

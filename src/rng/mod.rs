@@ -51,8 +51,10 @@ pub enum Role {
     Trained = 22,
     /// Probes of the Hessian's trace.
     Hessian = 23,
+    /// Noise on the weights of a network in training.
+    WeightNoise = 40,
     /// Places on a curve between minima, and what is done there.
-    Path = 40,
+    Path = 41,
 }
 
 /// Names one stream of random numbers.

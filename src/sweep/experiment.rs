@@ -1,7 +1,10 @@
 //! Lists the experiments that a sweep can be made of: adding one takes a row here.
 
 use crate::config::training::TrainingConfig;
-use crate::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, Key, PathsConfig, nearest};
+use crate::config::{
+    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key,
+    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
+};
 
 use super::meaning::{Meaning, MeaningError};
 
@@ -19,12 +22,19 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 5] = [
+pub const EXPERIMENTS: [Experiment; 12] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
     Experiment::of::<EstimateConfig>(),
     Experiment::of::<PathsConfig>(),
+    Experiment::of::<SaddleConfig>(),
+    Experiment::of::<ToyConfig>(),
+    Experiment::of::<RescalingConfig>(),
+    Experiment::of::<MalaVsSgldConfig>(),
+    Experiment::of::<KernelRegressionConfig>(),
+    Experiment::of::<NoisyWeightsConfig>(),
+    Experiment::of::<DescentConfig>(),
 ];
 
 /// Subcommands of `llc` that leave no run of their own: they can stand in a file of commands, and are not looked for afterwards.

@@ -35,9 +35,14 @@ mod slow {
         let base = tempfile::tempdir().unwrap();
         let path = |name: &str| base.path().join(name).to_str().unwrap().to_owned();
         let runs = path("runs");
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records"), Path::new(&runs));
-        for entry in fs::read_dir(&runs).unwrap() {
-            let path = entry.unwrap().path();
+        let records = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records");
+        let names = fs::read_dir(&records).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut ids: Vec<u64> = names.filter_map(|name| name.parse().ok()).collect();
+        ids.sort_unstable();
+        for (number, id) in (1..).zip(ids) {
+            // Numbered as the database will number them.
+            let path = Path::new(&runs).join(format!("{number}"));
+            copy(&records.join(id.to_string()), &path);
             // The fixtures leave out what repeats the report.
             if let (Ok(report), false) = (fs::read_to_string(path.join("report.json")), path.join("info.json").exists())
             {

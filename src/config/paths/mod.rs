@@ -166,9 +166,13 @@ impl Configuration for PathsConfig {
         let data = data::check(raw, &DATA)?;
         let model = model::check(raw, &MODEL, data.shape())?;
         let train = train::check(raw, &TRAIN)?;
+        if let Some((_, num_classes)) = data.shape() {
+            train::check_classes(raw, &train.loss, num_classes)?;
+        }
         let paths = points::check(raw)?;
         let fit = fit::check(raw)?;
         let point = point::check(raw, LABELS)?;
+        point::check_loss(raw, &point, &train.loss)?;
         let subject = Subject { num_samples: data.train_size, num_tensors: None };
         let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
         let work = Work::Network { num_chains: sampler.num_chains };
