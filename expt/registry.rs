@@ -7,13 +7,16 @@ use clap::{ArgMatches, Command};
 use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
 use llc::config::{
-    Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, MalaVsSgldConfig, RescalingConfig,
-    check_storage,
+    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, ExperimentArgs, KernelRegressionConfig,
+    MalaVsSgldConfig, NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, check_storage,
 };
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
-use crate::{checkpoint, curve, data, dln, estimate, mala_vs_sgld, model, requeue, rescaling, resume, theory, train};
+use crate::{
+    checkpoint, curve, data, descent, dln, estimate, kernel_regression, mala_vs_sgld, model, noisy_weights, requeue,
+    rescaling, resume, saddle, theory, toy, train,
+};
 
 /// One subcommand of `llc`.
 pub struct Experiment {
@@ -51,6 +54,16 @@ pub const EXPERIMENTS: &[Experiment] = &[
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, estimate::run)),
     },
     Experiment {
+        command: ExperimentArgs::<SaddleConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, saddle::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, saddle::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<ToyConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, toy::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, toy::run)),
+    },
+    Experiment {
         command: ExperimentArgs::<RescalingConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, rescaling::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, rescaling::run)),
@@ -59,6 +72,21 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<MalaVsSgldConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, mala_vs_sgld::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, mala_vs_sgld::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<KernelRegressionConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, kernel_regression::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, kernel_regression::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<NoisyWeightsConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, noisy_weights::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, noisy_weights::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<DescentConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, descent::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, descent::run)),
     },
     Experiment { command: resume::command, run: resume::run, resume: None },
     Experiment { command: theory::command, run: theory::run, resume: None },

@@ -139,7 +139,8 @@ fn write_posterior(out: &mut String, run: &Section) -> std::fmt::Result {
     )
 }
 
-fn write_record(out: &mut String, run: &Section) -> std::fmt::Result {
+/// Where the record is, if there is one.
+pub fn write_record(out: &mut String, run: &Section) -> std::fmt::Result {
     let (dir, status) = (run.text("/run_dir"), run.text("/status"));
     if dir.is_empty() { Ok(()) } else { writeln!(out, "{:<16}{dir} ({status})", "record") }
 }
@@ -296,29 +297,33 @@ fn write_verdict(out: &mut String, point: &Section) -> std::fmt::Result {
     Ok(())
 }
 
-/// A part of the report, read by path.
-struct Section<'a>(&'a Value);
+/// A part of a report, read by path.
+pub struct Section<'a>(pub &'a Value);
 
 impl Section<'_> {
-    fn number(&self, path: &str) -> f64 {
+    /// The number at `path`; NaN where there is none.
+    pub fn number(&self, path: &str) -> f64 {
         self.0.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN)
     }
 
-    fn text(&self, path: &str) -> &str {
+    /// The text at `path`; empty where there is none.
+    pub fn text(&self, path: &str) -> &str {
         self.0.pointer(path).and_then(Value::as_str).unwrap_or("")
     }
 
-    fn list(&self, path: &str) -> Vec<Value> {
+    /// The list at `path`; empty where there is none.
+    pub fn list(&self, path: &str) -> Vec<Value> {
         self.0.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default()
     }
 
-    fn numbers(&self, path: &str) -> Vec<f64> {
+    /// The numbers of the list at `path`; NaN for what is none.
+    pub fn numbers(&self, path: &str) -> Vec<f64> {
         self.list(path).iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect()
     }
 }
 
 /// Decimals that show an error to two significant digits.
-fn decimals(error: f64) -> usize {
+pub fn decimals(error: f64) -> usize {
     if error > 0.0 && error.is_finite() { (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize } else { 3 }
 }
 

@@ -24,7 +24,10 @@ pub mod hessian_trace;
 #[cfg(feature = "torch")]
 pub mod journal;
 pub mod kernel;
+#[cfg(feature = "torch")]
+pub mod kernel_regression;
 pub mod llc;
+pub mod loss;
 pub mod model;
 pub mod mongo;
 pub mod observe;

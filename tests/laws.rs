@@ -132,7 +132,8 @@ fn sums_of_even_powers_follow_the_gamma_law() {
 fn crossed_lines_have_their_exact_moment() {
     // K = w₁²w₂² with γ = 1: λ = ½ with multiplicity 2, reached logarithmically slowly.
     let exact = ProductOfSquares::new(1000.0, 1.0).unwrap().scaled_loss_mean();
-    let mut target = LawTarget::new(Law::CrossedLines, GradientNoise::None, 1000.0, 1.0).unwrap();
+    let mut target =
+        LawTarget::new(Law::Monomial { half_powers: vec![1, 1] }, GradientNoise::None, 1000.0, 1.0).unwrap();
     for traced in [
         sample(&Gibbs, &mut target, 400_000),
         sample(&Hmc { epsilon: 0.002, leapfrog_steps: 20 }, &mut target, 200_000),

@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
@@ -93,13 +92,8 @@ pub struct CurveConfig {
     run: RunConfig,
 }
 
-/// A training without the settings that a curve has its own ways for, so that a printed file reads back.
 fn of_a_curve<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
-    if let Some(table) = table.as_object_mut() {
-        table.retain(|name, _| NOT_HERE.iter().all(|path| path.strip_prefix("train.") != Some(name)));
-    }
-    table.serialize(serializer)
+    train::without(train, &NOT_HERE, serializer)
 }
 
 /// Where on the training estimates are made, in files the table `curve`.
@@ -210,6 +204,14 @@ impl Configuration for CurveConfig {
         let train = train::check(raw, &TRAIN)?;
         let logging_period = raw.count("curve.logging_period", 1)?.unwrap_or(LOGGING_PERIOD);
         let point = point::check(raw, LABELS)?;
+        if let Some((_, num_classes)) = data.shape() {
+            train::check_classes(raw, &train.loss, num_classes)?;
+        }
+        if point.force_realisable && !train.loss.is_minimal_at_own_outputs() {
+            let reason =
+                format!("the network's own outputs are no minimum of the loss {}: leave it out", train.loss.name());
+            return Err(ConfigError::Refused { key: raw.key("point.force_realisable")?, reason });
+        }
         let subject = Subject { num_samples: data.train_size, num_tensors: None };
         let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
         let work = Work::Network { num_chains: sampler.num_chains };

@@ -36,6 +36,6 @@ pub use statistics::Statistics;
 
 /// The folder `name` of tests/fixtures.
 #[cfg(test)]
-fn test_fixture(name: &str) -> std::path::PathBuf {
+pub(crate) fn test_fixture(name: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }

@@ -5,6 +5,8 @@
 //!
 //! *Tested by*: the bits of the same operations in libtorch, ranges against batches, precisions and devices against each other.
 
+mod joined;
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -51,6 +51,8 @@ pub enum Role {
     Trained = 22,
     /// Probes of the Hessian's trace.
     Hessian = 23,
+    /// Noise on the weights of a network in training.
+    WeightNoise = 40,
 }
 
 /// Names one stream of random numbers.

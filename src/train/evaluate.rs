@@ -66,6 +66,48 @@ pub fn evaluate(
     }
 }
 
+/// How a network does on every single sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcomes {
+    /// Mean loss.
+    pub loss: f64,
+    /// Whether the largest output is the label's, one a sample.
+    pub is_correct: Vec<bool>,
+}
+
+impl Outcomes {
+    /// Share of the samples that are right, in [0, 1].
+    pub fn accuracy(&self) -> f64 {
+        self.is_correct.iter().filter(|is_correct| **is_correct).count() as f64 / self.is_correct.len() as f64
+    }
+}
+
+/// As [`evaluate`], sample by sample.
+///
+/// # Errors
+/// Whatever libtorch reports.
+pub fn outcomes(
+    network: &Network,
+    w: &Params,
+    buffers: &mut Buffers,
+    samples: &Samples,
+    objective: &Objective,
+    device: Device,
+) -> Result<Outcomes, TchError> {
+    let n = samples.len() as u64;
+    let mut all = Outcomes { loss: 0.0, is_correct: Vec::with_capacity(samples.len()) };
+    tch::no_grad(|| {
+        for first in (0..n).step_by(CHUNK as usize) {
+            let (x, labels) = samples.range(first..(first + CHUNK).min(n), objective.kind(), device)?;
+            let outputs = objective.outputs(network, w.views(), buffers, &x, Mode::Frozen)?;
+            let losses = objective.losses(&outputs, &Target::Labels(&labels))?;
+            all.loss += losses.f_sum(Kind::Double)?.f_double_value(&[])? / n as f64;
+            all.is_correct.extend(Vec::<bool>::try_from(outputs.f_argmax(1, false)?.f_eq_tensor(&labels)?)?);
+        }
+        Ok(all)
+    })
+}
+
 /// Refuses samples that a network can't take.
 ///
 /// # Errors

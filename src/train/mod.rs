@@ -6,10 +6,13 @@
 
 #[cfg(feature = "torch")]
 mod adam;
+mod agreement;
 #[cfg(feature = "torch")]
 mod epoch_order;
 #[cfg(feature = "torch")]
 mod evaluate;
+#[cfg(feature = "torch")]
+mod log_uniform;
 #[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]
@@ -26,19 +29,26 @@ mod optimizer;
 mod running;
 mod schedule;
 #[cfg(feature = "torch")]
+mod selected_data;
+#[cfg(feature = "torch")]
 mod sgd;
 mod threshold;
 #[cfg(feature = "torch")]
 mod trainer;
 #[cfg(feature = "torch")]
 mod training_data;
+#[cfg(feature = "torch")]
+mod weight_noise;
 
 #[cfg(feature = "torch")]
 pub use adam::Adam;
+pub use agreement::Agreement;
 #[cfg(feature = "torch")]
 pub use epoch_order::EpochOrder;
 #[cfg(feature = "torch")]
-pub use evaluate::{Evaluation, check_fit, evaluate};
+pub use evaluate::{Evaluation, Outcomes, check_fit, evaluate, outcomes};
+#[cfg(feature = "torch")]
+pub use log_uniform::log_uniform_start;
 #[cfg(feature = "torch")]
 pub use network_checkpoint::ResumeError;
 #[cfg(feature = "torch")]
@@ -55,9 +65,13 @@ pub use optimizer::{Optimizer, OptimizerState};
 pub use running::{Running, StepLosses};
 pub use schedule::Schedule;
 #[cfg(feature = "torch")]
+pub use selected_data::SelectedData;
+#[cfg(feature = "torch")]
 pub use sgd::Sgd;
 pub use threshold::{THRESHOLD_ACCURACY, THRESHOLD_LOSS, reaches_threshold};
 #[cfg(feature = "torch")]
 pub use trainer::{Losses, Progress, TrainError, Trained, Trainer};
 #[cfg(feature = "torch")]
 pub use training_data::{TrainingData, TrainingDataError};
+#[cfg(feature = "torch")]
+pub use weight_noise::WeightNoise;

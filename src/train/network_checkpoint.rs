@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tch::Tensor;
 
-use super::{NetworkTrainer, OptimizerState, Running, TrainError};
+use super::{NetworkTrainer, OptimizerState, Running, TrainError, WeightNoise};
 use crate::checkpoint::{Checkpoint, CheckpointError, load_into};
 use crate::model::ModelSpec;
 
@@ -38,6 +38,10 @@ const FACTS: &str = "training";
 const OPTIMIZER: &str = "optimizer.";
 /// The same where a checkpoint was read: it marks what is no network's.
 const READ_OPTIMIZER: &str = "train.optimizer.";
+/// The same of the noise on the weights, and the header's key for the steps of its optimiser.
+const NOISE: &str = "noise.";
+const READ_NOISE: &str = "train.noise.";
+const NOISE_STEPS: &str = "noise_steps";
 
 /// Why a training can't be saved, or can't go on from a checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,11 @@ impl NetworkTrainer {
         facts.insert(FACTS.to_owned(), serde_json::to_value(training).unwrap_or_default());
         let extras: Vec<(String, Tensor)> =
             tensors.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)).collect();
+        let noise = self.noise.as_ref().map(WeightNoise::state);
+        facts.insert(NOISE_STEPS.to_owned(), noise.as_ref().map_or(0, |state| state.num_steps).into());
+        let of_noise = noise.into_iter().flat_map(|state| state.tensors);
+        let extras =
+            extras.into_iter().chain(of_noise.map(|(name, tensor)| (format!("{NOISE}{name}"), tensor))).collect();
         Checkpoint::from_parts(spec, &self.w, &self.buffers, facts, extras)
     }
 
@@ -92,10 +101,25 @@ impl NetworkTrainer {
         let facts = checkpoint.header.facts.get(FACTS).cloned().ok_or(ResumeError::NoTraining)?;
         let facts: Facts = serde_json::from_value(facts).map_err(|_| ResumeError::NoTraining)?;
         self.check_identity(&facts)?;
+        let state = self.state_in(checkpoint, READ_OPTIMIZER, facts.optimizer_steps)?;
+        let noise_steps = checkpoint.header.facts.get(NOISE_STEPS).and_then(Value::as_i64).unwrap_or(0);
+        let of_noise = self.state_in(checkpoint, READ_NOISE, i32::try_from(noise_steps).unwrap_or(0))?;
+        self.set_parameters(checkpoint, &w, &buffers)?;
+        self.optimizer.restore(&state)?;
+        self.noise.as_mut().map_or(Ok(()), |noise| noise.restore(&of_noise))?;
+        let (num_samples, loss_sum, num_correct, gradient_norm) = facts.running;
+        self.running = Running { num_samples, loss_sum, num_correct, gradient_norm };
+        self.step = facts.step;
+        self.runtime_s = facts.runtime_s;
+        Ok(())
+    }
+
+    /// The tensors of `checkpoint` whose names begin with `prefix`, each as long as the parameters.
+    fn state_in(&self, checkpoint: &Checkpoint, prefix: &str, num_steps: i32) -> Result<OptimizerState, TrainError> {
         let d = self.w.len();
-        let mut state = OptimizerState { num_steps: facts.optimizer_steps, tensors: Vec::new() };
+        let mut state = OptimizerState { num_steps, tensors: Vec::new() };
         for tensor in &checkpoint.tensors {
-            let Some(name) = tensor.name.strip_prefix(READ_OPTIMIZER) else { continue };
+            let Some(name) = tensor.name.strip_prefix(prefix) else { continue };
             if tensor.shape != [d] {
                 let (found, expected) = (format!("{name} of shape {:?}", tensor.shape), format!("[{d}]"));
                 return Err(ResumeError::Other { what: "an optimiser's state", found, expected }.into());
@@ -103,13 +127,7 @@ impl NetworkTrainer {
             let on_device = tensor.to_tensor()?.f_to_device(self.w.device())?.f_to_kind(self.w.kind())?;
             state.tensors.push((name.to_owned(), on_device));
         }
-        self.set_parameters(checkpoint, &w, &buffers)?;
-        self.optimizer.restore(&state)?;
-        let (num_samples, loss_sum, num_correct, gradient_norm) = facts.running;
-        self.running = Running { num_samples, loss_sum, num_correct, gradient_norm };
-        self.step = facts.step;
-        self.runtime_s = facts.runtime_s;
-        Ok(())
+        Ok(state)
     }
 
     /// Takes the parameters and statistics over; those of a training in f64 without rounding.

@@ -17,7 +17,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::objective::{Objective, Target, num_correct, rows};
 use super::running::{Running, StepLosses};
-use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, evaluate, memory, optimizer};
+use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, WeightNoise, evaluate, memory, optimizer};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{BatchSize, Length, TrainConfig};
 use crate::data::{Augmentation, Samples};
@@ -43,9 +43,13 @@ pub struct NetworkTrainer {
     samples: Samples,
     /// Probabilities in place of the labels, shape `[n, num_outputs]`.
     soft_targets: Option<Tensor>,
+    /// All samples, where a step takes all of them.
+    whole: Option<(Tensor, Tensor)>,
     order: EpochOrder,
     grad: Params,
     unread: Vec<Unread>,
+    /// Noise on the weights, in steps only.
+    pub(super) noise: Option<WeightNoise>,
 }
 
 /// What doesn't change in a training.
@@ -95,8 +99,11 @@ impl NetworkTrainer {
         device: Device,
     ) -> Result<NetworkTrainer, TrainError> {
         evaluate::check_fit(&network, &samples)?;
-        let objective =
-            Objective { loss: config.loss, precision: config.precision, has_channels_last: config.has_channels_last };
+        let objective = Objective {
+            loss: config.loss.clone(),
+            precision: config.precision,
+            has_channels_last: config.has_channels_last,
+        };
         let n = samples.len() as u64;
         let batch_size = match config.batch_size {
             BatchSize::Full(_) => n,
@@ -133,8 +140,10 @@ impl NetworkTrainer {
             runtime_s: 0.0,
             samples,
             soft_targets: None,
+            whole: None,
             order,
             unread: Vec::new(),
+            noise: None,
         })
     }
 
@@ -185,7 +194,7 @@ impl NetworkTrainer {
 
     /// How its losses are computed.
     pub fn objective(&self) -> Objective {
-        self.plan.objective
+        self.plan.objective.clone()
     }
 
     /// Steps made.
@@ -297,32 +306,39 @@ impl NetworkTrainer {
         if batch == 0 {
             self.running = Running::default();
         }
-        let indices = self.order.at(epoch, batch).to_vec();
+        let indices = match self.order.num_batches() {
+            1 => (0..self.num_samples()).collect(),
+            _ => self.order.at(epoch, batch).to_vec(),
+        };
         match self.gradient(&indices, epoch) {
             Ok(measured) => self.unread.push(Unread { step: self.step, num_samples: indices.len() as u64, measured }),
             Err(error) => return Err(self.explained(error, indices.len())),
         }
         let rate = self.learning_rate();
         tch::no_grad(|| self.optimizer.step(rate, &self.grad, &mut self.w))?;
+        self.noise.as_mut().map_or(Ok(()), |noise| noise.step(rate))?;
         self.step += 1;
         Ok(())
     }
 
     /// Puts ∇L of the samples `indices` into `grad`, and returns what the pass measured.
     fn gradient(&mut self, indices: &[u64], epoch: u64) -> Result<Tensor, TchError> {
-        let Plan { objective, device, key, .. } = self.plan;
-        let (x, labels) = match &self.plan.augmentation {
-            Some(how) => self.samples.augmented_batch(indices, (how, key, epoch), objective.kind(), device)?,
-            None => self.samples.batch(indices, objective.kind(), device)?,
-        };
+        let (x, labels) = self.batch(indices, epoch)?;
+        let (objective, key) = (&self.plan.objective, self.plan.key);
         let leaf = |view: &Tensor| view.f_detach()?.f_set_requires_grad(true);
         let leaves: Vec<Tensor> = self.w.views().iter().map(leaf).collect::<Result<_, _>>()?;
         let mode = Mode::Train { key: key.step(self.step) };
-        let outputs = objective.outputs(&self.network, &leaves, &mut self.buffers, &x, mode)?;
+        let noise_key = key.role(Role::WeightNoise).step(self.step);
+        let noisy = self.noise.as_ref().map(|noise| noise.on(&leaves, noise_key)).transpose()?;
+        let weights = noisy.as_ref().map_or(&leaves, |noisy| &noisy.weights);
+        let outputs = objective.outputs(&self.network, weights, &mut self.buffers, &x, mode)?;
         let soft = self.soft_targets.as_ref().map(|all| rows(all, indices)).transpose()?;
         let target = soft.as_ref().map_or(Target::Labels(&labels), Target::Soft);
         let loss = objective.losses(&outputs, &target)?.f_mean(None::<Kind>)?;
-        let grads = Tensor::f_run_backward(&[&loss], &leaves, false, false)?;
+        let grads = match (&mut self.noise, &noisy) {
+            (Some(noise), Some(noisy)) => noise.backward(&loss, &leaves, noisy)?,
+            _ => Tensor::f_run_backward(&[&loss], &leaves, false, false)?,
+        };
         tch::no_grad(|| {
             let flat = |grad: &Tensor| grad.f_reshape([-1]);
             let grads: Vec<Tensor> = grads.iter().map(flat).collect::<Result<_, _>>()?;
@@ -332,6 +348,23 @@ impl NetworkTrainer {
             let [loss, correct, norm] = measured;
             Tensor::f_stack(&[loss?, correct?, norm?], 0)
         })
+    }
+
+    /// Inputs and labels of the samples `indices`. A batch of all samples is the same in every epoch: it is made once.
+    fn batch(&mut self, indices: &[u64], epoch: u64) -> Result<(Tensor, Tensor), TchError> {
+        let (kind, device, key) = (self.plan.objective.kind(), self.plan.device, self.plan.key);
+        if let Some(how) = &self.plan.augmentation {
+            return self.samples.augmented_batch(indices, (how, key, epoch), kind, device);
+        }
+        if (indices.len() as u64) < self.num_samples() {
+            return self.samples.batch(indices, kind, device);
+        }
+        let (x, labels) = match self.whole.take() {
+            Some(whole) => whole,
+            None => self.samples.batch(indices, kind, device)?,
+        };
+        self.whole = Some((x.shallow_clone(), labels.shallow_clone()));
+        Ok((x, labels))
     }
 
     /// Reads what the last steps measured, and tells their losses.
@@ -367,8 +400,8 @@ impl NetworkTrainer {
     /// # Errors
     /// [`TrainError`].
     pub fn evaluate(&mut self, samples: &Samples) -> Result<Evaluation, TrainError> {
-        let Plan { objective, device, .. } = self.plan;
-        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, samples, None, &objective, device)
+        let Plan { objective, device, .. } = &self.plan;
+        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, samples, None, objective, *device)
     }
 
     /// Mean loss and accuracy on the training data, towards the soft targets if there are some.
@@ -376,9 +409,9 @@ impl NetworkTrainer {
     /// # Errors
     /// [`TrainError`].
     pub fn evaluate_train(&mut self) -> Result<Evaluation, TrainError> {
-        let Plan { objective, device, .. } = self.plan;
+        let Plan { objective, device, .. } = &self.plan;
         let soft = self.soft_targets.as_ref();
-        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, &self.samples, soft, &objective, device)
+        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, &self.samples, soft, objective, *device)
     }
 
     /// `error`, or where it says that memory ran out, the largest minibatch that fits.
@@ -387,6 +420,7 @@ impl NetworkTrainer {
             return error.into();
         }
         // What a pass does to the statistics no longer matters: there is no training to go on with.
+        self.whole = None;
         let fits = memory::largest_fit(batch_size as u64, |size| {
             let indices: Vec<u64> = (0..size).collect();
             self.gradient(&indices, 0).map(drop)

@@ -137,10 +137,10 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
         Key::new(
             "train.loss",
             "loss",
-            Kind::Choice(&["cross-entropy", "squared-error"]),
-            "cross-entropy|squared-error",
-            "What is minimised: cross-entropy in nats, or the squared error against one-hot labels, averaged over classes \
-             [default: cross-entropy]",
+            Kind::Text,
+            "LOSS",
+            "What is minimised: cross-entropy in nats; squared-error against one-hot labels, averaged over classes; accuracy, 1 - p of the \
+             label; or, for two classes, a function of p - label: 'piecewise: [-1,0,1]: -x; x' [default: cross-entropy]",
         ),
         Key::new(
             "train.augmentation",

@@ -1,0 +1,245 @@
+//! Runs `llc kernel-regression`: labels fitted by a Gaussian kernel at several numbers of training samples.
+
+mod report;
+mod solve;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use llc::checkpoint::{Checkpoint, Header};
+use llc::config::KernelRegressionConfig;
+use llc::config::kernel_regression::Solver;
+use llc::diagnostics::proportion_interval;
+use llc::journal::Entry;
+use llc::kernel_regression::{Inputs, KernelMatrix, KernelRegressionError, Solution, direct, error_rate, memory};
+use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::train::TrainingData;
+use serde_json::{Map, Value, json};
+use tch::{Kind, Tensor};
+
+use crate::cli::{Context, Outcome};
+use crate::{estimation, session};
+
+/// The share that the interval of a test error claims to cover.
+const LEVEL: f64 = 0.9;
+/// What the journal calls the fits so far.
+const POINTS: &str = "points";
+
+/// Fits as `config` says, records the run, and prints a line for each number of samples.
+pub fn run(config: &KernelRegressionConfig, context: &Context) -> anyhow::Result<Outcome> {
+    session::record(context, |observers| {
+        let mut run = Run::new(config, context, observers)?;
+        let status = match run.fit_all(observers) {
+            Ok(()) => Status::Completed,
+            Err(error) if matches!(error.downcast_ref(), Some(KernelRegressionError::Cancelled)) => Status::Interrupted,
+            // The fits so far are worth keeping.
+            Err(error) if !run.points.is_empty() => {
+                run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        run.end(status, &[], observers)?;
+        Ok(if status == Status::Interrupted { Outcome::Interrupted } else { Outcome::Done })
+    })
+}
+
+/// A run under way.
+struct Run<'a> {
+    config: &'a KernelRegressionConfig,
+    context: &'a Context,
+    data: TrainingData,
+    train: Inputs,
+    test: Inputs,
+    /// Numbers of training samples.
+    sizes: Vec<usize>,
+    /// The fits so far, as the report has them.
+    points: Vec<Value>,
+    /// Where they are kept.
+    kept: Entry,
+    /// Iterations of all fits so far.
+    num_iterations: u64,
+}
+
+/// What is fitted at one number of samples.
+struct Problem {
+    n: usize,
+    matrix: KernelMatrix,
+    /// One-hot targets, shape `[n, num_classes]`.
+    y: Tensor,
+    labels: Tensor,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        config: &'a KernelRegressionConfig,
+        context: &'a Context,
+        observers: &mut Observers,
+    ) -> anyhow::Result<Run<'a>> {
+        tch::set_num_threads(config.run().threads as i32);
+        let device = session::device(config.run().device)?;
+        observers.emit(&Event::Stage("reading the data"));
+        let data = TrainingData::load(config.data())?;
+        let bandwidth = config.regression().bandwidth.get();
+        let train = Inputs::of(&data.train, bandwidth, device)?;
+        let test = Inputs::of(&data.test, bandwidth, device)?;
+        let mut sizes = config.regression().train_sizes.clone();
+        if let Some(size) = sizes.iter().find(|&&size| size > train.len()) {
+            anyhow::bail!("--train-sizes has {size}, and there are {} training samples: give fewer", train.len());
+        }
+        if sizes.is_empty() {
+            sizes.push(train.len());
+        }
+        let largest = sizes[sizes.len() - 1];
+        observers.emit(&Event::Started(&RunInfo {
+            num_parameters: largest * data.train.num_classes(),
+            ..session::run_info(KernelRegressionConfig::EXPERIMENT, config, context)?
+        }));
+        session::ensure_recorded(observers)?;
+        let kept = session::journal(context, observers, config).entry(POINTS);
+        let points = match kept.read()?.map(|mut kept| kept.header.facts.remove(POINTS)) {
+            Some(Some(Value::Array(points))) => points,
+            _ => Vec::new(),
+        };
+        Ok(Run { config, context, data, train, test, sizes, points, kept, num_iterations: 0 })
+    }
+
+    fn cancel(&self) -> &'a AtomicBool {
+        &self.context.cancel
+    }
+
+    /// Fits at every number of samples that isn't known yet.
+    fn fit_all(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
+        for n in self.sizes.clone() {
+            let known = self.points.iter().find(|point| point["n"] == json!(n));
+            if let Some(known) = known {
+                self.num_iterations += known["num_iterations"].as_u64().unwrap_or(0);
+                continue;
+            }
+            let point = self.fit(n, observers)?;
+            self.tell(&point, observers);
+            self.points.push(point);
+            let facts = Map::from_iter([(POINTS.to_owned(), json!(self.points))]);
+            let header = Header { model: None, facts };
+            self.kept.write_now(Checkpoint { header, tensors: Vec::new() })?;
+        }
+        Ok(())
+    }
+
+    fn problem(&self, n: usize) -> Result<Problem, KernelRegressionError> {
+        let labels: Vec<i64> = self.data.train.labels()[..n].iter().map(|&label| i64::from(label)).collect();
+        let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.train.device())?;
+        let y = labels.f_one_hot(self.data.train.num_classes() as i64)?.f_to_kind(Kind::Double)?;
+        let matrix = KernelMatrix::new(self.train.first(n)?, self.config.regression().ridge);
+        Ok(Problem { n, matrix, y, labels })
+    }
+
+    /// Fits the first `n` samples; the report's object.
+    fn fit(&mut self, n: usize, observers: &mut Observers) -> anyhow::Result<Value> {
+        let began = Instant::now();
+        let settings = self.config.regression();
+        let is_small = memory::direct_bytes(n, 0) <= 1e9 * settings.memory.get();
+        let (is_direct, is_iterative) = match settings.solver {
+            Solver::Auto => (is_small, !is_small),
+            Solver::Direct => (true, false),
+            Solver::Iterative => (false, true),
+            Solver::Both => (true, true),
+        };
+        let mut problem = self.problem(n)?;
+        let mut point = json!({"n": n, "solver": if is_direct { "direct" } else { "iterative" }});
+        let mut direct_outputs = None;
+        let mut solution = None;
+        if is_direct {
+            let found = self.solve_directly(&problem, &mut point, observers)?;
+            if is_iterative {
+                direct_outputs = Some(found.outputs(problem.matrix.inputs(), &self.test, self.cancel())?);
+            }
+            solution = Some(found);
+        }
+        if is_iterative {
+            solution = Some(self.solve_iteratively(&mut problem, &mut point, observers)?);
+        }
+        // One of the two solvers was chosen.
+        let Some(solution) = solution else { return Ok(point) };
+        observers.emit(&Event::Stage(&format!("n {n}: predicting")));
+        let outputs = solution.outputs(problem.matrix.inputs(), &self.test, self.cancel())?;
+        let fit = solution.fit(&problem.matrix, &problem.y, &problem.labels, self.cancel())?;
+        let test_labels: Vec<i64> = self.data.test.labels().iter().map(|&label| i64::from(label)).collect();
+        let test_labels = Tensor::f_from_slice(&test_labels)?.f_to_device(outputs.device())?;
+        let test_error = error_rate(&outputs, &test_labels)?;
+        let num_test = self.data.test.len() as u64;
+        let num_wrong = (test_error * num_test as f64).round() as u64;
+        let one_hot = test_labels.f_one_hot(self.data.train.num_classes() as i64)?;
+        let test_loss = (&outputs - one_hot).f_square()?.f_mean(Kind::Double)?.f_double_value(&[])?;
+        let max_difference = match &direct_outputs {
+            Some(direct) => Some((direct - &outputs).f_abs()?.f_max()?.f_double_value(&[])?),
+            None => None,
+        };
+        Ok(estimation::merged(
+            point,
+            json!({
+                "test_error": test_error,
+                "test_error_ci90": proportion_interval(num_wrong, num_test, LEVEL),
+                "test_loss": test_loss,
+                "train_error": fit.train_error,
+                "train_loss": fit.train_loss,
+                "norm": fit.norm,
+                "norms": fit.norms,
+                "residual": fit.residual,
+                "max_difference": max_difference,
+                "total_s": began.elapsed().as_secs_f64(),
+                "peak_memory_gb": memory::peak_bytes().map(|bytes| bytes / 1e9),
+            }),
+        ))
+    }
+
+    fn solve_directly(
+        &self,
+        problem: &Problem,
+        point: &mut Value,
+        observers: &mut Observers,
+    ) -> anyhow::Result<Solution> {
+        let (n, ridge) = (problem.n, problem.matrix.ridge());
+        let needed_gb = memory::direct_bytes(n, 0) / 1e9;
+        if needed_gb > 1.0 {
+            observers.emit(&Event::Line(&format!("n {n:>6}  direct: {needed_gb:.1} GB for the matrix and its factor")));
+        }
+        observers.emit(&Event::Stage(&format!("n {n}: Cholesky factor")));
+        let began = Instant::now();
+        let alpha = direct::solve(problem.matrix.inputs(), ridge, &problem.y, self.cancel())?;
+        point["direct_s"] = json!(began.elapsed().as_secs_f64());
+        Ok(Solution { alpha })
+    }
+
+    /// Records a fit: metrics and a line.
+    fn tell(&self, point: &Value, observers: &mut Observers) {
+        let number = |name: &str| point[name].as_f64().unwrap_or(f64::NAN);
+        let values = ["n", "test_error", "train_error", "norm", "residual"].map(|name| (name, number(name)));
+        let names = values.map(|(name, value)| (format!("regression.{name}"), value));
+        let values: Vec<(&str, f64)> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        observers.emit(&Event::Metrics { step: self.points.len() as u64, values: &values });
+        observers.emit(&Event::Line(&report::line(point)));
+    }
+
+    fn end(&self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<()> {
+        let (data, settings) = (self.config.data(), self.config.regression());
+        let report = json!({
+            "experiment": KernelRegressionConfig::EXPERIMENT,
+            "data": data.name,
+            "input_dim": self.train.dimension(),
+            "num_train": self.train.len(),
+            "num_test": self.data.test.len(),
+            "bandwidth": settings.bandwidth.get(),
+            "ridge": settings.ridge,
+            "label_corruption": data.label_corruption,
+            "label_corruption_observed": self.data.share_of_changed_labels(),
+            "points": self.points,
+            "seed": self.config.seed(),
+            "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
+            "status": status.as_str(),
+        });
+        observers.emit(&Event::Artifact { name: "points.csv", content: &report::points_csv(&self.points)? });
+        observers.emit(&Event::Artifact { name: "residuals.csv", content: &report::residuals_csv(&self.points)? });
+        session::end(self.context, observers, status, (&report, &report::table(&report)), fail_trace)
+    }
+}

@@ -1,0 +1,163 @@
+//! Runs the iterative solver of one fit: what it needs and takes is told first, its iterations as they come, and kept for a resume.
+
+use std::time::Instant;
+
+use llc::checkpoint::{Checkpoint, Header, NamedTensor};
+use llc::journal::Entry;
+use llc::kernel_regression::iterative::{self, Preconditioner, Progress};
+use llc::kernel_regression::memory::{self, Storage};
+use llc::kernel_regression::{ConjugateGradient, KernelRegressionError, Solution};
+use llc::observe::{Event, Observers};
+use llc::rng::{Key, Role};
+use serde_json::{Map, Value, json};
+
+use super::{Problem, Run};
+use crate::{session, table};
+
+/// Iterations that take so long have a line each.
+const LONG_S: f64 = 2.0;
+/// What an entry of the journal calls the iterations so far.
+const ITERATIONS: &str = "iterations";
+
+impl Run<'_> {
+    pub(super) fn solve_iteratively(
+        &mut self,
+        problem: &mut Problem,
+        point: &mut Value,
+        observers: &mut Observers,
+    ) -> anyhow::Result<Solution> {
+        let began = Instant::now();
+        let settings = self.config.regression();
+        let storage = Storage::within(1e9 * settings.memory.get(), problem.n);
+        self.tell_plan(problem, storage, observers)?;
+        let preconditioner = self.prepare(problem, storage, observers)?;
+        let journal = session::journal(self.context, observers, self.config).stage(&format!("n{}", problem.n));
+        let mut entry = journal.entry("cg");
+        let (mut cg, mut iterations) = begin(problem, &entry)?;
+        let tolerance = settings.tolerance.get();
+        while cg.relative_residual()? > tolerance && cg.num_steps < settings.max_iterations {
+            let before = self.num_iterations;
+            let mut tell = |progress| tell(progress, (problem.n, before), &mut iterations, observers);
+            match iterative::iterate(&mut cg, &problem.matrix, &preconditioner, self.cancel(), &mut tell) {
+                Ok(()) if entry.is_due() => entry.write(content(&cg, &iterations)?)?,
+                Ok(()) => {}
+                Err(KernelRegressionError::Cancelled) => {
+                    entry.write_now(content(&cg, &iterations)?)?;
+                    return Err(KernelRegressionError::Cancelled.into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let residual = cg.relative_residual()?;
+        if residual > tolerance {
+            let text = format!(
+                "n {}: after {} iterations the residual is {residual:.1e}, not {tolerance:e}: give a larger --max-iterations, \
+                 --preconditioner-rank or --ridge",
+                problem.n, cg.num_steps
+            );
+            observers.emit(&Event::Warning(&text));
+        }
+        self.num_iterations += cg.num_steps;
+        let column = |name: &str| iterations.iter().map(|one| one[name].clone()).collect::<Vec<_>>();
+        for (name, value) in [
+            ("storage", json!(storage)),
+            ("kernel_gb", json!(storage.bytes(problem.n) / 1e9)),
+            ("num_iterations", json!(cg.num_steps)),
+            ("is_converged", json!(residual <= tolerance)),
+            ("residuals", json!(column("residual"))),
+            ("num_inner_steps", json!(column("num_inner_steps"))),
+            ("iteration_s", json!(column("seconds"))),
+            ("iterative_s", json!(began.elapsed().as_secs_f64())),
+        ] {
+            point[name] = value;
+        }
+        Ok(Solution { alpha: cg.solution })
+    }
+
+    /// Says what it needs and how long an iteration takes, and refuses what can't be had.
+    fn tell_plan(&self, problem: &Problem, storage: Storage, observers: &mut Observers) -> anyhow::Result<()> {
+        let (n, rank) = (problem.n, self.config.regression().preconditioner_rank);
+        let (dimension, num_columns) = (self.train.dimension(), problem.y.size()[1]);
+        let needed = memory::iterative_bytes(n, dimension, rank, num_columns as usize, storage);
+        if self.train.device() == tch::Device::Cpu {
+            let what = format!("the iterative solver for {n} samples");
+            memory::ensure(what, needed, "give a smaller --memory, which then keeps less of the kernel")?;
+        }
+        let product_s = problem.matrix.seconds_per_product(num_columns)?;
+        let kernel_gb = storage.bytes(n) / 1e9;
+        observers.emit(&Event::Line(&format!(
+            "n {n:>6}  iterative: {:.2} GB in all, {kernel_gb:.2} of it for the kernel, {}; to make it takes about {}{}",
+            needed / 1e9,
+            storage.as_str(),
+            table::duration(product_s),
+            if storage == Storage::Double { ", once" } else { ", at every iteration" },
+        )));
+        Ok(())
+    }
+
+    /// Makes what the iteration needs, the kept blocks included.
+    fn prepare(
+        &self,
+        problem: &mut Problem,
+        storage: Storage,
+        observers: &mut Observers,
+    ) -> anyhow::Result<Preconditioner> {
+        let n = problem.n;
+        if storage == Storage::Double {
+            observers.emit(&Event::Stage(&format!("n {n}: the kernel")));
+            problem.matrix.keep(self.cancel())?;
+        }
+        observers.emit(&Event::Stage(&format!("n {n}: the preconditioner")));
+        let began = Instant::now();
+        let key = Key::new(self.config.seed()).role(Role::Probe).part(n as u64);
+        let rank = self.config.regression().preconditioner_rank;
+        let preconditioner = Preconditioner::new(&problem.matrix, storage, rank, key, self.cancel())?;
+        let seconds = began.elapsed().as_secs_f64();
+        if seconds > LONG_S {
+            let text = format!("n {n:>6}  the preconditioner took {}", table::duration(seconds));
+            observers.emit(&Event::Line(&text));
+        }
+        Ok(preconditioner)
+    }
+}
+
+/// The iteration that the journal has, or a new one, with what its iterations were.
+fn begin(problem: &Problem, entry: &Entry) -> anyhow::Result<(ConjugateGradient, Vec<Value>)> {
+    let new = || anyhow::Ok((ConjugateGradient::start(&problem.y)?, Vec::new()));
+    let Some(kept) = entry.read()? else { return new() };
+    let Some(Value::Array(iterations)) = kept.header.facts.get(ITERATIONS).cloned() else { return new() };
+    let device = problem.y.device();
+    let tensor = |name: &str| kept.tensor(name).map(|tensor| tensor.to_tensor()?.f_to_device(device)).transpose();
+    let cg = iterative::restored(&problem.y, iterations.len() as u64, tensor)?;
+    Ok((cg.ok_or_else(|| entry.incomplete("a vector of the iteration"))?, iterations))
+}
+
+/// What the journal keeps of an iteration under way.
+fn content(cg: &ConjugateGradient, iterations: &[Value]) -> anyhow::Result<Checkpoint> {
+    let named = iterative::named(cg).into_iter();
+    let tensors = named.map(|(name, tensor)| NamedTensor::from_tensor(name, tensor)).collect::<Result<_, _>>()?;
+    let facts = Map::from_iter([(ITERATIONS.to_owned(), json!(iterations))]);
+    Ok(Checkpoint { header: Header { model: None, facts }, tensors })
+}
+
+/// Records what happened at the fit of `n` samples; `before` iterations were made in earlier fits.
+fn tell(progress: Progress, (n, before): (usize, u64), iterations: &mut Vec<Value>, observers: &mut Observers) {
+    match progress {
+        Progress::InnerStep { step, residual } => {
+            let iteration = iterations.len() + 1;
+            let text = format!("n {n}: iteration {iteration}, step {step} in 16 bits, residual {residual:.1e}");
+            observers.emit(&Event::Stage(&text));
+        }
+        Progress::Iteration { iteration, residual, num_inner_steps, seconds } => {
+            iterations.push(json!({"residual": residual, "num_inner_steps": num_inner_steps, "seconds": seconds}));
+            let values = [("cg.residual", residual), ("cg.n", n as f64)];
+            observers.emit(&Event::Metrics { step: before + iteration, values: &values });
+            let mut text = format!("n {n:>6}  iteration {iteration:>3}  residual {residual:.2e}  {seconds:.1} s");
+            if num_inner_steps > 0 {
+                text.push_str(&format!("  {num_inner_steps} steps in 16 bits"));
+            }
+            let event = if seconds > LONG_S { Event::Line(&text) } else { Event::Stage(&text) };
+            observers.emit(&event);
+        }
+    }
+}

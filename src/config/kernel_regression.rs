@@ -1,0 +1,293 @@
+//! Configures `llc kernel-regression`: labels fitted by a Gaussian kernel, at several numbers of training samples.
+//!
+//! The tables are `data`, `regression` and `run`. Defaults are those of the published experiment on MNIST (bandwidth 0.02 on bytes over
+//! 255, no ridge, all samples).
+
+use std::sync::LazyLock;
+
+use serde::Serialize;
+
+use super::experiment::{CommandLine, Configuration};
+use super::machine::{self, MachineConfig};
+use super::network::{DataConfig, DataDefaults, data};
+use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value};
+use crate::data::DatasetName;
+
+const EXAMPLES: &str = "\
+Examples:
+  llc kernel-regression --train-sizes 500,1000,2000,4000,8000
+      MNIST: test error, norm and training error of the interpolant, at five numbers of samples; `llc data fetch mnist` brings the pictures.
+  llc kernel-regression --train-sizes 8000 --label-corruption 1 --corrupt-test=off
+      Random labels: the training error is 0 all the same.
+  llc kernel-regression --data fashion-mnist --solver iterative --memory 4 --tolerance 1e-6 --ridge 1e-6
+      All 60,000 samples in 4 GB for the kernel: what an iteration takes is told beforehand.
+  llc kernel-regression --data cifar10 --train-sizes 4000 --bandwidth 0.002 --solver both
+      Both solvers, and how far apart their predictions are.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 75 interrupted.";
+
+/// The sections of a file, under which `--help` shows their flags.
+const HEADINGS: [(&str, &str); 3] = [("data.", "The pictures"), ("regression.", "The regression"), ("", "The run")];
+
+const DATA: DataDefaults = DataDefaults { name: DatasetName::Mnist, is_normalised: false };
+/// The setting of the pictures that `train_sizes` stands in for.
+const NOT_HERE: &str = "data.train_size";
+const BANDWIDTH: PositiveF64 = PositiveF64::literal(0.02);
+const TOLERANCE: PositiveF64 = PositiveF64::literal(1e-8);
+const MEMORY_GB: PositiveF64 = PositiveF64::literal(4.0);
+const RANK: usize = 1000;
+const MAX_ITERATIONS: u64 = 500;
+const SEED: u64 = 0;
+
+/// A legal configuration of `llc kernel-regression`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KernelRegressionConfig {
+    experiment: &'static str,
+    seed: u64,
+    data: DataConfig,
+    regression: RegressionConfig,
+    run: MachineConfig,
+}
+
+/// The fit, in files the table `regression`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RegressionConfig {
+    /// Factor of the squared distance in the kernel's exponent.
+    pub bandwidth: PositiveF64,
+    /// What is added to the diagonal of the kernel matrix, 0 or more.
+    pub ridge: f64,
+    /// Numbers of training samples, in the order in which they are fitted; all samples where it is empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub train_sizes: Vec<usize>,
+    /// How the system is solved.
+    pub solver: Solver,
+    /// Gigabytes (10⁹ bytes) for the kernel matrix.
+    pub memory: PositiveF64,
+    /// iterative: ‖residual‖/‖targets‖ of every class at which it ends.
+    pub tolerance: PositiveF64,
+    /// iterative: samples that the preconditioner is made of, at least 1.
+    pub preconditioner_rank: usize,
+    /// iterative: iterations after which it ends at the latest, at least 1.
+    pub max_iterations: u64,
+}
+
+/// How the system is solved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Solver {
+    /// Direct where the memory suffices, else iterative.
+    Auto,
+    /// By a Cholesky factor.
+    Direct,
+    /// By conjugate gradients.
+    Iterative,
+    /// By both, which are then compared.
+    Both,
+}
+
+impl KernelRegressionConfig {
+    /// The name of the experiment, in files and records.
+    pub const EXPERIMENT: &'static str = "kernel-regression";
+
+    /// Seed of the preconditioner's samples, below 2⁶³.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The pictures.
+    pub fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    /// The fit.
+    pub fn regression(&self) -> &RegressionConfig {
+        &self.regression
+    }
+
+    /// Threads and device.
+    pub fn run(&self) -> &MachineConfig {
+        &self.run
+    }
+}
+
+impl Configuration for KernelRegressionConfig {
+    const COMMAND_LINE: CommandLine = CommandLine {
+        name: Self::EXPERIMENT,
+        about: "Fit true or random labels by a Gaussian kernel: test error and norm of the interpolant against the number of samples",
+        examples: EXAMPLES,
+        headings: &HEADINGS,
+        presets: &[],
+        presets_value: "",
+        presets_help: "",
+    };
+
+    fn keys() -> &'static [Key] {
+        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+            let experiment = Key::new("experiment", "", Kind::Choice(&[KernelRegressionConfig::EXPERIMENT]), "", "");
+            let pictures = data::keys(&DATA).into_iter().filter(|key| key.path != NOT_HERE);
+            std::iter::once(experiment).chain(pictures).chain(own()).chain(machine::keys()).collect()
+        });
+        &KEYS
+    }
+
+    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
+        let data = data::check(raw, &DATA)?;
+        let regression = RegressionConfig {
+            bandwidth: raw.positive("regression.bandwidth")?.unwrap_or(BANDWIDTH),
+            ridge: raw.non_negative("regression.ridge")?.unwrap_or(0.0),
+            train_sizes: train_sizes(raw)?,
+            solver: match raw.word("regression.solver") {
+                Some("direct") => Solver::Direct,
+                Some("iterative") => Solver::Iterative,
+                Some("both") => Solver::Both,
+                _ => Solver::Auto,
+            },
+            memory: raw.positive("regression.memory")?.unwrap_or(MEMORY_GB),
+            tolerance: raw.positive("regression.tolerance")?.unwrap_or(TOLERANCE),
+            preconditioner_rank: raw.count("regression.preconditioner_rank", 1)?.unwrap_or(RANK),
+            max_iterations: raw.count("regression.max_iterations", 1)?.map_or(MAX_ITERATIONS, |count| count as u64),
+        };
+        let run = machine::check(raw, threads)?;
+        let seed = raw.whole("seed").unwrap_or(SEED);
+        Ok(Self { experiment: Self::EXPERIMENT, seed, data, regression, run })
+    }
+
+    fn warnings(&self, _raw: &RawConfig) -> Vec<ConfigWarning> {
+        Vec::new()
+    }
+
+    fn remark(&self) -> String {
+        let RegressionConfig { bandwidth, ridge, .. } = &self.regression;
+        format!("k(x, y) = exp(-{}·|x - y|²) on {}, ridge {ridge}", bandwidth.get(), self.data.name)
+    }
+
+    fn threads(&self) -> usize {
+        self.run.threads
+    }
+}
+
+fn train_sizes(raw: &RawConfig) -> Result<Vec<usize>, ConfigError> {
+    let key = raw.key("regression.train_sizes")?;
+    let Some(Value::WholeList(sizes)) = raw.get(key.path) else { return Ok(Vec::new()) };
+    if sizes.is_empty() || !sizes.is_sorted_by(|a, b| a < b) || sizes[0] == 0 {
+        let reason = "give numbers of samples in ascending order, such as 500,1000,2000".to_owned();
+        return Err(ConfigError::Refused { key, reason });
+    }
+    Ok(sizes.iter().map(|&size| size as usize).collect())
+}
+
+/// The settings that no other experiment has.
+fn own() -> Vec<Key> {
+    vec![
+        Key::new(
+            "regression.bandwidth",
+            "bandwidth",
+            Kind::Real,
+            "BANDWIDTH",
+            "Factor of the squared distance: k(x, y) = exp(-BANDWIDTH |x - y|^2), so that a larger one is a narrower kernel; others \
+             write it 1/(2 sigma^2) [default: 0.02, published for MNIST's bytes over 255]",
+        ),
+        Key::new(
+            "regression.ridge",
+            "ridge",
+            Kind::Real,
+            "RIDGE",
+            "Added to the diagonal of the kernel matrix; 0 interpolates the labels, and needs pictures that all differ [default: 0]",
+        ),
+        Key::new(
+            "regression.train_sizes",
+            "train-sizes",
+            Kind::WholeList,
+            "SIZES",
+            "Numbers of training samples, ascending, each fitted by itself: the first so many; a corruption is that of all of them \
+             [default: all]",
+        ),
+        Key::new(
+            "regression.solver",
+            "solver",
+            Kind::Choice(&["auto", "direct", "iterative", "both"]),
+            "auto|direct|iterative|both",
+            "direct: Cholesky, 16 n^2 bytes; iterative: conjugate gradients in --memory; both: compares their predictions; auto: direct \
+             where --memory suffices for it [default: auto]",
+        ),
+        Key::new(
+            "regression.memory",
+            "memory",
+            Kind::Real,
+            "GB",
+            "Gigabytes for the kernel matrix; iterative keeps it in f64 where 4 n^2 bytes fit, to precondition in 16 bits where n^2 do, else \
+             makes it again at every iteration [default: 4]",
+        ),
+        Key::new(
+            "regression.tolerance",
+            "tolerance",
+            Kind::Real,
+            "RESIDUAL",
+            "iterative: it ends where the residual of every class is that share of its targets [default: 1e-8]",
+        ),
+        Key::new(
+            "regression.preconditioner_rank",
+            "preconditioner-rank",
+            Kind::Whole,
+            "SAMPLES",
+            "iterative: samples that the preconditioner is made of, 8 bytes a sample and sample [default: 1000]",
+        ),
+        Key::new(
+            "regression.max_iterations",
+            "max-iterations",
+            Kind::Whole,
+            "ITERATIONS",
+            "iterative: it ends after so many, with a warning [default: 500]",
+        ),
+        Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of the preconditioner's samples [default: 0]"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ExperimentArgs;
+    use crate::config::experiment::from_table;
+
+    fn config(line: &str) -> Result<KernelRegressionConfig, ConfigError> {
+        let args = ExperimentArgs::<KernelRegressionConfig>::try_parse_from(line.split_whitespace()).unwrap();
+        args.resolve().map(|checked| checked.config)
+    }
+
+    #[test]
+    fn a_printed_configuration_reads_back_to_an_equal_one() {
+        for line in [
+            "",
+            "--data cifar10 --train-sizes 100,200 --label-corruption 1 --ridge 1e-6 --solver both --seed 3",
+            "--bandwidth 0.1 --memory 2.5 --tolerance 1e-4 --preconditioner-rank 50 --max-iterations 7 --preprocessing channels",
+        ] {
+            let config = config(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let text = config.to_toml();
+            let again: KernelRegressionConfig = from_table(&text.parse().unwrap(), config.threads())
+                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
+            assert_eq!(again, config, "{text}");
+        }
+        ExperimentArgs::<KernelRegressionConfig>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_that_help_shows_are_legal() {
+        let name = KernelRegressionConfig::EXPERIMENT;
+        let commands =
+            EXAMPLES.lines().filter_map(|line| line.strip_prefix(&format!("  llc {name}"))).collect::<Vec<_>>();
+        assert!(commands.len() >= 4);
+        for command in commands {
+            config(command).unwrap_or_else(|error| panic!("{command}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_to_do() {
+        let refused = |line: &str| config(line).unwrap_err().to_string();
+        assert!(refused("--train-sizes 200,100").contains("ascending order, such as 500,1000,2000"));
+        assert!(refused("--train-sizes 0,100").contains("ascending order"));
+        assert!(refused("--bandwidth 0").contains("--bandwidth (regression.bandwidth) is 0"));
+        assert!(refused("--ridge -1").contains("0 or more"));
+    }
+}

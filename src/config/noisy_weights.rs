@@ -1,0 +1,386 @@
+//! Configures `llc noisy-weights`: a training with log-normal noise on the weights, and the forgetting of samples that are taken away.
+//!
+//! The tables are `model`, `data`, `train`, `noise`, `forgetting` and `run`. Defaults are those of the published branch: α = 0.05 for
+//! each weight, learnt, SGD at 0.1 (0.01 for perceptrons there) with momentum 0.9 and weight decay 10⁻⁴ given by `--weight-decay`.
+
+use std::sync::LazyLock;
+
+use serde::{Serialize, Serializer};
+
+use super::experiment::{CommandLine, Configuration};
+use super::machine::{self, MachineConfig};
+use super::network::{DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults, data, model, train};
+use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value};
+use crate::data::DatasetName;
+use crate::model::ModelSpec;
+
+const EXAMPLES: &str = "\
+Examples:
+  llc noisy-weights --model mlp-512 --num-epochs 30 --learning-rate 0.01
+      A perceptron on CIFAR-10 with noise on its weights: which samples stay right from one epoch to the next.
+  llc noisy-weights --model mlp-512 --learn-noise=off --noise-doubling-epochs 5 --num-epochs 40
+      The noise doubles every five epochs: how much a network bears.
+  llc noisy-weights --model mlp-512 --noise 0 --val-label-corruption 1 --num-epochs 40 --retrain-epochs 20
+      Training and validation samples are learnt together, then the training samples alone: how fast the others are forgotten.
+  llc noisy-weights --model mlp --widths 100 --data mnist --information-penalty 1 --optimizer adam
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
+
+/// The sections of a file, under which `--help` shows their flags.
+const HEADINGS: [(&str, &str); 6] = [
+    ("model.", "The network"),
+    ("data.", "The pictures"),
+    ("train.", "The training"),
+    ("noise.", "The weights: noise and start"),
+    ("forgetting.", "The validation samples"),
+    ("", "The run"),
+];
+
+const MODEL: ModelDefaults = ModelDefaults { name: None };
+const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: true };
+const TRAIN: TrainDefaults = TrainDefaults {
+    is_beside_sampler: false,
+    sgd_learning_rate: PositiveF64::literal(0.1),
+    momentum: 0.9,
+    batch_size: 128,
+    length: Length::Epochs(200),
+    evaluate_train: true,
+};
+/// Settings of a training that this one has its own ways for.
+const NOT_HERE: [&str; 3] = ["train.evaluate_train", "train.log_every", "train.stop_at_threshold"];
+const ALPHA: f64 = 0.05;
+const LOG_UNIFORM: [f64; 2] = [-8.0, 1.0];
+const SEED: u64 = 0;
+
+/// A legal configuration of `llc noisy-weights`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NoisyWeightsConfig {
+    experiment: &'static str,
+    seed: u64,
+    model: ModelSpec,
+    data: DataConfig,
+    #[serde(serialize_with = "of_noisy_weights")]
+    train: TrainConfig,
+    noise: NoiseConfig,
+    forgetting: ForgettingConfig,
+    run: MachineConfig,
+}
+
+fn of_noisy_weights<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
+    train::without(train, &NOT_HERE, serializer)
+}
+
+/// The noise on the weights and where they start, in files the table `noise`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct NoiseConfig {
+    /// α of each weight at the start, the variance of the noise's logarithm; 0 for no noise.
+    pub alpha: f64,
+    /// Whether each weight's α is learnt.
+    #[serde(rename = "learn")]
+    pub is_learnt: bool,
+    /// β: adds β·(−½·mean ln|α|) to the loss; 0 or more.
+    pub penalty: f64,
+    /// Epochs from one doubling of every α to the next; 0 for none.
+    pub doubling_epochs: u64,
+    /// Where the weights start.
+    #[serde(flatten)]
+    pub start: WeightStart,
+}
+
+/// Where the weights start.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "start", rename_all = "kebab-case")]
+pub enum WeightStart {
+    /// As the network's layers do.
+    Network,
+    /// ln|w| uniform between these ends, of either sign, for matrices and kernels; the rest as the network's layers do.
+    LogUniform { log_uniform_range: [f64; 2] },
+}
+
+/// The validation samples (the test split), in files the table `forgetting`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ForgettingConfig {
+    /// Share of their labels that are drawn again, in [0, 1].
+    pub val_label_corruption: f64,
+    /// Epochs of a second phase on the training samples alone, after a first one on both; 0 for no second phase, and a first one on the
+    /// training samples.
+    pub retrain_epochs: u64,
+}
+
+impl NoisyWeightsConfig {
+    /// The name of the experiment, in files and records.
+    pub const EXPERIMENT: &'static str = "noisy-weights";
+
+    /// Seed of everything random but corruptions, below 2⁶³.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The network as it was asked for; [`model::for_data`] fits it to the data.
+    pub fn model(&self) -> &ModelSpec {
+        &self.model
+    }
+
+    /// The training samples; the validation samples have a corruption of their own, [`NoisyWeightsConfig::val_data`].
+    pub fn data(&self) -> &DataConfig {
+        &self.data
+    }
+
+    /// The same pictures with the corruption of the validation samples.
+    pub fn val_data(&self) -> DataConfig {
+        DataConfig { label_corruption: self.forgetting.val_label_corruption, corrupt_test: true, ..self.data.clone() }
+    }
+
+    /// The training, of the first phase.
+    pub fn train(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    /// The noise and the start.
+    pub fn noise(&self) -> &NoiseConfig {
+        &self.noise
+    }
+
+    /// The validation samples.
+    pub fn forgetting(&self) -> &ForgettingConfig {
+        &self.forgetting
+    }
+
+    /// Threads and device.
+    pub fn run(&self) -> &MachineConfig {
+        &self.run
+    }
+}
+
+impl Configuration for NoisyWeightsConfig {
+    const COMMAND_LINE: CommandLine = CommandLine {
+        name: Self::EXPERIMENT,
+        about: "Train with log-normal noise on the weights, and see which samples a network keeps, learns and forgets",
+        examples: EXAMPLES,
+        headings: &HEADINGS,
+        presets: &[],
+        presets_value: "",
+        presets_help: "",
+    };
+
+    fn keys() -> &'static [Key] {
+        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+            let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[NoisyWeightsConfig::EXPERIMENT]), "", "")];
+            keys.extend(model::keys(&MODEL));
+            // The validation samples have a corruption of their own.
+            keys.extend(data::keys(&DATA).into_iter().filter(|key| key.path != "data.corrupt_test"));
+            keys.extend(train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)));
+            keys.extend(own());
+            keys.extend(machine::keys());
+            keys
+        });
+        &KEYS
+    }
+
+    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
+        let data = data::check(raw, &DATA)?;
+        let model = model::check(raw, &MODEL, data.shape())?;
+        let train = train::check(raw, &TRAIN)?;
+        let unit = |value: f64| (0.0..=1.0).contains(&value);
+        let forgetting = ForgettingConfig {
+            val_label_corruption: raw.within("forgetting.val_label_corruption", "[0, 1]", unit)?.unwrap_or(0.0),
+            retrain_epochs: raw.whole("forgetting.retrain_epochs").unwrap_or(0),
+        };
+        let (noise, run) = (noise(raw)?, machine::check(raw, threads)?);
+        let seed = raw.whole("seed").unwrap_or(SEED);
+        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, train, noise, forgetting, run })
+    }
+
+    fn warnings(&self, _raw: &RawConfig) -> Vec<ConfigWarning> {
+        Vec::new()
+    }
+
+    fn remark(&self) -> String {
+        format!("{} on {}, noise {}", self.model.name, self.data.name, self.noise.alpha)
+    }
+
+    fn threads(&self) -> usize {
+        self.run.threads
+    }
+}
+
+fn noise(raw: &RawConfig) -> Result<NoiseConfig, ConfigError> {
+    let range = "noise.log_uniform_range";
+    let start = match raw.word("noise.start") {
+        Some("log-uniform") => WeightStart::LogUniform { log_uniform_range: log_uniform_range(raw)? },
+        chosen if raw.get(range).is_some() => {
+            let (key, choice) = (raw.key(range)?, raw.key("noise.start")?);
+            let chosen = chosen.unwrap_or("network").to_owned();
+            return Err(ConfigError::NotForThisChoice { key, choice, chosen, used_by: "log-uniform" });
+        }
+        _ => WeightStart::Network,
+    };
+    let alpha = raw.non_negative("noise.alpha")?.unwrap_or(ALPHA);
+    for path in ["noise.penalty", "noise.doubling_epochs", "noise.learn"] {
+        if alpha == 0.0 && raw.get(path).is_some() {
+            let reason = "there is no noise at --noise 0: leave it out, or give some".to_owned();
+            return Err(ConfigError::Refused { key: raw.key(path)?, reason });
+        }
+    }
+    Ok(NoiseConfig {
+        alpha,
+        is_learnt: alpha > 0.0 && raw.word("noise.learn") != Some("off"),
+        penalty: raw.non_negative("noise.penalty")?.unwrap_or(0.0),
+        doubling_epochs: raw.whole("noise.doubling_epochs").unwrap_or(0),
+        start,
+    })
+}
+
+fn log_uniform_range(raw: &RawConfig) -> Result<[f64; 2], ConfigError> {
+    let key = raw.key("noise.log_uniform_range")?;
+    match raw.get(key.path) {
+        None => Ok(LOG_UNIFORM),
+        Some(Value::RealList(ends)) => match ends[..] {
+            [low, high] if low.is_finite() && high.is_finite() && low < high => Ok([low, high]),
+            _ => Err(ConfigError::Refused { key, reason: "give two ends of ln|w|, such as -8,1".to_owned() }),
+        },
+        Some(_) => Ok(LOG_UNIFORM),
+    }
+}
+
+/// The settings that no other experiment has.
+fn own() -> Vec<Key> {
+    vec![
+        Key::new(
+            "noise.alpha",
+            "noise",
+            Kind::Real,
+            "ALPHA",
+            "Each weight is multiplied by exp(-a/2 + sqrt(a) e), e standard normal and new at every step, with a = |ALPHA| at the start; 0 \
+             for no noise [default: 0.05]",
+        ),
+        Key::new(
+            "noise.learn",
+            "learn-noise",
+            Kind::Switch,
+            "on|off",
+            "Learn the ALPHA of each weight by the same optimiser; `--learn-noise=off` keeps them [default: on]",
+        ),
+        Key::new(
+            "noise.penalty",
+            "information-penalty",
+            Kind::Real,
+            "BETA",
+            "Adds BETA (-1/2 mean ln a) to the loss: the price of a nat of information per weight [default: 0]",
+        ),
+        Key::new(
+            "noise.doubling_epochs",
+            "noise-doubling-epochs",
+            Kind::Whole,
+            "EPOCHS",
+            "Double every ALPHA every so many epochs; 0 for never [default: 0]",
+        ),
+        Key::new(
+            "noise.start",
+            "start",
+            Kind::Choice(&["network", "log-uniform"]),
+            "network|log-uniform",
+            "Where matrices and kernels start: as the network's layers do, or with ln|w| uniform on --log-uniform-range [default: network]",
+        ),
+        Key::new(
+            "noise.log_uniform_range",
+            "log-uniform-range",
+            Kind::RealList,
+            "LOW,HIGH",
+            "log-uniform: ends of ln|w| [default: -8,1]",
+        )
+        .chosen_for(&["noise.start"]),
+        Key::new(
+            "forgetting.val_label_corruption",
+            "val-label-corruption",
+            Kind::Real,
+            "SHARE",
+            "Share of the labels of the validation samples (the test split) that are drawn again; --label-corruption is of the training \
+             samples alone [default: 0]",
+        ),
+        Key::new(
+            "forgetting.retrain_epochs",
+            "retrain-epochs",
+            Kind::Whole,
+            "EPOCHS",
+            "Train on training and validation samples first, for --num-epochs, then so many epochs on the training samples alone, the \
+             schedule from its start [default: 0, on the training samples throughout]",
+        ),
+        Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
+    ]
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Noise that is learnt.
+    pub fn noise(alpha: f64, penalty: f64) -> NoiseConfig {
+        NoiseConfig { alpha, is_learnt: true, penalty, doubling_epochs: 0, start: WeightStart::Network }
+    }
+
+    /// A plain training.
+    pub fn train() -> TrainConfig {
+        let raw = RawConfig::new(NoisyWeightsConfig::keys());
+        train::check(&raw, &TRAIN).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ExperimentArgs;
+    use crate::config::experiment::from_table;
+
+    fn config(line: &str) -> Result<NoisyWeightsConfig, ConfigError> {
+        let args = ExperimentArgs::<NoisyWeightsConfig>::try_parse_from(line.split_whitespace()).unwrap();
+        args.resolve().map(|checked| checked.config)
+    }
+
+    #[test]
+    fn a_printed_configuration_reads_back_to_an_equal_one() {
+        for line in [
+            "--model mlp-512",
+            "--model mlp --widths 20 --data mnist --noise 0 --retrain-epochs 3 --val-label-corruption 0.5 --start log-uniform",
+            "--model mlp-512 --learn-noise=off --noise-doubling-epochs 4 --start log-uniform --log-uniform-range=-4,0 --seed 2",
+            "--model mlp-512 --information-penalty 0.5 --optimizer adam --checkpoint-every 3 --label-corruption 1",
+        ] {
+            let config = config(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let text = config.to_toml();
+            let again: NoisyWeightsConfig = from_table(&text.parse().unwrap(), config.threads())
+                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
+            assert_eq!(again, config, "{text}");
+        }
+        ExperimentArgs::<NoisyWeightsConfig>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_that_help_shows_are_legal() {
+        let name = NoisyWeightsConfig::EXPERIMENT;
+        let commands =
+            EXAMPLES.lines().filter_map(|line| line.strip_prefix(&format!("  llc {name}"))).collect::<Vec<_>>();
+        assert!(commands.len() >= 4);
+        for command in commands {
+            config(command).unwrap_or_else(|error| panic!("{command}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_to_do() {
+        let refused = |line: &str| config(&format!("--model mlp-512 {line}")).unwrap_err().to_string();
+        assert!(refused("--noise 0 --information-penalty 1").contains("no noise at --noise 0"));
+        assert!(refused("--noise -1").contains("0 or more"));
+        assert!(refused("--log-uniform-range=-3,1").contains("log-uniform only"));
+        assert!(refused("--start log-uniform --log-uniform-range 1").contains("such as -8,1"));
+        assert!(refused("--val-label-corruption 2").contains("[0, 1]"));
+    }
+
+    #[test]
+    fn training_and_validation_labels_are_corrupted_apart() {
+        let config = config("--model mlp-512 --label-corruption 0.2 --val-label-corruption 0.7").unwrap();
+        assert_eq!((config.data().label_corruption, config.val_data().label_corruption), (0.2, 0.7));
+        assert!(!config.val_data().corruption().has_clean_test);
+    }
+}

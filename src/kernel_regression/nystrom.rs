@@ -1,0 +1,115 @@
+//! Preconditions by the kernel's large eigenvalues, as r of the samples show them (Nyström).
+//!
+//! With C = K restricted to the r samples, and F = K_nr·C^(−½) in its Cholesky form, F·Fᵀ ≈ K. Its eigenvalues Λ and vectors U (n×r) come from the
+//! r×r matrix FᵀF = VΛVᵀ, U = F·V·Λ^(−½). The preconditioner is P⁻¹ = I + U·((λ_r + μ)(Λ + μ)⁻¹ − I)·Uᵀ, μ the ridge: it brings the r largest
+//! eigenvalues down to the smallest that it knows and leaves the rest alone.
+//!
+//! *Reference*: Frangella, Tropp and Udell (2023), "Randomized Nyström preconditioning", <https://arxiv.org/abs/2110.02820>, equation 1.3; here
+//! with samples in place of a random projection, as products with K are what is dear.
+//! *Tested by*: a kernel of low rank, of which nothing is left but the smallest eigenvalue.
+
+use std::sync::atomic::AtomicBool;
+
+use tch::{Kind, TchError, Tensor};
+
+use super::kernel_matrix::check;
+use super::{Inputs, KernelRegressionError, stripes};
+use crate::rng::{Key, Permutation};
+
+/// Relative to r, what is added to C so that it has a Cholesky factor although samples may be alike.
+const JITTER: f64 = 1e-12;
+/// Eigenvalues below this share of the largest are rounding.
+const SMALLEST: f64 = 1e-10;
+
+/// The preconditioner.
+#[derive(Debug)]
+pub struct Nystrom {
+    /// U, shape `[n, r]`, f32: it need not be exact, only the same each time.
+    vectors: Tensor,
+    /// (λ_r + μ)/(Λ + μ) − 1, shape `[r, 1]`, f32.
+    weights: Tensor,
+}
+
+impl Nystrom {
+    /// That of `inputs` at the ridge μ, from at most `rank` samples that `key` chooses.
+    ///
+    /// # Errors
+    /// [`KernelRegressionError::Cancelled`], or whatever libtorch reports.
+    pub fn new(
+        inputs: &Inputs,
+        rank: usize,
+        ridge: f64,
+        key: Key,
+        cancel: &AtomicBool,
+    ) -> Result<Nystrom, KernelRegressionError> {
+        let (n, rank) = (inputs.len(), rank.clamp(1, inputs.len()));
+        let mut chosen = vec![0; rank];
+        Permutation::new(key, n as u64).fill(0, &mut chosen);
+        let few = inputs.at(&chosen)?;
+        let all_few = 0..rank;
+        let c = few.block(&all_few, &few, &all_few, Kind::Double)?;
+        let jitter = Tensor::f_eye(rank as i64, (Kind::Double, inputs.device()))?.f_mul_scalar(JITTER * rank as f64)?;
+        let factor = c.f_add(&jitter)?.f_linalg_cholesky(true)?;
+        // F in f32, and FᵀF in f64: the latter loses half of the digits.
+        let vectors = Tensor::f_empty([n as i64, rank as i64], (Kind::Float, inputs.device()))?;
+        let mut gram = c.f_zeros_like()?;
+        for rows in stripes(n) {
+            check(cancel)?;
+            let block = inputs.block(&rows, &few, &all_few, Kind::Double)?;
+            let block = factor.f_linalg_solve_triangular(&block, true, false, false)?;
+            let _ = gram.f_addmm_(&block.f_tr()?, &block)?;
+            vectors.f_narrow(0, rows.start as i64, rows.len() as i64)?.f_copy_(&block)?;
+        }
+        let (eigenvalues, rotation) = gram.f_linalg_eigh("L")?;
+        // Ascending: the first ones may be rounding.
+        let values = Vec::<f64>::try_from(&eigenvalues)?;
+        let largest = values.last().copied().unwrap_or(1.0);
+        let first = values.iter().position(|&value| value > SMALLEST * largest).unwrap_or(0);
+        let kept = (rank - first) as i64;
+        let eigenvalues = eigenvalues.f_narrow(0, first as i64, kept)?;
+        let turn = rotation.f_narrow(1, first as i64, kept)?.f_div(&eigenvalues.f_sqrt()?)?.f_to_kind(Kind::Float)?;
+        let weights = (values[first] + ridge) / (eigenvalues + ridge) - 1.0;
+        let turned = Tensor::f_empty([n as i64, kept], (Kind::Float, inputs.device()))?;
+        for rows in stripes(n) {
+            let part = |tensor: &Tensor| tensor.f_narrow(0, rows.start as i64, rows.len() as i64);
+            part(&turned)?.f_copy_(&part(&vectors)?.f_mm(&turn)?)?;
+        }
+        Ok(Nystrom { vectors: turned, weights: weights.f_unsqueeze(1)?.f_to_kind(Kind::Float)? })
+    }
+
+    /// P⁻¹·R for R of shape `[n, c]`, in R's precision.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn apply(&self, r: &Tensor) -> Result<Tensor, TchError> {
+        let known = self.vectors.f_tr()?.f_mm(&r.f_to_kind(Kind::Float)?)?.f_mul(&self.weights)?;
+        r.f_add(&self.vectors.f_mm(&known)?.f_to_kind(r.kind())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gaussian::testing::points;
+    use super::*;
+    use crate::rng::Role;
+
+    #[test]
+    fn it_leaves_an_identity_where_the_chosen_samples_span_the_kernel() {
+        // Forty different points, thirty times each: K has rank 40.
+        let n = 1200;
+        let x = points(40, 8, 7).repeat([30, 1]);
+        let inputs = Inputs::new(&x, 0.2).unwrap();
+        let ridge = 1e-3;
+        let nystrom =
+            Nystrom::new(&inputs, 400, ridge, Key::new(1).role(Role::Probe), &AtomicBool::new(false)).unwrap();
+        let k = inputs.block(&(0..n), &inputs, &(0..n), Kind::Double).unwrap();
+        let matrix = k + ridge * Tensor::eye(n as i64, (Kind::Double, tch::Device::Cpu));
+        // P⁻¹(K + μI) has the eigenvalue λ_r + μ 40 times, else μ.
+        let values = nystrom.apply(&matrix).unwrap().linalg_eigvals().real();
+        let values = Vec::<f64>::try_from(values).unwrap();
+        let large: Vec<f64> = values.iter().copied().filter(|value| *value > 10.0 * ridge).collect();
+        assert_eq!(large.len(), 40);
+        let (min, max) = large.iter().fold((f64::MAX, 0.0f64), |(min, max), &v| (min.min(v), max.max(v)));
+        assert!(max / min < 1.001, "{min} to {max}");
+    }
+}
