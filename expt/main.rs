@@ -18,6 +18,7 @@ mod kernel_regression;
 mod mala_vs_sgld;
 mod model;
 mod noisy_weights;
+mod paths;
 mod points;
 mod registry;
 mod requeue;

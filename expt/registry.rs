@@ -8,14 +8,14 @@ use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
 use llc::config::{
     Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, ExperimentArgs, KernelRegressionConfig,
-    MalaVsSgldConfig, NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, check_storage,
+    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, RescalingConfig, SaddleConfig, ToyConfig, check_storage,
 };
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
 use crate::{
-    checkpoint, curve, data, descent, dln, estimate, kernel_regression, mala_vs_sgld, model, noisy_weights, requeue,
-    rescaling, resume, saddle, theory, toy, train,
+    checkpoint, curve, data, descent, dln, estimate, kernel_regression, mala_vs_sgld, model, noisy_weights, paths,
+    requeue, rescaling, resume, saddle, theory, toy, train,
 };
 
 /// One subcommand of `llc`.
@@ -52,6 +52,11 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<EstimateConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, estimate::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, estimate::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<PathsConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, paths::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, paths::run)),
     },
     Experiment {
         command: ExperimentArgs::<SaddleConfig>::command,

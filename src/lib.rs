@@ -26,6 +26,7 @@ pub mod journal;
 pub mod kernel;
 #[cfg(feature = "torch")]
 pub mod kernel_regression;
+pub mod landscape;
 pub mod llc;
 pub mod loss;
 pub mod model;

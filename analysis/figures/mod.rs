@@ -19,6 +19,8 @@ mod loss_function;
 mod multiplicity;
 mod networks;
 mod noisy_weights;
+mod paths;
+mod plane;
 pub mod registry;
 mod relative_error;
 mod rescaling;

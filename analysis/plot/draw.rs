@@ -217,6 +217,10 @@ fn draw_mark(canvas: &mut Canvas, mark: &Mark, frame: &Frame) {
             let placed = low.chain(high).map(|[x, y]| frame.at([x, if y.is_nan() { lowest } else { y.max(lowest) }]));
             canvas.polygon(&placed.collect::<Vec<_>>(), *paint, 0.18);
         }
+        Mark::Region { rings, paint } => {
+            let placed = |ring: &Vec<[f64; 2]>| ring.iter().map(|&point| frame.at(point)).collect();
+            canvas.region(&rings.iter().map(placed).collect::<Vec<_>>(), *paint);
+        }
         Mark::Points { points, radius } => draw_points(canvas, points, *radius, frame),
         Mark::Bars { bars, paint, base } => {
             for &[from, to, top] in bars.iter().filter(|[_, _, top]| top > base) {

@@ -107,6 +107,11 @@ pub enum Mark {
         points: Vec<[f64; 3]>,
         paint: Paint,
     },
+    /// The area inside an odd number of rings.
+    Region {
+        rings: Vec<Vec<[f64; 2]>>,
+        paint: Paint,
+    },
     /// Points, of the same radius.
     Points {
         points: Vec<Point>,
@@ -155,6 +160,8 @@ impl Mark {
                 points.iter().map(|[x, y]| (*x, *y)).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip()
             }
             Self::Band { points, .. } => points.iter().flat_map(|[x, low, high]| [(*x, *low), (*x, *high)]).unzip(),
+            // Regions lie below what an axis is made for.
+            Self::Region { .. } => (vec![], vec![]),
             Self::Points { points, .. } => {
                 let with =
                     |at: f64, interval: Option<[f64; 2]>| [vec![at], interval.map_or(vec![], Vec::from)].concat();

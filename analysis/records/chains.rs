@@ -60,16 +60,18 @@ pub fn chains(run: &Run, details: &Details) -> Result<Option<Chains>> {
     let (Some(n_beta), Some(init_loss)) = (report["n_beta"].as_f64(), point["init_loss"].as_f64()) else {
         return Ok(None);
     };
-    // The first point of a curve has no name of its own.
-    let step = last.and_then(|point| point["step"].as_u64());
-    let named = step.map(|step| format!("step{step:07}"));
+    // The first point of a curve over training has no name of its own; all points on a path between minima have one.
+    let step = last.and_then(|point| point["step"].as_u64()).map(|step| format!("step{step:07}"));
+    let index = last.and_then(|point| point["index"].as_u64()).map(|index| format!("curve{index:04}"));
+    let named = step.or(index);
     let folder = named.as_ref().map(|name| details.path(run, &format!("draws-{name}.zarr"))).transpose()?;
     let folder = match folder.filter(|folder| folder.is_dir()) {
         Some(folder) => folder,
         None => details.path(run, "draws.zarr")?,
     };
     let num_points = report["points"].as_array().map_or(0, Vec::len);
-    let prefix = named.filter(|_| num_points > 1).map(|name| format!("{name}.")).unwrap_or_default();
+    let is_named = |name: &String| num_points > 1 || !name.starts_with("step");
+    let prefix = named.filter(is_named).map(|name| format!("{name}.")).unwrap_or_default();
     let draws = if folder.is_dir() { stored(&folder)? } else { thinned(run, &details.metrics(run), &prefix) };
     Ok(draws.map(|draws| Chains { n_beta, init_loss, ..draws }))
 }

@@ -207,11 +207,7 @@ impl Configuration for CurveConfig {
         if let Some((_, num_classes)) = data.shape() {
             train::check_classes(raw, &train.loss, num_classes)?;
         }
-        if point.force_realisable && !train.loss.is_minimal_at_own_outputs() {
-            let reason =
-                format!("the network's own outputs are no minimum of the loss {}: leave it out", train.loss.name());
-            return Err(ConfigError::Refused { key: raw.key("point.force_realisable")?, reason });
-        }
+        point::check_loss(raw, &point, &train.loss)?;
         let subject = Subject { num_samples: data.train_size, num_tensors: None };
         let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
         let work = Work::Network { num_chains: sampler.num_chains };

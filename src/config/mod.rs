@@ -34,6 +34,7 @@ pub mod machine;
 pub mod mala_vs_sgld;
 pub mod network;
 pub mod noisy_weights;
+pub mod paths;
 mod positive;
 mod preset;
 mod raw;
@@ -62,6 +63,7 @@ pub use noisy_weights::NoisyWeightsConfig;
 
 pub use key::{Key, Kind, Value, nearest};
 pub use mala_vs_sgld::MalaVsSgldConfig;
+pub use paths::PathsConfig;
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
 pub use relu::ReluRun;

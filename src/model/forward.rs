@@ -28,6 +28,11 @@ pub enum Mode {
     },
     /// A pure function of w: norms use the running statistics, and nothing is dropped.
     Frozen,
+    /// Gathering statistics: norms use the batch's and move the running ones by `momentum`, and nothing is dropped.
+    Statistics {
+        /// The weight of this batch: its share of the samples so far makes the running statistics plain means.
+        momentum: f64,
+    },
 }
 
 impl Network {
@@ -93,7 +98,7 @@ impl Network {
 
     /// The outputs of `x`, of shape `[num_samples, channels, height, width]`: `[num_samples, num_outputs]`, not normalised.
     ///
-    /// `w` are the parameters in the order of [`Network::params`]. Only [`Mode::Train`] writes to `buffers`.
+    /// `w` are the parameters in the order of [`Network::params`]. [`Mode::Frozen`] only reads `buffers`.
     ///
     /// # Errors
     /// [`TchError::Shape`] for another number of parameters or buffers, or a batch that a norm can't train on; whatever libtorch reports.
@@ -161,7 +166,8 @@ impl<'a> Pass<'a> {
                 self.next_buffer += batch_norm::NUM_BUFFERS;
                 let y = match self.mode {
                     Mode::Frozen => batch_norm::frozen(norm, &x, weight, bias, buffers),
-                    Mode::Train { .. } => batch_norm::train(norm, &x, weight, bias, buffers),
+                    Mode::Train { .. } => batch_norm::train(norm, &x, weight, bias, buffers, None),
+                    Mode::Statistics { momentum } => batch_norm::train(norm, &x, weight, bias, buffers, Some(momentum)),
                 };
                 y.map(Value::free)
             }
@@ -177,7 +183,7 @@ impl<'a> Pass<'a> {
                 self.num_dropouts += 1;
                 match self.mode {
                     Mode::Train { key } => dropout(key.part(self.num_dropouts - 1), *probability, x).map(Value::kept),
-                    Mode::Frozen => Ok(Value { x, is_free }),
+                    Mode::Frozen | Mode::Statistics { .. } => Ok(Value { x, is_free }),
                 }
             }
             Layer::Flatten => x.f_flatten(1, -1).map(Value::kept),

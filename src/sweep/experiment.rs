@@ -3,7 +3,7 @@
 use crate::config::training::TrainingConfig;
 use crate::config::{
     Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key,
-    MalaVsSgldConfig, NoisyWeightsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
+    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
 };
 
 use super::meaning::{Meaning, MeaningError};
@@ -22,11 +22,12 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 11] = [
+pub const EXPERIMENTS: [Experiment; 12] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
     Experiment::of::<EstimateConfig>(),
+    Experiment::of::<PathsConfig>(),
     Experiment::of::<SaddleConfig>(),
     Experiment::of::<ToyConfig>(),
     Experiment::of::<RescalingConfig>(),

@@ -14,6 +14,8 @@ mod evaluate;
 #[cfg(feature = "torch")]
 mod log_uniform;
 #[cfg(feature = "torch")]
+mod measured;
+#[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]
 mod network_checkpoint;
@@ -25,6 +27,8 @@ mod network_trainer;
 mod objective;
 #[cfg(feature = "torch")]
 mod optimizer;
+#[cfg(feature = "torch")]
+mod parametrisation;
 #[cfg(feature = "torch")]
 mod running;
 mod schedule;
@@ -46,6 +50,8 @@ pub use agreement::Agreement;
 #[cfg(feature = "torch")]
 pub use epoch_order::EpochOrder;
 #[cfg(feature = "torch")]
+pub(crate) use evaluate::sums;
+#[cfg(feature = "torch")]
 pub use evaluate::{Evaluation, Outcomes, check_fit, evaluate, outcomes};
 #[cfg(feature = "torch")]
 pub use log_uniform::log_uniform_start;
@@ -61,6 +67,8 @@ use optimizer::decayed;
 use optimizer::testing;
 #[cfg(feature = "torch")]
 pub use optimizer::{Optimizer, OptimizerState};
+#[cfg(feature = "torch")]
+pub use parametrisation::Parametrisation;
 #[cfg(feature = "torch")]
 pub use running::{Running, StepLosses};
 pub use schedule::Schedule;

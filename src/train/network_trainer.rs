@@ -15,9 +15,12 @@ use std::time::Instant;
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::measured::Unread;
 use super::objective::{Objective, Target, num_correct, rows};
 use super::running::{Running, StepLosses};
-use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, WeightNoise, evaluate, memory, optimizer};
+use super::{
+    EpochOrder, Evaluation, Optimizer, Parametrisation, Schedule, TrainError, WeightNoise, evaluate, memory, optimizer,
+};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{BatchSize, Length, TrainConfig};
 use crate::data::{Augmentation, Samples};
@@ -47,9 +50,16 @@ pub struct NetworkTrainer {
     whole: Option<(Tensor, Tensor)>,
     order: EpochOrder,
     grad: Params,
-    unread: Vec<Unread>,
+    pub(super) unread: Vec<Unread>,
     /// Noise on the weights, in steps only.
     pub(super) noise: Option<WeightNoise>,
+    pub(super) moved: Option<Moved>,
+}
+
+/// What is moved in place of the parameters, and its gradient.
+pub(super) struct Moved {
+    pub parametrisation: Box<dyn Parametrisation>,
+    grad: Params,
 }
 
 /// What doesn't change in a training.
@@ -65,14 +75,6 @@ pub(super) struct Plan {
     /// The stream of the order, of dropout and of augmentation.
     pub key: Key,
     pub device: Device,
-}
-
-/// What one step measured, still on the device.
-struct Unread {
-    step: u64,
-    num_samples: u64,
-    /// Mean loss, number of samples classified rightly, ‖∇L‖; f64.
-    measured: Tensor,
 }
 
 /// Where a stretch of training ended.
@@ -143,8 +145,22 @@ impl NetworkTrainer {
             whole: None,
             order,
             unread: Vec::new(),
+            moved: None,
             noise: None,
         })
+    }
+
+    /// The same training of what `parametrisation` moves, with the network's parameters as it places them in every step.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn with_parametrisation(
+        mut self,
+        parametrisation: Box<dyn Parametrisation>,
+    ) -> Result<NetworkTrainer, TrainError> {
+        let grad = parametrisation.theta().zeros_like()?;
+        self.moved = Some(Moved { parametrisation, grad });
+        Ok(self)
     }
 
     /// The same training from another start.
@@ -177,9 +193,14 @@ impl NetworkTrainer {
         &self.network
     }
 
-    /// Its parameters now.
+    /// Its parameters now; under a parametrisation those that were placed last.
     pub fn w(&self) -> &Params {
         &self.w
+    }
+
+    /// What the optimiser moves: the network's parameters, or θ of the parametrisation.
+    pub fn theta(&self) -> &Params {
+        self.moved.as_ref().map_or(&self.w, |moved| moved.parametrisation.theta())
     }
 
     /// Its running statistics now.
@@ -310,12 +331,21 @@ impl NetworkTrainer {
             1 => (0..self.num_samples()).collect(),
             _ => self.order.at(epoch, batch).to_vec(),
         };
+        if let Some(moved) = &mut self.moved {
+            moved.parametrisation.place(self.plan.key.step(self.step), &mut self.w)?;
+        }
         match self.gradient(&indices, epoch) {
             Ok(measured) => self.unread.push(Unread { step: self.step, num_samples: indices.len() as u64, measured }),
             Err(error) => return Err(self.explained(error, indices.len())),
         }
         let rate = self.learning_rate();
-        tch::no_grad(|| self.optimizer.step(rate, &self.grad, &mut self.w))?;
+        tch::no_grad(|| match &mut self.moved {
+            None => self.optimizer.step(rate, &self.grad, &mut self.w),
+            Some(Moved { parametrisation, grad }) => {
+                parametrisation.pull_back(&self.w, &self.grad, grad)?;
+                self.optimizer.step(rate, grad, parametrisation.theta_mut())
+            }
+        })?;
         self.noise.as_mut().map_or(Ok(()), |noise| noise.step(rate))?;
         self.step += 1;
         Ok(())
@@ -365,34 +395,6 @@ impl NetworkTrainer {
         };
         self.whole = Some((x.shallow_clone(), labels.shallow_clone()));
         Ok((x, labels))
-    }
-
-    /// Reads what the last steps measured, and tells their losses.
-    fn read(&mut self, tell: &mut dyn FnMut(StepLosses)) -> Result<(), TrainError> {
-        let unread = std::mem::take(&mut self.unread);
-        let Some(first) = unread.first() else { return Ok(()) };
-        let first_step = first.step;
-        let measured: Vec<&Tensor> = unread.iter().map(|one| &one.measured).collect();
-        let measured = Vec::<f64>::try_from(Tensor::f_stack(&measured, 0)?.f_flatten(0, -1)?)?;
-        let (rows, _) = measured.as_chunks::<3>();
-        let mut loss = Vec::with_capacity(rows.len());
-        let mut diverged = None;
-        for (one, &[mean, correct, norm]) in unread.iter().zip(rows) {
-            loss.push(mean);
-            if !mean.is_finite() || !norm.is_finite() {
-                diverged = Some((one.step, mean));
-                break;
-            }
-            self.running.num_samples += one.num_samples;
-            self.running.loss_sum += mean * one.num_samples as f64;
-            self.running.num_correct += correct;
-            self.running.gradient_norm = norm;
-        }
-        tell(StepLosses { first_step, loss: &loss });
-        match diverged {
-            Some((step, loss)) => Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate() }),
-            None => Ok(()),
-        }
     }
 
     /// Mean loss and accuracy on `samples`, a pure function of the current parameters and statistics.

@@ -270,6 +270,13 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
             let final_learning_rate = raw.non_negative("train.final_learning_rate")?.unwrap_or(0.0);
             Schedule::Cosine { cosine_epochs, final_learning_rate }
         }
+        "plateaus" => match length {
+            Length::Epochs(num_epochs) => Schedule::Plateaus { num_epochs },
+            Length::Steps(_) => {
+                let what = "the plateaus are shares of the epochs: give for example --num-epochs 100 in place of a number of steps";
+                return Err(ConfigError::Missing { key: raw.key("train.num_epochs")?, what });
+            }
+        },
         "list" => Schedule::List { learning_rates: learning_rates(raw, "train.learning_rates", length)? },
         _ => Schedule::Constant,
     })

@@ -50,10 +50,11 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
         Key::new(
             SCHEDULE,
             "schedule",
-            Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "list"]),
+            Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "plateaus", "list"]),
             "KIND",
             "How the learning rate goes with the epochs: constant, exponential (times --decay each epoch), multi-step (times --decay \
-             at --milestones), cosine (down to --final-learning-rate) or list (--learning-rates) [default: constant]",
+             at --milestones), cosine (down to --final-learning-rate), plateaus (as it is for half of the epochs, then down in a straight \
+             line to a hundredth at nine tenths) or list (--learning-rates) [default: constant]",
         ),
         Key::new(
             "train.decay",
