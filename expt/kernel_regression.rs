@@ -11,9 +11,7 @@ use llc::config::KernelRegressionConfig;
 use llc::config::kernel_regression::Solver;
 use llc::diagnostics::proportion_interval;
 use llc::journal::Entry;
-use llc::kernel_regression::{
-    Inputs, KernelMatrix, KernelRegressionError, Solution, direct, error_rate, memory,
-};
+use llc::kernel_regression::{Inputs, KernelMatrix, KernelRegressionError, Solution, direct, error_rate, memory};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::train::TrainingData;
 use serde_json::{Map, Value, json};

@@ -325,8 +325,7 @@ fn trainer(
 
 /// Flags as the ends of runs of equal ones, the first run of `false`: short in a header.
 fn ranges(flags: &[bool]) -> Vec<usize> {
-    let mut ends: Vec<usize> =
-        (1..flags.len()).filter(|&i| flags[i] != flags[i - 1]).chain([flags.len()]).collect();
+    let mut ends: Vec<usize> = (1..flags.len()).filter(|&i| flags[i] != flags[i - 1]).chain([flags.len()]).collect();
     if flags.first() == Some(&true) {
         ends.insert(0, 0);
     }
@@ -344,8 +343,7 @@ fn flags(ranges: &[usize]) -> Vec<bool> {
 
 /// What was right after the last whole epoch before `checkpoint`; losses are not kept.
 fn read_outcomes(checkpoint: &Checkpoint) -> Option<[Outcomes; 2]> {
-    let [train, val]: [Vec<usize>; 2] =
-        serde_json::from_value(checkpoint.header.facts.get("correct")?.clone()).ok()?;
+    let [train, val]: [Vec<usize>; 2] = serde_json::from_value(checkpoint.header.facts.get("correct")?.clone()).ok()?;
     Some([train, val].map(|ranges| Outcomes { loss: f64::NAN, is_correct: flags(&ranges) }))
 }
 

@@ -13,7 +13,9 @@ use llc::config::{
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
-use crate::{checkpoint, curve, data, dln, estimate, kernel_regression, model, noisy_weights, requeue, resume, theory, train};
+use crate::{
+    checkpoint, curve, data, dln, estimate, kernel_regression, model, noisy_weights, requeue, resume, theory, train,
+};
 
 /// One subcommand of `llc`.
 pub struct Experiment {

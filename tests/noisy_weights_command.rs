@@ -57,7 +57,8 @@ fn every_epoch_tells_its_agreement_norms_and_noise_which_doubles_when_it_should(
 #[test]
 fn a_price_on_information_makes_learnt_noise_grow() {
     let base = tempfile::tempdir().unwrap();
-    let alpha = |flags: &str| number(&report(&output(base.path(), &format!("--num-epochs 6 {flags}"))), "/epochs/5/mean_alpha");
+    let alpha =
+        |flags: &str| number(&report(&output(base.path(), &format!("--num-epochs 6 {flags}"))), "/epochs/5/mean_alpha");
     let free = alpha("--learning-rate 0.01");
     let dear = alpha("--learning-rate 0.01 --information-penalty 2000");
     assert!((free - 0.05).abs() < 0.01 && dear > 0.1, "{free} {dear}");
@@ -71,7 +72,10 @@ fn a_second_phase_without_the_validation_samples_forgets_some_of_them() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = report(&output);
     assert_eq!(report["epochs"].as_array().unwrap().len(), 80);
-    assert_eq!((&report["epochs"][39]["phase"], &report["epochs"][40]["phase"]), (&"train+val".into(), &"train".into()));
+    assert_eq!(
+        (&report["epochs"][39]["phase"], &report["epochs"][40]["phase"]),
+        (&"train+val".into(), &"train".into())
+    );
     let before = number(&report, "/forgotten/val_accuracy_before");
     assert!(before > 0.9, "random labels are learnt first: {before}");
     assert!(number(&report, "/forgotten/difference") > 0.2, "{}", report["forgotten"]);

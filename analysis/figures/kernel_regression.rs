@@ -82,7 +82,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
             marks.push(Mark::Points { points: means.iter().map(point).collect(), radius: 3.4 });
         }
         // A training error is 0 wherever labels are interpolated.
-        let y = if name == "train_error" { Axis::linear(label).including(0.0).including(0.01) } else { Axis::log(label) };
+        let y =
+            if name == "train_error" { Axis::linear(label).including(0.0).including(0.01) } else { Axis::log(label) };
         panels.push(Panel::new(Axis::log("training samples n"), y, marks).titled(label));
     }
     let repeated = groups.iter().any(|group| group.runs.len() > 1);

@@ -40,7 +40,11 @@ struct Quantity {
 }
 
 const AGREEMENTS: [Quantity; 3] = [
-    Quantity { name: "agreement", label: "agreement with the epoch before", pointers: &["/train/agreement", "/val/agreement"] },
+    Quantity {
+        name: "agreement",
+        label: "agreement with the epoch before",
+        pointers: &["/train/agreement", "/val/agreement"],
+    },
     Quantity { name: "accuracy", label: "accuracy", pointers: &["/train/accuracy", "/val/accuracy"] },
     Quantity { name: "mean_alpha", label: "mean α of the noise", pointers: &["/mean_alpha"] },
 ];
@@ -79,13 +83,7 @@ fn draw_forgetting(input: &Input) -> Result<Drawing, NoData> {
     drawing(input, &runs, "Forgetting samples that are taken away", &FORGETTINGS, note)
 }
 
-fn drawing(
-    input: &Input,
-    runs: &[&Run],
-    title: &str,
-    quantities: &[Quantity],
-    note: &str,
-) -> Result<Drawing, NoData> {
+fn drawing(input: &Input, runs: &[&Run], title: &str, quantities: &[Quantity], note: &str) -> Result<Drawing, NoData> {
     let groups = groups(runs, input.options.hue.as_deref());
     if groups.is_empty() {
         return Err(NoData("none of the trainings has the field of --hue".to_owned()));
@@ -114,7 +112,8 @@ fn drawing(
                         cell(high),
                     ]);
                 }
-                let band = means.iter().filter_map(|(epoch, _, _, ends)| ends.map(|[low, high]| [*epoch as f64, low, high]));
+                let band =
+                    means.iter().filter_map(|(epoch, _, _, ends)| ends.map(|[low, high]| [*epoch as f64, low, high]));
                 let band: Vec<[f64; 3]> = band.collect();
                 if band.len() > 1 {
                     bands.push(Mark::Band { points: band, paint });

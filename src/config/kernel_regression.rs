@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use super::experiment::{CommandLine, Configuration};
-use super::network::{DataConfig, DataDefaults, data};
 use super::machine::{self, MachineConfig};
+use super::network::{DataConfig, DataDefaults, data};
 use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value};
 use crate::data::DatasetName;
 
@@ -231,7 +231,7 @@ fn own() -> Vec<Key> {
             "preconditioner-rank",
             Kind::Whole,
             "SAMPLES",
-            "iterative: samples that the preconditioner is made of, 8 bytes a sample and sample [default: 1000]",
+            "iterative: samples that the preconditioner is made of; it takes 4 bytes for each of them and each sample [default: 1000]",
         ),
         Key::new(
             "regression.max_iterations",
@@ -274,7 +274,8 @@ mod tests {
     #[test]
     fn the_commands_that_help_shows_are_legal() {
         let name = KernelRegressionConfig::EXPERIMENT;
-        let commands = EXAMPLES.lines().filter_map(|line| line.strip_prefix(&format!("  llc {name}"))).collect::<Vec<_>>();
+        let commands =
+            EXAMPLES.lines().filter_map(|line| line.strip_prefix(&format!("  llc {name}"))).collect::<Vec<_>>();
         assert!(commands.len() >= 4);
         for command in commands {
             config(command).unwrap_or_else(|error| panic!("{command}: {error}"));

@@ -17,7 +17,11 @@ pub fn solve(inputs: &Inputs, ridge: f64, y: &Tensor, cancel: &AtomicBool) -> Re
     let n = inputs.len();
     let needed = memory::direct_bytes(n, 0);
     if inputs.device() == tch::Device::Cpu {
-        memory::ensure(format!("the direct solver for {n} samples"), needed, "take --solver iterative, or fewer samples")?;
+        memory::ensure(
+            format!("the direct solver for {n} samples"),
+            needed,
+            "take --solver iterative, or fewer samples",
+        )?;
     }
     let mut matrix = Tensor::f_empty([n as i64, n as i64], (Kind::Double, inputs.device()))?;
     for (rows, columns) in lower_tiles(n) {

@@ -112,9 +112,8 @@ pub(super) fn multiply(
     v: &Tensor,
     product: &Tensor,
 ) -> Result<(), TchError> {
-    let part = |tensor: &Tensor, range: &std::ops::Range<usize>| {
-        tensor.f_narrow(0, range.start as i64, range.len() as i64)
-    };
+    let part =
+        |tensor: &Tensor, range: &std::ops::Range<usize>| tensor.f_narrow(0, range.start as i64, range.len() as i64);
     let _ = part(product, rows)?.f_addmm_(block, &part(v, columns)?)?;
     if rows != columns {
         let _ = part(product, columns)?.f_addmm_(&block.f_tr()?, &part(v, rows)?)?;

@@ -58,10 +58,8 @@ mod tests {
         let n = 2 * TILE + 5;
         let tiles: Vec<_> = lower_tiles(n).collect();
         assert_eq!(tiles.len(), 6);
-        let covered: usize = tiles
-            .iter()
-            .map(|(rows, columns)| rows.len() * columns.len() * if rows == columns { 1 } else { 2 })
-            .sum();
+        let covered: usize =
+            tiles.iter().map(|(rows, columns)| rows.len() * columns.len() * if rows == columns { 1 } else { 2 }).sum();
         assert_eq!(covered, n * n);
         assert!(tiles.iter().all(|(rows, columns)| columns.end <= rows.end));
     }

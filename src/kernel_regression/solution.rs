@@ -38,7 +38,12 @@ impl Solution {
     ///
     /// # Errors
     /// [`KernelRegressionError::Cancelled`], or whatever libtorch reports.
-    pub fn outputs(&self, train: &Inputs, other: &Inputs, cancel: &AtomicBool) -> Result<Tensor, KernelRegressionError> {
+    pub fn outputs(
+        &self,
+        train: &Inputs,
+        other: &Inputs,
+        cancel: &AtomicBool,
+    ) -> Result<Tensor, KernelRegressionError> {
         let num_columns = self.alpha.size().get(1).copied().unwrap_or(1);
         let outputs = Tensor::f_zeros([other.len() as i64, num_columns], (Kind::Double, other.device()))?;
         for rows in stripes(other.len()) {
@@ -70,7 +75,8 @@ impl Solution {
         let outputs = product.f_sub(&self.alpha.f_mul_scalar(matrix.ridge())?)?;
         let squares = columns(self.alpha.f_mul(&outputs)?)?;
         // Rounding may leave less than nothing of a zero.
-        let norms: Vec<f64> = Vec::<f64>::try_from(&squares)?.into_iter().map(|square| square.max(0.0).sqrt()).collect();
+        let norms: Vec<f64> =
+            Vec::<f64>::try_from(&squares)?.into_iter().map(|square| square.max(0.0).sqrt()).collect();
         Ok(Fit {
             train_error: error_rate(&outputs, labels)?,
             train_loss: outputs.f_sub(y)?.f_square()?.f_mean(None::<Kind>)?.f_double_value(&[])?,

@@ -1,7 +1,9 @@
 //! Lists the experiments that a sweep can be made of: adding one takes a row here.
 
 use crate::config::training::TrainingConfig;
-use crate::config::{Configuration, CurveConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key, NoisyWeightsConfig, nearest};
+use crate::config::{
+    Configuration, CurveConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key, NoisyWeightsConfig, nearest,
+};
 
 use super::meaning::{Meaning, MeaningError};
 

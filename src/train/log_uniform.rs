@@ -13,7 +13,9 @@ pub fn log_uniform_start(w: &mut Params, [low, high]: [f64; 2], key: Key) {
         let range = layout.range(index);
         let key = key.part(index as u64);
         match w.kind() {
-            f64::KIND => w.as_mut_slice::<f64>().into_iter().for_each(|all| fill(&mut all[range.clone()], low, high, key)),
+            f64::KIND => {
+                w.as_mut_slice::<f64>().into_iter().for_each(|all| fill(&mut all[range.clone()], low, high, key))
+            }
             _ => w.as_mut_slice::<f32>().into_iter().for_each(|all| fill(&mut all[range.clone()], low, high, key)),
         }
     }

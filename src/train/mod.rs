@@ -12,6 +12,8 @@ mod epoch_order;
 #[cfg(feature = "torch")]
 mod evaluate;
 #[cfg(feature = "torch")]
+mod log_uniform;
+#[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]
 mod network_checkpoint;
@@ -35,8 +37,6 @@ mod trainer;
 mod training_data;
 #[cfg(feature = "torch")]
 mod weight_noise;
-#[cfg(feature = "torch")]
-mod log_uniform;
 
 #[cfg(feature = "torch")]
 pub use adam::Adam;
@@ -45,6 +45,8 @@ pub use agreement::Agreement;
 pub use epoch_order::EpochOrder;
 #[cfg(feature = "torch")]
 pub use evaluate::{Evaluation, Outcomes, check_fit, evaluate, outcomes};
+#[cfg(feature = "torch")]
+pub use log_uniform::log_uniform_start;
 #[cfg(feature = "torch")]
 pub use network_checkpoint::ResumeError;
 #[cfg(feature = "torch")]
@@ -69,5 +71,3 @@ pub use trainer::{Losses, Progress, TrainError, Trained, Trainer};
 pub use training_data::{TrainingData, TrainingDataError};
 #[cfg(feature = "torch")]
 pub use weight_noise::WeightNoise;
-#[cfg(feature = "torch")]
-pub use log_uniform::log_uniform_start;

@@ -87,7 +87,8 @@ impl NetworkTrainer {
         let noise = self.noise.as_ref().map(WeightNoise::state);
         facts.insert(NOISE_STEPS.to_owned(), noise.as_ref().map_or(0, |state| state.num_steps).into());
         let of_noise = noise.into_iter().flat_map(|state| state.tensors);
-        let extras = extras.into_iter().chain(of_noise.map(|(name, tensor)| (format!("{NOISE}{name}"), tensor))).collect();
+        let extras =
+            extras.into_iter().chain(of_noise.map(|(name, tensor)| (format!("{NOISE}{name}"), tensor))).collect();
         Checkpoint::from_parts(spec, &self.w, &self.buffers, facts, extras)
     }
 

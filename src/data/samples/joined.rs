@@ -13,7 +13,8 @@ impl Samples {
     ///
     /// [`TchError::Shape`] where shapes, numbers of classes or scales differ.
     pub fn followed_by(&self, other: &Samples) -> Result<Samples, TchError> {
-        let is_alike = (self.shape, self.num_classes, &self.normalise) == (other.shape, other.num_classes, &other.normalise);
+        let is_alike =
+            (self.shape, self.num_classes, &self.normalise) == (other.shape, other.num_classes, &other.normalise);
         let len = |samples: &Samples| samples.len() * samples.input_len();
         let inputs = match (&self.inputs, &other.inputs) {
             // A set may be the first part of what it shares.
@@ -42,7 +43,8 @@ mod tests {
             let pictures = load(DatasetName::Cifar10, &test_fixture("cifar10"), split).unwrap();
             Samples::new(&pictures, &Preprocessing { crop: None, normalise }).unwrap()
         };
-        let (train, test) = (read(Split::Train, Normalise::cifar10()).first(150), read(Split::Test, Normalise::cifar10()));
+        let (train, test) =
+            (read(Split::Train, Normalise::cifar10()).first(150), read(Split::Test, Normalise::cifar10()));
         let both = train.followed_by(&test).unwrap();
         assert_eq!(both.len(), 250);
         let batch = |samples: &Samples, indices: &[u64]| samples.batch(indices, Kind::Float, Device::Cpu).unwrap();
