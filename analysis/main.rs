@@ -1,5 +1,6 @@
 //! The program `llc-analysis`: reads records, and needs no libtorch.
 
+mod check_rescaling;
 mod figures;
 mod plot;
 mod records;
@@ -33,6 +34,8 @@ enum Command {
     Figures(figures::Arguments),
     /// Tables how far estimates are from exact values, how often their intervals cover them, and what they cost.
     Table(table::Arguments),
+    /// Checks that λ̂ of rescaled ReLU networks is the same at every factor; the exit status says whether it is.
+    CheckRescaling(check_rescaling::Arguments),
     /// Writes one page with a summary, figures, and every run with its chains and its command.
     Report(report::Arguments),
 }
@@ -56,6 +59,7 @@ fn execute(command: &Command, output: &mut dyn Write) -> anyhow::Result<()> {
         Command::Runs(command) => runs::execute(command, output),
         Command::Figures(arguments) => figures::execute(arguments, output),
         Command::Table(arguments) => table::execute(arguments, output),
+        Command::CheckRescaling(arguments) => check_rescaling::execute(arguments, output),
         Command::Report(arguments) => report::execute(arguments, output),
     }
 }

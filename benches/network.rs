@@ -103,7 +103,7 @@ struct Steps {
 impl Steps {
     fn new(objective: Objective) -> Steps {
         let (mut trained, samples) = (trained(), samples());
-        trained.see_first(&samples, objective).unwrap();
+        trained.see_first(&samples, objective.clone()).unwrap();
         let evaluation = Evaluation { objective, answers: Answers::Labels, sampled: None };
         let mut target = NetworkTarget::new(&trained, samples, evaluation, (100.0, 1.0), Key::new(3)).unwrap();
         let kernel = Sgld { epsilon: 1e-12, preconditioner: Vec::new(), acceptance_every: 0, noise: 1.0 };

@@ -31,11 +31,15 @@ impl Checkpoints {
 
     /// Writes `checkpoint` as the newest, and first under `name`, without extension, if it is to stay.
     pub fn write(&self, checkpoint: &Checkpoint, name: Option<String>) -> Result<(), ResumeError> {
-        let folder = self.run_dir.join(FOLDER);
         if let Some(name) = name {
-            checkpoint.write(&folder.join(format!("{name}.safetensors")))?;
+            self.keep(checkpoint, &name)?;
         }
-        Ok(checkpoint.write_keeping(&folder.join(LATEST))?)
+        Ok(checkpoint.write_keeping(&self.run_dir.join(FOLDER).join(LATEST))?)
+    }
+
+    /// Writes `checkpoint` under `name`, without extension.
+    pub fn keep(&self, checkpoint: &Checkpoint, name: &str) -> Result<(), ResumeError> {
+        Ok(checkpoint.write(&self.run_dir.join(FOLDER).join(format!("{name}.safetensors")))?)
     }
 }
 

@@ -45,7 +45,7 @@ pub fn run(config: &CurveConfig, context: &Context) -> anyhow::Result<Outcome> {
 }
 
 /// Whether `error` is a loss that is no longer finite, of the training or around a point.
-fn has_diverged(error: &anyhow::Error) -> bool {
+pub fn has_diverged(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. }))
             || matches!(cause.downcast_ref(), Some(EstimateError::Probe(KernelError::Diverged)))
@@ -187,7 +187,7 @@ impl<'a> Curve<'a> {
             w: self.trainer.w().to(objective.kind(), self.trainer.w().device())?,
             buffers: self.trainer.buffers().to(objective.kind(), self.trainer.w().device())?,
         };
-        trained.see_first(&self.samples, objective)?;
+        trained.see_first(&self.samples, objective.clone())?;
         let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
         let key = Key::new(config.seed()).part(step);
         let mut posterior = around.posterior(&trained, &self.samples, key)?;

@@ -7,14 +7,15 @@ use clap::{ArgMatches, Command};
 use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
 use llc::config::{
-    Configuration, CurveConfig, DlnConfig, EstimateConfig, ExperimentArgs, KernelRegressionConfig, NoisyWeightsConfig,
-    check_storage,
+    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, ExperimentArgs, KernelRegressionConfig,
+    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, RescalingConfig, SaddleConfig, ToyConfig, check_storage,
 };
 
 use crate::cli::{self, Context, Outcome};
 use crate::resume::Record;
 use crate::{
-    checkpoint, curve, data, dln, estimate, kernel_regression, model, noisy_weights, requeue, resume, theory, train,
+    checkpoint, curve, data, descent, dln, estimate, kernel_regression, mala_vs_sgld, model, noisy_weights, paths,
+    requeue, rescaling, resume, saddle, theory, toy, train,
 };
 
 /// One subcommand of `llc`.
@@ -53,6 +54,31 @@ pub const EXPERIMENTS: &[Experiment] = &[
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, estimate::run)),
     },
     Experiment {
+        command: ExperimentArgs::<PathsConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, paths::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, paths::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<SaddleConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, saddle::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, saddle::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<ToyConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, toy::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, toy::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<RescalingConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, rescaling::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, rescaling::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<MalaVsSgldConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, mala_vs_sgld::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, mala_vs_sgld::run)),
+    },
+    Experiment {
         command: ExperimentArgs::<KernelRegressionConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, kernel_regression::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, kernel_regression::run)),
@@ -61,6 +87,11 @@ pub const EXPERIMENTS: &[Experiment] = &[
         command: ExperimentArgs::<NoisyWeightsConfig>::command,
         run: |matches, cancel| run_configured(matches, cancel, noisy_weights::run),
         resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, noisy_weights::run)),
+    },
+    Experiment {
+        command: ExperimentArgs::<DescentConfig>::command,
+        run: |matches, cancel| run_configured(matches, cancel, descent::run),
+        resume: Some(|record, args, cancel| resume::go_on(record, args, cancel, descent::run)),
     },
     Experiment { command: resume::command, run: resume::run, resume: None },
     Experiment { command: theory::command, run: theory::run, resume: None },

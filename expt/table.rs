@@ -46,17 +46,33 @@ pub fn curve_line(point: &Value) -> String {
     let point = Section(point);
     let mcse = point.number("/llc/mcse");
     let digits = decimals(mcse).min(3);
-    let reasons: Vec<String> = point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
-    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
     format!(
-        "step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {:.digits$} ± {mcse:.digits$}  {}{because}",
+        "step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {:.digits$} ± {mcse:.digits$}  {}",
         point.number("/step"),
         point.number("/train_loss"),
         100.0 * point.number("/train_accuracy"),
         point.number("/test_loss"),
         100.0 * point.number("/test_accuracy"),
         point.number("/llc/mean"),
-        point.text("/verdict"),
+        point.verdict(),
+    )
+}
+
+/// One estimate on a path between minima, in a line.
+pub fn path_line(point: &Value) -> String {
+    let point = Section(point);
+    let mcse = point.number("/llc/mcse");
+    let digits = decimals(mcse).min(3);
+    let interval = point.numbers("/llc/ci90");
+    format!(
+        "t {:.3}  train {:.4}  test {:.4}  λ̂ {:.digits$} ± {mcse:.digits$}  90 % interval [{:.digits$}, {:.digits$}]  {}",
+        point.number("/t"),
+        point.number("/train_loss"),
+        point.number("/test_loss"),
+        point.number("/llc/mean"),
+        interval.first().unwrap_or(&f64::NAN),
+        interval.get(1).unwrap_or(&f64::NAN),
+        point.verdict(),
     )
 }
 
@@ -94,14 +110,36 @@ pub fn curve_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
         ("descent", "/descent"),
         ("sampling_s", "/timing/sampling_s"),
     ];
+    estimates_csv(&COLUMNS, points)
+}
+
+/// The estimates on a path between minima as a table for other programs.
+pub fn path_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
+    const COLUMNS: [(&str, &str); 12] = [
+        ("index", "/index"),
+        ("t", "/t"),
+        ("train_loss", "/train_loss"),
+        ("test_loss", "/test_loss"),
+        ("init_loss", "/init_loss"),
+        ("llc", "/llc/mean"),
+        ("llc_mcse", "/llc/mcse"),
+        ("ci90_low", "/llc/ci90/0"),
+        ("ci90_high", "/llc/ci90/1"),
+        ("rhat", "/diagnostics/rhat"),
+        ("descent", "/descent"),
+        ("sampling_s", "/timing/sampling_s"),
+    ];
+    estimates_csv(&COLUMNS, points)
+}
+
+/// The numbers of each point at those places of its report, and its verdict.
+fn estimates_csv(columns: &[(&str, &str)], points: &[Value]) -> anyhow::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(COLUMNS.iter().map(|(name, _)| *name).chain(["verdict", "reasons"]))?;
+    table.write_record(columns.iter().map(|(name, _)| *name).chain(["verdict", "reasons"]))?;
     for point in points {
         let point = Section(point);
-        let numbers = COLUMNS.iter().map(|(_, path)| point.number(path).to_string());
-        let reasons: Vec<String> =
-            point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
-        table.write_record(numbers.chain([point.text("/verdict").to_owned(), reasons.join(" ")]))?;
+        let numbers = columns.iter().map(|(_, path)| point.number(path).to_string());
+        table.write_record(numbers.chain([point.text("/verdict").to_owned(), point.reasons().join(" ")]))?;
     }
     Ok(table.into_inner()?)
 }
@@ -139,7 +177,8 @@ fn write_posterior(out: &mut String, run: &Section) -> std::fmt::Result {
     )
 }
 
-fn write_record(out: &mut String, run: &Section) -> std::fmt::Result {
+/// Where the record is, if there is one.
+pub fn write_record(out: &mut String, run: &Section) -> std::fmt::Result {
     let (dir, status) = (run.text("/run_dir"), run.text("/status"));
     if dir.is_empty() { Ok(()) } else { writeln!(out, "{:<16}{dir} ({status})", "record") }
 }
@@ -287,38 +326,51 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
 }
 
 fn write_verdict(out: &mut String, point: &Section) -> std::fmt::Result {
-    let reasons: Vec<String> = point.list("/reasons").iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
-    let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
-    writeln!(out, "{:<16}{}{because}", "verdict", point.text("/verdict"))?;
+    writeln!(out, "{:<16}{}", "verdict", point.verdict())?;
     for line in point.list("/explanations").iter().chain(&point.list("/notes")) {
         writeln!(out, "{:<16}- {}", "", line.as_str().unwrap_or_default())?;
     }
     Ok(())
 }
 
-/// A part of the report, read by path.
-struct Section<'a>(&'a Value);
+/// A part of a report, read by path.
+pub struct Section<'a>(pub &'a Value);
 
 impl Section<'_> {
-    fn number(&self, path: &str) -> f64 {
+    /// The number at `path`; NaN where there is none.
+    pub fn number(&self, path: &str) -> f64 {
         self.0.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN)
     }
 
-    fn text(&self, path: &str) -> &str {
+    /// The text at `path`; empty where there is none.
+    pub fn text(&self, path: &str) -> &str {
         self.0.pointer(path).and_then(Value::as_str).unwrap_or("")
     }
 
-    fn list(&self, path: &str) -> Vec<Value> {
+    /// The list at `path`; empty where there is none.
+    pub fn list(&self, path: &str) -> Vec<Value> {
         self.0.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default()
     }
 
-    fn numbers(&self, path: &str) -> Vec<f64> {
+    pub fn reasons(&self) -> Vec<String> {
+        self.list("/reasons").iter().filter_map(|reason| reason.as_str().map(str::to_owned)).collect()
+    }
+
+    /// The verdict, and why it is no better.
+    pub fn verdict(&self) -> String {
+        let reasons = self.reasons();
+        let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+        format!("{}{because}", self.text("/verdict"))
+    }
+
+    /// The numbers of the list at `path`; NaN for what is none.
+    pub fn numbers(&self, path: &str) -> Vec<f64> {
         self.list(path).iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect()
     }
 }
 
 /// Decimals that show an error to two significant digits.
-fn decimals(error: f64) -> usize {
+pub fn decimals(error: f64) -> usize {
     if error > 0.0 && error.is_finite() { (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize } else { 3 }
 }
 

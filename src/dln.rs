@@ -1,7 +1,8 @@
 //! Builds what `llc dln` samples from its configuration: target, sampler and chains; [`train`] makes the second point,
-//! [`known`] says what the estimate at the first should come to.
+//! [`known`] says what the estimate at the first should come to, and [`saddle`] builds what `llc saddle` follows.
 
 pub mod known;
+pub mod saddle;
 pub mod train;
 
 use std::sync::atomic::AtomicBool;

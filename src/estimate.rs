@@ -196,7 +196,7 @@ fn sample_localised(
     Ok(Localisation::Sampled(LocalisationCheck { gamma, llc: llc.mean, mcse: llc.mcse, rhat: diagnostics.rhat }))
 }
 
-fn density(target: &dyn Target, init_loss: f64) -> Density {
+pub(crate) fn density(target: &dyn Target, init_loss: f64) -> Density {
     let local = target.local();
     let tensors = local.w_star().layout().specs().iter().map(|spec| (spec.name.clone(), spec.len())).collect();
     Density { n_beta: local.n_beta(), gamma: local.gamma(), init_loss, tensors }
@@ -214,7 +214,7 @@ fn distance_per_tensor(runs: &[ChainRun]) -> Option<Vec<f64>> {
 
 /// The kept draws of the chains that did not diverge. Of an interrupted run, chains less than half as long as the longest are left out:
 /// all others would be cut to their length.
-fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, EstimateError> {
+pub(crate) fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, EstimateError> {
     let mut kept = Vec::new();
     for (chain, run) in runs.into_iter().enumerate() {
         if run.has_diverged() {

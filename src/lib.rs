@@ -26,7 +26,9 @@ pub mod journal;
 pub mod kernel;
 #[cfg(feature = "torch")]
 pub mod kernel_regression;
+pub mod landscape;
 pub mod llc;
+pub mod loss;
 pub mod model;
 pub mod mongo;
 pub mod observe;
@@ -38,6 +40,8 @@ pub mod posterior;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod record;
+#[cfg(feature = "torch")]
+pub mod relu;
 pub mod rng;
 #[cfg(feature = "torch")]
 pub mod run;
@@ -49,6 +53,8 @@ pub mod sweep;
 pub mod target;
 pub mod theory;
 pub mod train;
+#[cfg(feature = "torch")]
+pub mod trials;
 #[cfg(feature = "torch")]
 pub mod update;
 mod vectors;

@@ -79,6 +79,9 @@ impl Element for f64 {
     const KIND: Kind = Kind::Double;
 }
 
+/// Up to so many parameters are copied without libtorch.
+const SMALL: usize = 1 << 12;
+
 /// A point in parameter space.
 ///
 /// The views share the buffer's memory, and so does every shallow copy of a tensor that was taken from here. Whoever holds a slice of
@@ -87,7 +90,11 @@ impl Element for f64 {
 #[derive(Debug)]
 pub struct Params {
     layout: Arc<Layout>,
+    /// Contiguous; never another tensor, of another kind or elsewhere, than it was made as.
     flat: Tensor,
+    /// What libtorch says of `flat`: asking it costs more than a pass over a few parameters.
+    kind: Kind,
+    device: Device,
     views: Vec<Tensor>,
     /// Views of the matrices with rows and columns exchanged; of anything else, the view itself.
     transposed: Vec<Tensor>,
@@ -104,17 +111,17 @@ impl Params {
         }
         let turn = |view: &Tensor| if view.dim() == 2 { view.f_tr() } else { view.f_view_as(view) };
         let transposed = views.iter().map(turn).collect::<Result<_, _>>()?;
-        Ok(Params { layout: layout.clone(), flat, views, transposed })
+        Ok(Params { layout: layout.clone(), kind, device: flat.device(), flat, views, transposed })
     }
 
     /// Zeros of the same layout, kind and device.
     pub fn zeros_like(&self) -> Result<Params, tch::TchError> {
-        Params::zeros(&self.layout, self.flat.kind(), self.flat.device())
+        Params::zeros(&self.layout, self.kind, self.device)
     }
 
     /// A copy with memory of its own.
     pub fn try_clone(&self) -> Result<Params, tch::TchError> {
-        self.to(self.flat.kind(), self.flat.device())
+        self.to(self.kind, self.device)
     }
 
     /// A copy of another kind or on another device.
@@ -127,6 +134,12 @@ impl Params {
     /// Takes the values of `other`, which must have the same layout.
     pub fn copy_from(&mut self, other: &Params) -> Result<(), tch::TchError> {
         debug_assert_eq!(self.layout, other.layout);
+        if self.len() <= SMALL {
+            if let (Some(to), Some(from)) = (self.as_mut_slice::<f64>(), other.as_slice::<f64>()) {
+                to.copy_from_slice(from);
+                return Ok(());
+            }
+        }
         self.flat.f_copy_(&other.flat)
     }
 
@@ -167,22 +180,36 @@ impl Params {
 
     /// f32 or f64.
     pub fn kind(&self) -> Kind {
-        self.flat.kind()
+        self.kind
     }
 
     /// Where the buffer lives.
     pub fn device(&self) -> Device {
-        self.flat.device()
+        self.device
     }
 
     /// The flat buffer as a slice; `None` unless it is on the CPU and of type `T`.
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
-        tensor_slice(&self.flat)
+        if self.device != Device::Cpu || self.kind != T::KIND {
+            return None;
+        }
+        if self.is_empty() {
+            return Some(&[]);
+        }
+        // SAFETY: as in `tensor_slice`; `flat` is what it was made as, and has as many elements as its layout.
+        Some(unsafe { std::slice::from_raw_parts(self.flat.data_ptr().cast(), self.len()) })
     }
 
     /// The flat buffer as a mutable slice; `None` unless it is on the CPU and of type `T`.
     pub fn as_mut_slice<T: Element>(&mut self) -> Option<&mut [T]> {
-        tensor_slice_mut(&mut self.flat)
+        if self.device != Device::Cpu || self.kind != T::KIND {
+            return None;
+        }
+        if self.is_empty() {
+            return Some(&mut []);
+        }
+        // SAFETY: as in `tensor_slice_mut`; `flat` is what it was made as, and has as many elements as its layout.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.flat.data_ptr().cast(), self.len()) })
     }
 }
 

@@ -51,7 +51,7 @@ impl Around<'_> {
         }
         let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
         let evaluation = Evaluation {
-            objective: self.objective,
+            objective: self.objective.clone(),
             answers: if self.point.force_realisable { Answers::OwnOutputs } else { Answers::Labels },
             sampled: self.point.sampled(&names)?,
         };

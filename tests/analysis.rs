@@ -11,6 +11,11 @@ fn records() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records")
 }
 
+/// Runs among the fixtures.
+fn num_records() -> usize {
+    fs::read_dir(records()).unwrap().filter(|entry| entry.as_ref().unwrap().path().join("run.json").is_file()).count()
+}
+
 fn analysis(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_llc-analysis")).args(arguments).output().unwrap()
 }
@@ -48,14 +53,33 @@ fn assert_close(a: f64, b: f64) {
     assert!((a - b).abs() <= 1e-9 * a.abs().max(1.0), "{a} is not {b}");
 }
 
+/// Figures that show no runs.
+const OF_THEORY: [&str; 2] = ["volume-scaling", "lambda-against-depth"];
+
+/// Whether the font has a shape for every letter: its first glyph stands for those it has none for.
+fn has_every_letter(svg: &str) -> bool {
+    !svg.contains("#llc-r0\"") && !svg.contains("#llc-b0\"")
+}
+
+#[test]
+fn figures_of_theory_need_no_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    stdout(&[&["figures", "-F", &path("none"), "-o", &path("drawn")], OF_THEORY.as_slice()].concat());
+    for name in OF_THEORY {
+        assert!(image::open(path(&format!("drawn/{name}.png"))).is_ok(), "{name}");
+        assert!(has_every_letter(&fs::read_to_string(path(&format!("drawn/{name}.svg"))).unwrap()), "{name}");
+        assert!(rows(Path::new(&path(&format!("drawn/{name}.csv")))).len() >= 6, "{name}");
+    }
+}
+
 #[test]
 fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
     let folder = drawn(&[]);
     let listed = stdout(&["figures", "--list"]);
-    let names: Vec<&str> =
-        listed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "-").collect();
-    assert!(names.len() >= 25);
-    for name in names {
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.len() >= 21);
+    for name in names.into_iter().filter(|name| !OF_THEORY.contains(name)) {
         let file = |extension: &str| folder.path().join(format!("{name}.{extension}"));
         let svg = fs::read_to_string(file("svg")).unwrap_or_else(|_| panic!("{name} was not drawn"));
         let tree = resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).unwrap();
@@ -63,9 +87,14 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
         // Two pixels for one, up to rounding.
         assert!((picture.width() as f32 - 2.0 * tree.size().width()).abs() <= 2.0, "{name}");
         assert!(!svg.contains("<text") && svg.contains("prefers-color-scheme:dark"), "{name}");
+        assert!(has_every_letter(&svg), "{name}");
         assert!(!rows(&file("csv")).is_empty(), "{name} has no numbers");
         let about: Value = serde_json::from_str(&fs::read_to_string(file("json")).unwrap()).unwrap();
-        assert_eq!((about["filter"].as_str(), about["runs"].as_array().map(Vec::len)), (Some(""), Some(24)), "{name}");
+        assert_eq!(
+            (about["filter"].as_str(), about["runs"].as_array().map(Vec::len)),
+            (Some(""), Some(num_records())),
+            "{name}"
+        );
     }
 }
 
@@ -133,6 +162,37 @@ fn curves_are_means_over_seeds_within_their_intervals() {
 }
 
 #[test]
+fn saddle_to_saddle_dynamics_show_every_point_of_the_report_and_means_of_ten() {
+    let folder = drawn(&["dln-saddle-to-saddle", "config.experiment=saddle"]);
+    let rows = rows(&folder.path().join("dln-saddle-to-saddle.csv"));
+    let report = report(61);
+    let points = report["points"].as_array().unwrap();
+    assert_eq!(rows.len(), points.len());
+    for (row, point) in rows.iter().zip(points) {
+        assert_close(real(row, "llc"), point["llc"]["mean"].as_f64().unwrap());
+        assert_close(real(row, "gibbs_ci90_high"), point["gibbs"]["llc"]["ci90"][1].as_f64().unwrap());
+        assert_close(real(row, "lambda_exact"), point["lambda_exact"].as_f64().unwrap());
+    }
+    let middle: f64 = rows[5..15].iter().map(|row| real(row, "llc")).sum::<f64>() / 10.0;
+    assert_close(real(&rows[10], "llc_running_mean"), middle);
+}
+
+#[test]
+fn toys_are_drawn_against_the_exact_value_of_their_own_theory() {
+    let folder = drawn(&["toy", "toy-against-n", "config.experiment=toy"]);
+    let rows = rows(&folder.path().join("toy.csv"));
+    // Fourth power, crossing and line at two n, by the samplers that fit.
+    assert_eq!(rows.len(), 2 * (3 + 4 + 3));
+    for row in rows {
+        let toy = llc::theory::Toy::from_name(&row["potential"]).unwrap();
+        let exact = toy.scaled_loss_mean(real(&row, "n_beta"), real(&row, "gamma")).unwrap();
+        assert_close(real(&row, "llc_exact"), exact);
+        let mcse = (real(&row, "llc") - exact) / real(&row, "z");
+        assert!(mcse > 0.0 && real(&row, "ci90_low") <= real(&row, "llc") - mcse, "{row:?}");
+    }
+}
+
+#[test]
 fn epochs_to_the_threshold_are_means_over_seeds_at_every_share_of_spoilt_labels() {
     let folder = drawn(&["corruption"]);
     let rows = rows(&folder.path().join("corruption.csv"));
@@ -148,6 +208,65 @@ fn epochs_to_the_threshold_are_means_over_seeds_at_every_share_of_spoilt_labels(
     }
     assert!(at("epochs_to_overfit", "0.5").is_none(), "it stopped before the threshold");
     assert_close(real(at("test_error", "0.5").unwrap(), "mean"), report(19)["test_error"].as_f64().unwrap());
+}
+
+#[test]
+fn rescaled_networks_are_means_over_seeds_with_student_s_interval_and_diverged_ones_are_left_out() {
+    let folder = drawn(&["rescaling"]);
+    let rows = rows(&folder.path().join("rescaling.csv"));
+    for (run, preconditioner) in [(40, "invariant"), (41, "none")] {
+        let report = report(run);
+        for point in report["points"].as_array().unwrap() {
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["preconditioner"] == preconditioner
+                    && row["network"] == point["network"].as_str().unwrap()
+                    && real(row, "factor") == point["factor"].as_f64().unwrap()
+            };
+            let row = rows.iter().find(is_it).unwrap();
+            let per_seed: Vec<f64> =
+                point["llc"]["per_seed"].as_array().unwrap().iter().map(|llc| llc.as_f64().unwrap()).collect();
+            assert_eq!(row["num_diverged"].parse::<usize>().unwrap(), 2 - per_seed.len());
+            if let [a, b] = per_seed[..] {
+                assert_close(real(row, "llc"), (a + b) / 2.0);
+                // The quantile of Student's law at one degree of freedom is tan(0.45π); the deviation of the mean is |a − b|/2.
+                let half_width = (0.45 * std::f64::consts::PI).tan() * (a - b).abs() / 2.0;
+                assert!((real(row, "ci90_high") - (a + b) / 2.0 - half_width).abs() < 1e-6 * half_width);
+            }
+        }
+    }
+    assert!(rows.iter().any(|row| row["num_diverged"] == "2"), "none diverged");
+}
+
+#[test]
+fn samplers_are_compared_by_the_means_of_their_chains() {
+    let folder = drawn(&["sampler-comparison"]);
+    let rows = rows(&folder.path().join("sampler-comparison.csv"));
+    let report = report(42);
+    let points = report["points"].as_array().unwrap();
+    // λ̂, seconds and acceptance of each.
+    assert_eq!(rows.len(), 3 * points.len());
+    for point in points {
+        for (quantity, of_trial) in [("llc", "llc"), ("sampling_s", "sampling_s"), ("acceptance", "acceptance")] {
+            let trials = point["trials"].as_array().unwrap();
+            let mean = trials.iter().map(|t| t[of_trial].as_f64().unwrap()).sum::<f64>() / trials.len() as f64;
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["sampler"] == point["sampler"].as_str().unwrap()
+                    && real(row, "n") == point["n"].as_f64().unwrap()
+                    && row["quantity"] == quantity
+            };
+            assert_close(real(rows.iter().find(is_it).unwrap(), "mean"), mean);
+        }
+    }
+}
+
+#[test]
+fn the_check_of_rescaled_networks_tells_by_its_exit_status() {
+    let check = |run: u64| analysis(&["check-rescaling", records().join(run.to_string()).to_str().unwrap()]);
+    assert!(check(40).status.success());
+    let failed = check(41);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("not invariant"));
+    assert_eq!(check(1).status.code(), Some(1), "it is no rescaling");
 }
 
 #[test]
@@ -265,7 +384,7 @@ fn the_report_is_one_page_that_needs_nothing_else() {
         assert!(!html.contains(outside), "{outside}");
     }
     assert!(html.contains("llc dln --input-dim 5 --layer-widths 6,5 --truth aligned --rank 2"));
-    assert_eq!(html.matches("<details class=\"run\"").count(), 24);
+    assert_eq!(html.matches("<details class=\"run\"").count(), num_records());
     assert!(html.contains("not trusted") && html.contains("λ̂"));
     // Every glyph that is used is there, once.
     let used: Vec<&str> = html.split("<use href=\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
@@ -290,6 +409,70 @@ fn what_a_record_says_is_text_of_the_report_and_never_markup() {
     let html = fs::read_to_string(page).unwrap();
     assert!(!html.contains("<script") && html.contains("&lt;script&gt;"));
     assert!(!html.contains("<b>") && html.contains("--seed=&lt;b&gt;&amp;"));
+}
+
+/// The table of a descent's epochs.
+fn epochs(run: u64) -> Vec<BTreeMap<String, String>> {
+    rows(&records().join(format!("{run}/descent.csv")))
+}
+
+#[test]
+fn descents_are_means_over_seeds_within_their_intervals() {
+    let folder = drawn(&["descent-accuracy", "config.data.label_seed=0", "--hue", "config.train.loss"]);
+    let rows = rows(&folder.path().join("descent-accuracy.csv"));
+    for (group, runs) in [("cross-entropy", [50, 51]), ("accuracy", [52, 53])] {
+        let both = runs.map(epochs);
+        for quantity in ["accuracy", "loss"] {
+            let of_it: Vec<_> =
+                rows.iter().filter(|row| row["group"] == group && row["quantity"] == quantity).collect();
+            assert_eq!(of_it.len(), both[0].len(), "{group}: sixty epochs are all shown");
+            for (row, (a, b)) in of_it.into_iter().zip(both[0].iter().zip(&both[1])) {
+                let values = [real(a, quantity), real(b, quantity)];
+                assert_eq!((&row["epoch"], &row["num_runs"][..]), (&a["epoch"], "2"));
+                assert_close(real(row, "mean"), (values[0] + values[1]) / 2.0);
+                // Of two values a quarter of the drawn means is each of them.
+                assert_close(real(row, "ci90_low"), values[0].min(values[1]));
+                assert_close(real(row, "ci90_high"), values[0].max(values[1]));
+            }
+        }
+    }
+}
+
+#[test]
+fn loss_and_gradient_of_a_descent_are_shown_together_or_alone() {
+    let folder = drawn(&["descent", "descent-loss", "descent-gradient", "id=50"]);
+    let quantities = |name: &str| {
+        let rows = rows(&folder.path().join(format!("{name}.csv")));
+        let expected = epochs(50);
+        for row in &rows {
+            let epoch = expected.iter().find(|expected| expected["epoch"] == row["epoch"]).unwrap();
+            assert_eq!(real(row, "mean"), real(epoch, &row["quantity"]));
+        }
+        rows.iter().map(|row| row["quantity"].clone()).collect::<std::collections::BTreeSet<_>>()
+    };
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(quantities("descent"), set(&["loss", "gradient_norm"]));
+    assert_eq!(quantities("descent-loss"), set(&["loss"]));
+    assert_eq!(quantities("descent-gradient"), set(&["gradient_norm"]));
+}
+
+#[test]
+fn losses_are_drawn_at_ninety_nine_predictions_for_either_target() {
+    let folder = drawn(&["loss-function"]);
+    let rows = rows(&folder.path().join("loss-function.csv"));
+    assert_eq!(rows.len(), 3 * 2 * 99);
+    for row in rows {
+        let (p, y, value) = (real(&row, "prediction"), real(&row, "target"), real(&row, "value"));
+        assert_close(real(&row, "difference"), p - y);
+        let right = if y == 1.0 { p } else { 1.0 - p };
+        let expected = match row["loss"].split(':').next() {
+            Some("cross-entropy") => -right.ln(),
+            Some("accuracy") => 1.0 - right,
+            // -7x-3; -x; x; 7x-3
+            _ => (1.0 - right).max(7.0 * (1.0 - right) - 3.0),
+        };
+        assert_close(value, expected);
+    }
 }
 
 mod slow {

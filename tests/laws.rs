@@ -92,7 +92,7 @@ fn sgld_on_noise_that_grows_with_w_has_the_variance_of_its_law() {
 
 #[test]
 fn a_preconditioner_scales_the_step_of_its_tensor() {
-    let kernel = Sgld { preconditioner: vec![0.25], ..sgld(4.0 * EPSILON) };
+    let kernel = Sgld { preconditioner: vec![PRECONDITIONER], ..sgld(EPSILON / PRECONDITIONER) };
     let traced = sample(&kernel, &mut quadratic(GradientNoise::None), 400_000);
     let laws = CURVATURES.map(|h| SgldLaw::new(mode(h), EPSILON).unwrap().stationary_variance());
     assert_law(&quadratic_scores(&traced, &laws), "preconditioned SGLD");
@@ -132,7 +132,8 @@ fn sums_of_even_powers_follow_the_gamma_law() {
 fn crossed_lines_have_their_exact_moment() {
     // K = w₁²w₂² with γ = 1: λ = ½ with multiplicity 2, reached logarithmically slowly.
     let exact = ProductOfSquares::new(1000.0, 1.0).unwrap().scaled_loss_mean();
-    let mut target = LawTarget::new(Law::CrossedLines, GradientNoise::None, 1000.0, 1.0).unwrap();
+    let mut target =
+        LawTarget::new(Law::Monomial { half_powers: vec![1, 1] }, GradientNoise::None, 1000.0, 1.0).unwrap();
     for traced in [
         sample(&Gibbs, &mut target, 400_000),
         sample(&Hmc { epsilon: 0.002, leapfrog_steps: 20 }, &mut target, 200_000),
@@ -258,7 +259,12 @@ enum Fault {
     NBetaLost,
     GammaSign,
     DriftNotHalved,
+    NoiseWithoutPreconditioner,
+    PreconditionerWithoutRoot,
 }
+
+/// G of the faults of a preconditioner; ε·G is [`EPSILON`], whose law a right one keeps to.
+const PRECONDITIONER: f64 = 0.25;
 
 struct WrongLangevin {
     epsilon: f64,
@@ -292,6 +298,9 @@ impl Kernel for WrongLangevin {
             Fault::NBetaLost => n_beta = 1.0,
             Fault::GammaSign => gamma = -gamma,
             Fault::DriftNotHalved => drift *= 2.0,
+            // √ε in place of √(εG), and G·√ε.
+            Fault::NoiseWithoutPreconditioner => deviation /= PRECONDITIONER.sqrt(),
+            Fault::PreconditionerWithoutRoot => deviation *= PRECONDITIONER.sqrt(),
         }
         let mut z = vec![0.0; grad.len()];
         llc::rng::fill_normal(key, 0, &mut z);
@@ -314,6 +323,8 @@ fn every_wrong_langevin_sampler_is_found_out() {
         Fault::NBetaLost,
         Fault::GammaSign,
         Fault::DriftNotHalved,
+        Fault::NoiseWithoutPreconditioner,
+        Fault::PreconditionerWithoutRoot,
     ] {
         let kernel = WrongLangevin { epsilon: EPSILON, fault };
         let traced = sample(&kernel, &mut quadratic(GradientNoise::None), 400_000);

@@ -114,7 +114,7 @@ mod slow {
                 ["data", "fetch", ..] => format!("{line} --help"),
                 // A name, not a command.
                 [_] => format!("{line} --help"),
-                ["dln" | "curve" | "estimate" | "train", ..] if !words.contains(&"--help") => {
+                ["dln" | "curve" | "descent" | "estimate" | "train", ..] if !words.contains(&"--help") => {
                     format!("{line} --print-config")
                 }
                 _ => line,

@@ -49,7 +49,7 @@ fn points(run: &Run) -> Vec<At> {
 }
 
 fn curves<'a>(input: &Input<'a>) -> Result<Vec<&'a Run>, NoData> {
-    let runs: Vec<&Run> = input.runs.iter().filter(|run| !points(run).is_empty()).collect();
+    let runs: Vec<&Run> = input.runs.iter().filter(|run| run.command == "curve" && !points(run).is_empty()).collect();
     if runs.is_empty() { Err(NoData::of("a curve (llc curve)")) } else { Ok(runs) }
 }
 

@@ -1,13 +1,13 @@
 //! Says what a figure is: a name, and a function from runs to a drawing.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use llc::record::read::Run;
 
 use crate::plot::panel::Drawing;
-use crate::records::chains::{self, Chains};
-use crate::records::series::{self, Series};
+use crate::records::chains::Chains;
+use crate::records::details::Details;
+use crate::records::series::Series;
 
 /// The share that every interval claims to cover.
 pub const LEVEL: f64 = 0.9;
@@ -28,6 +28,8 @@ pub struct Figure {
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     pub runs: &'a [Run],
+    /// Where their metrics, draws and artifacts are.
+    pub details: &'a Details,
     pub options: &'a Options,
 }
 
@@ -55,18 +57,12 @@ impl NoData {
 impl Input<'_> {
     /// The metrics of `run`; where they can't be read that is told, and there are none.
     pub fn metrics(&self, run: &Run) -> BTreeMap<String, Series> {
-        series::metrics(run).unwrap_or_else(|error| {
-            let _ = writeln!(io::stderr(), "warning: {error:#}");
-            BTreeMap::new()
-        })
+        self.details.metrics(run)
     }
 
     /// The draws of `run`, if it has any; where they can't be read that is told.
     pub fn chains(&self, run: &Run) -> Option<Chains> {
-        chains::chains(run).unwrap_or_else(|error| {
-            let _ = writeln!(io::stderr(), "warning: {error:#}");
-            None
-        })
+        self.details.chains(run)
     }
 
     /// Up to `count` runs for which `read` finds something, evenly spread over all of them, each with what was found. Not all runs are read.

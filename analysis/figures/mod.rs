@@ -8,17 +8,26 @@ mod against_lambda;
 pub mod chain_panels;
 mod corruption;
 mod curves;
+mod descent;
 mod divergence;
 mod estimates;
 pub mod figure;
 mod hue;
 mod kernel_regression;
 mod learning_curves;
+mod loss_function;
 mod multiplicity;
 mod networks;
 mod noisy_weights;
+mod paths;
+mod plane;
 pub mod registry;
 mod relative_error;
+mod rescaling;
+mod saddle;
+mod sampler_comparison;
+mod theory;
+mod toy;
 pub mod traces;
 mod write;
 
@@ -29,9 +38,9 @@ use anyhow::Result;
 use clap::Args;
 use llc::record::filter::Filter;
 
-use crate::records::source::Source;
+use crate::records::source::{Found, Source};
 use figure::{Figure, Input, Options};
-use registry::{FIGURES, WAITING};
+use registry::{FIGURES, OF_THEORY};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -68,10 +77,16 @@ pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
         return list(output);
     }
     let (figures, filters) = understood(&arguments.words)?;
-    let runs = arguments.source.runs(&filters)?;
+    let is_of_theory = |figure: &Figure| OF_THEORY.iter().any(|other| other.name == figure.name);
+    let found = if !figures.is_empty() && figures.iter().all(|figure| is_of_theory(figure)) {
+        Found::default()
+    } else {
+        arguments.source.find(&filters)?
+    };
+    let Found { runs, details } = found;
     let options = Options { hue: arguments.hue.clone(), smooth: arguments.smooth };
-    let input = Input { runs: &runs, options: &options };
-    let chosen = write::Chosen { filters: &filters, folders: arguments.source.folders(), options: &options };
+    let input = Input { runs: &runs, details: &details, options: &options };
+    let chosen = write::Chosen { filters: &filters, places: arguments.source.places()?, options: &options };
     let wanted: Vec<&Figure> = if figures.is_empty() { FIGURES.iter().collect() } else { figures.clone() };
     let mut num_written = 0;
     for figure in wanted {
@@ -91,12 +106,9 @@ pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
 }
 
 fn list(output: &mut dyn Write) -> Result<()> {
-    let width = FIGURES.iter().map(|figure| figure.name.len()).max().unwrap_or(0);
-    for figure in FIGURES {
+    let width = registry::all().map(|figure| figure.name.len()).max().unwrap_or(0);
+    for figure in registry::all() {
         writeln!(output, "{:width$}  {}", figure.name, figure.summary)?;
-    }
-    for (what, experiment) in WAITING {
-        writeln!(output, "{:width$}  {what}: waits for `llc {experiment}`", "-")?;
     }
     Ok(())
 }
@@ -109,7 +121,7 @@ fn understood(words: &[String]) -> Result<(Vec<&'static Figure>, Vec<Filter>)> {
             filters.push(word.parse()?);
             continue;
         }
-        let found = FIGURES.iter().find(|figure| figure.name == word);
+        let found = registry::all().find(|figure| figure.name == word);
         figures.push(found.ok_or_else(|| UsageError::NoFigure { name: word.clone(), nearest: nearest(word) })?);
     }
     Ok((figures, filters))
@@ -117,7 +129,7 @@ fn understood(words: &[String]) -> Result<(Vec<&'static Figure>, Vec<Filter>)> {
 
 fn nearest(word: &str) -> &'static str {
     let likeness = |name: &str| strsim::jaro_winkler(word, name);
-    let names = FIGURES.iter().map(|figure| figure.name);
+    let names = registry::all().map(|figure| figure.name);
     names.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
 }
 

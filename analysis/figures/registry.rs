@@ -1,11 +1,14 @@
 //! Lists every figure. A new one is a file here with a [`Figure`], and a line in [`FIGURES`].
 
 use super::figure::Figure;
-use super::{acceptance, against_lambda, chain_panels, corruption, curves, divergence, estimates, kernel_regression};
-use super::{learning_curves, multiplicity, networks, noisy_weights, relative_error, traces};
+use super::{
+    acceptance, against_lambda, chain_panels, corruption, curves, descent, divergence, estimates, kernel_regression,
+    learning_curves, loss_function, multiplicity, networks, noisy_weights, paths, plane, relative_error, rescaling,
+    saddle, sampler_comparison, theory, toy, traces,
+};
 
-/// Every figure, in the order of a report.
-pub const FIGURES: [Figure; 25] = [
+/// Every figure of runs, in the order of a report.
+pub const FIGURES: [Figure; 40] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -17,10 +20,21 @@ pub const FIGURES: [Figure; 25] = [
     curves::AGAINST_LOSS,
     learning_curves::FIGURE,
     corruption::FIGURE,
+    saddle::FIGURE,
+    toy::AGAINST_EXACT,
+    toy::AGAINST_N,
+    rescaling::FIGURE,
+    sampler_comparison::FIGURE,
+    sampler_comparison::COLUMN,
     kernel_regression::FIGURE,
     kernel_regression::RESIDUALS,
     noisy_weights::AGREEMENT,
     noisy_weights::FORGETTING,
+    descent::MEMORISING,
+    descent::BOTH,
+    descent::LOSSES,
+    descent::GRADIENTS,
+    loss_function::FIGURE,
     traces::LOSS,
     traces::ACCEPTANCE,
     traces::PANELS,
@@ -31,15 +45,19 @@ pub const FIGURES: [Figure; 25] = [
     networks::TRUTHS,
     networks::DIMENSIONS,
     multiplicity::FIGURE,
+    paths::SEGMENTS,
+    paths::CURVE,
+    paths::COEFFICIENT,
+    plane::FIGURE,
 ];
 
-/// Published figures whose experiment this version can't run: what they show, and the experiment.
-pub const WAITING: [(&str, &str); 4] = [
-    ("λ̂ along saddle-to-saddle dynamics", "saddle"),
-    ("λ̂ of ReLU networks against the factor of a rescaling", "rescaling"),
-    ("λ̂ and seconds of SGLD and MALA against n", "mala-vs-sgld"),
-    ("λ̂ of toy potentials against exact values", "toy"),
-];
+/// Figures that need no runs.
+pub const OF_THEORY: [Figure; 2] = [theory::VOLUME_SCALING, theory::DEPTH];
+
+/// Every figure of either kind.
+pub fn all() -> impl Iterator<Item = &'static Figure> {
+    FIGURES.iter().chain(&OF_THEORY)
+}
 
 #[cfg(test)]
 mod tests {
@@ -49,8 +67,8 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_fit_a_file_and_a_shell() {
-        let names: BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
-        assert_eq!(names.len(), FIGURES.len());
+        let names: BTreeSet<&str> = all().map(|figure| figure.name).collect();
+        assert_eq!(names.len(), FIGURES.len() + OF_THEORY.len());
         assert!(names.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')));
     }
 }

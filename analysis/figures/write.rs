@@ -16,7 +16,8 @@ use crate::plot::{compose, raster};
 /// How the runs were chosen.
 pub struct Chosen<'a> {
     pub filters: &'a [Filter],
-    pub folders: Vec<String>,
+    /// Folders, or the database, that they come from.
+    pub places: Vec<String>,
     pub options: &'a Options,
 }
 
@@ -39,7 +40,7 @@ pub fn files(figure: &Figure, drawing: &Drawing, runs: &[Run], chosen: &Chosen, 
         "title": drawing.title,
         "caption": drawing.caption,
         "filter": conditions,
-        "folders": chosen.folders,
+        "folders": chosen.places,
         "hue": chosen.options.hue,
         "smooth": chosen.options.smooth,
         "runs": runs.iter().map(|run| run.path.display().to_string()).collect::<Vec<_>>(),

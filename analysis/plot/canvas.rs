@@ -112,6 +112,12 @@ impl Canvas {
         self.push(&format!("<path d=\"{}Z\" {}{}/>", path_data(points), paint.fill(), opaque("fill", opacity)));
     }
 
+    /// The area inside an odd number of `rings`.
+    pub fn region(&mut self, rings: &[Vec<[f64; 2]>], paint: Paint) {
+        let data: String = rings.iter().map(|ring| format!("{}Z", path_data(ring))).collect();
+        self.push(&format!("<path d=\"{data}\" fill-rule=\"evenodd\" {}/>", paint.fill()));
+    }
+
     /// A disc, or a ring where it is `hollow`.
     pub fn circle(&mut self, [x, y]: [f64; 2], radius: f64, paint: Paint, hollow: bool, opacity: f64) {
         let look = if hollow {

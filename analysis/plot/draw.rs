@@ -43,9 +43,13 @@ pub fn margins(fonts: &Fonts, panel: &Panel) -> Margins {
     let tick_width = widest(&mut ticks.iter().filter_map(|tick| tick.label.as_deref()), TICK_SIZE);
     let ends = widest(&mut end_labels(panel).map(|(_, label, _)| label), TICK_SIZE);
     let of_axis = if panel.y.label.is_empty() { 0.0 } else { LABEL_SIZE + 8.0 };
+    let right = panel.right.as_ref().zip(panel.right_scale()).map_or(0.0, |((axis, _), scale)| {
+        let ticks = self::ticks(axis, &scale);
+        widest(&mut ticks.iter().filter_map(|tick| tick.label.as_deref()), TICK_SIZE) + LABEL_SIZE + 18.0
+    });
     Margins {
         left: tick_width + of_axis + 10.0,
-        right: if ends > 0.0 { ends + 12.0 } else { 14.0 },
+        right: if ends > 0.0 { ends + 12.0 } else { 14.0_f64.max(right) },
         top: if panel.title.is_empty() { 8.0 } else { TITLE_SIZE + 13.0 },
         bottom: TICK_SIZE + 10.0 + if panel.x.label.is_empty() { 0.0 } else { LABEL_SIZE + 9.0 },
     }
@@ -62,6 +66,14 @@ pub fn draw(canvas: &mut Canvas, panel: &Panel, area: [f64; 4]) {
     });
     // Points at the edge are whole.
     panel.marks.iter().filter(|mark| is_over_the_edge(mark)).for_each(|mark| draw_mark(canvas, mark, &frame));
+    if let (Some((axis, marks)), Some(y)) = (&panel.right, panel.right_scale()) {
+        let frame = Frame { x, y, area };
+        canvas.clipped([left - 1.0, top - 1.0, width + 2.0, height + 2.0], |canvas| {
+            marks.iter().filter(|mark| !is_over_the_edge(mark)).for_each(|mark| draw_mark(canvas, mark, &frame));
+        });
+        marks.iter().filter(|mark| is_over_the_edge(mark)).for_each(|mark| draw_mark(canvas, mark, &frame));
+        right_axis(canvas, axis, &frame);
+    }
     axes(canvas, panel, &frame);
     label_ends(canvas, panel, &frame);
     if !panel.title.is_empty() {
@@ -168,6 +180,25 @@ fn axes(canvas: &mut Canvas, panel: &Panel, frame: &Frame) {
     }
 }
 
+/// Draws the axis at the right edge.
+fn right_axis(canvas: &mut Canvas, axis: &Axis, frame: &Frame) {
+    let (right, top, bottom) = (frame.right(), frame.top(), frame.bottom());
+    canvas.line([right, top], [right, bottom], Paint::Muted, 1.0);
+    let label = TextStyle { paint: Paint::Muted, ..TextStyle::new(TICK_SIZE) };
+    let mut widest: f64 = 0.0;
+    for tick in ticks(axis, &frame.y) {
+        let y = frame.at_y(tick.value);
+        let length = if tick.label.is_some() { 5.0 } else { 3.0 };
+        canvas.line([right, y], [right + length, y], Paint::Muted, 1.0);
+        if let Some(text) = &tick.label {
+            canvas.text([right + 8.0, y + 0.36 * TICK_SIZE], label, text);
+            widest = widest.max(canvas.fonts.width(Weight::Regular, TICK_SIZE, text));
+        }
+    }
+    let style = TextStyle { anchor: Anchor::Middle, is_turned: true, ..TextStyle::new(LABEL_SIZE) };
+    canvas.text([right + widest + LABEL_SIZE + 14.0, (top + bottom) / 2.0], style, &axis.label);
+}
+
 fn draw_mark(canvas: &mut Canvas, mark: &Mark, frame: &Frame) {
     let note = TextStyle { paint: Paint::Muted, ..TextStyle::new(TICK_SIZE) };
     match mark {
@@ -185,6 +216,10 @@ fn draw_mark(canvas: &mut Canvas, mark: &Mark, frame: &Frame) {
             let lowest = frame.y.low;
             let placed = low.chain(high).map(|[x, y]| frame.at([x, if y.is_nan() { lowest } else { y.max(lowest) }]));
             canvas.polygon(&placed.collect::<Vec<_>>(), *paint, 0.18);
+        }
+        Mark::Region { rings, paint } => {
+            let placed = |ring: &Vec<[f64; 2]>| ring.iter().map(|&point| frame.at(point)).collect();
+            canvas.region(&rings.iter().map(placed).collect::<Vec<_>>(), *paint);
         }
         Mark::Points { points, radius } => draw_points(canvas, points, *radius, frame),
         Mark::Bars { bars, paint, base } => {

@@ -107,6 +107,11 @@ pub enum Mark {
         points: Vec<[f64; 3]>,
         paint: Paint,
     },
+    /// The area inside an odd number of rings.
+    Region {
+        rings: Vec<Vec<[f64; 2]>>,
+        paint: Paint,
+    },
     /// Points, of the same radius.
     Points {
         points: Vec<Point>,
@@ -155,6 +160,8 @@ impl Mark {
                 points.iter().map(|[x, y]| (*x, *y)).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip()
             }
             Self::Band { points, .. } => points.iter().flat_map(|[x, low, high]| [(*x, *low), (*x, *high)]).unzip(),
+            // Regions lie below what an axis is made for.
+            Self::Region { .. } => (vec![], vec![]),
             Self::Points { points, .. } => {
                 let with =
                     |at: f64, interval: Option<[f64; 2]>| [vec![at], interval.map_or(vec![], Vec::from)].concat();
@@ -181,11 +188,18 @@ pub struct Panel {
     pub x: Axis,
     pub y: Axis,
     pub marks: Vec<Mark>,
+    /// An axis of its own at the right edge, and the marks that it is for.
+    pub right: Option<(Axis, Vec<Mark>)>,
 }
 
 impl Panel {
     pub fn new(x: Axis, y: Axis, marks: Vec<Mark>) -> Self {
-        Self { title: String::new(), x, y, marks }
+        Self { title: String::new(), x, y, marks, right: None }
+    }
+
+    /// With a second quantity on an axis of its own at the right edge.
+    pub fn with_right(self, axis: Axis, marks: Vec<Mark>) -> Self {
+        Self { right: Some((axis, marks)), ..self }
     }
 
     pub fn titled(mut self, title: impl Into<String>) -> Self {
@@ -193,9 +207,16 @@ impl Panel {
         self
     }
 
+    /// The scale of the axis at the right edge, if there is one.
+    pub fn right_scale(&self) -> Option<Scale> {
+        let (axis, marks) = self.right.as_ref()?;
+        Some(axis.scale(marks.iter().flat_map(|mark| mark.extent().1)))
+    }
+
     /// The scales of x and y that hold every mark.
     pub fn scales(&self) -> [Scale; 2] {
-        let (x, y): (Vec<_>, Vec<_>) = self.marks.iter().map(Mark::extent).unzip();
+        let (mut x, y): (Vec<_>, Vec<_>) = self.marks.iter().map(Mark::extent).unzip();
+        x.extend(self.right.iter().flat_map(|(_, marks)| marks).map(|mark| mark.extent().0));
         let mut scales = [self.x.scale(x.into_iter().flatten()), self.y.scale(y.into_iter().flatten())];
         // Bars stand on the axis.
         for mark in &self.marks {

@@ -1,12 +1,14 @@
 //! Reads the draws of a run's chains, whole from `draws.zarr`, or thinned from its metrics where that is gone.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use llc::record::read::Run;
 use llc::record::zarr;
 
-use super::series::{self, Series};
+use super::details::Details;
+use super::series::Series;
 
 /// The draws around one point of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,26 +48,31 @@ impl Chains {
     }
 }
 
-/// The draws of `run` around w*, or around the last point of a curve; `None` where it has none.
+/// The draws of `run`, which `details` has, around w*, or around the last point of a curve; `None` where it has none.
 ///
 /// # Errors
 ///
 /// Where there are draws that can't be read.
-pub fn chains(run: &Run) -> Result<Option<Chains>> {
+pub fn chains(run: &Run, details: &Details) -> Result<Option<Chains>> {
     let Some(report) = &run.report else { return Ok(None) };
     let last = report["points"].as_array().and_then(|points| points.last());
     let point = last.unwrap_or(report);
     let (Some(n_beta), Some(init_loss)) = (report["n_beta"].as_f64(), point["init_loss"].as_f64()) else {
         return Ok(None);
     };
-    // The first point of a curve has no name of its own.
-    let step = last.and_then(|point| point["step"].as_u64());
-    let named = step.map(|step| format!("step{step:07}"));
-    let folder = named.as_ref().map(|name| run.path.join(format!("draws-{name}.zarr")));
-    let folder = folder.filter(|folder| folder.is_dir()).unwrap_or_else(|| run.path.join("draws.zarr"));
+    // The first point of a curve over training has no name of its own; all points on a path between minima have one.
+    let step = last.and_then(|point| point["step"].as_u64()).map(|step| format!("step{step:07}"));
+    let index = last.and_then(|point| point["index"].as_u64()).map(|index| format!("curve{index:04}"));
+    let named = step.or(index);
+    let folder = named.as_ref().map(|name| details.path(run, &format!("draws-{name}.zarr"))).transpose()?;
+    let folder = match folder.filter(|folder| folder.is_dir()) {
+        Some(folder) => folder,
+        None => details.path(run, "draws.zarr")?,
+    };
     let num_points = report["points"].as_array().map_or(0, Vec::len);
-    let prefix = named.filter(|_| num_points > 1).map(|name| format!("{name}.")).unwrap_or_default();
-    let draws = if folder.is_dir() { stored(&folder)? } else { thinned(run, &prefix)? };
+    let is_named = |name: &String| num_points > 1 || !name.starts_with("step");
+    let prefix = named.filter(is_named).map(|name| format!("{name}.")).unwrap_or_default();
+    let draws = if folder.is_dir() { stored(&folder)? } else { thinned(run, &details.metrics(run), &prefix) };
     Ok(draws.map(|draws| Chains { n_beta, init_loss, ..draws }))
 }
 
@@ -112,8 +119,7 @@ fn joined(first: Option<(usize, Vec<f64>)>, second: Option<(usize, Vec<f64>)>) -
 }
 
 /// What the metrics have of the draws.
-fn thinned(run: &Run, prefix: &str) -> Result<Option<Chains>> {
-    let metrics = series::metrics(run)?;
+fn thinned(run: &Run, metrics: &BTreeMap<String, Series>, prefix: &str) -> Option<Chains> {
     let mut draws = Chains { stride: 1, ..Chains::default() };
     while let Some(loss) = metrics.get(&format!("{prefix}loss_{}", draws.loss.len())) {
         if let [first, second, ..] = loss.steps[..] {
@@ -138,5 +144,5 @@ fn thinned(run: &Run, prefix: &str) -> Result<Option<Chains>> {
     }
     let report = run.report.as_ref();
     draws.num_warmup = report.and_then(|report| report["num_warmup"].as_u64()).unwrap_or(0) as usize;
-    Ok((!draws.loss.is_empty()).then_some(draws))
+    (!draws.loss.is_empty()).then_some(draws)
 }

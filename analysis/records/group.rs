@@ -8,7 +8,8 @@ use llc::record::read::Run;
 use serde_json::Value;
 
 /// Parts of a configuration that don't make a run another experiment: repetitions, and where it ran.
-const INCIDENTAL: [&str; 4] = ["config.seed", "config.run", "config.data.dir", "config.data.corruption_seed"];
+const INCIDENTAL: [&str; 5] =
+    ["config.seed", "config.run", "config.descent", "config.data.dir", "config.data.corruption_seed"];
 
 /// What `run` has at `path`, such as `config.sampler.gamma`; `None` for nothing, null and tables.
 pub fn field<'a>(run: &'a Run, path: &str) -> Option<&'a Value> {

@@ -1,6 +1,12 @@
-//! Reads records for figures, tables and reports: runs by [`source`], then only what is asked of them.
+//! Reads records for figures, tables and reports: runs by [`source`], then by [`details`] only what is asked of them.
 
+#[cfg(feature = "mongo")]
+pub mod addresses;
+#[cfg(feature = "mongo")]
+mod brought;
 pub mod chains;
+pub mod descent;
+pub mod details;
 pub mod estimate;
 pub mod group;
 pub mod series;

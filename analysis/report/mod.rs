@@ -13,10 +13,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use jiff::Timestamp;
 use llc::record::atomic::{Durability, replace};
-use llc::record::filter::{self, Filter};
-use llc::record::read::Run;
+use llc::record::filter::Filter;
 
 use crate::figures::field_path;
 use crate::figures::figure::{Input, Options, counted};
@@ -25,7 +23,7 @@ use crate::plot::canvas::{Glyphs, definitions};
 use crate::plot::compose;
 use crate::plot::paint::dark_style;
 use crate::plot::panel::Drawing;
-use crate::records::source::{Source, open};
+use crate::records::source::{Found, Source};
 use html::{number, text};
 
 #[derive(Debug, Args)]
@@ -51,9 +49,9 @@ pub struct Arguments {
 
 /// Writes the page that `arguments` ask for, and tells `output` where it is.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
-    let (runs, filters) = chosen(arguments)?;
-    anyhow::ensure!(!runs.is_empty(), "none of the runs meets these conditions");
-    let page = page(&runs, &filters, arguments);
+    let (found, filters) = chosen(arguments)?;
+    anyhow::ensure!(!found.runs.is_empty(), "none of the runs meets these conditions");
+    let page = page(&found, &filters, arguments);
     if let Some(folder) = arguments.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -62,24 +60,21 @@ pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     Ok(writeln!(output, "{}", arguments.output.display())?)
 }
 
-fn chosen(arguments: &Arguments) -> Result<(Vec<Run>, Vec<Filter>)> {
+fn chosen(arguments: &Arguments) -> Result<(Found, Vec<Filter>)> {
     let is_condition = |word: &&String| word.contains(['=', '!', '<', '>', '~']) && !PathBuf::from(word).is_dir();
     let (conditions, named): (Vec<&String>, Vec<&String>) = arguments.words.iter().partition(is_condition);
     let filters = conditions.into_iter().map(|word| word.parse()).collect::<Result<Vec<Filter>, _>>()?;
-    if named.is_empty() {
-        return Ok((arguments.source.runs(&filters)?, filters));
-    }
-    let mut runs = Vec::new();
-    for name in named {
-        let folder = arguments.source.run_folder(name);
-        runs.push(open(&folder).with_context(|| format!("{name} is no run, nor the folder of one"))?);
-    }
-    Ok((filter::select(runs, &filters, Timestamp::now())?, filters))
+    let found = match named.as_slice() {
+        [] => arguments.source.find(&filters)?,
+        named => arguments.source.named(named, &filters)?,
+    };
+    Ok((found, filters))
 }
 
 /// The page.
-fn page(runs: &[Run], filters: &[Filter], arguments: &Arguments) -> String {
+fn page(Found { runs, details }: &Found, filters: &[Filter], arguments: &Arguments) -> String {
     let options = Options { hue: arguments.hue.clone(), smooth: None };
+    let input = Input { runs, details, options: &options };
     let mut glyphs = Glyphs::new();
     let mut body = String::new();
     let conditions = filters.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
@@ -91,13 +86,13 @@ fn page(runs: &[Run], filters: &[Filter], arguments: &Arguments) -> String {
         &format!("<header><h1>{}</h1><p>{}{about}</p></header>\n", text(&arguments.title), counted(runs.len(), "run"));
     body += &summary::section(runs);
     if runs.len() > 1 {
-        body += &figures(&Input { runs, options: &options }, &mut glyphs);
+        body += &figures(&input, &mut glyphs);
     }
     body += "<section id=\"runs\"><h2>Runs</h2>\n";
     for (i, run) in runs.iter().take(arguments.max_sections).enumerate() {
         // Runs of several folders may share their numbers.
         let anchor = summary::anchor(i, run);
-        body += &run_section::section(run, &anchor, runs.len() <= 3, &options, &mut glyphs);
+        body += &run_section::section(run, &input, &anchor, runs.len() <= 3, &mut glyphs);
     }
     if runs.len() > arguments.max_sections {
         let left = runs.len() - arguments.max_sections;

@@ -1,6 +1,5 @@
 //! Tells one run: its verdict and why, its diagnostics, its chains, and how to repeat it.
 
-use std::io::{self, Write};
 use std::slice;
 
 use llc::record::read::Run;
@@ -10,13 +9,13 @@ use super::html::{command_line, number, text};
 use super::inline;
 use super::summary::{badge, duration};
 use crate::figures::chain_panels::{is_finite, rank_panels, running_panel};
-use crate::figures::figure::{Input, Options};
+use crate::figures::figure::Input;
 use crate::figures::registry::FIGURES;
 use crate::figures::traces::{acceptance_panel, loss_panel};
 use crate::plot::canvas::Glyphs;
 use crate::plot::panel::{Drawing, Table};
 use crate::plot::scale::readable;
-use crate::records::chains::{self, Chains};
+use crate::records::chains::Chains;
 use crate::records::estimate::Estimate;
 
 /// What a run's own section shows of the registry: what it did over its training.
@@ -35,7 +34,7 @@ const DIAGNOSTICS: [(&str, &str); 8] = [
 ];
 
 /// The section of `run`, which is unfolded where it `is_open`.
-pub fn section(run: &Run, anchor: &str, is_open: bool, options: &Options, glyphs: &mut Glyphs) -> String {
+pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &mut Glyphs) -> String {
     let report = run.report.as_ref().unwrap_or(&Value::Null);
     let last = report["points"].as_array().and_then(|points| points.last());
     let point = last.unwrap_or(report);
@@ -58,7 +57,7 @@ pub fn section(run: &Run, anchor: &str, is_open: bool, options: &Options, glyphs
     }
     section += &explanations(point);
     section += &facts(run, point);
-    section += &figures(run, options, glyphs);
+    section += &figures(&Input { runs: slice::from_ref(run), ..*input }, run, glyphs);
     if run.argv.len() > 1 {
         section += &format!("<h3>To repeat it</h3><pre>{}</pre>\n", text(&command_line(&run.argv)));
     }
@@ -94,18 +93,16 @@ fn facts(run: &Run, point: &Value) -> String {
     format!("<dl>{items}</dl>\n")
 }
 
-fn figures(run: &Run, options: &Options, glyphs: &mut Glyphs) -> String {
+/// The figures of `run`, which is all of `input`.
+fn figures(input: &Input, run: &Run, glyphs: &mut Glyphs) -> String {
     let mut section = String::new();
-    let input = Input { runs: slice::from_ref(run), options };
     for figure in FIGURES.iter().filter(|figure| OVER_TRAINING.contains(&figure.name)) {
-        if let Ok(drawing) = (figure.draw)(&input) {
+        if let Ok(drawing) = (figure.draw)(input) {
             section += &inline(&drawing, &name(run, figure.name), glyphs);
         }
     }
-    match chains::chains(run) {
-        Ok(Some(chains)) => section += &chain_figures(run, &chains, glyphs),
-        Ok(None) => {}
-        Err(error) => drop(writeln!(io::stderr(), "warning: {error:#}")),
+    if let Some(chains) = input.chains(run) {
+        section += &chain_figures(run, &chains, glyphs);
     }
     section
 }

@@ -2,8 +2,6 @@
 //!
 //! One file a subcommand; [`source`] says where runs come from, [`selection`] which of them, [`row`] what a line tells of one.
 
-#[cfg(feature = "mongo")]
-mod addresses;
 mod export;
 mod list;
 mod missing;

@@ -9,7 +9,7 @@ use llc::record::read::{self, Run};
 
 use super::UsageError;
 #[cfg(feature = "mongo")]
-use super::addresses::Addresses;
+use crate::records::addresses::Addresses;
 
 #[derive(Debug, Args)]
 pub struct Source {
@@ -25,7 +25,7 @@ impl Source {
     /// Every run, by number. What is no readable run is told on stderr and left out.
     pub fn runs(&self) -> Result<Vec<Run>> {
         #[cfg(feature = "mongo")]
-        if let Some(address) = self.address()? {
+        if let Some(address) = self.addresses.one()? {
             return Ok(llc::mongo::source::list(&address)?);
         }
         if !self.folder.is_dir() {
@@ -53,7 +53,7 @@ impl Source {
     /// The run of that number.
     pub fn run(&self, id: u64) -> Result<Run> {
         #[cfg(feature = "mongo")]
-        if let Some(address) = self.address()? {
+        if let Some(address) = self.addresses.one()? {
             return Ok(llc::mongo::source::find(&address, id)?);
         }
         let path = self.folder.join(id.to_string());
@@ -61,15 +61,5 @@ impl Source {
             return Err(UsageError::NoRun { folder: self.folder.clone(), id }.into());
         }
         Ok(Run::open(&path)?)
-    }
-
-    /// The database that was given instead of a folder.
-    #[cfg(feature = "mongo")]
-    fn address(&self) -> Result<Option<llc::mongo::address::Address>> {
-        let mut given = self.addresses.given()?;
-        if given.len() > 1 {
-            return Err(UsageError::SeveralAddresses.into());
-        }
-        Ok(given.pop())
     }
 }

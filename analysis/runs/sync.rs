@@ -13,7 +13,7 @@ use llc::mongo::{self, MongoError, Synced};
 use llc::record::read::{self, Run};
 
 use super::UsageError;
-use super::addresses::Addresses;
+use crate::records::addresses::Addresses;
 
 #[derive(Debug, Args)]
 pub struct Arguments {

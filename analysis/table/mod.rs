@@ -59,7 +59,7 @@ pub struct Row {
 
 /// Prints what `arguments` ask for.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
-    let runs = arguments.source.runs(&arguments.filters)?;
+    let runs = arguments.source.find(&arguments.filters)?.runs;
     let rows = rows(&runs, arguments.by.as_deref());
     anyhow::ensure!(!rows.is_empty(), "none of the {} runs is of a network whose λ is known", runs.len());
     if arguments.csv {

@@ -43,7 +43,7 @@ struct Arguments {
 }
 
 const EXAMPLE: &str = r#"The file:
-  experiment = "dln"         one of dln, train, curve, estimate
+  experiment = "dln"         one of dln, train, curve, estimate, descent
   count = 20                 lines for each point of the grid, with [random]; 1 if it is left out
   seed = 1                   seed of the draws; 0 if it is left out
   [fixed]                    settings as in a file of llc --config; `preset` too

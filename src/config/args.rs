@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Checked, ConfigError, Configuration, Key, Kind, RawConfig, available_threads};
+use super::{Checked, ConfigError, Configuration, Key, Kind, RawConfig, again, available_threads};
 use crate::mongo;
 use crate::mongo::address::{self, Address, AddressText};
 
@@ -28,6 +28,9 @@ pub struct RunArgs {
     /// Read settings from a file
     #[arg(long, help_heading = "Where settings come from", value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
+    /// Take the settings of that run, by its number in -F, its name (or how that starts) or its folder
+    #[arg(long, help_heading = "Where settings come from", value_name = "RUN")]
+    pub again: Option<String>,
     /// Set one key, as in a file; may be repeated
     #[arg(long = "set", help_heading = "Where settings come from", value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
@@ -146,7 +149,7 @@ impl<C: Configuration> ExperimentArgs<C> {
         Self::from_matches(&Self::command().no_binary_name(true).try_get_matches_from(words)?)
     }
 
-    /// Lays preset, file, `--set` and flags over each other. A layer that changes a choice (the sampler, the
+    /// Lays preset, the record of `--again`, file, `--set` and flags over each other. A layer that changes a choice (the sampler, the
     /// truth) takes back what the layers below it said of the former one's own settings.
     ///
     /// # Errors
@@ -154,6 +157,10 @@ impl<C: Configuration> ExperimentArgs<C> {
     /// [`ConfigError`] for a file that cannot be read, an unknown key, or a value of the wrong kind.
     pub fn raw(&self) -> Result<RawConfig, ConfigError> {
         let mut raw = RawConfig::new(C::keys());
+        let resume = C::keys().iter().find(|key| key.flag == RESUME).map_or("", |key| key.path);
+        if let Some(again) = &self.run.again {
+            raw.layer_record(&again::folder(again, &self.run.file_storage)?, resume)?;
+        }
         if let Some((key, folder)) = self.flags.iter().find(|(key, _)| key.flag == RESUME) {
             raw.layer_record(Path::new(folder), key.path)?;
         }

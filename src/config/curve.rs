@@ -93,7 +93,7 @@ pub struct CurveConfig {
 }
 
 fn of_a_curve<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    train::serialize_without(train, &NOT_HERE, serializer)
+    train::without(train, &NOT_HERE, serializer)
 }
 
 /// Where on the training estimates are made, in files the table `curve`.
@@ -204,6 +204,10 @@ impl Configuration for CurveConfig {
         let train = train::check(raw, &TRAIN)?;
         let logging_period = raw.count("curve.logging_period", 1)?.unwrap_or(LOGGING_PERIOD);
         let point = point::check(raw, LABELS)?;
+        if let Some((_, num_classes)) = data.shape() {
+            train::check_classes(raw, &train.loss, num_classes)?;
+        }
+        point::check_loss(raw, &point, &train.loss)?;
         let subject = Subject { num_samples: data.train_size, num_tensors: None };
         let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
         let work = Work::Network { num_chains: sampler.num_chains };

@@ -362,6 +362,25 @@ pub enum ConfigError {
         /// What the parser said.
         message: String,
     },
+    /// A run that is not there.
+    #[error(
+        "--again {given}: no run in {} has that number or name, and it is no folder of one; `llc-analysis runs list` lists them",
+        folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NoRun {
+        /// What was given.
+        given: String,
+        /// Where it was looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// The start of several runs' names.
+    #[error("--again {given}: {} and {} others have names that start so: give more of it, or the number", names[0], names.len() - 1)]
+    SeveralRuns {
+        /// What was given.
+        given: String,
+        /// Their names, two or more.
+        names: Vec<String>,
+    },
     /// A malformed address of a MongoDB.
     #[error(transparent)]
     Mongo(#[from] AddressError),

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::experiment::{CommandLine, Configuration};
 use super::network::point::{PointConfig, PointLabels};
-use super::network::train::Loss;
 use super::network::{DataConfig, DataDefaults, ModelDefaults, data, model, point};
 use super::run::Work;
 use super::sampler::check::Subject;
@@ -17,6 +16,7 @@ use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefau
 use super::{ConfigError, Key, Kind, RawConfig, RunConfig, run};
 use crate::data::DatasetName;
 use crate::kernel::SamplerKind;
+use crate::loss::Loss;
 use crate::model::ModelSpec;
 
 const EXAMPLES: &str = "\

@@ -128,6 +128,10 @@ impl Key {
                 let item = |item| real(item).map_err(|expected| wrong(item, expected));
                 items.iter().map(item).collect::<Result<_, _>>().map(Value::RealList)
             }
+            // As `--learning-rate 0.1` is a list of one.
+            (Kind::RealList, Toml::Integer(_) | Toml::Float(_)) => {
+                real(value).map(|number| Value::RealList(vec![number])).map_err(|expected| wrong(value, expected))
+            }
             (Kind::WholeList | Kind::RealList, other) => Err(wrong(other, "a list such as [20, 20, 10]")),
         }
     }

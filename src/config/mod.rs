@@ -20,8 +20,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod again;
 pub mod args;
 pub mod curve;
+pub mod descent;
 pub mod dln;
 mod error;
 pub mod estimate;
@@ -29,21 +31,29 @@ pub mod experiment;
 pub mod kernel_regression;
 mod key;
 pub mod machine;
+pub mod mala_vs_sgld;
 pub mod network;
 pub mod noisy_weights;
+pub mod paths;
 mod positive;
+mod preset;
 mod raw;
+mod relu;
+pub mod rescaling;
 mod run;
+pub mod saddle;
 pub mod sampler;
 mod storage;
 mod theory_args;
 mod threads;
+pub mod toy;
 pub mod training;
 mod typed;
 mod updates;
 
 pub use args::ExperimentArgs;
 pub use curve::CurveConfig;
+pub use descent::DescentConfig;
 pub use dln::DlnConfig;
 pub use error::ConfigError;
 pub use estimate::EstimateConfig;
@@ -52,13 +62,19 @@ pub use kernel_regression::KernelRegressionConfig;
 pub use noisy_weights::NoisyWeightsConfig;
 
 pub use key::{Key, Kind, Value, nearest};
+pub use mala_vs_sgld::MalaVsSgldConfig;
+pub use paths::PathsConfig;
 pub use positive::PositiveF64;
 pub use raw::RawConfig;
+pub use relu::ReluRun;
+pub use rescaling::RescalingConfig;
 pub use run::{Device, Precision, RunConfig};
+pub use saddle::SaddleConfig;
 pub use sampler::{ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
 pub use storage::check_storage;
 pub use theory_args::TheoryDlnArgs;
 pub use threads::{TASK_THREADS, available_threads};
+pub use toy::ToyConfig;
 
 /// The command line of `llc dln`.
 pub type DlnArgs = ExperimentArgs<DlnConfig>;

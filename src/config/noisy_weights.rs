@@ -67,7 +67,7 @@ pub struct NoisyWeightsConfig {
 }
 
 fn of_noisy_weights<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    train::serialize_without(train, &NOT_HERE, serializer)
+    train::without(train, &NOT_HERE, serializer)
 }
 
 /// The noise on the weights and where they start, in files the table `noise`.

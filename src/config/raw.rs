@@ -15,10 +15,11 @@ pub struct RawConfig {
 }
 
 /// Pairs of keys that set the same quantity: a layer that sets one takes back the other's earlier value.
-const ALTERNATIVES: [(&str, &str); 3] = [
+const ALTERNATIVES: [(&str, &str); 4] = [
     ("sampler.beta", "sampler.n_beta"),
     ("train.num_epochs", "train.num_steps"),
     ("train.batch_size", "train.full_batch"),
+    ("toy.n", "toy.n_beta"),
 ];
 
 impl RawConfig {
@@ -121,6 +122,11 @@ impl RawConfig {
         if !is_set(path) {
             self.values.insert(path, value);
         }
+    }
+
+    /// Takes back what is set at `path`.
+    pub(super) fn remove(&mut self, path: &str) {
+        self.values.remove(path);
     }
 
     /// The paths that some layer has set.

@@ -9,7 +9,7 @@ use super::{ConfigError, Key, Kind, RawConfig};
 use crate::kernel::SamplerKind;
 
 /// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
-const MAX_THREADS: u64 = 4_096;
+pub(super) const MAX_THREADS: u64 = 4_096;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 const LARGE: usize = 100_000;
 
@@ -79,6 +79,34 @@ fn keys_with(
     ]
 }
 
+/// The settings of a run without chains.
+pub(super) fn bare_keys() -> Vec<Key> {
+    vec![
+        Key::new(
+            "run.threads",
+            "threads",
+            Kind::Whole,
+            "THREADS",
+            "Threads in all [default: what SLURM grants, else all processors]",
+        ),
+        Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the training runs [default: cpu]"),
+    ]
+}
+
+/// Threads and device of a run without chains; `threads` is the default of `run.threads`.
+pub(super) fn bare(raw: &RawConfig, threads: usize) -> Result<(usize, Device), ConfigError> {
+    let threads = raw.count_to("run.threads", MAX_THREADS)?.unwrap_or(threads.max(1));
+    Ok((threads, device(raw)?))
+}
+
+/// Where `raw` lets the run be.
+fn device(raw: &RawConfig) -> Result<Device, ConfigError> {
+    let path = "run.device";
+    let found = raw.word(path).unwrap_or("cpu");
+    let unknown = |key| ConfigError::UnknownDevice { key, found: found.to_owned() };
+    Device::parse(found).ok_or(unknown(raw.key(path)?))
+}
+
 /// What `raw` says of the run of `kind` on `work`; `threads` is the default of `run.threads`.
 pub(super) fn check(raw: &RawConfig, work: Work, kind: SamplerKind, threads: usize) -> Result<RunConfig, ConfigError> {
     let threads = raw.count_to("run.threads", MAX_THREADS)?.unwrap_or(threads.max(1));
@@ -88,14 +116,7 @@ pub(super) fn check(raw: &RawConfig, work: Work, kind: SamplerKind, threads: usi
         let key = raw.key(path)?;
         return Err(ConfigError::ThreadsPerChain { key, found: threads_per_chain, threads });
     }
-    let path = "run.device";
-    let device = raw.word(path).unwrap_or("cpu");
-    let device = match Device::parse(device) {
-        Some(device) => device,
-        None => {
-            return Err(ConfigError::UnknownDevice { key: raw.key(path)?, found: device.to_owned() });
-        }
-    };
+    let device = device(raw)?;
     let precision = match raw.word("run.precision") {
         Some("f32") => Precision::F32,
         Some("bf16") => Precision::Bf16,

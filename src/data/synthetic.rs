@@ -66,6 +66,7 @@ impl SyntheticInputs {
                 }
             }
             InputDist::UnitBall => self.fill_unit_ball(indices, out),
+            InputDist::Normal => self.fill_normal(indices, out),
         }
     }
 
@@ -110,6 +111,16 @@ impl SyntheticInputs {
         );
     }
 
+    /// A standard normal for each coordinate, rounded to what f32 holds.
+    fn fill_normal<T: Element>(&self, indices: &[u64], out: &mut [T]) {
+        let mut sample = vec![0f64; self.dim];
+        for (at, &index) in indices.iter().enumerate() {
+            fill_normal(self.key.step(index), 0, &mut sample);
+            let places = out[at..].iter_mut().step_by(indices.len());
+            places.zip(&sample).for_each(|(x, &z)| *x = T::of(z as f32 as f64));
+        }
+    }
+
     /// A uniform direction, at a radius whose d-th power is uniform.
     fn fill_unit_ball<T: Element>(&self, indices: &[u64], out: &mut [T]) {
         let mut direction = vec![0f64; self.dim];
@@ -143,6 +154,7 @@ mod tests {
             // Var(x²) of U(−10, 10): 10⁴(1/5 − 1/9).
             (InputDist::Uniform, 100.0 / 3.0, 1e4 * (1.0 / 5.0 - 1.0 / 9.0)),
             (InputDist::UnitBall, 1.0 / 7.0, 1.0 / 7.0f64),
+            (InputDist::Normal, 1.0, 2.0),
         ] {
             let gram = SyntheticInputs::new(Key::new(4), dist, d, n).gram(&AtomicBool::new(false)).unwrap().unwrap();
             for i in 0..d as i64 {
@@ -157,7 +169,7 @@ mod tests {
 
     #[test]
     fn both_precisions_see_the_same_samples() {
-        for dist in [InputDist::Uniform, InputDist::UnitBall] {
+        for dist in [InputDist::Uniform, InputDist::UnitBall, InputDist::Normal] {
             let inputs = SyntheticInputs::new(Key::new(4), dist, 7, 1000);
             let indices: Vec<u64> = (0..1000).rev().collect();
             let (mut double, mut single) = (vec![0f64; 7000], vec![0f32; 7000]);
@@ -183,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_sample_depends_on_its_index_alone_on_any_number_of_threads() {
-        for dist in [InputDist::Uniform, InputDist::UnitBall] {
+        for dist in [InputDist::Uniform, InputDist::UnitBall, InputDist::Normal] {
             let inputs = SyntheticInputs::new(Key::new(4), dist, 7, 10_000);
             let (mut all, mut some) = (vec![0f64; 70_000], vec![0f64; 14]);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();

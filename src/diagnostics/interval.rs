@@ -53,3 +53,19 @@ pub fn mean_interval(draws: &Draws, level: f64) -> [f64; 2] {
     }
     [centre - half_width, centre + half_width]
 }
+
+/// Interval `[low, high]` that covers the mean of the law that `values` were drawn from, independently of each other, with probability
+/// `level`: exact for normal ones, as means over seeds nearly are. NaN for fewer than two.
+///
+/// ```
+/// use llc::diagnostics::mean_interval_of_independent;
+///
+/// // t = 2.132 at four degrees of freedom; the deviation of the mean is sqrt(2.5/5).
+/// let [low, high] = mean_interval_of_independent(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.9);
+/// assert!((high - 3.0 - 2.1318 * 0.5f64.sqrt()).abs() < 1e-3 && (low + high - 6.0).abs() < 1e-12);
+/// ```
+pub fn mean_interval_of_independent(values: &[f64], level: f64) -> [f64; 2] {
+    let n = values.len() as f64;
+    let half_width = student_quantile(0.5 + level / 2.0, n - 1.0) * (variance(values) / n).sqrt();
+    [mean(values) - half_width, mean(values) + half_width]
+}

@@ -49,7 +49,7 @@ mod virial;
 
 pub use draws::Draws;
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
-pub use interval::mean_interval;
+pub use interval::{mean_interval, mean_interval_of_independent};
 pub use mcse::{Estimate, mcse_mean, mcse_sd};
 pub use proportion::proportion_interval;
 pub use quantile::quantile;

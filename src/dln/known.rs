@@ -106,7 +106,7 @@ impl Known {
 }
 
 /// Singular values of R·P* that lie five deviations of their posterior from zero.
-fn num_resolved(targets: &Tensor, n_beta: f64) -> Result<usize, TchError> {
+pub(super) fn num_resolved(targets: &Tensor, n_beta: f64) -> Result<usize, TchError> {
     let (_, values, _) = targets.f_to_kind(Kind::Double)?.f_svd(true, true)?;
     let deviation = (targets.size()[1] as f64 / (2.0 * n_beta)).sqrt();
     Ok(values.f_gt(RESOLVED * deviation)?.f_sum(Kind::Int64)?.f_int64_value(&[])? as usize)

@@ -37,6 +37,7 @@ pub fn train(
     let num_steps = train.num_steps as u64;
     let trainer = Trainer {
         key: key.role(Role::Training),
+        first_step: 0,
         num_steps,
         batch_size: Some(train.batch_size),
         learning_rate: train.learning_rate.get(),

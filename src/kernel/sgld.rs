@@ -7,7 +7,8 @@
 //! *Reference*: Welling and Teh, ICML 2011, equation 4; Lau et al. 2023, <https://arxiv.org/abs/2308.12108>, section 5.
 //!
 //! *Tested by*: stationary variance and λ̂ on quadratics against the closed forms with ε, γ and minibatch factors
-//! ([`crate::theory`]), reduction to gradient descent without noise, and seven mutants (tests/laws.rs).
+//! ([`crate::theory`]), reduction to gradient descent without noise, nine mutants (tests/laws.rs), and its
+//! equivariance under a rescaling with the preconditioner that belongs to it (tests/rescaling.rs).
 
 use serde::Serialize;
 

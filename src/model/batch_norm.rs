@@ -32,13 +32,14 @@ pub(super) fn frozen(
     x.f_batch_norm(Some(&weight), Some(&bias), Some(mean), Some(variance), false, 0.0, norm.epsilon, true)
 }
 
-/// By the batch's statistics, which the running ones follow.
+/// By the batch's statistics, which the running ones follow: by `momentum`, or where there is none by the norm's own.
 pub(super) fn train(
     norm: &BatchNorm,
     x: &Tensor,
     weight: &Tensor,
     bias: &Tensor,
     buffers: &mut [Tensor],
+    momentum: Option<f64>,
 ) -> Result<Tensor, TchError> {
     let num_values = x.numel() as f64 / x.size()[1] as f64;
     if num_values < 2.0 && norm.running == Running::Torch {
@@ -47,10 +48,11 @@ pub(super) fn train(
     }
     let count = buffers[2].f_int64_value(&[])? + 1;
     let (weight, bias) = (weight.f_to_kind(buffers[0].kind())?, bias.f_to_kind(buffers[0].kind())?);
-    let (momentum, unbiased_to_kept) = match norm.running {
+    let (own_momentum, unbiased_to_kept) = match norm.running {
         Running::Torch => (1.0 - DECAY, 1.0),
         Running::Haiku => (debiased_momentum(count), (num_values - 1.0) / num_values),
     };
+    let momentum = momentum.unwrap_or(own_momentum);
     // Taken over in full by tensors of their own: the batch's mean and unbiased variance.
     let (batch_mean, batch_variance) = (buffers[0].f_zeros_like()?, buffers[1].f_zeros_like()?);
     let y = x.f_batch_norm(

@@ -12,10 +12,11 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batch_norm;
 use super::buffers::Buffers;
 use super::dropout::dropout;
+use super::init::Init;
 use super::layer::{Activation, Conv2d, Layer, LocalResponseNorm, Padding};
 use super::network::Network;
 use crate::params::{Layout, ParamSpec, Params};
-use crate::rng::Key;
+use crate::rng::{Key, Mt19937, Role};
 
 /// What a pass is for.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,11 @@ pub enum Mode {
     },
     /// A pure function of w: norms use the running statistics, and nothing is dropped.
     Frozen,
+    /// Gathering statistics: norms use the batch's and move the running ones by `momentum`, and nothing is dropped.
+    Statistics {
+        /// The weight of this batch: its share of the samples so far makes the running statistics plain means.
+        momentum: f64,
+    },
 }
 
 impl Network {
@@ -54,6 +60,34 @@ impl Network {
         Ok(w)
     }
 
+    /// The parameters with which PyTorch starts after `torch.manual_seed(seed)`, layer by layer, where all of them start as in its own layers;
+    /// else [`Network::init`] of a key of that seed.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn init_as_torch(&self, seed: u32) -> Result<Params, TchError> {
+        if self.params().iter().any(|spec| !matches!(spec.init, Init::Uniform { .. } | Init::Zeros | Init::Ones)) {
+            return self.init(Key::new(seed.into()).role(Role::Init));
+        }
+        let mut generator = Mt19937::new(seed);
+        let layout = self.layout();
+        let mut w = Params::zeros(&layout, Kind::Float, Device::Cpu)?;
+        if let Some(flat) = w.as_mut_slice::<f32>() {
+            for (index, spec) in self.params().iter().enumerate() {
+                let out = &mut flat[layout.range(index)];
+                match spec.init {
+                    Init::Uniform { bound } => {
+                        let bound = bound as f32;
+                        out.iter_mut().for_each(|w| *w = generator.torch_uniform(-bound, bound));
+                    }
+                    // PyTorch draws nothing for these.
+                    constant => constant.fill(Key::new(0), out),
+                }
+            }
+        }
+        Ok(w)
+    }
+
     /// The buffers that a training starts with, f32 on the CPU.
     ///
     /// # Errors
@@ -64,7 +98,7 @@ impl Network {
 
     /// The outputs of `x`, of shape `[num_samples, channels, height, width]`: `[num_samples, num_outputs]`, not normalised.
     ///
-    /// `w` are the parameters in the order of [`Network::params`]. Only [`Mode::Train`] writes to `buffers`.
+    /// `w` are the parameters in the order of [`Network::params`]. [`Mode::Frozen`] only reads `buffers`.
     ///
     /// # Errors
     /// [`TchError::Shape`] for another number of parameters or buffers, or a batch that a norm can't train on; whatever libtorch reports.
@@ -132,7 +166,8 @@ impl<'a> Pass<'a> {
                 self.next_buffer += batch_norm::NUM_BUFFERS;
                 let y = match self.mode {
                     Mode::Frozen => batch_norm::frozen(norm, &x, weight, bias, buffers),
-                    Mode::Train { .. } => batch_norm::train(norm, &x, weight, bias, buffers),
+                    Mode::Train { .. } => batch_norm::train(norm, &x, weight, bias, buffers, None),
+                    Mode::Statistics { momentum } => batch_norm::train(norm, &x, weight, bias, buffers, Some(momentum)),
                 };
                 y.map(Value::free)
             }
@@ -148,7 +183,7 @@ impl<'a> Pass<'a> {
                 self.num_dropouts += 1;
                 match self.mode {
                     Mode::Train { key } => dropout(key.part(self.num_dropouts - 1), *probability, x).map(Value::kept),
-                    Mode::Frozen => Ok(Value { x, is_free }),
+                    Mode::Frozen | Mode::Statistics { .. } => Ok(Value { x, is_free }),
                 }
             }
             Layer::Flatten => x.f_flatten(1, -1).map(Value::kept),
@@ -243,6 +278,29 @@ mod tests {
         let pooled = max_pool(&x, 3, 2, Padding::Same).unwrap();
         assert_eq!(pooled.size(), [2, 3, 8, 5]);
         assert!(pooled.equal(&expected));
+    }
+
+    #[test]
+    fn a_start_as_in_pytorch_has_the_numbers_that_pytorch_draws() {
+        let options = ModelOptions { widths: Some(vec![32]), num_classes: Some(2), ..Default::default() };
+        let w = network("mlp", options).init_as_torch(0).unwrap();
+        let flat = w.as_slice::<f32>().unwrap();
+        let (bias, second) = (784 * 32, 784 * 32 + 32);
+        for (start, expected) in [
+            (0, &[-0.000_267_39, 0.019_158_70, -0.029_394_47, -0.026_283_54][..]),
+            (bias, &[0.022_934_02, 0.001_268_47, 0.016_349_58]),
+            (second, &[0.025_897_21, 0.013_048_18, 0.096_105_52]),
+            (second + 64, &[0.154_144_50, -0.057_028_31]),
+        ] {
+            for (found, expected) in flat[start..].iter().zip(expected) {
+                assert!((f64::from(*found) - expected).abs() < 1e-8, "{found} for {expected}");
+            }
+        }
+        let norm: f64 = flat[..bias].iter().map(|w| f64::from(*w).powi(2)).sum::<f64>().sqrt();
+        assert!((norm - 3.262_148_9).abs() < 1e-6, "{norm}");
+        // Of another law than PyTorch's layers: a key's start.
+        let linear = network("deep-linear", ModelOptions::default());
+        assert_eq!(linear.init_as_torch(3).unwrap().flat(), linear.init(Key::new(3).role(Role::Init)).unwrap().flat());
     }
 
     #[test]

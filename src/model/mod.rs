@@ -20,6 +20,8 @@ mod network;
 mod networks;
 mod options;
 pub mod registry;
+#[cfg(feature = "torch")]
+pub mod relu;
 mod survey;
 
 #[cfg(feature = "torch")]

@@ -133,6 +133,16 @@ impl Database {
         let found = self.answer(self.runs.find(filter).sort(doc! {"_id": 1}).projection(unwanted).run())?;
         found.map(|run| self.answer(run)).collect()
     }
+
+    /// What the run `id` has of artifacts, in its document; `None` where there is no such run.
+    pub(super) fn artifacts_of(&self, id: i64) -> Result<Option<Document>, MongoError> {
+        self.answer(self.runs.find_one(doc! {"_id": id}).projection(doc! {"artifacts": 1}).run())
+    }
+}
+
+/// A number of any of BSON's types.
+pub(super) fn real(number: &Bson) -> Option<f64> {
+    number.as_f64().or_else(|| integer(number).map(|number| number as f64))
 }
 
 /// A whole number of any of BSON's types.

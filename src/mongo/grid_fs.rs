@@ -1,4 +1,4 @@
-//! Stores files in GridFS, each under an id that follows from its content, so that storing one twice changes nothing.
+//! Stores files in GridFS and reads them back, each under an id that follows from its content, so that storing one twice changes nothing.
 //!
 //! The chunks come first, the document of the file last: a file that is there is there whole. The driver's own GridFS can't
 //! set `contentType`, which readers look at, makes its indexes only for large files, and takes no second attempt.
@@ -13,7 +13,7 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, DateTime, doc};
 
 use super::bson::whole;
-use super::database::Database;
+use super::database::{Database, integer};
 use super::error::MongoError;
 
 /// Bytes of a chunk, as every driver has it.
@@ -52,6 +52,21 @@ impl Database {
             "uploadDate": DateTime::now(),
         };
         self.insertion(self.files.insert_one(file).run()).map(drop)
+    }
+
+    /// The bytes of the file `id`, which is called `name` where one is missing.
+    pub(super) fn content(&self, id: &Bson, name: &str) -> Result<Vec<u8>, MongoError> {
+        let file = self.answer(self.files.find_one(doc! {"_id": id}).run())?;
+        let length = file.as_ref().and_then(|file| integer(file.get("length")?));
+        let chunks = self.chunks.find(doc! {"files_id": id}).sort(doc! {"n": 1});
+        let mut bytes = Vec::new();
+        for chunk in self.answer(chunks.run())? {
+            bytes.extend_from_slice(self.answer(chunk)?.get_binary_generic("data").map_or(&[], Vec::as_slice));
+        }
+        if length != Some(bytes.len() as i64) {
+            return Err(MongoError::problem(&self.address, &format!("the file {name} is not whole there")));
+        }
+        Ok(bytes)
     }
 
     /// Removes the files called `name` but that of the id `kept`.

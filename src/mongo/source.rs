@@ -1,5 +1,6 @@
 //! Reads runs out of a database, `llc`'s and Sacred's, as [`record::read`](crate::record::read) reads them from folders.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::address::Address;
 use super::bson::{timestamp, to_json};
-use super::database::{Database, integer};
+use super::database::{Database, integer, real};
 use super::error::MongoError;
 use crate::record::read::Run;
 
@@ -33,6 +34,67 @@ pub fn find(address: &Address, id: u64) -> Result<Run, MongoError> {
     let runs = Database::new(address, Arc::default())?.runs(filter)?;
     let found = runs.iter().find_map(|run| from_document(address, run));
     found.ok_or_else(|| MongoError::NoRun { address: address.to_string(), id })
+}
+
+/// The points of a metric: steps, and as many values.
+pub type Points = (Vec<f64>, Vec<f64>);
+
+/// Reads what runs hold beside their documents: their metrics and their files.
+#[derive(Debug)]
+pub struct Reader {
+    database: Database,
+}
+
+impl Reader {
+    /// Reads runs of the collection that `address` names; nothing is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// [`MongoError`] where the address makes no connection.
+    pub fn new(address: &Address) -> Result<Self, MongoError> {
+        Ok(Self { database: Database::new(address, Arc::default())? })
+    }
+
+    /// The metrics of the run `id` by name.
+    ///
+    /// # Errors
+    ///
+    /// [`MongoError`] where the server can't be asked.
+    pub fn metrics(&self, id: u64) -> Result<BTreeMap<String, Points>, MongoError> {
+        let Ok(run_id) = i64::try_from(id) else { return Ok(BTreeMap::new()) };
+        let wanted = doc! {"name": 1, "steps": 1, "values": 1};
+        let found = self.database.metrics.find(doc! {"run_id": run_id}).projection(wanted).run();
+        let mut metrics = BTreeMap::new();
+        for document in self.database.answer(found)? {
+            let document = self.database.answer(document)?;
+            let numbers = |key: &str| -> Vec<f64> {
+                let list = document.get_array(key).map(Vec::as_slice).unwrap_or_default();
+                list.iter().map(|number| real(number).unwrap_or(f64::NAN)).collect()
+            };
+            if let Ok(name) = document.get_str("name") {
+                metrics.insert(name.to_owned(), (numbers("steps"), numbers("values")));
+            }
+        }
+        Ok(metrics)
+    }
+
+    /// The content of the artifact `name` of the run `id`; `None` where it has none of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`MongoError`] where the server can't be asked, or where parts of the file are missing there.
+    pub fn artifact(&self, id: u64, name: &str) -> Result<Option<Vec<u8>>, MongoError> {
+        let Some(run) = i64::try_from(id).ok().map(|id| self.database.artifacts_of(id)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let artifacts = run.get_array("artifacts").map(Vec::as_slice).unwrap_or_default();
+        let is_named = |artifact: &&Document| artifact.get_str("name").is_ok_and(|known| known == name);
+        match artifacts.iter().filter_map(Bson::as_document).find(is_named).and_then(|artifact| artifact.get("file_id"))
+        {
+            Some(file_id) => self.database.content(file_id, name).map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 fn from_document(address: &Address, document: &Document) -> Option<Run> {

@@ -154,7 +154,7 @@ impl FileTreeObserver {
         let attributes = draw_attributes(info, started);
         let mut draws = Draws { path: run_dir.join("draws.zarr"), extent: Extent::of(info), attributes, writer: None };
         // A run without chains, such as a training, leaves no file without draws behind.
-        let has_draws = info.num_chains > 0;
+        let has_draws = info.num_chains > 0 && !info.draws_at_points;
         let mut metrics = Metrics::new(info);
         let run = match before {
             None => {
@@ -274,7 +274,7 @@ impl Observer for FileTreeObserver {
             Event::Saving => self.running.iter().for_each(|running| drop(running.writer.beat())),
             Event::Stage(text) | Event::Output(text) | Event::Line(text) => self.say(text),
             Event::Warning(text) => self.say(&format!("warning: {text}")),
-            Event::ChainEnded { error: None, .. } | Event::Epoch { .. } => {}
+            Event::ChainEnded { error: None, .. } | Event::Epoch { .. } | Event::Sweep { .. } => {}
             Event::ChainEnded { chain, num_draws, error: Some(error) } => {
                 self.say(&format!("chain {chain} ended after {num_draws} draws: {error}"));
             }

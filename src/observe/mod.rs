@@ -52,6 +52,8 @@ pub struct RunInfo {
     pub n_beta: f64,
     /// L_n(w*).
     pub init_loss: f64,
+    /// Whether all draws are around named points ([`Event::Point`]): there are none before the first of these.
+    pub draws_at_points: bool,
 }
 
 /// Describes another point of the same run, around which as many chains make as many draws as around w*.
@@ -117,6 +119,8 @@ pub enum Event<'a> {
     Training { first_step: u64, num_steps: u64, loss: &'a [f64] },
     /// Epoch `epoch` of `num_epochs`, counted from 0, begins with step `first_step` and has `num_steps`.
     Epoch { epoch: u64, num_epochs: u64, first_step: u64, num_steps: u64 },
+    /// Of the `total` points of the stage `stage`, `done` are evaluated; the last one's loss.
+    Sweep { stage: &'a str, done: u64, total: u64, loss: f64 },
     /// Named numbers of one moment: points of the metrics of these names at `step`.
     Metrics { step: u64, values: &'a [(&'a str, f64)] },
     /// A line for the user while the run goes on, such as that of an epoch.

@@ -22,9 +22,13 @@ const RHAT_EVERY: Duration = Duration::from_secs(1);
 /// Time between two texts beside the bar.
 const TEXT_EVERY: Duration = Duration::from_millis(100);
 
+/// The stage of a bar that is about steps of a training.
+const TRAINING_STAGE: &str = "training";
+
 // What the bar looks like.
 const DRAWS: &str = "{bar:24} {percent:>3} % of {human_len} draws  {msg}  {eta} left";
 const EPOCH: &str = "{prefix} {bar:24} {percent:>3} % of {human_len} steps  {msg}  {eta} left";
+const SWEEP: &str = "{prefix} {bar:24} {percent:>3} % of {human_len} points  {msg}  {eta} left";
 const TRAINING: &str = "{bar:24} {percent:>3} % of {human_len} training steps  {msg}  {eta} left";
 
 /// Draws a progress bar on stderr.
@@ -41,6 +45,8 @@ pub struct TerminalObserver {
     is_quiet: bool,
     /// The first step of the epoch that the bar is about, if it is about one.
     epoch_start: Option<u64>,
+    /// The stage that the bar is about: a sweep's name, or [`TRAINING_STAGE`].
+    stage: String,
     info: Option<RunInfo>,
     progress: Option<Progress>,
     rhat: Rhat,
@@ -69,15 +75,19 @@ impl TerminalObserver {
         if is_shown {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self { bar, is_quiet, epoch_start: None, info: None, progress: None, rhat, text_at: None }
+        Self { bar, is_quiet, epoch_start: None, stage: String::new(), info: None, progress: None, rhat, text_at: None }
     }
 
     fn start(&mut self, info: &RunInfo) {
-        self.bar.set_length((info.num_chains * info.num_draws) as u64);
-        self.bar.set_style(style(DRAWS));
+        // A run without draws tells by its stages how far it is.
+        if info.num_chains * info.num_draws > 0 {
+            self.bar.set_length((info.num_chains * info.num_draws) as u64);
+            self.bar.set_style(style(DRAWS));
+        }
         self.bar.set_message("");
         self.bar.reset();
         self.progress = Some(Progress::new(info));
+        self.stage.clear();
         self.info = Some(info.clone());
     }
 
@@ -99,16 +109,38 @@ impl TerminalObserver {
     }
 
     fn train(&mut self, first_step: u64, num_steps: u64, loss: &[f64]) {
-        if first_step == 0 && self.epoch_start.is_none() {
+        if self.stage != TRAINING_STAGE && self.epoch_start.is_none() {
+            TRAINING_STAGE.clone_into(&mut self.stage);
             self.progress = None;
             self.bar.set_length(num_steps);
             self.bar.set_style(style(TRAINING));
-            self.bar.reset();
+            self.restart_at(first_step);
         }
         self.bar.set_position((first_step + loss.len() as u64).saturating_sub(self.epoch_start.unwrap_or(0)));
         if let Some(loss) = loss.last() {
             self.bar.set_message(format!("loss {loss:.3e}"));
         }
+    }
+
+    /// The bar starts again for the points of a stage, and goes on with them.
+    fn sweep(&mut self, stage: &str, done: u64, total: u64, loss: f64) {
+        if self.stage != stage {
+            stage.clone_into(&mut self.stage);
+            self.progress = None;
+            self.bar.set_length(total);
+            self.bar.set_prefix(stage.to_owned());
+            self.bar.set_style(style(SWEEP));
+            self.restart_at(done.saturating_sub(1));
+        }
+        self.bar.set_position(done);
+        self.bar.set_message(format!("loss {loss:.3e}"));
+    }
+
+    /// Starts the clock of the bar with `done` behind it already: the time left is not reckoned from what another process did.
+    fn restart_at(&self, done: u64) {
+        self.bar.reset();
+        self.bar.set_position(done);
+        self.bar.reset_eta();
     }
 
     fn push(&mut self, chain: usize, first_draw: usize, block: &DrawBlock) {
@@ -152,6 +184,7 @@ impl Observer for TerminalObserver {
             Event::Epoch { epoch, num_epochs, first_step, num_steps } => {
                 self.begin_epoch(epoch, num_epochs, first_step, num_steps);
             }
+            Event::Sweep { stage, done, total, loss } => self.sweep(stage, done, total, loss),
             Event::Line(text) => self.line(text),
             Event::ChainEnded { error: None, .. }
             | Event::Output(_)
@@ -289,8 +322,19 @@ mod tests {
     }
 
     #[test]
+    fn the_bar_starts_again_for_every_sweep_and_where_one_that_goes_on_was() {
+        let mut observer = TerminalObserver::new(true, |_| f64::NAN);
+        observer.on_event(&Event::Started(&info(100, 10))).unwrap();
+        for (stage, done, total) in [("segments", 1, 30), ("segments", 2, 30), ("plane", 601, 900)] {
+            observer.on_event(&Event::Sweep { stage, done, total, loss: 0.5 }).unwrap();
+            assert_eq!((observer.bar.position(), observer.bar.length()), (done, Some(total)));
+        }
+        assert_eq!(observer.bar.prefix(), "plane");
+    }
+
+    #[test]
     fn every_template_is_valid() {
-        for template in ["{spinner} {msg} {elapsed}", DRAWS, EPOCH, TRAINING] {
+        for template in ["{spinner} {msg} {elapsed}", DRAWS, EPOCH, SWEEP, TRAINING] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -53,6 +53,8 @@ pub enum Role {
     Hessian = 23,
     /// Noise on the weights of a network in training.
     WeightNoise = 40,
+    /// Places on a curve between minima, and what is done there.
+    Path = 41,
 }
 
 /// Names one stream of random numbers.

@@ -84,6 +84,12 @@ impl Mt19937 {
         order
     }
 
+    /// The next number of a float32 `tensor.uniform_(low, high)`: of 24 bits.
+    pub fn torch_uniform(&mut self, low: f32, high: f32) -> f32 {
+        let share = f64::from(self.word() & 0xff_ffff) / 16_777_216.0;
+        (share * f64::from(high - low) + f64::from(low)) as f32
+    }
+
     /// `torch.randn` of as many numbers as `out` holds, 16 or more; but for the last digit, which depends on the processor there.
     ///
     /// Uniform numbers of 24 bits are drawn for all, then each sixteen become sixteen normal ones by the transform of Box and Muller.
@@ -170,6 +176,12 @@ mod tests {
             let theirs = Vec::<i64>::try_from(Tensor::randperm(n, (Kind::Int64, Device::Cpu))).unwrap();
             let ours = generator.torch_permutation(n as usize);
             assert!(ours.iter().zip(&theirs).all(|(a, b)| *a == *b as usize), "{n}");
+        }
+        for bound in [1.0f64 / 28.0, 1.0 / 32f64.sqrt(), 0.3] {
+            let mut theirs = Tensor::zeros([1000], (Kind::Float, Device::Cpu));
+            let _ = theirs.uniform_(-bound, bound);
+            let ours: Vec<f32> = (0..1000).map(|_| generator.torch_uniform(-bound as f32, bound as f32)).collect();
+            assert_eq!(Vec::<f32>::try_from(theirs).unwrap(), ours, "{bound}");
         }
         for n in [16, 2352, 1000] {
             let theirs = Vec::<f32>::try_from(Tensor::randn([n], (Kind::Float, Device::Cpu))).unwrap();

@@ -2,7 +2,8 @@
 
 use crate::config::training::TrainingConfig;
 use crate::config::{
-    Configuration, CurveConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key, NoisyWeightsConfig, nearest,
+    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key,
+    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
 };
 
 use super::meaning::{Meaning, MeaningError};
@@ -21,13 +22,19 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 6] = [
+pub const EXPERIMENTS: [Experiment; 12] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
     Experiment::of::<EstimateConfig>(),
+    Experiment::of::<PathsConfig>(),
+    Experiment::of::<SaddleConfig>(),
+    Experiment::of::<ToyConfig>(),
+    Experiment::of::<RescalingConfig>(),
+    Experiment::of::<MalaVsSgldConfig>(),
     Experiment::of::<KernelRegressionConfig>(),
     Experiment::of::<NoisyWeightsConfig>(),
+    Experiment::of::<DescentConfig>(),
 ];
 
 /// Subcommands of `llc` that leave no run of their own: they can stand in a file of commands, and are not looked for afterwards.

@@ -60,12 +60,25 @@ impl DeepLinear {
     /// # Errors
     /// [`TargetError::Cancelled`] if `cancel` was raised while the data were read; whatever libtorch reports.
     pub fn new(inputs: SyntheticInputs, local: LocalPosterior, cancel: &AtomicBool) -> Result<DeepLinear, TargetError> {
+        let product_star = product(&local.w_star().to(Kind::Double, Device::Cpu)?)?;
+        DeepLinear::towards(inputs, local, product_star, cancel)
+    }
+
+    /// The loss towards the true product P* = `product_star`, shape `[H₀, H_L]`, f64 on the CPU, which the centre need not have.
+    ///
+    /// # Errors
+    /// As [`DeepLinear::new`].
+    pub fn towards(
+        inputs: SyntheticInputs,
+        local: LocalPosterior,
+        product_star: Tensor,
+        cancel: &AtomicBool,
+    ) -> Result<DeepLinear, TargetError> {
         let gram = inputs.gram(cancel)?.ok_or(TargetError::Cancelled)?;
         // R = Λ^½·Vᵀ: also where XᵀX is singular (n < d_in), unlike Cholesky's.
         let (values, vectors) = gram.f_linalg_eigh("L")?;
         let factor = vectors.f_mul(&values.f_clamp_min(0.0)?.f_sqrt()?)?.f_tr()?.f_contiguous()?;
         let kind_device = (local.w_star().kind(), local.w_star().device());
-        let product_star = product(&local.w_star().to(Kind::Double, Device::Cpu)?)?;
         let targets = factor.f_mm(&product_star)?;
         let to = |x: &Tensor| x.f_to_kind(kind_device.0)?.f_to_device(kind_device.1);
         DeepLinear::assemble(inputs, local, to(&factor)?, to(&targets)?, to(&product_star)?)
@@ -101,6 +114,21 @@ impl DeepLinear {
     /// Whatever libtorch reports.
     pub fn around(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
         self.sharing(LocalPosterior::new(self.local.n_beta(), self.local.gamma(), w_star)?)
+    }
+
+    /// The same inputs with the network's own outputs at `w_star` for targets, and the local posterior around it, in its precision and on
+    /// its device: the loss is 0 there.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn realised_at(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
+        let (kind, device) = (w_star.kind(), w_star.device());
+        let product_star = product(&w_star.to(Kind::Double, Device::Cpu)?)?;
+        let factor = self.factor.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?;
+        let targets = factor.f_mm(&product_star)?;
+        let to = |x: &Tensor| x.f_to_kind(kind)?.f_to_device(device);
+        let local = LocalPosterior::new(self.local.n_beta(), self.local.gamma(), w_star)?;
+        DeepLinear::assemble(self.inputs.clone(), local, to(&factor)?, to(&targets)?, to(&product_star)?)
     }
 
     /// The same data and true product under another local posterior, with buffers of its own.
@@ -356,6 +384,19 @@ mod tests {
             let w_star = target.local.w_star().try_clone().unwrap();
             assert!(target.loss(&w_star, Batch::Full).unwrap() < 1e-20);
         }
+    }
+
+    #[test]
+    fn a_network_s_own_outputs_make_it_a_zero_of_the_loss_on_the_same_inputs() {
+        let mut teacher = target(&[4, 6, 5], 100);
+        let w = moved(&teacher, 3);
+        assert!(teacher.loss(&w, Batch::Full).unwrap() > 1.0);
+        let mut own = teacher.realised_at(w.try_clone().unwrap()).unwrap();
+        assert!(own.loss(&w, Batch::Full).unwrap() < 1e-20);
+        // Seen from the teacher's parameters it is as far off as the teacher is from it.
+        let w_star = teacher.local().w_star().try_clone().unwrap();
+        let (there, back) = (teacher.loss(&w, Batch::Full).unwrap(), own.loss(&w_star, Batch::Full).unwrap());
+        assert!((there - back).abs() < 1e-10 * there, "{there} against {back}");
     }
 
     #[test]

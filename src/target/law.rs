@@ -17,8 +17,10 @@ pub enum Law {
     Quadratic { curvatures: Vec<f64> },
     /// K = Σ wᵢ^(2kᵢ): λ = Σ 1/(2kᵢ), exactly at every nβ where γ = 0.
     EvenPowers { half_powers: Vec<u32> },
-    /// K = w₁²·w₂²: λ = ½, multiplicity 2.
-    CrossedLines,
+    /// K = Π wᵢ^(2kᵢ), a normal crossing; w₁²·w₂² has λ = ½ and multiplicity 2.
+    Monomial { half_powers: Vec<u32> },
+    /// K = (w₁ − 1)²·(w₁² + w₂²)⁴ around w* = (centre, 0): λ = ½ at 1, ¼ at 0.
+    LineAndDot { centre: f64 },
 }
 
 impl Law {
@@ -26,8 +28,25 @@ impl Law {
     pub fn num_parameters(&self) -> usize {
         match self {
             Law::Quadratic { curvatures } => curvatures.len(),
-            Law::EvenPowers { half_powers } => half_powers.len(),
-            Law::CrossedLines => 2,
+            Law::EvenPowers { half_powers } | Law::Monomial { half_powers } => half_powers.len(),
+            Law::LineAndDot { .. } => 2,
+        }
+    }
+
+    /// w*.
+    fn centre(&self) -> Vec<f64> {
+        match self {
+            Law::LineAndDot { centre } => vec![*centre, 0.0],
+            _ => vec![0.0; self.num_parameters()],
+        }
+    }
+
+    /// Whether each coordinate is Gaussian given the others.
+    fn is_conditionally_normal(&self) -> bool {
+        match self {
+            Law::Quadratic { .. } => true,
+            Law::Monomial { half_powers } => half_powers.iter().all(|&k| k == 1),
+            Law::EvenPowers { .. } | Law::LineAndDot { .. } => false,
         }
     }
 
@@ -50,10 +69,23 @@ impl Law {
                 }
                 loss
             }
-            Law::CrossedLines => {
-                grad[0] = 2.0 * w[0] * w[1] * w[1];
-                grad[1] = 2.0 * w[0] * w[0] * w[1];
-                (w[0] * w[1]).powi(2)
+            Law::Monomial { half_powers } => {
+                for (i, g) in grad.iter_mut().enumerate() {
+                    let factor = |(j, &k): (usize, &u32)| {
+                        if i == j { 2.0 * k as f64 * w[j].powi(2 * k as i32 - 1) } else { w[j].powi(2 * k as i32) }
+                    };
+                    *g = half_powers.iter().enumerate().map(factor).product();
+                }
+                w.iter().zip(half_powers).map(|(w, &k)| w.powi(2 * k as i32)).product()
+            }
+            Law::LineAndDot { .. } => {
+                let (across, square) = (w[0] - 1.0, w[0] * w[0] + w[1] * w[1]);
+                let cube = square.powi(3);
+                let loss = across * across * cube * square;
+                // ∂(square⁴) = 8·square³·w.
+                grad[0] = 2.0 * across * cube * square + 8.0 * across * across * cube * w[0];
+                grad[1] = 8.0 * across * across * cube * w[1];
+                loss
             }
         }
     }
@@ -70,7 +102,7 @@ pub enum GradientNoise {
     Multiplicative { sigma: f64 },
 }
 
-/// Wraps a [`Law`] as a target around w* = 0.
+/// Wraps a [`Law`] as a target around its w*: 0, but for [`Law::LineAndDot`].
 #[derive(Debug)]
 pub struct LawTarget {
     law: Law,
@@ -80,10 +112,13 @@ pub struct LawTarget {
 }
 
 impl LawTarget {
-    /// The target with density ∝ exp(−nβ·K(w) − γ/2·‖w‖²).
+    /// The target with density ∝ exp(−nβ·K(w) − γ/2·‖w − w*‖²).
     pub fn new(law: Law, noise: GradientNoise, n_beta: f64, gamma: f64) -> Result<LawTarget, TargetError> {
         let d = law.num_parameters();
-        let w_star = Params::zeros(&Arc::new(Layout::vector("w", d)), Kind::Double, Device::Cpu)?;
+        let mut w_star = Params::zeros(&Arc::new(Layout::vector("w", d)), Kind::Double, Device::Cpu)?;
+        if let Some(w_star) = w_star.as_mut_slice() {
+            w_star.copy_from_slice(&law.centre());
+        }
         Ok(LawTarget { law, noise, local: LocalPosterior::new(n_beta, gamma, w_star)?, scratch: vec![0.0; d] })
     }
 }
@@ -128,11 +163,11 @@ impl Target for LawTarget {
     }
 
     fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {
-        matches!(self.law, Law::Quadratic { .. } | Law::CrossedLines).then_some(self as &mut dyn ConditionalDraw)
+        self.law.is_conditionally_normal().then_some(self as &mut dyn ConditionalDraw)
     }
 }
 
-/// Quadratic and crossed lines are Gaussian in one coordinate given the others.
+/// Quadratics and products of squares are Gaussian in one coordinate given the others.
 impl ConditionalDraw for LawTarget {
     fn num_blocks(&self) -> usize {
         self.law.num_parameters()
@@ -147,7 +182,10 @@ impl ConditionalDraw for LawTarget {
     fn draw_block(&mut self, key: Key, block: usize, w: &mut Params) -> Result<(), TargetError> {
         let curvature = match &self.law {
             Law::Quadratic { curvatures } => curvatures[block],
-            _ => 2.0 * self.scratch[1 - block].powi(2),
+            _ => {
+                let others = self.scratch.iter().enumerate().filter(|(i, _)| *i != block);
+                2.0 * others.map(|(_, w)| w * w).product::<f64>()
+            }
         };
         let mut z = [0.0];
         fill_normal(key, 0, &mut z);
@@ -161,5 +199,36 @@ impl ConditionalDraw for LawTarget {
     fn loss_after_sweep(&mut self) -> Result<f64, TargetError> {
         let mut grad = vec![0.0; self.scratch.len()];
         Ok(self.law.loss_and_grad(&self.scratch, &mut grad))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_equal_finite_differences_and_w_star_is_a_zero() {
+        let w = [0.7, -0.4, 1.3];
+        for law in [
+            Law::Quadratic { curvatures: vec![1.0, 3.0] },
+            Law::EvenPowers { half_powers: vec![1, 2, 3] },
+            Law::Monomial { half_powers: vec![1, 1, 1] },
+            Law::Monomial { half_powers: vec![1, 2] },
+            Law::LineAndDot { centre: 1.0 },
+        ] {
+            let d = law.num_parameters();
+            let mut grad = vec![0.0; d];
+            law.loss_and_grad(&w[..d], &mut grad);
+            for i in 0..d {
+                let at = |shift: f64| {
+                    let mut w = w;
+                    w[i] += shift;
+                    law.loss_and_grad(&w[..d], &mut vec![0.0; d])
+                };
+                let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!((difference - grad[i]).abs() < 1e-7, "{law:?}, coordinate {i}: {difference} for {}", grad[i]);
+            }
+            assert_eq!(law.loss_and_grad(&law.centre(), &mut grad), 0.0, "{law:?}");
+        }
     }
 }

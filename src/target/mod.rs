@@ -10,9 +10,12 @@ mod gauge;
 pub mod law;
 pub mod network;
 mod passes;
+mod relu_network;
+mod relu_passes;
 
 pub use deep_linear::DeepLinear;
 pub use network::NetworkTarget;
+pub use relu_network::ReluNetwork;
 
 use crate::params::Params;
 use crate::rng::Key;

@@ -160,13 +160,13 @@ impl NetworkTarget {
         let mut probabilities = Vec::new();
         for range in chunks(self.samples.len() as u64) {
             let (losses, own) = no_grad(|| -> Result<_, TchError> {
-                let objective = self.evaluation.objective;
+                let objective = self.evaluation.objective.clone();
                 let (x, labels) = self.samples.range(range, objective.kind(), w_star.device())?;
                 let outputs = self.outputs(&tensors, &x)?;
                 match self.evaluation.answers {
                     Answers::Labels => Ok((objective.losses(&outputs, &train::Target::Labels(&labels))?, None)),
                     Answers::OwnOutputs => {
-                        let own = own_answers(objective.loss, &outputs)?;
+                        let own = own_answers(&objective.loss, &outputs)?;
                         Ok((objective.losses(&outputs, &train::Target::Soft(&own))?, Some(own)))
                     }
                 }
@@ -194,7 +194,7 @@ impl NetworkTarget {
 
     /// The losses of the samples that `select` gives, at `tensors`.
     fn losses(&mut self, tensors: &[Tensor], select: Select) -> Result<Tensor, TchError> {
-        let (objective, device) = (self.evaluation.objective, self.local.w_star().device());
+        let (objective, device) = (self.evaluation.objective.clone(), self.local.w_star().device());
         let (x, labels) = match &select {
             Select::Indices(indices) => self.samples.batch(indices, objective.kind(), device)?,
             Select::Range(range) => self.samples.range(range.clone(), objective.kind(), device)?,
@@ -295,7 +295,7 @@ impl Target for NetworkTarget {
     }
 
     fn precise_loss(&mut self, w: &Params) -> Result<Option<f64>, TargetError> {
-        let coarse = self.evaluation.objective;
+        let coarse = self.evaluation.objective.clone();
         if coarse.precision != NetworkPrecision::Bf16 {
             return Ok(None);
         }
@@ -333,10 +333,12 @@ impl Target for NetworkTarget {
 }
 
 /// The answers that make `outputs` a minimum: probabilities for cross-entropy, the outputs themselves for the squared error.
-fn own_answers(loss: Loss, outputs: &Tensor) -> Result<Tensor, TchError> {
+fn own_answers(loss: &Loss, outputs: &Tensor) -> Result<Tensor, TchError> {
     match loss {
         Loss::CrossEntropy => outputs.f_softmax(1, outputs.kind()),
         Loss::SquaredError => Ok(outputs.shallow_clone()),
+        // Their minima are elsewhere, whatever the answers: configurations refuse it.
+        other => Err(TchError::Shape(format!("no answers make a network's own outputs a minimum of the loss {other}"))),
     }
 }
 

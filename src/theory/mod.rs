@@ -12,6 +12,8 @@
 //! | bounds at a point of a deeper one | [`LocalBounds`], [`PartialRanks`] |
 //! | Π w_i^{2k_i}, normal crossings; one tanh unit | [`monomial`] |
 //! | w₁²w₂² with its finite-nβ law | [`ProductOfSquares`] |
+//! | w₁²w₂⁴, w₁²w₂²w₃² … with their finite-nβ means | [`Crossing`] |
+//! | the toys of `llc toy`, by name | [`Toy`] |
 //! | Σ w_i^{2k_i} with its finite-nβ law | [`EvenPowers`] |
 //! | regular; a line and a dot | [`regular`], [`line_and_dot`] |
 //! | SGLD, MALA, HMC, Gibbs on a quadratic | [`sampler_law`] |
@@ -19,6 +21,7 @@
 //! *Reference*: Watanabe, Algebraic Geometry and Statistical Learning Theory (Cambridge, 2009), for λ and m.
 
 pub mod coefficient;
+pub mod crossing;
 pub mod deep_linear;
 pub mod even_powers;
 pub mod invalid_argument;
@@ -32,8 +35,10 @@ pub mod reduced_rank;
 pub mod regular;
 pub mod report;
 pub mod sampler_law;
+pub mod toy;
 
 pub use coefficient::LearningCoefficient;
+pub use crossing::Crossing;
 pub use deep_linear::{DeepLinear, DeepLinearError};
 pub use even_powers::EvenPowers;
 pub use invalid_argument::InvalidArgument;
@@ -44,6 +49,7 @@ pub use product_of_squares::ProductOfSquares;
 pub use rational::Rational;
 pub use reduced_rank::{ReducedRank, TwoLayerPointError};
 pub use report::{DeepLinearReport, describe_deep_linear};
+pub use toy::Toy;
 
 mod quadrature;
 #[cfg(test)]

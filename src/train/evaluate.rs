@@ -2,7 +2,9 @@
 //!
 //! A pass goes in chunks, so that memory doesn't grow with the samples; sums are in f64.
 
-use tch::{Device, Kind, TchError};
+use std::ops::Range;
+
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::TrainError;
 use super::memory;
@@ -23,6 +25,61 @@ pub struct Evaluation {
     pub accuracy: f64,
 }
 
+/// Sums over the samples of one pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sums {
+    /// Of the losses.
+    pub loss: f64,
+    /// Of their squares.
+    pub loss_square: f64,
+    /// Samples whose largest output is their label's.
+    pub num_correct: f64,
+}
+
+/// Gives the inputs and labels of a range of samples, on the device and of the kind of a pass.
+pub(crate) type Read<'a> = &'a dyn Fn(Range<u64>) -> Result<(Tensor, Tensor), TchError>;
+
+/// Sums over `n` samples, read by `read`, for the network whose parameters are `w`; else as [`evaluate`].
+pub(crate) fn sums(
+    network: &Network,
+    w: &[Tensor],
+    buffers: &mut Buffers,
+    (n, read): (u64, Read),
+    soft_targets: Option<&Tensor>,
+    objective: &Objective,
+) -> Result<Sums, TrainError> {
+    let mut chunk = |first: u64, size: u64| -> Result<Tensor, TchError> {
+        let (x, labels) = read(first..(first + size).min(n))?;
+        let outputs = objective.outputs(network, w, buffers, &x, Mode::Frozen)?;
+        let soft = soft_targets.map(|all| all.f_narrow(0, first as i64, labels.size()[0])).transpose()?;
+        let target = soft.as_ref().map_or(Target::Labels(&labels), Target::Soft);
+        let losses = objective.losses(&outputs, &target)?.f_to_kind(Kind::Double)?;
+        let square = losses.f_dot(&losses)?;
+        Tensor::f_stack(&[losses.f_sum(Kind::Double)?, square, num_correct(&outputs, &labels)?], 0)
+    };
+    let all = tch::no_grad(|| -> Result<Vec<f64>, TchError> {
+        let mut parts = Vec::new();
+        for first in (0..n).step_by(CHUNK as usize) {
+            parts.push(chunk(first, CHUNK)?);
+        }
+        // Read at the end: a GPU has them all by then.
+        let all = Tensor::f_stack(&parts, 0)?.f_to_device(Device::Cpu)?;
+        Vec::<f64>::try_from(all.f_flatten(0, -1)?)
+    });
+    match all {
+        Ok(all) => {
+            let (parts, _) = all.as_chunks::<3>();
+            let total = |i: usize| parts.iter().map(|part| part[i]).sum();
+            Ok(Sums { loss: total(0), loss_square: total(1), num_correct: total(2) })
+        }
+        Err(error) if memory::is_exhausted(&error) => {
+            let fits = memory::largest_fit(CHUNK, |size| tch::no_grad(|| chunk(0, size)).map(drop));
+            Err(TrainError::OutOfMemory { batch_size: CHUNK as usize, fits })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Mean loss and accuracy of `network` at `w` on `samples`; `soft_targets`, shape `[n, num_outputs]`, are for the loss in place of the
 /// labels. `buffers` are only read.
 ///
@@ -33,37 +90,14 @@ pub fn evaluate(
     w: &Params,
     buffers: &mut Buffers,
     samples: &Samples,
-    soft_targets: Option<&tch::Tensor>,
+    soft_targets: Option<&Tensor>,
     objective: &Objective,
     device: Device,
 ) -> Result<Evaluation, TrainError> {
     let n = samples.len() as u64;
-    let mut chunk = |first: u64, size: u64| -> Result<(tch::Tensor, tch::Tensor), TchError> {
-        let (x, labels) = samples.range(first..(first + size).min(n), objective.kind(), device)?;
-        let outputs = objective.outputs(network, w.views(), buffers, &x, Mode::Frozen)?;
-        let soft = soft_targets.map(|all| all.f_narrow(0, first as i64, labels.size()[0])).transpose()?;
-        let target = soft.as_ref().map_or(Target::Labels(&labels), Target::Soft);
-        let loss = objective.losses(&outputs, &target)?.f_sum(Kind::Double)?;
-        Ok((loss, num_correct(&outputs, &labels)?))
-    };
-    let sums = tch::no_grad(|| -> Result<(f64, f64), TchError> {
-        let mut sums = Vec::new();
-        for first in (0..n).step_by(CHUNK as usize) {
-            sums.push(chunk(first, CHUNK)?);
-        }
-        // Read at the end: a GPU has them all by then.
-        sums.iter().try_fold((0.0, 0.0), |(loss, correct), (one_loss, one_correct)| {
-            Ok((loss + one_loss.f_double_value(&[])?, correct + one_correct.f_double_value(&[])?))
-        })
-    });
-    match sums {
-        Ok((loss, correct)) => Ok(Evaluation { loss: loss / n as f64, accuracy: correct / n as f64 }),
-        Err(error) if memory::is_exhausted(&error) => {
-            let fits = memory::largest_fit(CHUNK, |size| tch::no_grad(|| chunk(0, size)).map(drop));
-            Err(TrainError::OutOfMemory { batch_size: CHUNK as usize, fits })
-        }
-        Err(error) => Err(error.into()),
-    }
+    let read = |range| samples.range(range, objective.kind(), device);
+    let sums = sums(network, w.views(), buffers, (n, &read), soft_targets, objective)?;
+    Ok(Evaluation { loss: sums.loss / n as f64, accuracy: sums.num_correct / n as f64 })
 }
 
 /// How a network does on every single sample.

@@ -14,6 +14,8 @@ mod evaluate;
 #[cfg(feature = "torch")]
 mod log_uniform;
 #[cfg(feature = "torch")]
+mod measured;
+#[cfg(feature = "torch")]
 mod memory;
 #[cfg(feature = "torch")]
 mod network_checkpoint;
@@ -26,8 +28,12 @@ mod objective;
 #[cfg(feature = "torch")]
 mod optimizer;
 #[cfg(feature = "torch")]
+mod parametrisation;
+#[cfg(feature = "torch")]
 mod running;
 mod schedule;
+#[cfg(feature = "torch")]
+mod selected_data;
 #[cfg(feature = "torch")]
 mod sgd;
 mod threshold;
@@ -43,6 +49,8 @@ pub use adam::Adam;
 pub use agreement::Agreement;
 #[cfg(feature = "torch")]
 pub use epoch_order::EpochOrder;
+#[cfg(feature = "torch")]
+pub(crate) use evaluate::sums;
 #[cfg(feature = "torch")]
 pub use evaluate::{Evaluation, Outcomes, check_fit, evaluate, outcomes};
 #[cfg(feature = "torch")]
@@ -60,8 +68,12 @@ use optimizer::testing;
 #[cfg(feature = "torch")]
 pub use optimizer::{Optimizer, OptimizerState};
 #[cfg(feature = "torch")]
+pub use parametrisation::Parametrisation;
+#[cfg(feature = "torch")]
 pub use running::{Running, StepLosses};
 pub use schedule::Schedule;
+#[cfg(feature = "torch")]
+pub use selected_data::SelectedData;
 #[cfg(feature = "torch")]
 pub use sgd::Sgd;
 pub use threshold::{THRESHOLD_ACCURACY, THRESHOLD_LOSS, reaches_threshold};

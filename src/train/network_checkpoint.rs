@@ -36,6 +36,9 @@ struct Facts {
 const FACTS: &str = "training";
 /// What the optimiser's tensors are called in [`Checkpoint::from_parts`], before their own names.
 const OPTIMIZER: &str = "optimizer.";
+/// The same of θ, where a parametrisation moves that.
+const THETA: &str = "theta";
+const READ_THETA: &str = "train.theta";
 /// The same where a checkpoint was read: it marks what is no network's.
 const READ_OPTIMIZER: &str = "train.optimizer.";
 /// The same of the noise on the weights, and the header's key for the steps of its optimiser.
@@ -82,8 +85,9 @@ impl NetworkTrainer {
         };
         // Numbers and text: there is nothing to refuse.
         facts.insert(FACTS.to_owned(), serde_json::to_value(training).unwrap_or_default());
-        let extras: Vec<(String, Tensor)> =
-            tensors.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)).collect();
+        let theta = self.moved.iter().map(|_| (THETA.to_owned(), self.theta().flat().shallow_clone()));
+        let state = tensors.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor));
+        let extras: Vec<(String, Tensor)> = theta.chain(state).collect();
         let noise = self.noise.as_ref().map(WeightNoise::state);
         facts.insert(NOISE_STEPS.to_owned(), noise.as_ref().map_or(0, |state| state.num_steps).into());
         let of_noise = noise.into_iter().flat_map(|state| state.tensors);
@@ -105,6 +109,11 @@ impl NetworkTrainer {
         let noise_steps = checkpoint.header.facts.get(NOISE_STEPS).and_then(Value::as_i64).unwrap_or(0);
         let of_noise = self.state_in(checkpoint, READ_NOISE, i32::try_from(noise_steps).unwrap_or(0))?;
         self.set_parameters(checkpoint, &w, &buffers)?;
+        if let Some(moved) = &mut self.moved {
+            let theta = moved.parametrisation.theta_mut();
+            let kept = checkpoint.tensor(READ_THETA).filter(|kept| kept.shape == [theta.len()]);
+            theta.flat().shallow_clone().f_copy_(&kept.ok_or(ResumeError::NoTraining)?.to_tensor()?)?;
+        }
         self.optimizer.restore(&state)?;
         self.noise.as_mut().map_or(Ok(()), |noise| noise.restore(&of_noise))?;
         let (num_samples, loss_sum, num_correct, gradient_norm) = facts.running;
@@ -114,9 +123,9 @@ impl NetworkTrainer {
         Ok(())
     }
 
-    /// The tensors of `checkpoint` whose names begin with `prefix`, each as long as the parameters.
+    /// The tensors of `checkpoint` whose names begin with `prefix`, each as long as what is moved.
     fn state_in(&self, checkpoint: &Checkpoint, prefix: &str, num_steps: i32) -> Result<OptimizerState, TrainError> {
-        let d = self.w.len();
+        let d = self.theta().len();
         let mut state = OptimizerState { num_steps, tensors: Vec::new() };
         for tensor in &checkpoint.tensors {
             let Some(name) = tensor.name.strip_prefix(prefix) else { continue };

@@ -15,9 +15,12 @@ use std::time::Instant;
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::measured::Unread;
 use super::objective::{Objective, Target, num_correct, rows};
 use super::running::{Running, StepLosses};
-use super::{EpochOrder, Evaluation, Optimizer, Schedule, TrainError, WeightNoise, evaluate, memory, optimizer};
+use super::{
+    EpochOrder, Evaluation, Optimizer, Parametrisation, Schedule, TrainError, WeightNoise, evaluate, memory, optimizer,
+};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{BatchSize, Length, TrainConfig};
 use crate::data::{Augmentation, Samples};
@@ -43,11 +46,20 @@ pub struct NetworkTrainer {
     samples: Samples,
     /// Probabilities in place of the labels, shape `[n, num_outputs]`.
     soft_targets: Option<Tensor>,
+    /// All samples, where a step takes all of them.
+    whole: Option<(Tensor, Tensor)>,
     order: EpochOrder,
     grad: Params,
-    unread: Vec<Unread>,
+    pub(super) unread: Vec<Unread>,
     /// Noise on the weights, in steps only.
     pub(super) noise: Option<WeightNoise>,
+    pub(super) moved: Option<Moved>,
+}
+
+/// What is moved in place of the parameters, and its gradient.
+pub(super) struct Moved {
+    pub parametrisation: Box<dyn Parametrisation>,
+    grad: Params,
 }
 
 /// What doesn't change in a training.
@@ -63,14 +75,6 @@ pub(super) struct Plan {
     /// The stream of the order, of dropout and of augmentation.
     pub key: Key,
     pub device: Device,
-}
-
-/// What one step measured, still on the device.
-struct Unread {
-    step: u64,
-    num_samples: u64,
-    /// Mean loss, number of samples classified rightly, ‖∇L‖; f64.
-    measured: Tensor,
 }
 
 /// Where a stretch of training ended.
@@ -97,8 +101,11 @@ impl NetworkTrainer {
         device: Device,
     ) -> Result<NetworkTrainer, TrainError> {
         evaluate::check_fit(&network, &samples)?;
-        let objective =
-            Objective { loss: config.loss, precision: config.precision, has_channels_last: config.has_channels_last };
+        let objective = Objective {
+            loss: config.loss.clone(),
+            precision: config.precision,
+            has_channels_last: config.has_channels_last,
+        };
         let n = samples.len() as u64;
         let batch_size = match config.batch_size {
             BatchSize::Full(_) => n,
@@ -135,10 +142,25 @@ impl NetworkTrainer {
             runtime_s: 0.0,
             samples,
             soft_targets: None,
+            whole: None,
             order,
             unread: Vec::new(),
+            moved: None,
             noise: None,
         })
+    }
+
+    /// The same training of what `parametrisation` moves, with the network's parameters as it places them in every step.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn with_parametrisation(
+        mut self,
+        parametrisation: Box<dyn Parametrisation>,
+    ) -> Result<NetworkTrainer, TrainError> {
+        let grad = parametrisation.theta().zeros_like()?;
+        self.moved = Some(Moved { parametrisation, grad });
+        Ok(self)
     }
 
     /// The same training from another start.
@@ -171,9 +193,14 @@ impl NetworkTrainer {
         &self.network
     }
 
-    /// Its parameters now.
+    /// Its parameters now; under a parametrisation those that were placed last.
     pub fn w(&self) -> &Params {
         &self.w
+    }
+
+    /// What the optimiser moves: the network's parameters, or θ of the parametrisation.
+    pub fn theta(&self) -> &Params {
+        self.moved.as_ref().map_or(&self.w, |moved| moved.parametrisation.theta())
     }
 
     /// Its running statistics now.
@@ -188,7 +215,7 @@ impl NetworkTrainer {
 
     /// How its losses are computed.
     pub fn objective(&self) -> Objective {
-        self.plan.objective
+        self.plan.objective.clone()
     }
 
     /// Steps made.
@@ -300,13 +327,25 @@ impl NetworkTrainer {
         if batch == 0 {
             self.running = Running::default();
         }
-        let indices = self.order.at(epoch, batch).to_vec();
+        let indices = match self.order.num_batches() {
+            1 => (0..self.num_samples()).collect(),
+            _ => self.order.at(epoch, batch).to_vec(),
+        };
+        if let Some(moved) = &mut self.moved {
+            moved.parametrisation.place(self.plan.key.step(self.step), &mut self.w)?;
+        }
         match self.gradient(&indices, epoch) {
             Ok(measured) => self.unread.push(Unread { step: self.step, num_samples: indices.len() as u64, measured }),
             Err(error) => return Err(self.explained(error, indices.len())),
         }
         let rate = self.learning_rate();
-        tch::no_grad(|| self.optimizer.step(rate, &self.grad, &mut self.w))?;
+        tch::no_grad(|| match &mut self.moved {
+            None => self.optimizer.step(rate, &self.grad, &mut self.w),
+            Some(Moved { parametrisation, grad }) => {
+                parametrisation.pull_back(&self.w, &self.grad, grad)?;
+                self.optimizer.step(rate, grad, parametrisation.theta_mut())
+            }
+        })?;
         self.noise.as_mut().map_or(Ok(()), |noise| noise.step(rate))?;
         self.step += 1;
         Ok(())
@@ -314,11 +353,8 @@ impl NetworkTrainer {
 
     /// Puts ∇L of the samples `indices` into `grad`, and returns what the pass measured.
     fn gradient(&mut self, indices: &[u64], epoch: u64) -> Result<Tensor, TchError> {
-        let Plan { objective, device, key, .. } = self.plan;
-        let (x, labels) = match &self.plan.augmentation {
-            Some(how) => self.samples.augmented_batch(indices, (how, key, epoch), objective.kind(), device)?,
-            None => self.samples.batch(indices, objective.kind(), device)?,
-        };
+        let (x, labels) = self.batch(indices, epoch)?;
+        let (objective, key) = (&self.plan.objective, self.plan.key);
         let leaf = |view: &Tensor| view.f_detach()?.f_set_requires_grad(true);
         let leaves: Vec<Tensor> = self.w.views().iter().map(leaf).collect::<Result<_, _>>()?;
         let mode = Mode::Train { key: key.step(self.step) };
@@ -344,32 +380,21 @@ impl NetworkTrainer {
         })
     }
 
-    /// Reads what the last steps measured, and tells their losses.
-    fn read(&mut self, tell: &mut dyn FnMut(StepLosses)) -> Result<(), TrainError> {
-        let unread = std::mem::take(&mut self.unread);
-        let Some(first) = unread.first() else { return Ok(()) };
-        let first_step = first.step;
-        let measured: Vec<&Tensor> = unread.iter().map(|one| &one.measured).collect();
-        let measured = Vec::<f64>::try_from(Tensor::f_stack(&measured, 0)?.f_flatten(0, -1)?)?;
-        let (rows, _) = measured.as_chunks::<3>();
-        let mut loss = Vec::with_capacity(rows.len());
-        let mut diverged = None;
-        for (one, &[mean, correct, norm]) in unread.iter().zip(rows) {
-            loss.push(mean);
-            if !mean.is_finite() || !norm.is_finite() {
-                diverged = Some((one.step, mean));
-                break;
-            }
-            self.running.num_samples += one.num_samples;
-            self.running.loss_sum += mean * one.num_samples as f64;
-            self.running.num_correct += correct;
-            self.running.gradient_norm = norm;
+    /// Inputs and labels of the samples `indices`. A batch of all samples is the same in every epoch: it is made once.
+    fn batch(&mut self, indices: &[u64], epoch: u64) -> Result<(Tensor, Tensor), TchError> {
+        let (kind, device, key) = (self.plan.objective.kind(), self.plan.device, self.plan.key);
+        if let Some(how) = &self.plan.augmentation {
+            return self.samples.augmented_batch(indices, (how, key, epoch), kind, device);
         }
-        tell(StepLosses { first_step, loss: &loss });
-        match diverged {
-            Some((step, loss)) => Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate() }),
-            None => Ok(()),
+        if (indices.len() as u64) < self.num_samples() {
+            return self.samples.batch(indices, kind, device);
         }
+        let (x, labels) = match self.whole.take() {
+            Some(whole) => whole,
+            None => self.samples.batch(indices, kind, device)?,
+        };
+        self.whole = Some((x.shallow_clone(), labels.shallow_clone()));
+        Ok((x, labels))
     }
 
     /// Mean loss and accuracy on `samples`, a pure function of the current parameters and statistics.
@@ -377,8 +402,8 @@ impl NetworkTrainer {
     /// # Errors
     /// [`TrainError`].
     pub fn evaluate(&mut self, samples: &Samples) -> Result<Evaluation, TrainError> {
-        let Plan { objective, device, .. } = self.plan;
-        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, samples, None, &objective, device)
+        let Plan { objective, device, .. } = &self.plan;
+        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, samples, None, objective, *device)
     }
 
     /// Mean loss and accuracy on the training data, towards the soft targets if there are some.
@@ -386,9 +411,9 @@ impl NetworkTrainer {
     /// # Errors
     /// [`TrainError`].
     pub fn evaluate_train(&mut self) -> Result<Evaluation, TrainError> {
-        let Plan { objective, device, .. } = self.plan;
+        let Plan { objective, device, .. } = &self.plan;
         let soft = self.soft_targets.as_ref();
-        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, &self.samples, soft, &objective, device)
+        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, &self.samples, soft, objective, *device)
     }
 
     /// `error`, or where it says that memory ran out, the largest minibatch that fits.
@@ -397,6 +422,7 @@ impl NetworkTrainer {
             return error.into();
         }
         // What a pass does to the statistics no longer matters: there is no training to go on with.
+        self.whole = None;
         let fits = memory::largest_fit(batch_size as u64, |size| {
             let indices: Vec<u64> = (0..size).collect();
             self.gradient(&indices, 0).map(drop)

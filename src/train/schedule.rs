@@ -6,15 +6,22 @@
 //! | exponential | η·γᵉ |
 //! | multi-step | η·γ^(number of milestones ≤ e) |
 //! | cosine | η_min + (η − η_min)·(1 + cos(π·e/T))/2 |
+//! | plateaus | η·1 up to e = T/2, then in a straight line to η/100 at e = 0.9·T, η/100 from there |
 //! | list | the e-th entry, the last one ever after |
 //!
 //! PyTorch's schedulers multiply the former rate instead, which differs in the last bits; a closed form needs no state, so that a
 //! resumed training goes on exactly. PyTorch's cosine rises again after T epochs, and so does this one.
 //!
 //! *Reference*: `torch.optim.lr_scheduler` (`ExponentialLR`, `MultiStepLR`, `CosineAnnealingLR`,
-//! <https://docs.pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate>). *Tested by* their recursions, below.
+//! <https://docs.pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate>); Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>,
+//! for the plateaus. *Tested by* their recursions, below.
 
 use serde::{Deserialize, Serialize};
+
+// Of the plateaus: shares of the epochs at which the fall begins and ends, and the factor that it ends at, as published.
+const PLATEAU_END: f64 = 0.5;
+const FALL_END: f64 = 0.9;
+const LEAST_FACTOR: f64 = 0.01;
 
 /// How the learning rate goes with the epochs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +49,12 @@ pub enum Schedule {
         /// η_min, 0 or more.
         final_learning_rate: f64,
     },
+    /// It stays for half of the epochs, falls in a straight line to a hundredth, and stays there for the last tenth.
+    Plateaus {
+        /// T: the epochs of the whole training, at least 1.
+        #[serde(skip)]
+        num_epochs: u64,
+    },
     /// One rate for each epoch.
     List {
         /// The rates, at least one.
@@ -57,6 +70,7 @@ impl Schedule {
             Self::Exponential { .. } => "exponential",
             Self::MultiStep { .. } => "multi-step",
             Self::Cosine { .. } => "cosine",
+            Self::Plateaus { .. } => "plateaus",
             Self::List { .. } => "list",
         }
     }
@@ -80,6 +94,11 @@ impl Schedule {
             Self::Cosine { cosine_epochs, final_learning_rate } => {
                 let angle = std::f64::consts::PI * epoch as f64 / *cosine_epochs as f64;
                 final_learning_rate + (learning_rate - final_learning_rate) * 0.5 * (1.0 + angle.cos())
+            }
+            Self::Plateaus { num_epochs } => {
+                let share = epoch as f64 / *num_epochs as f64;
+                let fallen = ((share - PLATEAU_END) / (FALL_END - PLATEAU_END)).clamp(0.0, 1.0);
+                learning_rate * (1.0 - (1.0 - LEAST_FACTOR) * fallen)
             }
             Self::List { learning_rates } => {
                 let index = usize::try_from(epoch).unwrap_or(usize::MAX).min(learning_rates.len().saturating_sub(1));
@@ -125,6 +144,22 @@ mod tests {
         for epoch in 0..300u64 {
             let published = 0.1 * 0.1f64.powi((epoch / 150) as i32) * 0.1f64.powi((epoch / 225) as i32);
             assert!((schedule.rate(0.1, epoch) - published).abs() < 1e-17, "epoch {epoch}");
+        }
+    }
+
+    #[test]
+    fn plateaus_are_those_of_the_published_training_of_curves() {
+        let schedule = Schedule::Plateaus { num_epochs: 200 };
+        for epoch in 0..200u64 {
+            let t = epoch as f64 / 200.0;
+            let factor = if t <= 0.5 {
+                1.0
+            } else if t <= 0.9 {
+                1.0 - (t - 0.5) / 0.4 * 0.99
+            } else {
+                0.01
+            };
+            assert!((schedule.rate(0.05, epoch) - 0.05 * factor).abs() < 1e-15, "epoch {epoch}");
         }
     }
 

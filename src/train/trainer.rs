@@ -26,7 +26,9 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 pub struct Trainer {
     /// The stream of the minibatches.
     pub key: Key,
-    /// Steps.
+    /// Steps that the start has behind it, where the journal knows nothing of it: 0 but for a training that goes on in parts.
+    pub first_step: u64,
+    /// Steps, those behind the start included.
     pub num_steps: u64,
     /// Samples per step; `None` for all of them, and where the target has none to choose from.
     pub batch_size: Option<usize>,
@@ -117,7 +119,7 @@ impl Trainer {
             _ => None,
         };
         let mut w = start;
-        let (mut step, before_s) = go_on(entry, optimizer, &mut w)?;
+        let (mut step, before_s) = go_on(entry, optimizer, &mut w)?.unwrap_or((self.first_step, 0.0));
         let train_s = || before_s + began.elapsed().as_secs_f64();
         let mut grad = w.zeros_like().map_err(TargetError::from)?;
         let mut unsaid = Vec::new();
@@ -182,9 +184,9 @@ fn content(step: u64, train_s: f64, optimizer: &dyn Optimizer, w: &Params) -> Re
     Ok(Checkpoint { header: Header { model: None, facts }, tensors: named })
 }
 
-/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took.
-fn go_on(entry: &Entry, optimizer: &mut dyn Optimizer, w: &mut Params) -> Result<(u64, f64), TrainError> {
-    let Some(content) = entry.read()? else { return Ok((0, 0.0)) };
+/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took. `None` where it holds nothing.
+fn go_on(entry: &Entry, optimizer: &mut dyn Optimizer, w: &mut Params) -> Result<Option<(u64, f64)>, TrainError> {
+    let Some(content) = entry.read()? else { return Ok(None) };
     let incomplete = |what| TrainError::from(entry.incomplete(what));
     let fact = |name: &str| content.header.facts.get(name);
     let step = fact(STEP).and_then(Value::as_u64).ok_or_else(|| incomplete(STEP))?;
@@ -208,7 +210,7 @@ fn go_on(entry: &Entry, optimizer: &mut dyn Optimizer, w: &mut Params) -> Result
         return Err(incomplete(POINT));
     }
     optimizer.restore(&state)?;
-    Ok((step, fact(TRAIN_S).and_then(Value::as_f64).unwrap_or_default()))
+    Ok(Some((step, fact(TRAIN_S).and_then(Value::as_f64).unwrap_or_default())))
 }
 
 #[cfg(test)]
@@ -236,7 +238,7 @@ mod tests {
     }
 
     fn trainer(learning_rate: f64, num_steps: u64) -> Trainer {
-        Trainer { key: Key::new(1), num_steps, batch_size: None, learning_rate }
+        Trainer { key: Key::new(1), first_step: 0, num_steps, batch_size: None, learning_rate }
     }
 
     /// On ½hw² each coordinate obeys w_(t+1) = (1 + μ − ηh)·w_t − μ·w_(t−1): powers of the roots of x² − (1 + μ − ηh)x + μ.
@@ -275,6 +277,22 @@ mod tests {
         }
         let loss = target.loss(&w, Batch::Full).unwrap();
         assert!(loss < 1e-10, "{loss}");
+    }
+
+    #[test]
+    fn a_training_in_parts_ends_where_one_of_a_piece_does() {
+        let cancel = AtomicBool::new(false);
+        let run = |trainer: Trainer, optimizer: &mut Sgd, from| {
+            trainer.run(optimizer, &mut quadratic(), from, &mut none(), &cancel, &mut |_| {}).unwrap()
+        };
+        let whole = run(trainer(0.01, 90), &mut Sgd::new(0.9), start(&quadratic()));
+        let (mut w, mut sgd) = (start(&quadratic()), Sgd::new(0.9));
+        for (first_step, num_steps) in [(0, 40), (40, 41), (41, 90)] {
+            let part = run(Trainer { first_step, ..trainer(0.01, num_steps) }, &mut sgd, w);
+            assert_eq!(part.num_steps, num_steps);
+            w = part.w;
+        }
+        assert_eq!(w.as_slice::<f64>(), whole.w.as_slice::<f64>());
     }
 
     #[test]

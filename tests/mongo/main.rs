@@ -1,6 +1,7 @@
 //! Delivers runs to a real MongoDB server, healthy and not, and looks at them with Sacred's readers.
 #![cfg(feature = "mongo")]
 
+mod analysis;
 #[path = "../common/mongo_server.rs"]
 mod mongo_server;
 mod omniboard;

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::defaults;
+use super::{InputDist, defaults};
 use crate::config::{Key, Kind, run, sampler};
 
 /// Every setting of `llc dln`, in the order of `--help`.
@@ -43,9 +43,9 @@ fn problem() -> Vec<Key> {
         Key::new(
             "data.input_dist",
             "input-dist",
-            Kind::Choice(&["uniform", "unit-ball"]),
-            "uniform|unit-ball",
-            "Law of the inputs: each coordinate on (-10, 10), or the unit ball [default: uniform]",
+            Kind::Choice(InputDist::NAMES),
+            "uniform|unit-ball|normal",
+            "Law of the inputs: each coordinate on (-10, 10), the unit ball, or each coordinate standard normal [default: uniform]",
         ),
         Key::new(
             TRUTH,

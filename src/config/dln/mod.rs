@@ -187,6 +187,22 @@ pub enum InputDist {
     Uniform,
     /// Uniform in the unit ball.
     UnitBall,
+    /// Each coordinate standard normal.
+    Normal,
+}
+
+impl InputDist {
+    /// Their names in files and flags.
+    pub(in crate::config) const NAMES: &[&str] = &["uniform", "unit-ball", "normal"];
+
+    /// The law of that name; uniform for any other.
+    pub(in crate::config) fn from_word(word: &str) -> Self {
+        match word {
+            "unit-ball" => Self::UnitBall,
+            "normal" => Self::Normal,
+            _ => Self::Uniform,
+        }
+    }
 }
 
 /// The true parameter w*.

@@ -75,18 +75,24 @@ pub enum PreprocessingConfig {
     Whitening,
 }
 
-impl DataConfig {
-    /// What a network sees of the pictures, as [`crate::data`] has it.
-    pub fn preprocessing(&self) -> Preprocessing {
+impl PreprocessingConfig {
+    /// The same as [`crate::data`] has it.
+    pub fn normalise(&self) -> Normalise {
         let single = |numbers: &[f64]| numbers.iter().map(|&number| number as f32).collect();
-        let normalise = match &self.preprocessing {
+        match self {
             PreprocessingConfig::Scale => Normalise::Scale,
             PreprocessingConfig::Channels { mean, deviation } => {
                 Normalise::Channels { mean: single(mean), deviation: single(deviation) }
             }
             PreprocessingConfig::Whitening => Normalise::Whitening,
-        };
-        Preprocessing { crop: self.crop, normalise }
+        }
+    }
+}
+
+impl DataConfig {
+    /// What a network sees of the pictures, as [`crate::data`] has it.
+    pub fn preprocessing(&self) -> Preprocessing {
+        Preprocessing { crop: self.crop, normalise: self.preprocessing.normalise() }
     }
 
     /// What becomes of labels and pixels, as [`crate::data`] has it.
@@ -118,7 +124,7 @@ impl DataConfig {
 }
 
 /// The shape of a data set's pictures, where all of its name have one.
-fn picture_shape(name: DatasetName) -> Option<[usize; 3]> {
+pub(in crate::config) fn picture_shape(name: DatasetName) -> Option<[usize; 3]> {
     match name {
         DatasetName::Cifar10 => Some([3, 32, 32]),
         DatasetName::Mnist | DatasetName::FashionMnist => Some([1, 28, 28]),

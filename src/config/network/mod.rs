@@ -16,6 +16,8 @@ mod train_keys;
 
 pub use data::{DataConfig, DataDefaults, LabelCorruption, PreprocessingConfig};
 pub use model::ModelDefaults;
-pub use train::{BatchSize, Length, Loss, NetworkPrecision, TrainConfig, TrainDefaults};
+pub use train::{BatchSize, Length, NetworkPrecision, TrainConfig, TrainDefaults};
+
+pub use crate::loss::Loss;
 
 use super::sampler::keys::text;

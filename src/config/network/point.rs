@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::{ConfigError, Key, Kind, RawConfig};
+use crate::loss::Loss;
 
 /// The loss around a trained network, in files the table `point`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,6 +95,15 @@ pub fn check(raw: &RawConfig, labels: PointLabels) -> Result<PointConfig, Config
         size: raw.count("point.size", 3)?,
         params,
     })
+}
+
+/// Refuses a loss that a network's own outputs don't minimise, where they are the targets of `point`.
+pub(in crate::config) fn check_loss(raw: &RawConfig, point: &PointConfig, loss: &Loss) -> Result<(), ConfigError> {
+    if point.force_realisable && !loss.is_minimal_at_own_outputs() {
+        let reason = format!("the network's own outputs are no minimum of the loss {}: leave it out", loss.name());
+        return Err(ConfigError::Refused { key: raw.key("point.force_realisable")?, reason });
+    }
+    Ok(())
 }
 
 impl PointConfig {

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::config::dln::OptimizerConfig;
 use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
+use crate::loss::{Loss, LossError};
 use crate::train::Schedule;
 
 pub use super::train_keys::keys;
@@ -74,16 +75,6 @@ pub enum Length {
     Steps(u64),
 }
 
-/// What is minimised, averaged over samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// −ln softmax(f(x))_y, in nats; with soft targets −Σ_k p_k·ln softmax(f(x))_k.
-    CrossEntropy,
-    /// ‖f(x) − e_y‖² over the number of classes.
-    SquaredError,
-}
-
 /// The arithmetic of a network's forward and backward pass. Parameters, their updates and losses are f32 at least in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -94,6 +85,19 @@ pub enum NetworkPrecision {
     Bf16,
     /// Double precision.
     F64,
+}
+
+/// A training without the settings `not_here`, which the experiment has its own ways for: so a printed file reads back.
+pub(in crate::config) fn without<S: Serializer>(
+    train: &TrainConfig,
+    not_here: &[&str],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
+    if let Some(table) = table.as_object_mut() {
+        table.retain(|name, _| not_here.iter().all(|path| path.strip_prefix("train.") != Some(name)));
+    }
+    table.serialize(serializer)
 }
 
 /// What an experiment takes where nothing is said.
@@ -159,10 +163,7 @@ pub fn check(raw: &RawConfig, defaults: &TrainDefaults) -> Result<TrainConfig, C
         schedule,
         batch_size,
         length,
-        loss: match raw.word("train.loss") {
-            Some("squared-error") => Loss::SquaredError,
-            _ => Loss::CrossEntropy,
-        },
+        loss: loss(raw)?,
         has_augmentation: raw.is_on("train.augmentation"),
         stop_at_threshold: raw.is_on("train.stop_at_threshold"),
         evaluate_train: raw.word("train.evaluate_train").map_or(defaults.evaluate_train, |word| word == "on"),
@@ -177,6 +178,20 @@ pub fn check(raw: &RawConfig, defaults: &TrainDefaults) -> Result<TrainConfig, C
     })
 }
 
+/// What is minimised.
+fn loss(raw: &RawConfig) -> Result<Loss, ConfigError> {
+    let path = "train.loss";
+    let key = raw.key(path)?;
+    let refused = |error: LossError| ConfigError::Refused { key, reason: error.to_string() };
+    raw.word(path).map_or(Ok(Loss::CrossEntropy), |text| text.parse().map_err(refused))
+}
+
+/// Refuses a loss that is of fewer classes than `num_classes`.
+pub(crate) fn check_classes(raw: &RawConfig, loss: &Loss, num_classes: usize) -> Result<(), ConfigError> {
+    let key = raw.key("train.loss")?;
+    loss.check_classes(num_classes).map_err(|error| ConfigError::Refused { key, reason: error.to_string() })
+}
+
 /// The base learning rate; the first one of a list.
 fn learning_rate(
     raw: &RawConfig,
@@ -184,7 +199,17 @@ fn learning_rate(
     schedule: &Schedule,
     defaults: &TrainDefaults,
 ) -> Result<PositiveF64, ConfigError> {
-    let given = raw.positive("train.learning_rate")?;
+    // A list of one is a number; a longer one is a schedule.
+    let given = match raw.get("train.learning_rate") {
+        Some(Value::RealList(rates)) => match rates[..] {
+            [found] => {
+                let key = raw.key("train.learning_rate")?;
+                Some(PositiveF64::new(found).ok_or(ConfigError::NotPositive { key, found })?)
+            }
+            _ => None,
+        },
+        _ => raw.positive("train.learning_rate")?,
+    };
     if let Schedule::List { learning_rates } = schedule
         && let Some(first) = learning_rates.first().copied().and_then(PositiveF64::new)
     {
@@ -202,25 +227,19 @@ fn learning_rate(
     }))
 }
 
-/// Serialises a training without the settings at the paths `not_here`, which an experiment has its own ways for, so that a printed file
-/// reads back.
-///
-/// # Errors
-///
-/// What the serialiser reports.
-pub(in crate::config) fn serialize_without<S: Serializer>(
-    train: &TrainConfig,
-    not_here: &[&str],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
-    if let Some(table) = table.as_object_mut() {
-        table.retain(|name, _| not_here.iter().all(|path| path.strip_prefix("train.") != Some(name)));
-    }
-    table.serialize(serializer)
-}
-
 fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
+    if let Some(Value::RealList(rates)) = raw.get("train.learning_rate")
+        && rates.len() != 1
+    {
+        let alternatives = [SCHEDULE, "train.learning_rates"].into_iter().find(|path| raw.get(path).is_some());
+        return match alternatives {
+            Some(path) => {
+                let (first, second) = (raw.key("train.learning_rate")?, raw.key(path)?);
+                Err(ConfigError::Alternatives { first, second })
+            }
+            None => Ok(Schedule::List { learning_rates: learning_rates(raw, "train.learning_rate", length)? }),
+        };
+    }
     let name = raw.word(SCHEDULE).unwrap_or("constant");
     for (path, used_by) in [
         ("train.decay", "exponential or multi-step"),
@@ -251,7 +270,14 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
             let final_learning_rate = raw.non_negative("train.final_learning_rate")?.unwrap_or(0.0);
             Schedule::Cosine { cosine_epochs, final_learning_rate }
         }
-        "list" => Schedule::List { learning_rates: learning_rates(raw, length)? },
+        "plateaus" => match length {
+            Length::Epochs(num_epochs) => Schedule::Plateaus { num_epochs },
+            Length::Steps(_) => {
+                let what = "the plateaus are shares of the epochs: give for example --num-epochs 100 in place of a number of steps";
+                return Err(ConfigError::Missing { key: raw.key("train.num_epochs")?, what });
+            }
+        },
+        "list" => Schedule::List { learning_rates: learning_rates(raw, "train.learning_rates", length)? },
         _ => Schedule::Constant,
     })
 }
@@ -269,8 +295,9 @@ fn milestones(raw: &RawConfig) -> Result<Vec<u64>, ConfigError> {
     }
 }
 
-fn learning_rates(raw: &RawConfig, length: Length) -> Result<Vec<f64>, ConfigError> {
-    let key = raw.key("train.learning_rates")?;
+/// One rate for each epoch, as `path` lists them.
+fn learning_rates(raw: &RawConfig, path: &str, length: Length) -> Result<Vec<f64>, ConfigError> {
+    let key = raw.key(path)?;
     let Some(Value::RealList(rates)) = raw.get(key.path) else {
         return Err(ConfigError::Missing { key, what: "give one rate for each epoch, such as 0.1,0.1,0.01" });
     };

@@ -50,10 +50,11 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
         Key::new(
             SCHEDULE,
             "schedule",
-            Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "list"]),
+            Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "plateaus", "list"]),
             "KIND",
             "How the learning rate goes with the epochs: constant, exponential (times --decay each epoch), multi-step (times --decay \
-             at --milestones), cosine (down to --final-learning-rate) or list (--learning-rates) [default: constant]",
+             at --milestones), cosine (down to --final-learning-rate), plateaus (as it is for half of the epochs, then down in a straight \
+             line to a hundredth at nine tenths) or list (--learning-rates) [default: constant]",
         ),
         Key::new(
             "train.decay",
@@ -137,10 +138,10 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
         Key::new(
             "train.loss",
             "loss",
-            Kind::Choice(&["cross-entropy", "squared-error"]),
-            "cross-entropy|squared-error",
-            "What is minimised: cross-entropy in nats, or the squared error against one-hot labels, averaged over classes \
-             [default: cross-entropy]",
+            Kind::Text,
+            "LOSS",
+            "What is minimised: cross-entropy in nats; squared-error against one-hot labels, averaged over classes; accuracy, 1 - p of the \
+             label; or, for two classes, a function of p - label: 'piecewise: [-1,0,1]: -x; x' [default: cross-entropy]",
         ),
         Key::new(
             "train.augmentation",

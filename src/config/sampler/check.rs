@@ -1,10 +1,12 @@
 //! Makes a legal sampler out of raw settings: what fits which kernel, and what doesn't.
 
 use std::fmt;
+use std::sync::LazyLock;
 
+use super::keys;
 use super::{Epsilon, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults};
 use crate::config::error::minibatch_samplers;
-use crate::config::{ConfigError, RawConfig};
+use crate::config::{ConfigError, Key, RawConfig, Value};
 use crate::kernel::{Given, GradientNeed, SamplerKind};
 
 /// What is sampled, as far as a configuration knows it before the data are read.
@@ -62,6 +64,21 @@ pub fn warnings(raw: &RawConfig, sampler: &SamplerConfig) -> Vec<ConfigWarning> 
         warnings.push(ConfigWarning::TargetAcceptanceIsUnused);
     }
     warnings
+}
+
+/// The sampler `kind` of an experiment that chooses samplers itself: at `settings`, by the keys that every experiment has for them; what
+/// these leave open is as `base` says.
+pub fn of_kind(
+    kind: SamplerKind,
+    settings: &[(&'static str, Value)],
+    base: &SamplerDefaults,
+    subject: Subject,
+) -> Result<SamplerConfig, ConfigError> {
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| keys::keys(&crate::config::dln::defaults::SAMPLER, true));
+    let mut raw = RawConfig::new(&KEYS);
+    raw.fill("sampler.kind", Value::Text(kind.name().to_owned()));
+    settings.iter().for_each(|(path, value)| raw.fill(path, value.clone()));
+    sampler(&raw, base, subject)
 }
 
 /// The sampler of `subject`, which is legal already; where `raw` says nothing, `base` holds.

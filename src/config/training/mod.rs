@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use super::network::{self, DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults};
-use super::{CommandLine, ConfigError, ConfigWarning, Configuration, Device, Key, Kind, PositiveF64, RawConfig};
+use super::{CommandLine, ConfigError, ConfigWarning, Configuration, Device, Key, Kind, PositiveF64, RawConfig, run};
 use crate::data::DatasetName;
 use crate::model::ModelSpec;
 
@@ -31,8 +31,6 @@ const TRAIN: TrainDefaults = TrainDefaults {
 };
 /// Seed of everything random but corruptions.
 const SEED: u64 = 0;
-/// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
-const MAX_THREADS: u64 = 4_096;
 
 /// A legal configuration of `llc train`; it can only come out of [`Configuration::build`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -116,8 +114,13 @@ impl Configuration for TrainingConfig {
     fn keys() -> &'static [Key] {
         static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
             let experiment = Key::new("experiment", "", Kind::Choice(&[TrainingConfig::EXPERIMENT]), "", "");
-            let sections =
-                [network::model::keys(&MODEL), network::data::keys(&DATA), network::train::keys(&TRAIN), own()];
+            let sections = [
+                network::model::keys(&MODEL),
+                network::data::keys(&DATA),
+                network::train::keys(&TRAIN),
+                own(),
+                run::bare_keys(),
+            ];
             std::iter::once(experiment).chain(sections.into_iter().flatten()).collect()
         });
         &KEYS
@@ -127,12 +130,13 @@ impl Configuration for TrainingConfig {
         let data = network::data::check(raw, &DATA)?;
         let model = network::model::check(raw, &MODEL, data.shape())?;
         let train = network::train::check(raw, &TRAIN)?;
-        let path = "run.device";
-        let device = raw.word(path).unwrap_or("cpu");
-        let unknown = |key| ConfigError::UnknownDevice { key, found: device.to_owned() };
+        if let Some((_, num_classes)) = data.shape() {
+            network::train::check_classes(raw, &train.loss, num_classes)?;
+        }
+        let (threads, device) = run::bare(raw, threads)?;
         let run = TrainingRun {
-            threads: raw.count_to("run.threads", MAX_THREADS)?.unwrap_or(threads.max(1)),
-            device: Device::parse(device).ok_or(unknown(raw.key(path)?))?,
+            threads,
+            device,
             style: match raw.word("run.style") {
                 Some("zhang") => Style::Zhang,
                 Some("fitting-random-labels") => Style::FittingRandomLabels,
@@ -186,13 +190,5 @@ fn own() -> Vec<Key> {
             "llc|zhang|fitting-random-labels",
             "How epochs are told and checkpoints are called: as here, or as the originals of the presets do [default: llc]",
         ),
-        Key::new(
-            "run.threads",
-            "threads",
-            Kind::Whole,
-            "THREADS",
-            "Threads in all [default: what SLURM grants, else all processors]",
-        ),
-        Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the training runs [default: cpu]"),
     ]
 }

@@ -5,7 +5,8 @@
 //! CIFAR-10's middle 28×28, normalised, never augmented; labels and pixels are corrupted in one stream through training and test data.
 //! `fitting-random-labels` follows the program of that name: whole pictures, training and test labels corrupted from the same seed.
 
-use crate::config::{RawConfig, Value};
+use crate::config::RawConfig;
+use crate::config::preset::{Settings, lay};
 
 /// What `--preset` takes.
 pub(super) const NAMES: [&str; 11] = [
@@ -21,9 +22,6 @@ pub(super) const NAMES: [&str; 11] = [
     "fitting-random-labels/wrn28-10",
     "fitting-random-labels/wrn16-4",
 ];
-
-/// Settings by key, as `--set` takes them.
-type Settings = &'static [(&'static str, &'static str)];
 
 /// What both figures share.
 const ZHANG: Settings = &[
@@ -85,34 +83,10 @@ fn preset(name: &str) -> Option<(&'static str, Vec<Settings>)> {
     })
 }
 
-/// Lays the preset `name` under what `raw` has: a setting that is there wins, and so does one that excludes the preset's. Where a choice
-/// (the network, the optimiser, the schedule) is another one, the preset's settings for its own choice are left out.
+/// Lays the preset `name` under what `raw` has.
 pub(super) fn fill(name: &str, raw: &mut RawConfig) {
     let Some((network, groups)) = preset(name) else { return };
     let settings: Vec<(&str, &str)> =
         std::iter::once(("model.name", network)).chain(groups.into_iter().flatten().copied()).collect();
-    let mut filled = Vec::new();
-    for &(path, text) in &settings {
-        // Every path and text here is legal: a test fills every preset.
-        let (Ok(key), Some(value)) = (raw.key(path), read(raw, path, text)) else { continue };
-        let is_other = |choice: &&str| {
-            let preset = settings.iter().find(|(path, _)| path == choice);
-            let wanted = preset.and_then(|(path, text)| read(raw, path, text));
-            raw.get(choice).is_some_and(|chosen| Some(chosen) != wanted.as_ref())
-        };
-        let excluded = match path {
-            "train.num_epochs" => raw.get("train.num_steps").is_some(),
-            "train.batch_size" => raw.get("train.full_batch").is_some(),
-            "train.learning_rate" => raw.get("train.learning_rates").is_some(),
-            _ => false,
-        };
-        if !excluded && !key.chosen_for.iter().any(is_other) {
-            filled.push((key.path, value));
-        }
-    }
-    filled.into_iter().for_each(|(path, value)| raw.fill(path, value));
-}
-
-fn read(raw: &RawConfig, path: &str, text: &str) -> Option<Value> {
-    raw.key(path).and_then(|key| key.parse(text)).ok()
+    lay(&settings, raw);
 }

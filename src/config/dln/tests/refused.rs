@@ -26,7 +26,7 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
         ("--num-training-data 1.5", "--num-training-data (data.num_training_data): `1.5` is not a whole number"),
         (
             "--input-dist unitball",
-            "--input-dist (data.input_dist): `unitball` is not one of uniform, unit-ball: did you",
+            "--input-dist (data.input_dist): `unitball` is not one of uniform, unit-ball, normal: did you",
         ),
         ("--truth aligned --rank 11", "--rank (truth.rank) is 11: it cannot exceed the smallest width, 10"),
         ("--rank 11", "--rank (truth.rank) is 11: it cannot exceed the smallest width, 10"),

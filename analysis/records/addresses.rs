@@ -2,8 +2,11 @@
 
 use std::env;
 
+use anyhow::Result;
 use clap::Args;
 use llc::mongo::address::{self, Address, AddressError, AddressText, URL_VARIABLE};
+
+use crate::runs::UsageError;
 
 #[derive(Debug, Args)]
 pub struct Addresses {
@@ -26,5 +29,14 @@ impl Addresses {
         // The environment's own address is where runs go, not what is meant here.
         let variable = |name: &str| env::var(name).ok().filter(|_| name != URL_VARIABLE);
         address::addresses(&self.mongo, &self.urls, variable)
+    }
+
+    /// The one to read from, if any was given.
+    pub fn one(&self) -> Result<Option<Address>> {
+        let mut given = self.given()?;
+        if given.len() > 1 {
+            return Err(UsageError::SeveralAddresses.into());
+        }
+        Ok(given.pop())
     }
 }

@@ -1,0 +1,138 @@
+//! Answers the questions of the published exercise with the numbers of the run.
+
+use llc::landscape::Scores;
+use serde_json::{Value, json};
+
+use super::Found;
+use super::points::{Mode, Segments, profile};
+
+/// Questions, in a word or two, and answers, in a sentence; as far as the run came.
+pub fn answers(found: &Found, num_test: usize) -> Vec<Value> {
+    let between = |mode: Mode| found.segments.iter().filter(move |segment| segment.mode == mode).collect::<Vec<_>>();
+    let answers = [
+        ("barrier", barrier(&between(Mode::Minima))),
+        ("start to end", regular(&between(Mode::OwnInit), "A training's start and its own end")),
+        ("other start", regular(&between(Mode::OtherInit), "A training's start and another's end")),
+        ("starts", regular(&between(Mode::Inits), "Two starts")),
+        ("curve", curve(found, num_test)),
+        ("train and test", train_and_test(found, num_test)),
+        ("coefficient", coefficient(&found.estimates)),
+    ];
+    let told = answers.into_iter().filter_map(|(question, answer)| Some((question, answer?)));
+    told.map(|(question, answer)| json!({"question": question, "answer": answer})).collect()
+}
+
+/// The barriers along `segments`.
+fn barriers(segments: &[&Segments], quantity: fn(&Scores) -> f64) -> Vec<f64> {
+    segments.iter().map(|segment| along(segment, quantity).barrier).collect()
+}
+
+fn along(segment: &Segments, quantity: fn(&Scores) -> f64) -> llc::landscape::Profile {
+    let steps: Vec<f64> = segment.t.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    profile(&segment.t, &segment.scores, &steps, quantity)
+}
+
+/// A mean, with its standard error where there are several.
+fn mean(values: &[f64], digits: usize) -> String {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    match values.len() {
+        1 => format!("{mean:.digits$}"),
+        _ => format!("{mean:.digits$} ± {:.digits$} (pairs share minima)", (variance / n).sqrt()),
+    }
+}
+
+fn barrier(segments: &[&Segments]) -> Option<String> {
+    let first = segments.first()?;
+    let loss = along(first, |at| at.train_loss);
+    let heights = barriers(segments, |at| at.train_loss);
+    let in_test = barriers(segments, |at| at.test_loss);
+    let error = along(first, |at| 1.0 - at.test_accuracy);
+    Some(format!(
+        "Between minima the training loss rises by {} above the higher one, the test loss by {}; between the first two it is highest at \
+         t = {:.2}, where {:.1} % of the test pictures are wrong.",
+        mean(&heights, 3),
+        mean(&in_test, 3),
+        first.t[loss.argmax],
+        100.0 * error.max
+    ))
+}
+
+/// Whether the loss is monotone on the segments between `what`.
+fn regular(segments: &[&Segments], what: &str) -> Option<String> {
+    let first = segments.first()?;
+    let profiles: Vec<_> = segments.iter().map(|segment| along(segment, |at| at.train_loss)).collect();
+    let num_monotone = profiles.iter().filter(|profile| profile.is_monotone).count();
+    let turns = profiles.iter().map(|profile| profile.turns).max().unwrap_or(0);
+    let heights = barriers(segments, |at| at.train_loss);
+    let beyond = first.scores.last().filter(|_| first.t.last() > Some(&1.0));
+    let beyond = beyond.map_or(String::new(), |at| {
+        format!(" Beyond, at t = {:.2}, it is {:.3}.", first.t[first.t.len() - 1], at.train_loss)
+    });
+    Some(format!(
+        "{what}: the training loss is monotone on {num_monotone} of {} segments, with at most {turns} turns; the barrier is {}.{beyond}",
+        segments.len(),
+        mean(&heights, 3)
+    ))
+}
+
+fn curve(found: &Found, num_test: usize) -> Option<String> {
+    let walk = found.walk.as_ref()?;
+    let loss = profile(&walk.t, &walk.scores, &walk.steps, |at| at.train_loss);
+    let error = profile(&walk.t, &walk.scores, &walk.steps, |at| 1.0 - at.test_accuracy);
+    let segment = found.segments.iter().find(|segment| segment.mode == Mode::Minima);
+    let against = segment
+        .map_or(String::new(), |segment| format!(" (on the segment {:.4})", along(segment, |at| at.train_loss).max));
+    let sampling = (error.max * (1.0 - error.max) / num_test as f64).sqrt();
+    Some(format!(
+        "Along the fitted curve the training loss is at most {:.4}{against}, {:.4} above the higher end, on average {:.4} by length; the test \
+         error is at most {:.2} ± {:.2} %.",
+        loss.max,
+        loss.barrier,
+        loss.integral,
+        100.0 * error.max,
+        100.0 * sampling
+    ))
+}
+
+/// How far apart training and test are at the minima, on the segment's top and along the curve.
+fn train_and_test(found: &Found, num_test: usize) -> Option<String> {
+    let segment = found.segments.iter().find(|segment| segment.mode == Mode::Minima)?;
+    let top = &segment.scores[along(segment, |at| at.train_loss).argmax];
+    let end = segment.scores.iter().zip(&segment.t).min_by(|a, b| (a.1 - 1.0).abs().total_cmp(&(b.1 - 1.0).abs()))?.0;
+    let gap = |at: &Scores| at.test_loss - at.train_loss;
+    let in_curve = found.walk.as_ref().map_or(String::new(), |walk| {
+        let gaps = walk.scores[..walk.num_within].iter().map(gap);
+        let (least, most) = gaps.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), gap| (a.min(gap), b.max(gap)));
+        format!(", and between {least:.3} and {most:.3} along the curve")
+    });
+    Some(format!(
+        "Test loss less training loss is {:.3} ± {:.3} at minimum 0, {:.3} ± {:.3} on the segment's top{in_curve} (standard errors over {num_test} \
+         test pictures).",
+        gap(end),
+        end.test_loss_error,
+        gap(top),
+        top.test_loss_error
+    ))
+}
+
+fn coefficient(estimates: &[Value]) -> Option<String> {
+    let number = |point: &Value, pointer: &str| point.pointer(pointer).and_then(Value::as_f64);
+    let [first, .., last] = estimates else { return None };
+    let told = |point: &Value| Some(format!("{:.2} ± {:.2}", number(point, "/llc/mean")?, number(point, "/llc/mcse")?));
+    let by_llc = |a: &&Value, b: &&Value| {
+        let llc = |point: &Value| number(point, "/llc/mean").unwrap_or(f64::NAN);
+        llc(a).total_cmp(&llc(b))
+    };
+    let (least, most) = (estimates.iter().min_by(by_llc)?, estimates.iter().max_by(by_llc)?);
+    Some(format!(
+        "λ̂ is {} at t = 0 and {} at t = 1; between it goes from {} (t = {:.2}) to {} (t = {:.2}).",
+        told(first)?,
+        told(last)?,
+        told(least)?,
+        number(least, "/t")?,
+        told(most)?,
+        number(most, "/t")?
+    ))
+}

@@ -1,0 +1,239 @@
+//! Runs `llc saddle`: λ̂ followed while a deep linear network learns its teacher, beside the rank, the exact λ, and Gibbs's λ̂.
+
+mod table;
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use llc::config::{Precision, SaddleConfig, SamplerConfig, Switch};
+use llc::dln::saddle::{self, Learnt};
+use llc::estimate::{Estimation, estimate};
+use llc::journal::Journal;
+use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::params::Params;
+use llc::rng::{Key, Role};
+use llc::run::Chains;
+use llc::target::{Batch, DeepLinear, Target as _, TargetError};
+use llc::train::{Losses, Progress, Sgd, Trainer};
+use num_traits::ToPrimitive;
+use serde_json::{Value, json};
+
+use crate::cli::{Context, Outcome};
+use crate::curve::has_diverged;
+use crate::points::Points;
+use crate::{estimation, expected, session};
+
+/// Lines about points that a run shows while it goes on, about so many.
+const NUM_LINES: u64 = 20;
+
+/// Follows λ̂ as `config` says, records the run, and prints a line for some of the points.
+pub fn run(config: &SaddleConfig, context: &Context) -> anyhow::Result<Outcome> {
+    session::record(context, |observers| {
+        observers.emit(&Event::Stage("drawing the data"));
+        tch::set_num_threads(1);
+        let teacher = match saddle::teacher(config, &context.cancel) {
+            Err(TargetError::Cancelled) => {
+                eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
+                return Ok(Outcome::Interrupted);
+            }
+            other => other?,
+        };
+        observers.emit(&Event::Started(&RunInfo {
+            num_parameters: teacher.local().w_star().len(),
+            n_beta: config.n_beta(),
+            ..session::run_info(SaddleConfig::EXPERIMENT, config, context)?
+        }));
+        session::ensure_recorded(observers)?;
+        let journal = session::journal(context, observers, config);
+        let device = session::device(config.run().device)?;
+        let points = Points::of(&journal)?;
+        let mut dynamics = Dynamics { config, context, teacher, journal, device, points, has_diverged: false };
+        match dynamics.follow(observers) {
+            Ok(is_interrupted) => {
+                let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
+                dynamics.end(status, &[], observers)
+            }
+            // The points so far are worth keeping.
+            Err(error) if has_diverged(&error) => {
+                eprintln!("error: {error:#}");
+                dynamics.has_diverged = true;
+                dynamics.end(Status::Failed, &[format!("{error:#}\n")], observers)
+            }
+            Err(error) => Err(error),
+        }
+    })
+}
+
+/// A training with what is needed to estimate along it.
+struct Dynamics<'a> {
+    config: &'a SaddleConfig,
+    context: &'a Context,
+    teacher: DeepLinear,
+    journal: Journal,
+    device: tch::Device,
+    points: Points,
+    has_diverged: bool,
+}
+
+impl Dynamics<'_> {
+    /// Trains and estimates in turn, to the end of the training; whether that was interrupted.
+    fn follow(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
+        let train = self.config.train();
+        let (num_steps, period) = (train.num_steps as u64, self.config.saddle().logging_period as u64);
+        let stops: Vec<u64> = (0..num_steps).step_by(period as usize).chain([num_steps]).collect();
+        let first = self.points.all().len();
+        let mut w = self.teacher.local().w_star().try_clone()?;
+        let mut optimizer = Sgd::new(train.momentum);
+        for (index, &stop) in stops.iter().enumerate().skip(first) {
+            let trainer = Trainer {
+                key: Key::new(self.config.seed()).role(Role::Training),
+                first_step: if index == 0 { 0 } else { stops[index - 1] },
+                num_steps: stop,
+                batch_size: Some(train.batch_size),
+                learning_rate: train.learning_rate.get(),
+            };
+            let mut tell = |progress: Progress| match progress {
+                Progress::Losses(Losses { first_step, loss }) => {
+                    observers.emit(&Event::Training { first_step, num_steps, loss });
+                }
+                Progress::Saving => observers.emit(&Event::Saving),
+            };
+            // A run that goes on finds the point where it was, behind its last estimate, in the journal.
+            let mut entry = self.journal.entry("training");
+            let cancel = &self.context.cancel;
+            let trained = trainer.run(&mut optimizer, &mut self.teacher, w, &mut entry, cancel, &mut tell)?;
+            w = trained.w;
+            let began = Instant::now();
+            let point = if trained.is_cancelled { None } else { self.point(stop, &w, observers)? };
+            let Some(point) = point else { return Ok(true) };
+            if index == first {
+                expected::tell(began.elapsed().as_secs_f64() * (stops.len() - first) as f64, self.context, observers);
+            }
+            let shown_every = (stops.len() as u64).div_ceil(NUM_LINES);
+            if (index as u64).is_multiple_of(shown_every) || stop == num_steps {
+                observers.emit(&Event::Line(&table::line(&point)));
+            }
+            observers.emit(&Event::Saving);
+            self.points.push(point)?;
+        }
+        Ok(false)
+    }
+
+    /// What the report says of the training at `step`, where it is at `w`; `None` where that was interrupted.
+    fn point(&mut self, step: u64, w: &Params, observers: &mut Observers) -> anyhow::Result<Option<Value>> {
+        let config = self.config;
+        let train_loss = self.teacher.loss(w, Batch::Full)?;
+        let own = saddle::around(&self.teacher, w, Precision::F64, tch::Device::Cpu)?;
+        let learnt = Learnt::at(config, w, &own)?;
+        let key = Key::new(config.seed()).part(step);
+        let target = saddle::around(&self.teacher, w, config.run().precision, self.device)?;
+        let stage = format!("step{step:07}");
+        let Some(done) = self.estimate(config.sampler(), target, key, &stage)? else { return Ok(None) };
+        let gibbs = match config.gibbs() {
+            None => None,
+            Some(gibbs) => match self.estimate(gibbs, own, key.part(1), &format!("{stage}-gibbs"))? {
+                None => return Ok(None),
+                done => done,
+            },
+        };
+        self.has_diverged |= done.num_diverged > 0;
+        let point = estimation::merged(
+            summary(&done),
+            json!({
+                "step": step,
+                "train_loss": train_loss,
+                "singular_values": learnt.singular_values,
+                "rank": learnt.rank,
+                "lambda_exact": learnt.coefficient.lambda_f64(),
+                "multiplicity": learnt.coefficient.multiplicity,
+                "lambda_bounds": [learnt.bounds.lower.to_f64(), learnt.bounds.upper.to_f64()],
+                "gibbs": gibbs.as_ref().map(summary),
+            }),
+        );
+        let mut values = vec![
+            ("saddle.train_loss", train_loss),
+            ("saddle.rank", learnt.rank as f64),
+            ("saddle.lambda_exact", learnt.coefficient.lambda_f64()),
+            ("saddle.llc", done.llc.mean),
+            ("saddle.llc_mcse", done.llc.mcse),
+        ];
+        values.extend(gibbs.iter().map(|gibbs| ("saddle.llc_gibbs", gibbs.llc.mean)));
+        observers.emit(&Event::Metrics { step, values: &values });
+        Ok(Some(point))
+    }
+
+    /// λ̂ around the centre of `target` by `sampler`; `None` where that was interrupted. The draws of so many points are told by their
+    /// summaries alone.
+    fn estimate(
+        &self,
+        sampler: &SamplerConfig,
+        mut target: DeepLinear,
+        key: Key,
+        stage: &str,
+    ) -> anyhow::Result<Option<Estimation>> {
+        let w_star = target.local().w_star().try_clone()?;
+        let init_loss = target.loss(&w_star, Batch::Full)?;
+        let mut chains = Chains::new(sampler, self.config.run(), key, init_loss);
+        // A chain is short: what is kept of it would cost more than the chain.
+        if sampler.num_steps > LONG {
+            chains.journal = self.journal.stage(stage);
+        }
+        let check = sampler.check_localisation == Switch::On;
+        let (sampler, cancel) = (sampler.kernel.sampler(), &self.context.cancel);
+        let done = estimate(&mut target, sampler.as_ref(), &chains, check, cancel, &mut Observers::default())?;
+        Ok((!done.is_interrupted && !cancel.load(Ordering::Relaxed)).then_some(done))
+    }
+
+    fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
+        let config = self.config;
+        let points = self.points.all();
+        let report = json!({
+            "experiment": SaddleConfig::EXPERIMENT,
+            "network": config.widths(),
+            "num_parameters": self.teacher.local().w_star().len(),
+            "teacher": config.data().teacher,
+            "n": config.data().num_training_data,
+            "n_beta": config.n_beta(),
+            "gamma": config.sampler().gamma,
+            "sampler": config.sampler().kernel.kind().name(),
+            "num_chains": config.sampler().num_chains,
+            "num_draws": config.sampler().num_draws(),
+            "num_warmup": config.sampler().num_warmup_draws(),
+            "points": points,
+            "stages": table::stages(points),
+            "num_steps": points.last().map(|point| &point["step"]),
+            "seed": config.seed(),
+            "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
+            "status": status.as_str(),
+        });
+        observers.emit(&Event::Artifact { name: "saddle.csv", content: &table::csv(points)? });
+        session::end(self.context, observers, status, (&report, &table::render(&report)), fail_trace)?;
+        Ok(match (status, self.has_diverged) {
+            (Status::Interrupted, _) => Outcome::Interrupted,
+            (_, true) => Outcome::Diverged,
+            (_, false) => Outcome::Done,
+        })
+    }
+}
+
+/// Steps of chains that are worth being taken up in the middle.
+const LONG: usize = 10_000;
+
+/// The part of an estimate's report that each of several hundred points has.
+fn summary(done: &Estimation) -> Value {
+    let report = estimation::report(done);
+    let diagnostic = |name: &str| report["diagnostics"][name].clone();
+    json!({
+        "llc": report["llc"],
+        "epsilon": report["epsilon"],
+        "rhat": diagnostic("rhat"),
+        "ess_bulk": diagnostic("ess_bulk"),
+        "virial": diagnostic("virial"),
+        "variance_ratio": diagnostic("variance_ratio"),
+        "descent": report["descent"],
+        "verdict": report["verdict"],
+        "reasons": report["reasons"],
+        "num_diverged": done.num_diverged,
+        "sampling_s": done.sampling_s,
+    })
+}

@@ -1,0 +1,126 @@
+//! Runs the trials of an experiment that compares small networks, tells how far they are, and lays out what a report says of them.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use llc::diagnostics::mean_interval_of_independent;
+use llc::estimate::{self, EstimateError};
+use llc::kernel::GradientNeed;
+use llc::observe::{Event, Observers, Status};
+use llc::target::Batch;
+use llc::trials::{Measured, Trial, side_by_side};
+use serde_json::{Value, json};
+
+use crate::cli::{Context, Outcome};
+use crate::{expected, table};
+
+/// The share that intervals over seeds claim to cover.
+const LEVEL: f64 = 0.9;
+
+/// Does `work` on every trial, the longest first; `costs` are the seconds that they are expected to take, and are told beforehand where
+/// that is long. `told` says what a line tells of a trial that has ended, if anything.
+pub fn run(
+    costs: &[f64],
+    threads: usize,
+    work: &(dyn Fn(usize, &AtomicBool) -> Result<Measured, EstimateError> + Sync),
+    told: &mut dyn FnMut(usize, &Measured) -> Option<String>,
+    context: &Context,
+    observers: &mut Observers,
+) -> anyhow::Result<Vec<Option<Measured>>> {
+    let mut order: Vec<usize> = (0..costs.len()).collect();
+    order.sort_by(|&a, &b| costs[b].total_cmp(&costs[a]));
+    let all: f64 = costs.iter().sum();
+    let longest = order.first().map_or(0.0, |&first| costs[first]);
+    expected::tell((all / threads as f64).max(longest), context, observers);
+    let (began, mut done, mut num_done) = (Instant::now(), 0.0, 0);
+    let found = side_by_side(
+        &order,
+        threads,
+        &context.cancel,
+        &|index| work(index, &context.cancel),
+        &mut |index, measured| {
+            (done, num_done) = (done + costs[index], num_done + 1);
+            let left_s = began.elapsed().as_secs_f64() * (all - done) / done;
+            let left = table::duration(left_s);
+            let text =
+                format!("{num_done} of {} chains, the last λ̂ {:.2}, about {left} left", costs.len(), measured.llc.mean);
+            observers.emit(&Event::Stage(&text));
+            if let Some(line) = told(index, measured).filter(|_| !measured.is_interrupted) {
+                observers.emit(&Event::Line(&line));
+            }
+        },
+    )?;
+    Ok(found.into_iter().map(|measured| measured.filter(|measured| !measured.is_interrupted)).collect())
+}
+
+/// Seconds of a pass with gradient over all samples of `trial`, and over a minibatch of its sampler, where that has one.
+pub fn pass_seconds(trial: &mut Trial) -> anyhow::Result<[f64; 2]> {
+    let full_s = estimate::seconds_per_pass(trial.target.as_mut(), GradientNeed::Exact, Batch::Full)?;
+    let Some(batch_size) = trial.sampler.kernel.batch_size() else { return Ok([full_s; 2]) };
+    let indices: Vec<u64> = (0..batch_size as u64).collect();
+    let batch = Batch::Minibatch { key: trial.key, indices: &indices };
+    Ok([full_s, estimate::seconds_per_pass(trial.target.as_mut(), GradientNeed::Minibatch, batch)?])
+}
+
+/// What the report says of one trial.
+pub fn report(seed: u64, measured: &Measured) -> Value {
+    let diagnostics = &measured.diagnostics;
+    json!({
+        "seed": seed,
+        "llc": measured.llc.mean,
+        "llc_mcse": measured.llc.mcse,
+        "ci90": measured.llc.ci90,
+        "epsilon": measured.epsilon,
+        "acceptance": diagnostics.acceptance,
+        "variance_ratio": diagnostics.variance_ratio.value,
+        "virial": diagnostics.virial.value,
+        "trend": diagnostics.trend,
+        "radius": diagnostics.radius,
+        "ess_bulk": diagnostics.ess_bulk,
+        "num_steps": measured.num_steps,
+        "sampling_s": measured.sampling_s,
+        "has_diverged": measured.has_diverged,
+    })
+}
+
+/// Mean of `values` with its standard error and its interval over seeds; those that are not finite are left out.
+pub fn over_seeds(values: impl IntoIterator<Item = f64>) -> Value {
+    let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+    let (n, mean) = (values.len() as f64, values.iter().sum::<f64>() / values.len() as f64);
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    json!({
+        "mean": mean,
+        "mcse": (variance / n).sqrt(),
+        "ci90": mean_interval_of_independent(&values, LEVEL),
+        "per_seed": values,
+    })
+}
+
+/// `mean ± standard error` of what [`over_seeds`] laid out.
+pub fn shown(value: &Value) -> String {
+    match (value["mean"].as_f64(), value["mcse"].as_f64()) {
+        (Some(mean), Some(mcse)) => format!("{mean:.2} ± {mcse:.2}"),
+        (Some(mean), None) => format!("{mean:.2}"),
+        _ => "–".to_owned(),
+    }
+}
+
+/// How the run ended, where `measured` has what each trial came to.
+pub fn ending(measured: &[Option<Measured>]) -> (Status, Outcome) {
+    if measured.iter().any(Option::is_none) {
+        (Status::Interrupted, Outcome::Interrupted)
+    } else if measured.iter().flatten().any(|measured| measured.has_diverged) {
+        (Status::Completed, Outcome::Diverged)
+    } else {
+        (Status::Completed, Outcome::Done)
+    }
+}
+
+/// A number, a word or a truth value as a table has it; nothing for null.
+pub fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,66 @@
+//! Finds the run whose settings are taken again, by number, name or folder.
+
+use std::path::{Path, PathBuf};
+
+use super::ConfigError;
+use crate::record::read::{self, Run};
+
+/// The folder of the run `given`: a number in one of `folders`, the name of a run there or how only one of them starts, or a folder itself.
+///
+/// # Errors
+///
+/// [`ConfigError::NoRun`], [`ConfigError::SeveralRuns`].
+pub(super) fn folder(given: &str, folders: &[PathBuf]) -> Result<PathBuf, ConfigError> {
+    let is_run = |folder: &PathBuf| folder.join("config.json").is_file();
+    let numbered = given.parse::<u64>().ok().map(|id| id.to_string());
+    let by_number = numbered.iter().flat_map(|id| folders.iter().map(move |base| base.join(id)));
+    if let Some(folder) = by_number.chain([Path::new(given).to_owned()]).find(is_run) {
+        return Ok(folder);
+    }
+    // A folder that can't be read holds no run that could be meant.
+    let runs: Vec<Run> = folders.iter().filter_map(|base| read::list(base).ok()).flat_map(|found| found.runs).collect();
+    let named: Vec<&Run> = match runs.iter().find(|run| run.name == given) {
+        // The same name may be that of repetitions: their settings are looked at, not guessed between.
+        Some(_) => runs.iter().filter(|run| run.name == given).collect(),
+        None => runs.iter().filter(|run| !given.is_empty() && run.name.starts_with(given)).collect(),
+    };
+    match named[..] {
+        [run] => Ok(run.path.clone()),
+        [] => Err(ConfigError::NoRun { given: given.to_owned(), folders: folders.to_owned() }),
+        _ => {
+            let names = named.iter().map(|run| format!("{} ({})", run.name, run.id)).collect();
+            Err(ConfigError::SeveralRuns { given: given.to_owned(), names })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_found_by_number_name_start_of_name_or_folder() {
+        let base = tempfile::tempdir().unwrap();
+        for (id, name) in [("1", "PETS-lr_0&1_ab"), ("2", "PETS-lr_0&2_cd"), ("3", "dln"), ("4", "dln")] {
+            let run = base.path().join(id);
+            fs::create_dir(&run).unwrap();
+            fs::write(run.join("config.json"), "{}").unwrap();
+            fs::write(run.join("run.json"), format!("{{\"experiment\": {{\"name\": \"{name}\"}}}}")).unwrap();
+        }
+        let folders = [base.path().to_owned()];
+        let second = base.path().join("2");
+        for given in ["2", "PETS-lr_0&2_cd", "PETS-lr_0&2", second.to_str().unwrap()] {
+            assert_eq!(folder(given, &folders).unwrap(), second, "{given}");
+        }
+        let error = |given: &str| folder(given, &folders).unwrap_err().to_string();
+        assert!(
+            error("PETS").contains("PETS-lr_0&1_ab (1) and 1 others have names that start so"),
+            "{}",
+            error("PETS")
+        );
+        assert!(error("dln").contains("give more of it, or the number"));
+        assert!(error("7").contains("no run in") && error("").contains("no run in"));
+    }
+}

@@ -1,0 +1,277 @@
+//! Configures `llc descent`: plain gradient descent on a few classes, with losses of one's own.
+//!
+//! The tables are `model`, `data`, `train`, `descent` and `run`. Defaults are those of the published experiment: 512 threes and sevens
+//! of MNIST, all of them in every step, rate 0.1, 10,000 epochs.
+
+mod data;
+mod help;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use serde::{Serialize, Serializer};
+
+pub use data::SelectedDataConfig;
+
+use super::experiment::{CommandLine, Configuration};
+use super::network::train::{Length, TrainDefaults};
+use super::network::{ModelDefaults, TrainConfig, model, train};
+use super::{ConfigError, ConfigWarning, Device, Key, Kind, PositiveF64, RawConfig, Value, preset, run};
+use crate::model::ModelSpec;
+
+const MODEL: ModelDefaults = ModelDefaults { name: Some("mlp") };
+const TRAIN: TrainDefaults = TrainDefaults {
+    is_beside_sampler: false,
+    sgd_learning_rate: PositiveF64::literal(0.1),
+    momentum: 0.0,
+    // Where none is given a step takes all samples.
+    batch_size: 512,
+    length: Length::Epochs(10_000),
+    evaluate_train: true,
+};
+/// Settings of a training that a descent has no use for.
+const NOT_HERE: [&str; 7] = [
+    "train.augmentation",
+    "train.channels_last",
+    "train.checkpoint_every",
+    "train.evaluate_train",
+    "train.log_every",
+    "train.num_steps",
+    "train.stop_at_threshold",
+];
+const SEED: u32 = 0;
+const METRICS_EVERY: usize = 1;
+const NICKNAME: &str = "descent";
+
+/// A legal configuration of `llc descent`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DescentConfig {
+    experiment: &'static str,
+    seed: u32,
+    model: ModelSpec,
+    data: SelectedDataConfig,
+    #[serde(serialize_with = "of_a_descent")]
+    train: TrainConfig,
+    descent: KeptConfig,
+    run: DescentRun,
+}
+
+fn of_a_descent<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
+    train::without(train, &NOT_HERE, serializer)
+}
+
+/// What is measured and kept, in files the table `descent`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct KeptConfig {
+    /// Epochs from one measurement to the next; the first and the last are measured in any case.
+    pub metrics_every: usize,
+    /// Whether every measured epoch is printed, rather than the first ten, then every tenth of the first hundred, and so on.
+    pub trace: bool,
+    /// What the run's name starts with.
+    pub nickname: String,
+    /// Whether the network is kept, as it started and as it ended.
+    pub save: bool,
+    /// Whether figures are drawn at the end.
+    pub plot: bool,
+    /// Whether the terminal's bell rings at the end.
+    pub beep: bool,
+}
+
+/// Where a descent runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DescentRun {
+    /// Threads in all, at least 1.
+    pub threads: usize,
+    /// Where it runs.
+    pub device: Device,
+}
+
+impl DescentConfig {
+    /// The name of the experiment, in files and records.
+    pub const EXPERIMENT: &'static str = "descent";
+
+    /// Seed of the start and of the order of minibatches.
+    pub fn seed(&self) -> u32 {
+        self.seed
+    }
+
+    /// The network as it was asked for; [`model::for_data`] fits it to the data.
+    pub fn model(&self) -> &ModelSpec {
+        &self.model
+    }
+
+    /// The samples.
+    pub fn data(&self) -> &SelectedDataConfig {
+        &self.data
+    }
+
+    /// The descent.
+    pub fn train(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    /// What is measured and kept.
+    pub fn kept(&self) -> &KeptConfig {
+        &self.descent
+    }
+
+    /// Threads and device.
+    pub fn run(&self) -> &DescentRun {
+        &self.run
+    }
+
+    /// The run's name by the original's rule, `identity` being what makes it the only one of its kind.
+    ///
+    /// ```
+    /// use llc::config::{DescentConfig, ExperimentArgs};
+    /// let config = ExperimentArgs::<DescentConfig>::try_parse_from(["--preset", "test"])?.resolve()?.config;
+    /// assert_eq!(config.run_name("62675cf5"), "TEST-EXPERIMENT-lr_0&1-bs_512-eps_10000_62675cf5");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_name(&self, identity: &str) -> String {
+        let rate = match &self.train.schedule {
+            crate::train::Schedule::Constant => self.train.learning_rate.get().to_string(),
+            _ => "variable".to_owned(),
+        };
+        let epochs = match self.train.length {
+            Length::Epochs(num_epochs) => num_epochs,
+            Length::Steps(num_steps) => num_steps,
+        };
+        let (nickname, size) = (&self.descent.nickname, self.data.train_size);
+        let name = format!("{nickname}-lr_{rate}-bs_{size}-eps_{epochs}_{identity}");
+        name.replace(['.', ','], "&").replace(' ', "")
+    }
+}
+
+impl Configuration for DescentConfig {
+    const COMMAND_LINE: CommandLine = CommandLine {
+        name: Self::EXPERIMENT,
+        about: "Follow plain gradient descent on a few classes, with losses of your own",
+        examples: help::EXAMPLES,
+        headings: &help::HEADINGS,
+        presets: &help::PRESETS,
+        presets_value: "test|cifar10",
+        presets_help: help::PRESETS_HELP,
+    };
+
+    fn keys() -> &'static [Key] {
+        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+            let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[DescentConfig::EXPERIMENT]), "", "")];
+            // The data say how many classes there are.
+            keys.extend(model::keys(&MODEL).into_iter().filter(|key| key.path != "model.num_classes"));
+            keys.extend(data::keys());
+            keys.extend(train_keys());
+            keys.extend(own());
+            keys.extend(run::bare_keys());
+            keys
+        });
+        &KEYS
+    }
+
+    fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
+        let data = data::check(raw)?;
+        let model = model::check(raw, &MODEL, data.shape())?;
+        let mut with_batch = raw.clone();
+        if raw.get("train.batch_size").is_none() {
+            with_batch.fill("train.full_batch", Value::Text("on".to_owned()));
+        }
+        let train = train::check(&with_batch, &TRAIN)?;
+        if !data.classes.is_empty() {
+            train::check_classes(raw, &train.loss, data.classes.len())?;
+        }
+        let switch = |path: &str| raw.word(path) != Some("off");
+        let descent = KeptConfig {
+            metrics_every: raw.count("descent.metrics_every", 1)?.unwrap_or(METRICS_EVERY),
+            trace: raw.is_on("descent.trace"),
+            nickname: raw.word("descent.nickname").unwrap_or(NICKNAME).to_owned(),
+            save: switch("descent.save"),
+            plot: switch("descent.plot"),
+            beep: switch("descent.beep"),
+        };
+        let (threads, device) = run::bare(raw, threads)?;
+        let run = DescentRun { threads, device };
+        let seed = data::seed(raw, "seed")?.unwrap_or(SEED);
+        Ok(Self { experiment: Self::EXPERIMENT, seed, model, data, train, descent, run })
+    }
+
+    fn fill_preset(name: &str, raw: &mut RawConfig) {
+        if let Some(settings) = help::preset(name) {
+            preset::lay(settings, raw);
+        }
+    }
+
+    fn warnings(&self, _raw: &RawConfig) -> Vec<ConfigWarning> {
+        Vec::new()
+    }
+
+    fn remark(&self) -> String {
+        format!(
+            "{} on {} samples of {}, loss {}",
+            self.model.name, self.data.train_size, self.data.name, self.train.loss
+        )
+    }
+
+    fn threads(&self) -> usize {
+        self.run.threads
+    }
+}
+
+/// The settings of the training, with the original's names beside those that differ.
+fn train_keys() -> Vec<Key> {
+    let mut keys: Vec<Key> = train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)).collect();
+    for key in &mut keys {
+        match key.path {
+            "train.learning_rate" => {
+                key.kind = Kind::RealList;
+                key.value_name = "RATE|RATES";
+                key.help = "Learning rate, or a list with one for each epoch: 0.1 or 0.1,0.1,0.01 [default: sgd 0.1, adam 0.001]";
+            }
+            "train.batch_size" => key.help = "Samples in a minibatch [default: all of them]",
+            "train.full_batch" => {
+                key.help = "All samples in every step, in place of --batch-size [default: on without --batch-size]";
+            }
+            "train.num_epochs" => key.help = "Passes over the samples (epochs) [default: 10000]",
+            _ => {}
+        }
+    }
+    keys
+}
+
+/// The settings that no other experiment has.
+fn own() -> Vec<Key> {
+    let switch = |path, flag, help| Key::new(path, flag, Kind::Switch, "on|off", help);
+    vec![
+        Key::new(
+            "seed",
+            "seed",
+            Kind::Whole,
+            "SEED",
+            "Seed of the network's start, which is PyTorch's with that seed, and of the order of minibatches (parameters_seed) [default: 0]",
+        ),
+        Key::new(
+            "descent.metrics_every",
+            "metrics-every",
+            Kind::Whole,
+            "EPOCHS",
+            "Measure loss, accuracy and gradient every so many epochs (compute_metrics_every) [default: 1]",
+        ),
+        switch(
+            "descent.trace",
+            "trace",
+            "Print every epoch that is measured, not ever fewer as they go on [default: off]",
+        ),
+        Key::new(
+            "descent.nickname",
+            "nickname",
+            Kind::Text,
+            "NAME",
+            "What the run's name starts with (experiment_nickname); rate, samples, epochs and a random word follow [default: descent]",
+        ),
+        switch("descent.save", "save", "Keep the network as it starts and as it ends beside the record [default: on]"),
+        switch("descent.plot", "plot", "Draw learning curves and the loss at the end, by llc-analysis [default: on]"),
+        switch("descent.beep", "beep", "Ring the terminal's bell at the end [default: on]"),
+    ]
+}

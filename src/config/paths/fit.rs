@@ -1,0 +1,170 @@
+//! Configures the curve between two minima, and how it is fitted.
+
+use serde::Serialize;
+
+use crate::config::dln::OptimizerConfig;
+use crate::config::network::{Length, TrainConfig};
+use crate::config::{ConfigError, Key, Kind, PositiveF64, RawConfig};
+use crate::train::Schedule;
+
+const OPTIMIZER: &str = "fit.optimizer";
+
+/// A curve between two minima, and how it is fitted; in files the table `fit`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FitConfig {
+    /// Which kind of curve.
+    pub curve: CurveShape,
+    /// Points between its ends that are fitted, at least 1.
+    pub num_bends: usize,
+    /// What turns gradients into steps.
+    #[serde(flatten)]
+    pub optimizer: OptimizerConfig,
+    /// The base learning rate.
+    pub learning_rate: PositiveF64,
+    /// δ: adds δ/2·‖w(t)‖² to the loss at the point w(t) of the curve; 0 or more.
+    pub weight_decay: f64,
+    /// How the learning rate goes with the epochs.
+    pub schedule: FitSchedule,
+    /// Passes over the data.
+    pub num_epochs: u64,
+}
+
+/// A kind of curve through given points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CurveShape {
+    /// Straight legs from point to point, each for the same share of t.
+    Chain,
+    /// The Bézier curve of which they are the control points.
+    Bezier,
+}
+
+impl CurveShape {
+    /// The name in files and flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Bezier => "bezier",
+        }
+    }
+}
+
+/// How the learning rate of a fit goes with the epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitSchedule {
+    /// It doesn't.
+    Constant,
+    /// Down to 0 along half a cosine.
+    Cosine,
+    /// [`Schedule::Plateaus`].
+    Plateaus,
+}
+
+impl FitConfig {
+    /// The training that fits the curve: minibatches, loss and arithmetic as `minima` are trained, the rest its own. The weight decay is
+    /// that of points on the curve, so that the optimiser has none.
+    pub fn training(&self, minima: &TrainConfig) -> TrainConfig {
+        let num_epochs = self.num_epochs;
+        TrainConfig {
+            optimizer: self.optimizer,
+            learning_rate: self.learning_rate,
+            weight_decay: 0.0,
+            schedule: match self.schedule {
+                FitSchedule::Constant => Schedule::Constant,
+                FitSchedule::Cosine => Schedule::Cosine { cosine_epochs: num_epochs, final_learning_rate: 0.0 },
+                FitSchedule::Plateaus => Schedule::Plateaus { num_epochs },
+            },
+            length: Length::Epochs(num_epochs),
+            ..minima.clone()
+        }
+    }
+}
+
+const NUM_BENDS: usize = 1;
+/// So many bends, each as large as the network, are surely a slip.
+const MAX_BENDS: u64 = 100;
+const SGD_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.02);
+const ADAM_LEARNING_RATE: PositiveF64 = PositiveF64::literal(0.001);
+const MOMENTUM: f64 = 0.9;
+const NUM_EPOCHS: u64 = 50;
+
+/// The settings, in the order of `--help`.
+pub(super) fn keys() -> Vec<Key> {
+    vec![
+        Key::new(
+            "fit.curve",
+            "curve",
+            Kind::Choice(&["chain", "bezier"]),
+            "chain|bezier",
+            "The curve between the first two minima: straight legs from bend to bend, or the Bézier curve that the bends control \
+             [default: chain]",
+        ),
+        Key::new("fit.num_bends", "num-bends", Kind::Whole, "BENDS", "Points between its ends [default: 1]"),
+        Key::new(
+            OPTIMIZER,
+            "fit-optimizer",
+            Kind::Choice(&["sgd", "adam"]),
+            "sgd|adam",
+            "What turns the gradients of a fit into steps [default: sgd]",
+        ),
+        Key::new(
+            "fit.learning_rate",
+            "fit-learning-rate",
+            Kind::Real,
+            "RATE",
+            "Base learning rate of the fit [default: sgd 0.02, adam 0.001]",
+        )
+        .chosen_for(&[OPTIMIZER]),
+        Key::new(
+            "fit.momentum",
+            "fit-momentum",
+            Kind::Real,
+            "SHARE",
+            "sgd: share of the former step that is kept, in [0, 1) [default: 0.9]",
+        )
+        .chosen_for(&[OPTIMIZER]),
+        Key::new(
+            "fit.weight_decay",
+            "fit-weight-decay",
+            Kind::Real,
+            "DECAY",
+            "Adds DECAY/2 |w(t)|^2 to the loss at the point w(t) of the curve [default: 0]",
+        ),
+        Key::new(
+            "fit.schedule",
+            "fit-schedule",
+            Kind::Choice(&["constant", "cosine", "plateaus"]),
+            "constant|cosine|plateaus",
+            "How the rate goes with the epochs: constant, cosine (down to 0), or plateaus (as it is for half of them, then down in a \
+             straight line to a hundredth at nine tenths) [default: plateaus]",
+        ),
+        Key::new("fit.num_epochs", "fit-epochs", Kind::Whole, "EPOCHS", "Passes over the data [default: 50]"),
+    ]
+}
+
+/// The fit that `raw` asks for.
+pub(super) fn check(raw: &RawConfig) -> Result<FitConfig, ConfigError> {
+    let momentum = raw.within("fit.momentum", "[0, 1)", |value| (0.0..1.0).contains(&value))?;
+    let (optimizer, learning_rate) = match raw.word(OPTIMIZER) {
+        Some("adam") if momentum.is_some() => {
+            return Err(ConfigError::AdamHasNoMomentum { key: raw.key("fit.momentum")? });
+        }
+        Some("adam") => (OptimizerConfig::Adam, ADAM_LEARNING_RATE),
+        _ => (OptimizerConfig::Sgd { momentum: momentum.unwrap_or(MOMENTUM) }, SGD_LEARNING_RATE),
+    };
+    Ok(FitConfig {
+        curve: if raw.word("fit.curve") == Some("bezier") { CurveShape::Bezier } else { CurveShape::Chain },
+        num_bends: raw.count_to("fit.num_bends", MAX_BENDS)?.unwrap_or(NUM_BENDS),
+        optimizer,
+        learning_rate: raw.positive("fit.learning_rate")?.unwrap_or(learning_rate),
+        weight_decay: raw.non_negative("fit.weight_decay")?.unwrap_or(0.0),
+        schedule: match raw.word("fit.schedule") {
+            Some("constant") => FitSchedule::Constant,
+            Some("cosine") => FitSchedule::Cosine,
+            _ => FitSchedule::Plateaus,
+        },
+        num_epochs: raw.count("fit.num_epochs", 1)?.map_or(NUM_EPOCHS, |num_epochs| num_epochs as u64),
+    })
+}

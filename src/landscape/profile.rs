@@ -1,0 +1,139 @@
+//! Says in numbers what a quantity is like along a path: its ends, its extremes, its mean by length, the barrier, its turns.
+//!
+//! With values v_i at places along a path and the distance dl_i from each to the next:
+//!
+//! | number | meaning |
+//! |---|---|
+//! | `integral` | Σ ½(v_i + v_(i+1))·dl_i / Σ dl_i: the mean under the uniform law on the path, rather than on t |
+//! | `barrier` | max v − max(v at both ends): 0 where the path never rises above its ends |
+//! | `turns` | how often the values turn from rising to falling or back, changes below a thousandth of their range left out |
+//!
+//! *Reference*: Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>, for the integral; Frankle et al. 2020,
+//! <https://arxiv.org/abs/1912.05671>, for barriers. *Tested by* paths by hand, below.
+
+use serde::Serialize;
+
+/// Changes below this share of the range are no turns.
+const SMALLEST_TURN: f64 = 1e-3;
+
+/// A quantity along a path.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Profile {
+    /// At the first place.
+    pub start: f64,
+    /// At the last one.
+    pub end: f64,
+    /// The least value.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+    /// The index of the greatest.
+    pub argmax: usize,
+    /// The mean over places.
+    pub mean: f64,
+    /// The mean by length.
+    pub integral: f64,
+    /// How far it rises above the higher end.
+    pub barrier: f64,
+    /// How often it turns.
+    pub turns: usize,
+    /// Whether it rises or falls all the way: no turns.
+    pub is_monotone: bool,
+}
+
+impl Profile {
+    /// That of `values` (one or more) at places `steps` apart, one step fewer than values.
+    ///
+    /// ```
+    /// use llc::landscape::Profile;
+    /// let hill = Profile::new(&[0.1, 0.5, 2.0, 0.2], &[1.0, 1.0, 1.0]);
+    /// assert_eq!((hill.max, hill.barrier, hill.turns), (2.0, 1.8, 1));
+    /// ```
+    pub fn new(values: &[f64], steps: &[f64]) -> Profile {
+        let ends = [values.first(), values.last()].map(|end| end.copied().unwrap_or(f64::NAN));
+        let argmax = (0..values.len()).max_by(|&i, &j| values[i].total_cmp(&values[j])).unwrap_or(0);
+        let max = values.get(argmax).copied().unwrap_or(f64::NAN);
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let turns = turns(values, SMALLEST_TURN * (max - min));
+        Profile {
+            start: ends[0],
+            end: ends[1],
+            min,
+            max,
+            argmax,
+            mean: values.iter().sum::<f64>() / values.len() as f64,
+            integral: length_weighted_mean(values, steps),
+            barrier: max - ends[0].max(ends[1]),
+            turns,
+            is_monotone: turns == 0,
+        }
+    }
+}
+
+/// Σ ½(v_i + v_(i+1))·dl_i / Σ dl_i.
+///
+/// ```
+/// // Two thirds of the path at 1, one third falling to 0.
+/// let mean = llc::landscape::length_weighted_mean(&[1.0, 1.0, 0.0], &[2.0, 1.0]);
+/// assert!((mean - 2.5 / 3.0).abs() < 1e-15);
+/// ```
+pub fn length_weighted_mean(values: &[f64], steps: &[f64]) -> f64 {
+    let area: f64 = values.windows(2).zip(steps).map(|(pair, step)| 0.5 * (pair[0] + pair[1]) * step).sum();
+    area / steps.iter().sum::<f64>()
+}
+
+/// Changes of direction, where each leg between two is longer than `least`.
+fn turns(values: &[f64], least: f64) -> usize {
+    // The extreme since the last turn in the direction that is gone now; 0 for none yet.
+    let (mut direction, mut num_turns) = (0.0, 0);
+    let Some(&first) = values.first() else { return 0 };
+    let (mut low, mut high) = (first, first);
+    for &value in values {
+        (low, high) = (low.min(value), high.max(value));
+        let is_up = value - low > least && direction <= 0.0;
+        let is_down = high - value > least && direction >= 0.0;
+        if is_up || is_down {
+            num_turns += usize::from(direction != 0.0);
+            direction = if is_up { 1.0 } else { -1.0 };
+            (low, high) = (value, value);
+        }
+        // Going on in the same direction moves the extreme along.
+        match direction {
+            d if d > 0.0 => low = high,
+            d if d < 0.0 => high = low,
+            _ => {}
+        }
+    }
+    num_turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_counted_but_for_ripples() {
+        let turns = |values: &[f64]| Profile::new(values, &vec![1.0; values.len() - 1]).turns;
+        assert_eq!(turns(&[3.0, 2.0, 1.0, 0.5]), 0);
+        assert_eq!(turns(&[0.0, 1.0, 5.0]), 0);
+        assert_eq!(turns(&[0.0, 1.0, 0.5, 2.0]), 2);
+        assert_eq!(turns(&[0.0, 1.0, 0.0]), 1);
+        assert_eq!(turns(&[1.0, 1.0, 1.0]), 0);
+        // A thousandth of the range is no turn.
+        assert_eq!(turns(&[0.0, 5.0, 4.999, 10.0]), 0);
+        // A slow fall made of small steps is one all the same.
+        let slow: Vec<f64> = (0..=2000).map(|i| (f64::from(i) / 2000.0 * std::f64::consts::PI).sin()).collect();
+        assert_eq!(turns(&slow), 1);
+    }
+
+    #[test]
+    fn a_profile_by_hand() {
+        let profile = Profile::new(&[1.0, 4.0, 2.0], &[1.0, 3.0]);
+        assert_eq!((profile.start, profile.end, profile.min, profile.max, profile.argmax), (1.0, 2.0, 1.0, 4.0, 1));
+        assert!((profile.mean - 7.0 / 3.0).abs() < 1e-15);
+        // (2.5·1 + 3·3)/4.
+        assert!((profile.integral - 11.5 / 4.0).abs() < 1e-15);
+        assert_eq!((profile.barrier, profile.is_monotone), (2.0, false));
+        assert_eq!(Profile::new(&[2.0, 1.0, 0.5], &[1.0, 1.0]).barrier, 0.0);
+    }
+}

@@ -1,0 +1,14 @@
+//! Points in parameter space for the tests of this folder.
+
+use std::sync::Arc;
+
+use tch::{Device, Kind};
+
+use crate::params::{Layout, Params};
+
+/// One tensor of these elements, in f64.
+pub fn params(elements: &[f64]) -> Params {
+    let mut w = Params::zeros(&Arc::new(Layout::vector("w", elements.len())), Kind::Double, Device::Cpu).unwrap();
+    w.as_mut_slice::<f64>().unwrap().copy_from_slice(elements);
+    w
+}

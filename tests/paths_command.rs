@@ -1,0 +1,187 @@
+//! Runs `llc paths` as a user does, on the small fixtures, and reads what it prints and leaves behind.
+#![cfg(feature = "torch")]
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+const SMALL: &str = "--widths 8 --num-epochs 8 --train-batch-size 20 --learning-rate 0.1 --fit-epochs 3 --segment-points 4 \
+                     --curve-points 5 --plane-points 4 --threads 1 --seed 2";
+
+fn command(base: &Path, flags: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llc"));
+    command
+        .arg("paths")
+        .args(flags.split_whitespace())
+        .args(["--data-dir", FIXTURES])
+        .arg("-F")
+        .arg(base)
+        .arg("--json");
+    command
+}
+
+fn finish(mut command: Command) -> Output {
+    command.output().unwrap()
+}
+
+fn report(output: &Output) -> Value {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let last = stdout.lines().last().unwrap_or_else(|| panic!("no output; {stderr}"));
+    serde_json::from_str(last).unwrap_or_else(|_| panic!("{last}; {stderr}"))
+}
+
+fn number(value: &Value, pointer: &str) -> f64 {
+    value.pointer(pointer).and_then(Value::as_f64).unwrap_or_else(|| panic!("{pointer} in {value}"))
+}
+
+const QUANTITIES: [&str; 4] = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"];
+
+#[test]
+fn every_path_passes_the_points_that_it_joins_and_its_estimates_have_intervals() {
+    let base = tempfile::tempdir().unwrap();
+    let flags = "--llc-every 2 --num-chains 2 --num-steps 40 --batch-size 50 --epsilon 1e-5";
+    let output = finish(command(base.path(), &format!("{SMALL} {flags}")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = report(&output);
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{a}, not {b}");
+    // Four kinds of segments, t = 0, ½, 1, 1½: the third point is `at_one`, the first `at_zero`.
+    let segments = report["segments"].as_array().unwrap();
+    assert_eq!(segments.len(), 6);
+    let scores = |name: &Value, quantity: &str| {
+        let (kind, index) = name.as_str().unwrap().split_once(' ').unwrap();
+        number(&report, &format!("/minima/{index}/{}/{quantity}", if kind == "init" { "init" } else { "scores" }))
+    };
+    for segment in segments {
+        for quantity in QUANTITIES {
+            close(number(segment, &format!("/{quantity}/2")), scores(&segment["at_one"], quantity));
+            close(number(segment, &format!("/{quantity}/0")), scores(&segment["at_zero"], quantity));
+        }
+    }
+    // Five points up to t = 1, two beyond; the plane's second row has minimum 1 at its second place and minimum 0 at its third.
+    let curve = &report["curve"];
+    assert_eq!(curve["t"], serde_json::json!([0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5]));
+    assert!(number(curve, "/end_difference") == 0.0);
+    for quantity in QUANTITIES {
+        for (index, minimum) in [(0, 1), (4, 0)] {
+            let expected = number(&report, &format!("/minima/{minimum}/scores/{quantity}"));
+            close(number(curve, &format!("/{quantity}/{index}")), expected);
+        }
+        for (column, minimum) in [(1, 1), (2, 0)] {
+            let expected = number(&report, &format!("/minima/{minimum}/scores/{quantity}"));
+            if quantity != "test_loss_error" {
+                close(number(&report["plane"], &format!("/{quantity}/1/{column}")), expected);
+            }
+        }
+    }
+    assert_eq!(report["plane"]["points"].as_array().unwrap().len(), 3);
+    close(number(&report["plane"], "/points/1/1"), 1.0);
+    let points = report["points"].as_array().unwrap();
+    assert_eq!(points.iter().map(|point| number(point, "/t")).collect::<Vec<_>>(), [0.0, 0.5, 1.0]);
+    for (point, index) in points.iter().zip([0, 2, 4]) {
+        assert!(number(point, "/llc/mcse") > 0.0 && point["llc"]["ci90"].is_array());
+        // No corruption: the loss around the point is the training loss there.
+        close(number(point, "/init_loss"), number(curve, &format!("/train_loss/{index}")));
+    }
+    let run = base.path().join("1");
+    for name in [
+        "segments.csv",
+        "curve.csv",
+        "plane.csv",
+        "estimates.csv",
+        "draws-curve0002.zarr",
+        "checkpoint/minimum-1.safetensors",
+        "checkpoint/init-0.safetensors",
+        "checkpoint/bend-0.safetensors",
+    ] {
+        assert!(run.join(name).exists(), "{name}");
+    }
+    assert!(!run.join("draws.zarr").exists(), "there are no draws but around points");
+    assert!(report["answers"].as_array().unwrap().len() >= 6);
+}
+
+#[test]
+fn statistics_of_norms_are_gathered_at_every_point_and_the_ends_are_the_minima() {
+    let base = tempfile::tempdir().unwrap();
+    let flags = "--data cifar10 --model resnet18 --width-factor 1 --num-epochs 2 --train-batch-size 50 --learning-rate 0.05 --fit-epochs 1 \
+                 --segment-points 2 --curve-points 3 --plane-points 0 --segment-end 1 --curve bezier --num-bends 2 --threads 1";
+    let output = finish(command(base.path(), flags));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = report(&output);
+    assert!(number(&report, "/curve/end_difference") < 1e-4);
+    assert!(report["plane"].is_null() && report["points"].is_null());
+    // With statistics of its own a network of two epochs is about as good as with those that its training left, not at chance by a long way.
+    for (index, minimum) in [(0, 1), (2, 0)] {
+        let gathered = number(&report, &format!("/curve/train_loss/{index}"));
+        let own = number(&report, &format!("/minima/{minimum}/scores/train_loss"));
+        assert!(gathered.is_finite() && gathered < own + 0.5, "{gathered} against {own}");
+    }
+}
+
+/// What must not depend on how often a run was stopped: not times.
+fn timeless(report: &Value) -> Value {
+    let mut report = report.clone();
+    report["run_dir"].take();
+    report["curve"]["fit_s"].take();
+    for minimum in report["minima"].as_array_mut().unwrap() {
+        minimum["train_s"].take();
+    }
+    for point in report["points"].as_array_mut().unwrap() {
+        point["timing"].take();
+    }
+    report
+}
+
+fn interrupted(mut child: Child, patience: Duration) -> Option<i32> {
+    thread::sleep(patience);
+    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn a_run_that_is_stopped_again_and_again_ends_with_the_same_report() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let flags = format!(
+        "{SMALL} --num-epochs 12 --fit-epochs 12 --plane-points 12 --llc-every 4 --num-chains 1 --num-steps 400 \
+                         --batch-size 50 --epsilon 1e-5 --journal-every 0"
+    )
+    .replacen("--num-epochs 8 ", "", 1);
+    let flags = flags.replacen("--fit-epochs 3 ", "", 1).replacen("--plane-points 4 ", "", 1);
+    let expected = report(&finish(command(whole.path(), &flags)));
+    let mut first = command(parts.path(), &flags);
+    let mut status =
+        interrupted(first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), Duration::from_millis(120));
+    let run_dir = parts.path().join("1");
+    let resume = || {
+        let mut resume = Command::new(env!("CARGO_BIN_EXE_llc"));
+        resume.arg("resume").arg(&run_dir).args(["--json", "--journal-every", "0"]);
+        resume
+    };
+    let mut num_stops = 0;
+    while status == Some(75) && num_stops < 6 {
+        num_stops += 1;
+        let child = resume().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        status = interrupted(child, Duration::from_millis(120 + 60 * num_stops));
+    }
+    let found = if status == Some(0) {
+        serde_json::from_str(&std::fs::read_to_string(run_dir.join("report.json")).unwrap()).unwrap()
+    } else {
+        report(&finish(resume()))
+    };
+    assert_eq!(timeless(&found), timeless(&expected));
+}
+
+#[test]
+fn points_on_a_line_end_in_a_sentence_and_what_was_found_before_is_there() {
+    let base = tempfile::tempdir().unwrap();
+    // No step moves the bend off the segment.
+    let flags = SMALL.replace("--fit-epochs 3", "--fit-epochs 1 --fit-learning-rate 1e-30");
+    let output = finish(command(base.path(), &flags));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("lie on a line"), "{stderr}");
+}
