@@ -218,17 +218,22 @@ fn noise(raw: &RawConfig) -> Result<NoiseConfig, ConfigError> {
         _ => WeightStart::Network,
     };
     let alpha = raw.non_negative("noise.alpha")?.unwrap_or(ALPHA);
-    for path in ["noise.penalty", "noise.doubling_epochs", "noise.learn"] {
-        if alpha == 0.0 && raw.get(path).is_some() {
-            let reason = "there is no noise at --noise 0: leave it out, or give some".to_owned();
-            return Err(ConfigError::Refused { key: raw.key(path)?, reason });
-        }
+    let penalty = raw.non_negative("noise.penalty")?.unwrap_or(0.0);
+    let doubling_epochs = raw.whole("noise.doubling_epochs").unwrap_or(0);
+    let asks = [
+        ("noise.penalty", penalty > 0.0),
+        ("noise.doubling_epochs", doubling_epochs > 0),
+        ("noise.learn", raw.word("noise.learn") == Some("on")),
+    ];
+    if let Some((path, _)) = asks.into_iter().find(|(_, is_asked)| alpha == 0.0 && *is_asked) {
+        let reason = "there is no noise at --noise 0: leave it out, or give some".to_owned();
+        return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     Ok(NoiseConfig {
         alpha,
         is_learnt: alpha > 0.0 && raw.word("noise.learn") != Some("off"),
-        penalty: raw.non_negative("noise.penalty")?.unwrap_or(0.0),
-        doubling_epochs: raw.whole("noise.doubling_epochs").unwrap_or(0),
+        penalty,
+        doubling_epochs,
         start,
     })
 }
