@@ -317,7 +317,7 @@ fn own() -> Vec<Key> {
     ]
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "torch"))]
 pub(crate) mod testing {
     use super::*;
 
