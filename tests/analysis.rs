@@ -113,7 +113,8 @@ fn the_curve_and_the_segment_between_two_minima_meet_at_both_ends_and_only_one_c
             assert!((end(&curve) - end(&segment)).abs() < 1e-5, "{quantity} at t = {t}");
         }
     }
-    let highest = |path: &[&BTreeMap<String, String>]| path.iter().map(|row| real(row, "train_loss")).fold(0.0, f64::max);
+    let highest =
+        |path: &[&BTreeMap<String, String>]| path.iter().map(|row| real(row, "train_loss")).fold(0.0, f64::max);
     assert!(highest(&segment) > 10.0 * highest(&curve), "{} and {}", highest(&segment), highest(&curve));
     // A second computation of what the report says of the barrier.
     let barrier = report(80)["segments"][0]["profiles"]["train_loss"]["barrier"].as_f64().unwrap();
