@@ -87,7 +87,10 @@ impl<'a> Run<'a> {
         let network = Arc::new(spec.build()?);
         let phases = phases(config, &train, &val)?;
         let own = context.resumed.as_deref().map(checkpoints::latest_in).filter(|path| path.exists());
-        let kept = own.map(|path| Checkpoint::read(&path)).transpose()?;
+        let kept = match own {
+            Some(path) => Some(Checkpoint::read(&path)?),
+            None => None,
+        };
         let fact = |name: &str| kept.as_ref().and_then(|kept| kept.header.facts.get(name)).cloned();
         let phase = fact("phase").and_then(|phase| phase.as_u64()).map_or(0, |phase| phase as usize);
         let first = phases.get(phase).context("the checkpoint is of a phase that these settings don't have")?;

@@ -132,20 +132,25 @@ fn point(config: &RescalingConfig, group: usize, num_parameters: &[usize], measu
     })
 }
 
-/// By network, the largest relative difference of a seed's λ̂ between a factor and the factor nearest to 1; null where a chain diverged.
+/// By network, the largest relative difference of a seed's λ̂ between a factor and the factor nearest to 1; null where there is one factor only,
+/// and where a chain diverged or was not run.
 fn spread(config: &RescalingConfig, points: &[Value]) -> Value {
     let num_factors = config.rescaling().factors.len();
     let distance = |point: &&Value| point["factor"].as_f64().map_or(f64::INFINITY, |factor| factor.ln().abs());
     let of_network = |points: &[Value]| {
+        let is_whole = |point: &Value| point["trials"].as_array().map(Vec::len) == Some(config.rescaling().num_seeds);
+        if !points.iter().all(is_whole) {
+            return None;
+        }
         let base = points.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        let mut largest = 0.0f64;
-        for point in points {
+        let mut largest = None;
+        for point in points.iter().filter(|point| !std::ptr::eq(*point, base)) {
             for (trial, base) in point["trials"].as_array()?.iter().zip(base["trials"].as_array()?) {
                 let (llc, base) = (trial["llc"].as_f64()?, base["llc"].as_f64()?);
-                largest = largest.max((llc / base - 1.0).abs());
+                largest = Some((llc / base - 1.0).abs().max(largest.unwrap_or(0.0)));
             }
         }
-        Some((points[0]["network"].as_str()?.to_owned(), largest))
+        Some((points[0]["network"].as_str()?.to_owned(), largest?))
     };
     let spreads = points.chunks(num_factors).map(|points| match of_network(points) {
         Some((network, spread)) => (network, json!(spread)),
@@ -192,7 +197,7 @@ fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<St
         let what = match report["spread"][network.to_string()].as_f64() {
             Some(0.0) => "λ̂ of every seed is the same at every factor, bit for bit".to_owned(),
             Some(spread) => format!("λ̂ of a seed differs between factors by {spread:.1e} of itself at most"),
-            None => "λ̂ is not there at every factor".to_owned(),
+            None => "not every chain of it has a λ̂ to compare".to_owned(),
         };
         writeln!(out, "{:<16}{what}", network.to_string())?;
     }

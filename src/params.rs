@@ -134,11 +134,11 @@ impl Params {
     /// Takes the values of `other`, which must have the same layout.
     pub fn copy_from(&mut self, other: &Params) -> Result<(), tch::TchError> {
         debug_assert_eq!(self.layout, other.layout);
-        if self.len() <= SMALL {
-            if let (Some(to), Some(from)) = (self.as_mut_slice::<f64>(), other.as_slice::<f64>()) {
-                to.copy_from_slice(from);
-                return Ok(());
-            }
+        if self.len() <= SMALL
+            && let (Some(to), Some(from)) = (self.as_mut_slice::<f64>(), other.as_slice::<f64>())
+        {
+            to.copy_from_slice(from);
+            return Ok(());
         }
         self.flat.f_copy_(&other.flat)
     }

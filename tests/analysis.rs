@@ -319,7 +319,9 @@ fn errors_and_norms_of_kernel_regressions_are_those_of_the_reports_and_residuals
     let errors = rows(&folder.path().join("kernel-regression.csv"));
     for (level, run) in [("0.0", 70), ("1.0", 71)] {
         for point in report(run)["points"].as_array().unwrap() {
-            let is_it = |row: &&BTreeMap<String, String>| row["group"] == level && row["n"] == point["n"].to_string();
+            let is_it = |row: &&BTreeMap<String, String>| {
+                row["group"] == level && real(row, "n") == point["n"].as_f64().unwrap()
+            };
             let at: Vec<_> = errors.iter().filter(is_it).collect();
             let row = |quantity: &str| *at.iter().find(|row| row["quantity"] == quantity).unwrap();
             assert_close(real(row("norm"), "mean"), point["norm"].as_f64().unwrap());

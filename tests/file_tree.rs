@@ -31,6 +31,7 @@ fn info() -> RunInfo {
         num_parameters: 600,
         n_beta: 100.0,
         init_loss: 0.25,
+        draws_at_points: false,
     }
 }
 

@@ -149,7 +149,7 @@ fn the_number_of_threads_changes_no_bit() {
 #[test]
 fn an_interrupted_run_goes_on_to_what_an_unbroken_one_gives() {
     let folder = tempfile::tempdir().unwrap();
-    let words = "--factors 0.25,0.5,1,2,4 --num-steps 40000 --journal-every 0.05 --threads 1";
+    let words = "--factors 0.25,0.5,1,2,4 --num-steps 10000 --journal-every 0.05 --threads 1";
     let unbroken = llc(folder.path(), words).output().unwrap();
     assert!(unbroken.status.success(), "{}", String::from_utf8_lossy(&unbroken.stderr));
     let mut child = llc(folder.path(), words).spawn().unwrap();

@@ -13,8 +13,11 @@ use super::points::{Plane, Segments, Walk, profile};
 use super::{Found, Paths};
 use crate::table;
 
+/// What is told of a point: its name, and where it is among the scores.
+pub type Quantity = (&'static str, fn(&Scores) -> f64);
+
 /// The quantities that every point has: their names, and where they are.
-pub const QUANTITIES: [(&str, fn(&Scores) -> f64); 4] = [
+pub const QUANTITIES: [Quantity; 4] = [
     ("train_loss", |at| at.train_loss),
     ("train_error", |at| 1.0 - at.train_accuracy),
     ("test_loss", |at| at.test_loss),

@@ -231,7 +231,7 @@ fn own() -> Vec<Key> {
             "preconditioner-rank",
             Kind::Whole,
             "SAMPLES",
-            "iterative: samples that the preconditioner is made of, 8 bytes a sample and sample [default: 1000]",
+            "iterative: samples that the preconditioner is made of; it takes 4 bytes for each of them and each sample [default: 1000]",
         ),
         Key::new(
             "regression.max_iterations",

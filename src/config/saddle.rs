@@ -350,7 +350,8 @@ mod tests {
         assert!((config.initial_deviation().powi(2) - 10f64.powf(-1.5)).abs() < 1e-15);
         assert!((config.n_beta() - 1e4 / 1e4f64.ln()).abs() < 1e-9);
         let printed = config.to_toml();
-        for line in ["epsilon = 1e-6", "num_steps = 100", "warmup = 0.0", "batch_size = 128", "learning_rate = 0.0001"]
+        for line in
+            ["epsilon = 0.000001", "num_steps = 100", "warmup = 0.0", "batch_size = 128", "learning_rate = 0.0001"]
         {
             assert!(printed.contains(line), "{line} is not in\n{printed}");
         }

@@ -61,6 +61,7 @@ pub struct ToyConfig {
     experiment: &'static str,
     seed: u64,
     toy: ToySection,
+    #[serde(serialize_with = "threads_alone")]
     run: RunConfig,
     /// What each sampler is; follows from the rest.
     #[serde(skip)]
@@ -95,6 +96,11 @@ pub struct ToySection {
     pub num_chains: usize,
     /// SGLD's step size as a share of that at which MALA accepts nine of ten moves, where MALA runs too.
     pub sgld_step: PositiveF64,
+}
+
+/// What of the run can be set here.
+fn threads_alone<S: serde::Serializer>(run: &RunConfig, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map([("threads", run.threads)])
 }
 
 /// Something that has a name on the command line.

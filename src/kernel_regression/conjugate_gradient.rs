@@ -107,7 +107,7 @@ mod tests {
 
     /// A symmetric matrix of 30 rows with the eigenvalues 1, 10 and 100.
     fn matrix() -> Tensor {
-        let (q, _) = points(30, 30, 8).linalg_qr("reduced");
+        let (q, _) = Tensor::linalg_qr(&points(30, 30, 8), "reduced");
         let values: Vec<f64> = (0..30).map(|i| [1.0, 10.0, 100.0][i % 3]).collect();
         q.matmul(&Tensor::from_slice(&values).diag(0)).matmul(&q.tr())
     }

@@ -27,7 +27,11 @@ impl Inputs {
     /// # Errors
     /// Whatever libtorch reports.
     pub fn new(x: &Tensor, bandwidth: f64) -> Result<Inputs, TchError> {
-        let scaled = x.f_to_kind(Kind::Double)?.f_mul_scalar((2.0 * bandwidth).sqrt())?;
+        Inputs::scaled(x.f_to_kind(Kind::Double)?.f_mul_scalar((2.0 * bandwidth).sqrt())?)
+    }
+
+    /// Those whose z are `scaled`.
+    fn scaled(scaled: Tensor) -> Result<Inputs, TchError> {
         let exponent = scaled.f_square()?.f_sum_dim_intlist(1, false, None::<Kind>)?.f_mul_scalar(-0.5)?;
         Ok(Inputs { scaled, exponent })
     }
@@ -39,13 +43,14 @@ impl Inputs {
     pub fn of(samples: &Samples, bandwidth: f64, device: Device) -> Result<Inputs, TchError> {
         let n = samples.len();
         let d: usize = samples.input_shape().iter().product();
-        let all = Tensor::f_empty([n as i64, d as i64], (Kind::Double, device))?;
+        let mut all = Tensor::f_empty([n as i64, d as i64], (Kind::Double, device))?;
         for first in (0..n).step_by(TILE) {
             let rows = first..(first + TILE).min(n);
             let (x, _) = samples.range(rows.start as u64..rows.end as u64, Kind::Double, device)?;
             all.f_narrow(0, first as i64, rows.len() as i64)?.f_copy_(&x.f_flatten(1, -1)?)?;
         }
-        Inputs::new(&all, bandwidth)
+        let _ = all.f_mul_scalar_((2.0 * bandwidth).sqrt())?;
+        Inputs::scaled(all)
     }
 
     /// The first `n` of them.

@@ -167,7 +167,7 @@ mod tests {
         let cancel = AtomicBool::new(false);
         let inputs = || Inputs::new(&points(n, 10, 12), 0.05).unwrap();
         let y = points(n, 3, 13);
-        let ridge = 1e-3;
+        let ridge = 0.1;
         let exact = direct::solve(&inputs(), ridge, &y, &cancel).unwrap();
         for storage in [Storage::Double, Storage::SixteenBits, Storage::Recomputed] {
             let mut matrix = KernelMatrix::new(inputs(), ridge);
@@ -185,7 +185,7 @@ mod tests {
                     }
                 };
                 iterate(&mut cg, &matrix, &preconditioner, &cancel, &mut tell).unwrap();
-                assert!(residuals.len() < 200, "{storage:?}: {residuals:?}");
+                assert!(residuals.len() < 300, "{storage:?}: {residuals:?}");
                 let copies: Vec<(&str, Tensor)> =
                     named(&cg).map(|(name, tensor)| (name, tensor.detach_copy())).into_iter().collect();
                 let find =

@@ -51,11 +51,14 @@ pub fn direct_bytes(n: usize, d: usize) -> f64 {
     16.0 * n * n + 8.0 * n * d as f64
 }
 
-/// Bytes of the iterative solver: the kernel, the inputs of d numbers, the preconditioner's vectors (twice while it is made), and six
-/// blocks of `num_columns` vectors, in f64 and f32.
+/// What the program takes beside its vectors: libtorch, the pictures, blocks under way.
+const BASE_BYTES: f64 = 5e8;
+
+/// Bytes of the iterative solver: the kernel, the inputs of d numbers, the preconditioner's vectors, six blocks of `num_columns` vectors, in
+/// f64 and f32, and the program.
 pub fn iterative_bytes(n: usize, d: usize, rank: usize, num_columns: usize, storage: Storage) -> f64 {
-    let per_sample = 8 * d + 2 * 4 * rank.min(n) + 6 * (8 + 4) * num_columns;
-    storage.bytes(n) + n as f64 * per_sample as f64
+    let per_sample = 8 * d + 4 * rank.min(n) + 6 * (8 + 4) * num_columns;
+    BASE_BYTES + storage.bytes(n) + n as f64 * per_sample as f64
 }
 
 /// Bytes that are free for a new program to use; `None` where the system doesn't say.

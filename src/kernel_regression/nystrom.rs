@@ -69,12 +69,12 @@ impl Nystrom {
         let eigenvalues = eigenvalues.f_narrow(0, first as i64, kept)?;
         let turn = rotation.f_narrow(1, first as i64, kept)?.f_div(&eigenvalues.f_sqrt()?)?.f_to_kind(Kind::Float)?;
         let weights = (values[first] + ridge) / (eigenvalues + ridge) - 1.0;
-        let turned = Tensor::f_empty([n as i64, kept], (Kind::Float, inputs.device()))?;
         for rows in stripes(n) {
-            let part = |tensor: &Tensor| tensor.f_narrow(0, rows.start as i64, rows.len() as i64);
-            part(&turned)?.f_copy_(&part(&vectors)?.f_mm(&turn)?)?;
+            let part = vectors.f_narrow(0, rows.start as i64, rows.len() as i64)?;
+            part.f_narrow(1, 0, kept)?.f_copy_(&part.f_mm(&turn)?)?;
         }
-        Ok(Nystrom { vectors: turned, weights: weights.f_unsqueeze(1)?.f_to_kind(Kind::Float)? })
+        let vectors = vectors.f_narrow(1, 0, kept)?;
+        Ok(Nystrom { vectors, weights: weights.f_unsqueeze(1)?.f_to_kind(Kind::Float)? })
     }
 
     /// P⁻¹·R for R of shape `[n, c]`, in R's precision.

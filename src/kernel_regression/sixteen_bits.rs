@@ -7,6 +7,7 @@
 //!
 //! *Tested by*: products against the exact matrix, within the error above.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use tch::{Kind, TchError, Tensor};
@@ -21,7 +22,8 @@ const OFFSET: f64 = 32_768.0;
 /// K in 16 bits, with something added to its diagonal.
 #[derive(Debug)]
 pub struct SixteenBits {
-    tiles: Vec<Tensor>,
+    /// All blocks, one behind the other: thousands of allocations would leave holes.
+    values: Tensor,
     n: usize,
     diagonal: f64,
 }
@@ -33,15 +35,17 @@ impl SixteenBits {
     /// [`KernelRegressionError::Cancelled`], or whatever libtorch reports.
     pub fn new(inputs: &Inputs, ridge: f64, cancel: &AtomicBool) -> Result<SixteenBits, KernelRegressionError> {
         let n = inputs.len();
-        let mut tiles = Vec::new();
+        let num_values: usize = lower_tiles(n).map(|(rows, columns)| rows.len() * columns.len()).sum();
+        let values = Tensor::f_empty([num_values as i64], (Kind::Int16, inputs.device()))?;
+        let mut first = 0;
         for (rows, columns) in lower_tiles(n) {
             check(cancel)?;
             let mut block = inputs.block(&rows, inputs, &columns, Kind::Float)?;
             let _ = block.f_mul_scalar_(LEVELS)?.f_sub_scalar_(OFFSET)?.f_round_()?;
-            tiles.push(block.f_to_kind(Kind::Int16)?);
+            tile(&values, &mut first, (&rows, &columns))?.f_copy_(&block)?;
         }
         let deviation = 1.0 / (LEVELS * 12f64.sqrt());
-        Ok(SixteenBits { tiles, n, diagonal: ridge + 2.0 * deviation * (n as f64).sqrt() })
+        Ok(SixteenBits { values, n, diagonal: ridge + 2.0 * deviation * (n as f64).sqrt() })
     }
 
     /// What is added to the diagonal of K.
@@ -55,9 +59,11 @@ impl SixteenBits {
     /// [`KernelRegressionError::Cancelled`], or whatever libtorch reports.
     pub fn times(&self, v: &Tensor, cancel: &AtomicBool) -> Result<Tensor, KernelRegressionError> {
         let product = v.f_zeros_like()?;
-        for ((rows, columns), tile) in lower_tiles(self.n).zip(&self.tiles) {
+        let mut first = 0;
+        for (rows, columns) in lower_tiles(self.n) {
             check(cancel)?;
-            multiply(&tile.f_to_kind(Kind::Float)?, (&rows, &columns), v, &product)?;
+            let block = tile(&self.values, &mut first, (&rows, &columns))?.f_to_kind(Kind::Float)?;
+            multiply(&block, (&rows, &columns), v, &product)?;
         }
         Ok(self.scaled(product, v)?)
     }
@@ -68,6 +74,14 @@ impl SixteenBits {
         let _ = product.f_add_(&sums)?.f_mul_scalar_(1.0 / LEVELS)?;
         product.f_add_(&v.f_mul_scalar(self.diagonal)?)
     }
+}
+
+/// The block of `rows` and `columns`, whose values begin at `first`, which moves on to the next block's.
+fn tile(values: &Tensor, first: &mut i64, (rows, columns): (&Range<usize>, &Range<usize>)) -> Result<Tensor, TchError> {
+    let shape = [rows.len() as i64, columns.len() as i64];
+    let tile = values.f_narrow(0, *first, shape[0] * shape[1])?.f_view(shape)?;
+    *first += shape[0] * shape[1];
+    Ok(tile)
 }
 
 #[cfg(test)]

@@ -61,8 +61,8 @@ impl Plane {
         let along = to_theta.f_dot(&u)?.f_double_value(&[])? / (length * length);
         let v = to_theta.f_sub(&u.f_mul_scalar(along)?)?;
         let height = norm(&v)?;
-        // NaN, of three equal points, is none above either.
-        if !(height > LEAST_HEIGHT * length) {
+        // NaN comes of three equal points.
+        if height.is_nan() || height <= LEAST_HEIGHT * length {
             return Err(Degenerate { height, length }.into());
         }
         let kind = w1.kind();

