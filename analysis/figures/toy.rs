@@ -170,6 +170,8 @@ fn draw_against_exact(input: &Input) -> Result<Drawing, NoData> {
     })
 }
 
+/// From one sampler's points to the next one's at the same nβ, as a share of the axis.
+const APART: f64 = 0.012;
 /// Points of an exact curve.
 const CURVE: usize = 60;
 
@@ -202,12 +204,17 @@ fn draw_against_n(input: &Input) -> Result<Drawing, NoData> {
             let curve = (0..CURVE).map(|i| [at(i), value(at(i))]).collect();
             marks.push(Mark::line(curve, Paint::Ink));
         }
+        // Samplers side by side, a little apart.
+        let place = |at: &At| {
+            let order = paints.keys().position(|name| *name == at.sampler).unwrap_or(0) as f64;
+            at.n_beta * (high / low).powf(APART * (order - 0.5 * (paints.len() - 1) as f64))
+        };
         let shown = |at: &&At| Point {
             interval_y: at.estimate.interval,
-            ..Point::new(at.n_beta, at.estimate.llc, paints[at.sampler.as_str()])
+            ..Point::new(place(at), at.estimate.llc, paints[at.sampler.as_str()])
         };
         marks.push(Mark::Points { points: own.iter().map(shown).collect(), radius: 3.2 });
-        Panel::new(Axis::log("nβ"), Axis::linear("λ̂").including(0.0), marks).titled(toy.name())
+        Panel::new(Axis::log("nβ"), Axis::linear("λ̂").including(0.0).including(1.1 * lambda), marks).titled(toy.name())
     };
     let mut keys = keys(&paints);
     keys.push(Key::Line(Paint::Ink, "", "exact at the same γ".to_owned()));
