@@ -99,6 +99,50 @@ fn every_figure_is_drawn_with_its_numbers_and_its_filter() {
 }
 
 #[test]
+fn the_curve_and_the_segment_between_two_minima_meet_at_both_ends_and_only_one_climbs() {
+    let folder = drawn(&["path-curve", "id=80"]);
+    let rows = rows(&folder.path().join("path-curve.csv"));
+    let of = |path: &str| rows.iter().filter(|row| row["path"] == path && real(row, "t") <= 1.0).collect::<Vec<_>>();
+    let (curve, segment) = (of("curve"), of("segment"));
+    for quantity in ["train_loss", "train_accuracy", "test_loss", "test_accuracy"] {
+        for (at, t) in [(0, 0.0), (1, 1.0)] {
+            let end = |path: &[&BTreeMap<String, String>]| {
+                let row = path.iter().find(|row| real(row, "t") == t).unwrap_or_else(|| panic!("no point at {at}"));
+                real(row, quantity)
+            };
+            assert!((end(&curve) - end(&segment)).abs() < 1e-5, "{quantity} at t = {t}");
+        }
+    }
+    let highest =
+        |path: &[&BTreeMap<String, String>]| path.iter().map(|row| real(row, "train_loss")).fold(0.0, f64::max);
+    assert!(highest(&segment) > 10.0 * highest(&curve), "{} and {}", highest(&segment), highest(&curve));
+    // A second computation of what the report says of the barrier.
+    let barrier = report(80)["segments"][0]["profiles"]["train_loss"]["barrier"].as_f64().unwrap();
+    let ends = |t: f64| segment.iter().find(|row| real(row, "t") == t).map(|row| real(row, "train_loss")).unwrap();
+    assert_close(barrier, highest(&segment) - ends(0.0).max(ends(1.0)));
+}
+
+#[test]
+fn the_plane_has_the_minima_and_the_bend_where_the_report_has_them() {
+    let folder = drawn(&["path-plane", "path-llc", "path-segments", "id=80"]);
+    let rows_of = |name: &str| rows(&folder.path().join(format!("{name}.csv")));
+    let plane = &report(80)["plane"];
+    let length = |i: usize| plane["lengths"][i].as_f64().unwrap();
+    let table = rows_of("path-plane");
+    assert_eq!(table.len(), 121);
+    let corner = &table[120];
+    assert_close(real(corner, "x"), 1.5 * length(0));
+    assert_close(real(corner, "y"), 1.5 * length(1));
+    assert_close(real(corner, "train_loss"), plane["train_loss"][10][10].as_f64().unwrap());
+    let estimates = rows_of("path-llc");
+    for (row, point) in estimates.iter().zip(report(80)["points"].as_array().unwrap()) {
+        assert_close(real(row, "llc"), point["llc"]["mean"].as_f64().unwrap());
+        assert!(real(row, "ci90_low") < real(row, "llc") && real(row, "llc") < real(row, "ci90_high"));
+    }
+    assert_eq!((estimates.len(), rows_of("path-segments").len()), (4, 42));
+}
+
+#[test]
 fn relative_errors_are_those_of_the_reports() {
     let folder = drawn(&["relative-error-against-size", "status=completed"]);
     let rows = rows(&folder.path().join("relative-error-against-size.csv"));

@@ -190,7 +190,8 @@ fn what_goes_wrong_is_told_in_a_sentence_with_its_exit_code() {
     let (code, error) = told(&["--learning-rate", "1e30", "--num-epochs", "50"]);
     assert_eq!(code, 3);
     assert!(error.contains("the training diverged"), "{error}");
-    let (code, error) = told(&["--train-size", "34"]);
-    assert_eq!(code, 1);
+    let output = output(base.path(), "--train-size 34 --widths 8 --threads 1");
+    let (code, error) = (output.status.code(), stderr(&output));
+    assert_eq!(code, Some(1), "{error}");
     assert!(error.contains("class `3` has 16 samples, 17 were asked for"), "{error}");
 }

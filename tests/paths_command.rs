@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -153,9 +153,15 @@ fn a_run_that_is_stopped_again_and_again_ends_with_the_same_report() {
     let flags = flags.replacen("--fit-epochs 3 ", "", 1).replacen("--plane-points 4 ", "", 1);
     let expected = report(&finish(command(whole.path(), &flags)));
     let mut first = command(parts.path(), &flags);
-    let mut status =
-        interrupted(first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), Duration::from_millis(120));
     let run_dir = parts.path().join("1");
+    let child = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Before it has a record there is nothing to go on with.
+    let began = Instant::now();
+    while !run_dir.join("run.json").exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "no record");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut status = interrupted(child, Duration::from_millis(120));
     let resume = || {
         let mut resume = Command::new(env!("CARGO_BIN_EXE_llc"));
         resume.arg("resume").arg(&run_dir).args(["--json", "--journal-every", "0"]);

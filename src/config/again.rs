@@ -17,8 +17,7 @@ pub(super) fn folder(given: &str, folders: &[PathBuf]) -> Result<PathBuf, Config
     if let Some(folder) = by_number.chain([Path::new(given).to_owned()]).find(is_run) {
         return Ok(folder);
     }
-    // A folder that can't be read holds no run that could be meant.
-    let runs: Vec<Run> = folders.iter().filter_map(|base| read::list(base).ok()).flat_map(|found| found.runs).collect();
+    let runs = runs(folders);
     let named: Vec<&Run> = match runs.iter().find(|run| run.name == given) {
         // The same name may be that of repetitions: their settings are looked at, not guessed between.
         Some(_) => runs.iter().filter(|run| run.name == given).collect(),
@@ -32,6 +31,14 @@ pub(super) fn folder(given: &str, folders: &[PathBuf]) -> Result<PathBuf, Config
             Err(ConfigError::SeveralRuns { given: given.to_owned(), names })
         }
     }
+}
+
+/// The runs in `folders`. A folder that can't be read holds none that could be meant.
+///
+/// They are read by a pool of this function's own: the global one is made later, with as many threads as the settings say.
+fn runs(folders: &[PathBuf]) -> Vec<Run> {
+    let list = || folders.iter().filter_map(|base| read::list(base).ok()).flat_map(|found| found.runs).collect();
+    rayon::ThreadPoolBuilder::new().build().map(|pool| pool.install(list)).unwrap_or_default()
 }
 
 #[cfg(test)]

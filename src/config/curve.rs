@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use super::experiment::{CommandLine, Configuration};
 use super::network::point::{PointConfig, PointLabels};
 use super::network::train::{Length, TrainDefaults};
-use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train};
+use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
 use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
@@ -93,7 +93,7 @@ pub struct CurveConfig {
 }
 
 fn of_a_curve<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    train::without(train, &NOT_HERE, serializer)
+    without(train, &NOT_HERE, serializer)
 }
 
 /// Where on the training estimates are made, in files the table `curve`.

@@ -9,7 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::machine::{self, MachineConfig};
-use super::network::{DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults, data, model, train};
+use super::network::{
+    DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults, data, model, train, without,
+};
 use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value};
 use crate::data::DatasetName;
 use crate::model::ModelSpec;
@@ -48,6 +50,8 @@ const TRAIN: TrainDefaults = TrainDefaults {
 };
 /// Settings of a training that this one has its own ways for.
 const NOT_HERE: [&str; 3] = ["train.evaluate_train", "train.log_every", "train.stop_at_threshold"];
+/// The validation samples are the test split, and have a corruption of their own.
+const CORRUPT_TEST: &str = "data.corrupt_test";
 const ALPHA: f64 = 0.05;
 const LOG_UNIFORM: [f64; 2] = [-8.0, 1.0];
 const SEED: u64 = 0;
@@ -58,16 +62,21 @@ pub struct NoisyWeightsConfig {
     experiment: &'static str,
     seed: u64,
     model: ModelSpec,
+    #[serde(serialize_with = "data_here")]
     data: DataConfig,
-    #[serde(serialize_with = "of_noisy_weights")]
+    #[serde(serialize_with = "train_here")]
     train: TrainConfig,
     noise: NoiseConfig,
     forgetting: ForgettingConfig,
     run: MachineConfig,
 }
 
-fn of_noisy_weights<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    train::without(train, &NOT_HERE, serializer)
+fn data_here<S: Serializer>(data: &DataConfig, serializer: S) -> Result<S::Ok, S::Error> {
+    without(data, &[CORRUPT_TEST], serializer)
+}
+
+fn train_here<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
+    without(train, &NOT_HERE, serializer)
 }
 
 /// The noise on the weights and where they start, in files the table `noise`.
@@ -170,7 +179,7 @@ impl Configuration for NoisyWeightsConfig {
             let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[NoisyWeightsConfig::EXPERIMENT]), "", "")];
             keys.extend(model::keys(&MODEL));
             // The validation samples have a corruption of their own.
-            keys.extend(data::keys(&DATA).into_iter().filter(|key| key.path != "data.corrupt_test"));
+            keys.extend(data::keys(&DATA).into_iter().filter(|key| key.path != CORRUPT_TEST));
             keys.extend(train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)));
             keys.extend(own());
             keys.extend(machine::keys());

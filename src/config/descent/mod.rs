@@ -16,7 +16,7 @@ pub use data::SelectedDataConfig;
 
 use super::experiment::{CommandLine, Configuration};
 use super::network::train::{Length, TrainDefaults};
-use super::network::{ModelDefaults, TrainConfig, model, train};
+use super::network::{ModelDefaults, TrainConfig, model, train, without};
 use super::{ConfigError, ConfigWarning, Device, Key, Kind, PositiveF64, RawConfig, Value, preset, run};
 use crate::model::ModelSpec;
 
@@ -58,7 +58,7 @@ pub struct DescentConfig {
 }
 
 fn of_a_descent<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    train::without(train, &NOT_HERE, serializer)
+    without(train, &NOT_HERE, serializer)
 }
 
 /// What is measured and kept, in files the table `descent`.

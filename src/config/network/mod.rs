@@ -14,6 +14,9 @@ mod tests;
 pub mod train;
 mod train_keys;
 
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+
 pub use data::{DataConfig, DataDefaults, LabelCorruption, PreprocessingConfig};
 pub use model::ModelDefaults;
 pub use train::{BatchSize, Length, NetworkPrecision, TrainConfig, TrainDefaults};
@@ -21,3 +24,17 @@ pub use train::{BatchSize, Length, NetworkPrecision, TrainConfig, TrainDefaults}
 pub use crate::loss::Loss;
 
 use super::sampler::keys::text;
+
+/// Serialises a section without the settings at the paths `not_here`, which an experiment has its own ways for, so that a printed file reads
+/// back.
+pub(in crate::config) fn without<S: Serializer>(
+    section: &impl Serialize,
+    not_here: &[&str],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut table = serde_json::to_value(section).map_err(S::Error::custom)?;
+    if let Some(table) = table.as_object_mut() {
+        table.retain(|name, _| not_here.iter().all(|path| path.split_once('.').is_none_or(|(_, last)| last != name)));
+    }
+    table.serialize(serializer)
+}

@@ -1,7 +1,6 @@
 //! Configures a training: the optimiser, its learning rates, the minibatches, and when it ends.
 
-use serde::ser::Error as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::config::dln::OptimizerConfig;
 use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
@@ -85,19 +84,6 @@ pub enum NetworkPrecision {
     Bf16,
     /// Double precision.
     F64,
-}
-
-/// A training without the settings `not_here`, which the experiment has its own ways for: so a printed file reads back.
-pub(in crate::config) fn without<S: Serializer>(
-    train: &TrainConfig,
-    not_here: &[&str],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let mut table = serde_json::to_value(train).map_err(S::Error::custom)?;
-    if let Some(table) = table.as_object_mut() {
-        table.retain(|name, _| not_here.iter().all(|path| path.strip_prefix("train.") != Some(name)));
-    }
-    table.serialize(serializer)
 }
 
 /// What an experiment takes where nothing is said.

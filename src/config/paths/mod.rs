@@ -20,7 +20,7 @@ pub use points::PointsConfig;
 use super::experiment::{CommandLine, Configuration};
 use super::network::point::{PointConfig, PointLabels};
 use super::network::train::{Length, TrainDefaults};
-use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train};
+use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
 use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
@@ -75,7 +75,7 @@ pub struct PathsConfig {
 }
 
 fn of_paths<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    train::without(train, &NOT_HERE, serializer)
+    without(train, &NOT_HERE, serializer)
 }
 
 impl PathsConfig {
