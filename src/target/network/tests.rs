@@ -47,7 +47,7 @@ fn gradients_equal_finite_differences_for_every_loss_target_and_choice_of_tensor
     let batches = [Batch::Full, Batch::Probe, Batch::Minibatch { key: Key::new(0), indices: &indices }];
     for loss in [Loss::CrossEntropy, Loss::SquaredError] {
         for (answers, sampled) in [(Answers::Labels, None), (Answers::OwnOutputs, Some(vec![0, 3]))] {
-            let mut target = target(1203, loss, answers, sampled);
+            let mut target = target(1203, loss.clone(), answers, sampled);
             let w = moved(&target, 0.3);
             for batch in batches {
                 let mut grad = w.zeros_like().unwrap();
