@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -135,10 +135,14 @@ fn timeless(report: &Value) -> Value {
     report
 }
 
-fn interrupted(mut child: Child, patience: Duration) -> Option<i32> {
+/// Ends `child` by a signal some time after its run in `run_dir` has a record; its exit code.
+fn interrupted(mut child: Child, run_dir: &Path, patience: Duration) -> Option<i32> {
+    while !run_dir.join("run.json").exists() && child.try_wait().unwrap().is_none() {
+        thread::sleep(Duration::from_millis(2));
+    }
     thread::sleep(patience);
-    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    // One that has ended meanwhile takes no signal.
+    let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
     child.wait().unwrap().code()
 }
 
@@ -152,27 +156,20 @@ fn a_run_that_is_stopped_again_and_again_ends_with_the_same_report() {
     .replacen("--num-epochs 8 ", "", 1);
     let flags = flags.replacen("--fit-epochs 3 ", "", 1).replacen("--plane-points 4 ", "", 1);
     let expected = report(&finish(command(whole.path(), &flags)));
-    let mut first = command(parts.path(), &flags);
     let run_dir = parts.path().join("1");
-    let child = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // Before it has a record there is nothing to go on with.
-    let began = Instant::now();
-    while !run_dir.join("run.json").exists() {
-        assert!(began.elapsed() < Duration::from_secs(60), "no record");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let mut status = interrupted(child, Duration::from_millis(120));
+    let quiet = |mut command: Command| command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let resume = || {
         let mut resume = Command::new(env!("CARGO_BIN_EXE_llc"));
         resume.arg("resume").arg(&run_dir).args(["--json", "--journal-every", "0"]);
         resume
     };
+    let mut status = interrupted(quiet(command(parts.path(), &flags)), &run_dir, Duration::from_millis(40));
     let mut num_stops = 0;
     while status == Some(75) && num_stops < 6 {
         num_stops += 1;
-        let child = resume().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        status = interrupted(child, Duration::from_millis(120 + 60 * num_stops));
+        status = interrupted(quiet(resume()), &run_dir, Duration::from_millis(60 + 60 * num_stops));
     }
+    assert!(num_stops > 0 || status == Some(0), "it ended with {status:?}");
     let found = if status == Some(0) {
         serde_json::from_str(&std::fs::read_to_string(run_dir.join("report.json")).unwrap()).unwrap()
     } else {

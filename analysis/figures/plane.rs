@@ -102,8 +102,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "The plane through two minima and the bend between them".to_owned(),
         caption: format!(
-            "{} Distances in parameter space. Colours: training loss up to …, test error up to …. Discs: the minima; cross: the bends, where off \
-             the plane as seen from it.",
+            "{} Axes are distances in parameter space. The two numbers of a colour: the training loss and the test error that it goes up to. \
+             Discs: the minima; crosses: the bends.",
             which(run, count)
         ),
         keys,

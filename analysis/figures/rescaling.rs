@@ -41,7 +41,11 @@ fn points(run: &Run) -> Vec<At> {
             num_diverged: point["num_diverged"].as_u64().unwrap_or(0),
         })
     };
-    report["points"].as_array().into_iter().flatten().filter_map(read).collect()
+    let mut points: Vec<At> = report["points"].as_array().into_iter().flatten().filter_map(read).collect();
+    // An interrupted run may have some of a point's seeds only.
+    let num_seeds = points.iter().map(|at| at.num_seeds).max();
+    points.retain(|at| Some(at.num_seeds) == num_seeds);
+    points
 }
 
 /// What lines and points of a preconditioner look like, and what they are called.

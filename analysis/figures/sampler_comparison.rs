@@ -43,7 +43,12 @@ fn points<'a>(run: &'a Run) -> Vec<At<'a>> {
     let report = run.report.as_ref().filter(|report| report["experiment"] == "mala-vs-sgld");
     let points = report.and_then(|report| report["points"].as_array());
     let read = |point: &'a Value| Some(At { sampler: point["sampler"].as_str()?, n: point["n"].as_f64()?, point });
-    points.into_iter().flatten().filter_map(read).collect()
+    let mut points: Vec<At> = points.into_iter().flatten().filter_map(read).collect();
+    // An interrupted run may have some of a point's runs only.
+    let num_runs = |at: &At| at.point["trials"].as_array().map_or(0, Vec::len);
+    let most = points.iter().map(num_runs).max();
+    points.retain(|at| Some(num_runs(at)) == most);
+    points
 }
 
 /// Mean and interval over runs.

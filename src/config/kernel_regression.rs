@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::experiment::{CommandLine, Configuration};
 use super::machine::{self, MachineConfig};
 use super::network::{DataConfig, DataDefaults, data};
-use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value};
+use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value, run};
 use crate::data::DatasetName;
 
 const EXAMPLES: &str = "\
@@ -126,7 +126,7 @@ impl Configuration for KernelRegressionConfig {
         static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
             let experiment = Key::new("experiment", "", Kind::Choice(&[KernelRegressionConfig::EXPERIMENT]), "", "");
             let pictures = data::keys(&DATA).into_iter().filter(|key| key.path != NOT_HERE);
-            std::iter::once(experiment).chain(pictures).chain(own()).chain(machine::keys()).collect()
+            std::iter::once(experiment).chain(pictures).chain(own()).chain(run::bare_keys()).collect()
         });
         &KEYS
     }

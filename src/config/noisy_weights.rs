@@ -12,7 +12,7 @@ use super::machine::{self, MachineConfig};
 use super::network::{
     DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults, data, model, train, without,
 };
-use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value};
+use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value, run};
 use crate::data::DatasetName;
 use crate::model::ModelSpec;
 
@@ -182,7 +182,7 @@ impl Configuration for NoisyWeightsConfig {
             keys.extend(data::keys(&DATA).into_iter().filter(|key| key.path != CORRUPT_TEST));
             keys.extend(train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)));
             keys.extend(own());
-            keys.extend(machine::keys());
+            keys.extend(run::bare_keys());
             keys
         });
         &KEYS

@@ -102,9 +102,10 @@ pub(super) fn bare(raw: &RawConfig, threads: usize) -> Result<(usize, Device), C
 /// Where `raw` lets the run be.
 fn device(raw: &RawConfig) -> Result<Device, ConfigError> {
     let path = "run.device";
-    let found = raw.word(path).unwrap_or("cpu");
-    let unknown = |key| ConfigError::UnknownDevice { key, found: found.to_owned() };
-    Device::parse(found).ok_or(unknown(raw.key(path)?))
+    // An experiment may have no such setting.
+    let Some(found) = raw.word(path) else { return Ok(Device::Cpu) };
+    let key = raw.key(path)?;
+    Device::parse(found).ok_or_else(|| ConfigError::UnknownDevice { key, found: found.to_owned() })
 }
 
 /// What `raw` says of the run of `kind` on `work`; `threads` is the default of `run.threads`.
