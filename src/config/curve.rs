@@ -241,35 +241,20 @@ impl Configuration for CurveConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{assert_examples_are_legal, assert_printed_reads_back};
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<CurveConfig>([
             "",
             "--model mlp --widths 20,30 --data mnist --train-steps 50 --schedule exponential --precision bf16 --seed 7",
             "--label-corruption 0.3 --llc-labels training --params fc.* --llc-size 5000 --sampler hmc --resume runs/3",
             "--num-epochs 3 --optimizer adam --train-size 1000 --force-realisable --n-beta 100",
-        ] {
-            let args = ExperimentArgs::<CurveConfig>::try_parse_from(line.split_whitespace()).unwrap();
-            let config = args.resolve().unwrap_or_else(|error| panic!("{line}: {error}")).config;
-            let text = config.to_toml();
-            let again: CurveConfig = from_table(&text.parse().unwrap(), config.threads())
-                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<CurveConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc curve ")).collect();
-        assert!(commands.len() >= 3);
-        for command in commands {
-            let words = command.split_whitespace().map(|word| word.trim_matches('\''));
-            let args = ExperimentArgs::<CurveConfig>::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
-            args.resolve().unwrap_or_else(|error| panic!("{command}: {error}"));
-        }
+        assert_examples_are_legal::<CurveConfig>(4);
     }
 }

@@ -192,35 +192,19 @@ impl Configuration for EstimateConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{assert_examples_are_legal, assert_printed_reads_back};
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<EstimateConfig>([
             "--checkpoint x.pt",
             "--checkpoint x.pt --model resnet18 --width-factor 8 --data cifar10 --preprocessing channels --sampler mala --epsilon 1e-7",
             "--checkpoint x.pt --llc-labels clean --params fc.* --llc-size 5000 --check-localisation off",
-        ] {
-            let args = ExperimentArgs::<EstimateConfig>::try_parse_from(line.split_whitespace()).unwrap();
-            let config = args.resolve().unwrap_or_else(|error| panic!("{line}: {error}")).config;
-            let text = config.to_toml();
-            let again: EstimateConfig = from_table(&text.parse().unwrap(), config.threads())
-                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<EstimateConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc estimate ")).collect();
-        assert!(commands.len() >= 3);
-        for command in commands {
-            let words = command.split_whitespace().map(|word| word.trim_matches('\''));
-            let args =
-                ExperimentArgs::<EstimateConfig>::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
-            args.resolve().unwrap_or_else(|error| panic!("{command}: {error}"));
-        }
+        assert_examples_are_legal::<EstimateConfig>(3);
     }
 }

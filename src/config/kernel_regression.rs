@@ -247,39 +247,24 @@ fn own() -> Vec<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 
     fn config(line: &str) -> Result<KernelRegressionConfig, ConfigError> {
-        let args = ExperimentArgs::<KernelRegressionConfig>::try_parse_from(line.split_whitespace()).unwrap();
-        args.resolve().map(|checked| checked.config)
+        testing::resolved(line)
     }
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<KernelRegressionConfig>([
             "",
             "--data cifar10 --train-sizes 100,200 --label-corruption 1 --ridge 1e-6 --solver both --seed 3",
             "--bandwidth 0.1 --memory 2.5 --tolerance 1e-4 --preconditioner-rank 50 --max-iterations 7 --preprocessing channels",
-        ] {
-            let config = config(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            let text = config.to_toml();
-            let again: KernelRegressionConfig = from_table(&text.parse().unwrap(), config.threads())
-                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<KernelRegressionConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let name = KernelRegressionConfig::EXPERIMENT;
-        let commands =
-            EXAMPLES.lines().filter_map(|line| line.strip_prefix(&format!("  llc {name}"))).collect::<Vec<_>>();
-        assert!(commands.len() >= 4);
-        for command in commands {
-            config(command).unwrap_or_else(|error| panic!("{command}: {error}"));
-        }
+        assert_examples_are_legal::<KernelRegressionConfig>(4);
     }
 
     #[test]

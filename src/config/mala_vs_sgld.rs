@@ -350,37 +350,24 @@ fn samplers(raw: &RawConfig) -> Result<Vec<SamplerKind>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 
     fn config(line: &str) -> Result<MalaVsSgldConfig, ConfigError> {
-        let args = ExperimentArgs::<MalaVsSgldConfig>::try_parse_from(line.split_whitespace()).unwrap();
-        Ok(args.resolve()?.config)
+        testing::resolved(line)
     }
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<MalaVsSgldConfig>([
             "",
             "--widths 3,4,2 --n 10,20 --samplers mala,hmc --num-runs 2 --hmc-epsilon 1e-4 --hmc-warmup 0.2 --seed 7",
             "--epsilon 1e-6 --gamma 2 --num-steps 400 --warmup 0.5 --batch-size 8 --leapfrog-steps 10 --precision f64",
-        ] {
-            let config = config(line).unwrap();
-            let text = config.to_toml();
-            let again: MalaVsSgldConfig = from_table(&text.parse().unwrap(), config.threads())
-                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<MalaVsSgldConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc mala-vs-sgld")).collect();
-        assert!(commands.len() >= 3);
-        for command in commands {
-            config(command).unwrap_or_else(|error| panic!("{command}: {error}"));
-        }
+        assert_examples_are_legal::<MalaVsSgldConfig>(3);
     }
 
     #[test]

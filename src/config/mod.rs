@@ -44,6 +44,8 @@ mod run;
 pub mod saddle;
 pub mod sampler;
 mod storage;
+#[cfg(test)]
+mod testing;
 mod theory_args;
 mod threads;
 pub mod toy;

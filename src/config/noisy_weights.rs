@@ -345,40 +345,25 @@ pub(crate) mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 
     fn config(line: &str) -> Result<NoisyWeightsConfig, ConfigError> {
-        let args = ExperimentArgs::<NoisyWeightsConfig>::try_parse_from(line.split_whitespace()).unwrap();
-        args.resolve().map(|checked| checked.config)
+        testing::resolved(line)
     }
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<NoisyWeightsConfig>([
             "--model mlp-512",
             "--model mlp --widths 20 --data mnist --noise 0 --retrain-epochs 3 --val-label-corruption 0.5 --start log-uniform",
             "--model mlp-512 --learn-noise=off --noise-doubling-epochs 4 --start log-uniform --log-uniform-range=-4,0 --seed 2",
             "--model mlp-512 --information-penalty 0.5 --optimizer adam --checkpoint-every 3 --label-corruption 1",
-        ] {
-            let config = config(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            let text = config.to_toml();
-            let again: NoisyWeightsConfig = from_table(&text.parse().unwrap(), config.threads())
-                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<NoisyWeightsConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let name = NoisyWeightsConfig::EXPERIMENT;
-        let commands =
-            EXAMPLES.lines().filter_map(|line| line.strip_prefix(&format!("  llc {name}"))).collect::<Vec<_>>();
-        assert!(commands.len() >= 4);
-        for command in commands {
-            config(command).unwrap_or_else(|error| panic!("{command}: {error}"));
-        }
+        assert_examples_are_legal::<NoisyWeightsConfig>(4);
     }
 
     #[test]

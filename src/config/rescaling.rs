@@ -379,37 +379,24 @@ fn networks(raw: &RawConfig) -> Result<Vec<Widths>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 
     fn config(line: &str) -> Result<RescalingConfig, ConfigError> {
-        let args = ExperimentArgs::<RescalingConfig>::try_parse_from(line.split_whitespace()).unwrap();
-        Ok(args.resolve()?.config)
+        testing::resolved(line)
     }
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<RescalingConfig>([
             "",
             "--networks 4-9-3 --copies 1,8 --factors 0.5,2 --preconditioner none --num-seeds 2 --precision f64 --seed 7",
             "--epsilon 1e-6 --gamma 2 --num-steps 100 --warmup 0 --thin 1 --batch-size 32 --num-training-data 300 --threads 1",
-        ] {
-            let config = config(line).unwrap();
-            let text = config.to_toml();
-            let again: RescalingConfig = from_table(&text.parse().unwrap(), config.threads())
-                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<RescalingConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc rescaling")).collect();
-        assert!(commands.len() >= 3);
-        for command in commands {
-            config(command).unwrap_or_else(|error| panic!("{command}: {error}"));
-        }
+        assert_examples_are_legal::<RescalingConfig>(3);
     }
 
     #[test]

@@ -334,12 +334,10 @@ fn gibbs(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 
     fn resolved(line: &str) -> Result<SaddleConfig, ConfigError> {
-        let args = ExperimentArgs::<SaddleConfig>::try_parse_from(line.split_whitespace()).unwrap();
-        args.resolve().map(|checked| checked.config)
+        testing::resolved(line)
     }
 
     #[test]
@@ -360,18 +358,11 @@ mod tests {
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<SaddleConfig>([
             "",
             "--hidden-widths 5,5 --teacher 3,2,1 --input-dist uniform --rank-tolerance 0.1 --gibbs-sweeps 0 --seed 7",
             "--sampler hmc --train-steps 100 --logging-period 10 --momentum 0.9 --n-beta 50 --gibbs-chains 3",
-        ] {
-            let config = resolved(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            let text = config.to_toml();
-            let again: SaddleConfig = from_table(&text.parse().unwrap(), config.threads())
-                .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<SaddleConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
@@ -391,10 +382,6 @@ mod tests {
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc saddle")).collect();
-        assert_eq!(commands.len(), 3);
-        commands
-            .into_iter()
-            .for_each(|command| drop(resolved(command).unwrap_or_else(|error| panic!("{command}: {error}"))));
+        assert_examples_are_legal::<SaddleConfig>(3);
     }
 }

@@ -391,27 +391,19 @@ fn sampler_of(kind: SamplerKind, toy: &ToySection, raw: &RawConfig) -> Result<Sa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ExperimentArgs;
-    use crate::config::experiment::from_table;
+    use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 
     fn resolved(line: &str) -> Result<ToyConfig, ConfigError> {
-        let args = ExperimentArgs::<ToyConfig>::try_parse_from(line.split_whitespace()).unwrap();
-        args.resolve().map(|checked| checked.config)
+        testing::resolved(line)
     }
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
-        for line in [
+        assert_printed_reads_back::<ToyConfig>([
             "",
             "--potentials crossing,dot --samplers gibbs,hmc --n 1e3,1e5 --gamma 2 --num-steps 70 --sgld-step 1 --seed 3",
             "--n-beta 10,20.5",
-        ] {
-            let config = resolved(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            let text = config.to_toml();
-            let again: ToyConfig = from_table(&text.parse().unwrap(), config.threads()).unwrap();
-            assert_eq!(again, config, "{text}");
-        }
-        ExperimentArgs::<ToyConfig>::command().debug_assert();
+        ]);
     }
 
     #[test]
@@ -433,11 +425,7 @@ mod tests {
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
-        let commands: Vec<&str> = EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc toy")).collect();
-        assert_eq!(commands.len(), 3);
-        commands
-            .into_iter()
-            .for_each(|command| drop(resolved(command).unwrap_or_else(|error| panic!("{command}: {error}"))));
+        assert_examples_are_legal::<ToyConfig>(3);
     }
 
     #[test]

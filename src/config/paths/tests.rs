@@ -1,11 +1,9 @@
 use super::*;
-use crate::config::ExperimentArgs;
-use crate::config::experiment::from_table;
+use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 use crate::train::Schedule;
 
 fn resolved(line: &str) -> Result<PathsConfig, ConfigError> {
-    let args = ExperimentArgs::<PathsConfig>::try_parse_from(line.split_whitespace()).unwrap();
-    args.resolve().map(|checked| checked.config)
+    testing::resolved(line)
 }
 
 fn refusal(line: &str) -> String {
@@ -21,23 +19,12 @@ fn a_printed_configuration_reads_back_to_an_equal_one() {
         "--schedule plateaus --num-epochs 30 --fit-schedule cosine --fit-weight-decay 5e-4 --plane-points 0",
     ];
     let presets = presets::NAMES.map(|name| format!("--preset {name}"));
-    for line in lines.into_iter().map(str::to_owned).chain(presets) {
-        let config = resolved(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        let text = config.to_toml();
-        let again: PathsConfig = from_table(&text.parse().unwrap(), config.threads())
-            .unwrap_or_else(|error| panic!("{line}: {error}\n{text}"));
-        assert_eq!(again, config, "{text}");
-    }
-    ExperimentArgs::<PathsConfig>::command().debug_assert();
+    assert_printed_reads_back::<PathsConfig>(lines.into_iter().map(str::to_owned).chain(presets));
 }
 
 #[test]
 fn the_commands_that_help_shows_are_legal() {
-    let commands: Vec<&str> = help::EXAMPLES.lines().filter_map(|line| line.strip_prefix("  llc paths ")).collect();
-    assert!(commands.len() >= 4);
-    for command in commands {
-        resolved(command).unwrap_or_else(|error| panic!("{command}: {error}"));
-    }
+    assert_examples_are_legal::<PathsConfig>(4);
 }
 
 #[test]
