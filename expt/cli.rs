@@ -13,7 +13,7 @@ use llc::journal::Pace;
 use llc::mongo::address::Address;
 use llc::observe::file_tree::PATIENCE_BEATS;
 
-use crate::registry::EXPERIMENTS;
+use crate::registry::SUBCOMMANDS;
 
 /// Something failed.
 pub const EXIT_FAILED: u8 = 1;
@@ -120,15 +120,15 @@ pub fn command() -> Command {
         .about("Estimate the local learning coefficient of neural networks, with an error bar and a verdict")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands(EXPERIMENTS.iter().map(|experiment| (experiment.command)()))
+        .subcommands(SUBCOMMANDS.iter().map(|subcommand| (subcommand.command)()))
 }
 
-/// Runs the experiment that `matches` names.
+/// Runs the subcommand that `matches` names.
 pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
     let (name, matches) = matches.subcommand().unwrap_or(("", matches));
-    let experiment = EXPERIMENTS.iter().find(|experiment| (experiment.command)().get_name() == name);
-    let experiment = experiment.ok_or_else(|| anyhow::anyhow!("no experiment is called `{name}`"))?;
-    (experiment.run)(matches, cancel)
+    let subcommand = SUBCOMMANDS.iter().find(|subcommand| (subcommand.command)().get_name() == name);
+    let subcommand = subcommand.ok_or_else(|| anyhow::anyhow!("there is no subcommand `{name}`"))?;
+    (subcommand.run)(matches, cancel)
 }
 
 /// Prints to standard output. A reader that has gone away (`| head`) is no failure.

@@ -22,26 +22,29 @@ use serde_json::{Map, Value, json};
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{Context, Outcome};
 use crate::estimate::samples;
+use crate::registry::Experiment;
 use crate::{estimation, expected, session, table};
 
-/// Follows λ̂ as `config` says, records the run, and prints a line for each point.
-pub fn run(config: &CurveConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| {
-        let mut curve = Curve::new(config, context, observers)?;
-        match curve.follow(observers) {
-            Ok(is_interrupted) => {
-                let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
-                curve.end(status, &[], observers)
+impl Experiment for CurveConfig {
+    /// Follows λ̂, records the run, and prints a line for each point.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| {
+            let mut curve = Curve::new(self, context, observers)?;
+            match curve.follow(observers) {
+                Ok(is_interrupted) => {
+                    let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
+                    curve.end(status, &[], observers)
+                }
+                // The points so far are worth keeping.
+                Err(error) if curve.is_started && has_diverged(&error) => {
+                    eprintln!("error: {error:#}");
+                    curve.has_diverged = true;
+                    curve.end(Status::Failed, &[format!("{error:#}\n")], observers)
+                }
+                Err(error) => Err(error),
             }
-            // The points so far are worth keeping.
-            Err(error) if curve.is_started && has_diverged(&error) => {
-                eprintln!("error: {error:#}");
-                curve.has_diverged = true;
-                curve.end(Status::Failed, &[format!("{error:#}\n")], observers)
-            }
-            Err(error) => Err(error),
-        }
-    })
+        })
+    }
 }
 
 /// Whether `error` is a loss that is no longer finite, of the training or around a point.

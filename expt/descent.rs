@@ -27,6 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::session;
 use series::{Measured, Series};
 
@@ -41,21 +42,23 @@ const STRETCH: usize = 64;
 const NUM_SHOWN: usize = 8;
 const SCALE: usize = 3;
 
-/// Descends as `config` says, records the run, and prints its epochs and its end.
-pub fn run(config: &DescentConfig, context: &Context) -> anyhow::Result<Outcome> {
-    let mut run_dir = None;
-    let outcome = session::record(context, |observers| {
-        run_dir = observers.run_dir();
-        descend(config, context, observers)
-    })?;
-    if let (Outcome::Done, true, Some(run_dir)) = (outcome, config.kept().plot, &run_dir) {
-        figures::draw(config, run_dir);
+impl Experiment for DescentConfig {
+    /// Descends, records the run, and prints its epochs and its end.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        let mut run_dir = None;
+        let outcome = session::record(context, |observers| {
+            run_dir = observers.run_dir();
+            descend(self, context, observers)
+        })?;
+        if let (Outcome::Done, true, Some(run_dir)) = (outcome, self.kept().plot, &run_dir) {
+            figures::draw(self, run_dir);
+        }
+        // A log has no bell.
+        if self.kept().beep && !context.is_quiet && io::stderr().is_terminal() {
+            eprint!("\x07");
+        }
+        Ok(outcome)
     }
-    // A log has no bell.
-    if config.kept().beep && !context.is_quiet && io::stderr().is_terminal() {
-        eprint!("\x07");
-    }
-    Ok(outcome)
 }
 
 /// A descent under way.

@@ -15,11 +15,14 @@ use llc::target::{Batch, Target as _, TargetError};
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::{estimation, expected, session, table};
 
-/// Estimates λ as `config` says, records the run, and prints the result.
-pub fn run(config: &DlnConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| sample(config, context, observers))
+impl Experiment for DlnConfig {
+    /// Estimates λ, records the run, and prints the result.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| sample(self, context, observers))
+    }
 }
 
 fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
@@ -54,7 +57,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     let Problem { target, sampler, .. } = &mut problem;
     measured::save(config, "true_param.npz", target.local().w_star(), observers)?;
     let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
-    let measured = measured::measure(config, target, chains.key, context, observers);
+    let measured = measured::measure(config, "true", target, chains.key, context, observers);
     let trained = match config.train() {
         Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)),
         _ => None,

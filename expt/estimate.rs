@@ -18,11 +18,14 @@ use llc::train::{self, Objective, TrainingData};
 use serde_json::json;
 
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::{estimation, expected, session, table};
 
-/// Estimates λ as `config` says, records the run, and prints the result.
-pub fn run(config: &EstimateConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| sample(config, context, observers))
+impl Experiment for EstimateConfig {
+    /// Estimates λ, records the run, and prints the result.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| sample(self, context, observers))
+    }
 }
 
 fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {

@@ -3,11 +3,11 @@
 use llc::estimate;
 use llc::kernel::Sampler;
 use llc::observe::{Event, Observers};
+use llc::record::time::duration;
 use llc::run::Chains;
 use llc::target::{Batch, Target};
 
 use crate::cli::Context;
-use crate::table;
 
 /// Runs that are expected to take longer say so first.
 const LONG_S: f64 = 60.0;
@@ -15,7 +15,7 @@ const LONG_S: f64 = 60.0;
 /// Says how long it will take, where that is long.
 pub fn tell(expected_s: f64, context: &Context, observers: &mut Observers) {
     if expected_s > LONG_S {
-        let text = format!("expected to take about {}", table::duration(expected_s));
+        let text = format!("expected to take about {}", duration(expected_s));
         observers.emit(&Event::Output(&text));
         if !context.is_quiet {
             eprintln!("{text}");

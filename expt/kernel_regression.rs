@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::{estimation, session};
 
 /// The share that the interval of a test error claims to cover.
@@ -25,23 +26,27 @@ const LEVEL: f64 = 0.9;
 /// What the journal calls the fits so far.
 const POINTS: &str = "points";
 
-/// Fits as `config` says, records the run, and prints a line for each number of samples.
-pub fn run(config: &KernelRegressionConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| {
-        let mut run = Run::new(config, context, observers)?;
-        let status = match run.fit_all(observers) {
-            Ok(()) => Status::Completed,
-            Err(error) if matches!(error.downcast_ref(), Some(KernelRegressionError::Cancelled)) => Status::Interrupted,
-            // The fits so far are worth keeping.
-            Err(error) if !run.points.is_empty() => {
-                run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
-                return Err(error);
-            }
-            Err(error) => return Err(error),
-        };
-        run.end(status, &[], observers)?;
-        Ok(if status == Status::Interrupted { Outcome::Interrupted } else { Outcome::Done })
-    })
+impl Experiment for KernelRegressionConfig {
+    /// Fits, records the run, and prints a line for each number of samples.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| {
+            let mut run = Run::new(self, context, observers)?;
+            let status = match run.fit_all(observers) {
+                Ok(()) => Status::Completed,
+                Err(error) if matches!(error.downcast_ref(), Some(KernelRegressionError::Cancelled)) => {
+                    Status::Interrupted
+                }
+                // The fits so far are worth keeping.
+                Err(error) if !run.points.is_empty() => {
+                    run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
+            run.end(status, &[], observers)?;
+            Ok(if status == Status::Interrupted { Outcome::Interrupted } else { Outcome::Done })
+        })
+    }
 }
 
 /// A run under way.

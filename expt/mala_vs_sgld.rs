@@ -10,11 +10,14 @@ use llc::trials::{Measured, Trial, cannot_build};
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::{session, trials};
 
-/// Measures λ̂ by every sampler at every n as `config` says, records the run, and prints a table.
-pub fn run(config: &MalaVsSgldConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| measure(config, context, observers))
+impl Experiment for MalaVsSgldConfig {
+    /// Measures λ̂ by every sampler at every n, records the run, and prints a table.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| measure(self, context, observers))
+    }
 }
 
 /// A number of samples, a sampler and a run: trial `index`.

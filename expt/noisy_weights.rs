@@ -23,29 +23,32 @@ use tch::Device;
 
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::session;
 
 /// What a checkpoint's header calls the epochs so far.
 const EPOCHS: &str = "epochs";
 
-/// Trains as `config` says, records the run, and prints a line for each epoch.
-pub fn run(config: &NoisyWeightsConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| {
-        let mut run = Run::new(config, context, observers)?;
-        match run.train(observers) {
-            Ok(is_interrupted) => {
-                let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
-                run.end(status, &[], observers)?;
-                Ok(if is_interrupted { Outcome::Interrupted } else { Outcome::Done })
+impl Experiment for NoisyWeightsConfig {
+    /// Trains, records the run, and prints a line for each epoch.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| {
+            let mut run = Run::new(self, context, observers)?;
+            match run.train(observers) {
+                Ok(is_interrupted) => {
+                    let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
+                    run.end(status, &[], observers)?;
+                    Ok(if is_interrupted { Outcome::Interrupted } else { Outcome::Done })
+                }
+                Err(error) if matches!(error.downcast_ref(), Some(TrainError::Diverged { .. })) => {
+                    eprintln!("error: {error:#}");
+                    run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
+                    Ok(Outcome::Diverged)
+                }
+                Err(error) => Err(error),
             }
-            Err(error) if matches!(error.downcast_ref(), Some(TrainError::Diverged { .. })) => {
-                eprintln!("error: {error:#}");
-                run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
-                Ok(Outcome::Diverged)
-            }
-            Err(error) => Err(error),
-        }
-    })
+        })
+    }
 }
 
 /// A part of the training, on one set of samples.

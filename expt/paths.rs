@@ -26,29 +26,32 @@ use llc::train::{Objective, TrainingData};
 use crate::checkpoints::Checkpoints;
 use crate::cli::{Context, Outcome};
 use crate::curve::has_diverged;
+use crate::registry::Experiment;
 use crate::session;
 use points::{Plane, Segments, Walk};
 use training::Minimum;
 
-/// Does what `config` says, records the run, and prints what was found.
-pub fn run(config: &PathsConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| {
-        let mut paths = Paths::new(config, context, observers)?;
-        match paths.follow(observers) {
-            Ok(()) => {
-                let is_cancelled = context.cancel.load(Ordering::Relaxed);
-                let status = if is_cancelled { Status::Interrupted } else { Status::Completed };
-                paths.end(status, &[], observers)
+impl Experiment for PathsConfig {
+    /// Does what it asks for, records the run, and prints what was found.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| {
+            let mut paths = Paths::new(self, context, observers)?;
+            match paths.follow(observers) {
+                Ok(()) => {
+                    let is_cancelled = context.cancel.load(Ordering::Relaxed);
+                    let status = if is_cancelled { Status::Interrupted } else { Status::Completed };
+                    paths.end(status, &[], observers)
+                }
+                // What there is so far is worth keeping.
+                Err(error) if has_diverged(&error) => {
+                    eprintln!("error: {error:#}");
+                    paths.found.has_diverged = true;
+                    paths.end(Status::Failed, &[format!("{error:#}\n")], observers)
+                }
+                Err(error) => Err(error),
             }
-            // What there is so far is worth keeping.
-            Err(error) if has_diverged(&error) => {
-                eprintln!("error: {error:#}");
-                paths.found.has_diverged = true;
-                paths.end(Status::Failed, &[format!("{error:#}\n")], observers)
-            }
-            Err(error) => Err(error),
-        }
-    })
+        })
+    }
 }
 
 /// A run under way.

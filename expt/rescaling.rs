@@ -9,11 +9,14 @@ use llc::trials::{Measured, Trial, cannot_build};
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::{session, trials};
 
-/// Measures λ̂ at every factor as `config` says, records the run, and prints a table.
-pub fn run(config: &RescalingConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| measure(config, context, observers))
+impl Experiment for RescalingConfig {
+    /// Measures λ̂ at every factor, records the run, and prints a table.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| measure(self, context, observers))
+    }
 }
 
 /// A network, a factor and a seed, by their places in the configuration: trial `index` of a run.

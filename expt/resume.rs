@@ -8,13 +8,12 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _, value_parser};
-use llc::config::Configuration;
 use llc::config::args::RecordArgs;
 use llc::record::json;
 use serde_json::Value;
 
 use crate::cli::{CannotRecord, Context, Outcome};
-use crate::registry::EXPERIMENTS;
+use crate::registry::{Experiment, SUBCOMMANDS};
 
 /// Defines `llc resume`.
 pub fn command() -> Command {
@@ -43,9 +42,9 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
         return Err(CannotRecord(format!("{} is complete: there is nothing to go on with", given.display())).into());
     }
     let command = record.text("/command");
-    let experiment = EXPERIMENTS.iter().find(|experiment| (experiment.command)().get_name() == command);
-    let resume = experiment
-        .and_then(|experiment| experiment.resume)
+    let subcommand = SUBCOMMANDS.iter().find(|subcommand| (subcommand.command)().get_name() == command);
+    let resume = subcommand
+        .and_then(|subcommand| subcommand.resume)
         .with_context(|| format!("{} is a run of `{command}`, which this llc can't go on with", given.display()))?;
     let args = RecordArgs::from_arg_matches(matches)?;
     // What the run was given by relative names lies where it was started.
@@ -92,16 +91,11 @@ impl Record {
     }
 }
 
-/// Goes on with `record`, a run of the experiment that `C` configures.
-pub fn go_on<C: Configuration>(
-    record: Record,
-    args: &RecordArgs,
-    cancel: &Arc<AtomicBool>,
-    experiment: fn(&C, &Context) -> anyhow::Result<Outcome>,
-) -> anyhow::Result<Outcome> {
-    let config = C::of_record(&record.run_dir)?;
+/// Goes on with `record`, a run of the experiment `E`.
+pub fn go_on<E: Experiment>(record: Record, args: &RecordArgs, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+    let config = E::of_record(&record.run_dir)?;
     rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build_global()?;
-    let mut context = Context::new(cancel, args, C::COMMAND_LINE.name)?;
+    let mut context = Context::new(cancel, args, E::COMMAND_LINE.name)?;
     context.name = record.text("/experiment/name").to_owned();
     context.comment = Some(record.text("/meta/comment").to_owned()).filter(|comment| !comment.is_empty());
     // A database that the run was delivered to gets the rest of it.
@@ -115,5 +109,5 @@ pub fn go_on<C: Configuration>(
         eprintln!("going on with {}", record.run_dir.display());
     }
     context.resumed = Some(record.run_dir);
-    experiment(&config, &context)
+    config.run(&context)
 }

@@ -21,47 +21,51 @@ use serde_json::{Value, json};
 use crate::cli::{Context, Outcome};
 use crate::curve::has_diverged;
 use crate::points::Points;
+use crate::registry::Experiment;
 use crate::{estimation, expected, session};
 
 /// Lines about points that a run shows while it goes on, about so many.
 const NUM_LINES: u64 = 20;
 
-/// Follows λ̂ as `config` says, records the run, and prints a line for some of the points.
-pub fn run(config: &SaddleConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| {
-        observers.emit(&Event::Stage("drawing the data"));
-        tch::set_num_threads(1);
-        let teacher = match saddle::teacher(config, &context.cancel) {
-            Err(TargetError::Cancelled) => {
-                eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
-                return Ok(Outcome::Interrupted);
+impl Experiment for SaddleConfig {
+    /// Follows λ̂, records the run, and prints a line for some of the points.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| {
+            observers.emit(&Event::Stage("drawing the data"));
+            tch::set_num_threads(1);
+            let teacher = match saddle::teacher(self, &context.cancel) {
+                Err(TargetError::Cancelled) => {
+                    eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
+                    return Ok(Outcome::Interrupted);
+                }
+                other => other?,
+            };
+            observers.emit(&Event::Started(&RunInfo {
+                num_parameters: teacher.local().w_star().len(),
+                n_beta: self.n_beta(),
+                ..session::run_info(SaddleConfig::EXPERIMENT, self, context)?
+            }));
+            session::ensure_recorded(observers)?;
+            let journal = session::journal(context, observers, self);
+            let device = session::device(self.run().device)?;
+            let points = Points::of(&journal)?;
+            let mut dynamics =
+                Dynamics { config: self, context, teacher, journal, device, points, has_diverged: false };
+            match dynamics.follow(observers) {
+                Ok(is_interrupted) => {
+                    let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
+                    dynamics.end(status, &[], observers)
+                }
+                // The points so far are worth keeping.
+                Err(error) if has_diverged(&error) => {
+                    eprintln!("error: {error:#}");
+                    dynamics.has_diverged = true;
+                    dynamics.end(Status::Failed, &[format!("{error:#}\n")], observers)
+                }
+                Err(error) => Err(error),
             }
-            other => other?,
-        };
-        observers.emit(&Event::Started(&RunInfo {
-            num_parameters: teacher.local().w_star().len(),
-            n_beta: config.n_beta(),
-            ..session::run_info(SaddleConfig::EXPERIMENT, config, context)?
-        }));
-        session::ensure_recorded(observers)?;
-        let journal = session::journal(context, observers, config);
-        let device = session::device(config.run().device)?;
-        let points = Points::of(&journal)?;
-        let mut dynamics = Dynamics { config, context, teacher, journal, device, points, has_diverged: false };
-        match dynamics.follow(observers) {
-            Ok(is_interrupted) => {
-                let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
-                dynamics.end(status, &[], observers)
-            }
-            // The points so far are worth keeping.
-            Err(error) if has_diverged(&error) => {
-                eprintln!("error: {error:#}");
-                dynamics.has_diverged = true;
-                dynamics.end(Status::Failed, &[format!("{error:#}\n")], observers)
-            }
-            Err(error) => Err(error),
-        }
-    })
+        })
+    }
 }
 
 /// A training with what is needed to estimate along it.

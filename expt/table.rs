@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use llc::record::time::duration;
 use serde_json::Value;
 
 /// The report of a run on a deep linear network, in lines of at most about 100 columns.
@@ -372,15 +373,4 @@ impl Section<'_> {
 /// Decimals that show an error to two significant digits.
 pub fn decimals(error: f64) -> usize {
     if error > 0.0 && error.is_finite() { (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize } else { 3 }
-}
-
-/// A duration in words: "48 s", "3 min", "2 h 10 min".
-pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if !s.is_finite() => "an unknown time".to_owned(),
-        s if s < 10.0 => format!("{s:.1} s"),
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.0} h {:.0} min", (s / 3600.0).floor(), (s % 3600.0) / 60.0),
-    }
 }

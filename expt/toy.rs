@@ -17,14 +17,17 @@ use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
 use crate::points::Points;
+use crate::registry::Experiment;
 use crate::{estimation, session};
 
 /// Standard errors that λ̂ may be off the exact value and still agree: a right sampler is further off once in 370 times.
 const MAX_Z: f64 = 3.0;
 
-/// Compares every potential by every sampler as `config` says, records the run, and prints the table.
-pub fn run(config: &ToyConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| compare(config, context, observers))
+impl Experiment for ToyConfig {
+    /// Compares every potential by every sampler, records the run, and prints the table.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| compare(self, context, observers))
+    }
 }
 
 fn compare(config: &ToyConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {

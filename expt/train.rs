@@ -20,15 +20,18 @@ use serde_json::json;
 
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{Context, Outcome};
+use crate::registry::Experiment;
 use crate::session;
 use report::Threshold;
 
 /// Steps between two looks at the clock.
 const STRETCH: u64 = 50;
 
-/// Trains as `config` says, records the run, and prints its epochs and its end.
-pub fn run(config: &TrainingConfig, context: &Context) -> anyhow::Result<Outcome> {
-    session::record(context, |observers| train(config, context, observers))
+impl Experiment for TrainingConfig {
+    /// Trains, records the run, and prints its epochs and its end.
+    fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
+        session::record(context, |observers| train(self, context, observers))
+    }
 }
 
 /// Why a checkpoint is written.

@@ -7,12 +7,13 @@ use llc::diagnostics::mean_interval_of_independent;
 use llc::estimate::{self, EstimateError};
 use llc::kernel::GradientNeed;
 use llc::observe::{Event, Observers, Status};
+use llc::record::time::duration;
 use llc::target::Batch;
 use llc::trials::{Measured, Trial, side_by_side};
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
-use crate::{expected, table};
+use crate::expected;
 
 /// The share that intervals over seeds claim to cover.
 const LEVEL: f64 = 0.9;
@@ -41,7 +42,7 @@ pub fn run(
         &mut |index, measured| {
             (done, num_done) = (done + costs[index], num_done + 1);
             let left_s = began.elapsed().as_secs_f64() * (all - done) / done;
-            let left = table::duration(left_s);
+            let left = duration(left_s);
             let text =
                 format!("{num_done} of {} chains, the last λ̂ {:.2}, about {left} left", costs.len(), measured.llc.mean);
             observers.emit(&Event::Stage(&text));

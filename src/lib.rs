@@ -47,6 +47,8 @@ pub mod rng;
 pub mod run;
 #[cfg(feature = "torch")]
 mod slices;
+#[cfg(feature = "torch")]
+pub mod spectrum;
 pub mod summary;
 pub mod sweep;
 #[cfg(feature = "torch")]

@@ -151,7 +151,8 @@ fn a_trained_point_has_an_estimate_and_draws_of_its_own() {
 #[test]
 fn what_is_asked_for_is_measured_at_both_points_and_agrees_with_what_else_is_known() {
     let base = tempfile::tempdir().unwrap();
-    let flags = "--functional-rank --hessian-trace --compute-distance --save-true-param --estimator wbic-slope";
+    let flags =
+        "--functional-rank --hessian-trace --spectra --compute-distance --save-true-param --estimator wbic-slope";
     let report = report(base.path(), &format!("{TRAINED} {flags}"));
     for point in [&report, &report["trained"]] {
         let number =
@@ -175,8 +176,30 @@ fn what_is_asked_for_is_measured_at_both_points_and_agrees_with_what_else_is_kno
     let run_dir = base.path().join("1");
     assert_eq!(
         json(&run_dir.join("run.json"))["artifacts"],
-        serde_json::json!(["true_param.npz", "trained_param.npz", "report.json"])
+        serde_json::json!([
+            "true_param.npz",
+            "true_spectra.csv",
+            "trained_param.npz",
+            "trained_spectra.csv",
+            "report.json"
+        ])
     );
+    for (point, name) in [(&report, "true"), (&report["trained"], "trained")] {
+        let [jacobian, hessian] = spectra(&run_dir.join(format!("{name}_spectra.csv")));
+        let num_above = jacobian.iter().filter(|s| s.powi(2) > 1e-10 * jacobian[0].powi(2)).count();
+        assert_eq!(
+            (jacobian.len(), hessian.len(), point["functional_rank"].as_u64()),
+            (12, 42, Some(num_above as u64))
+        );
+        let number = |path: &str| point.pointer(path).and_then(Value::as_f64).unwrap();
+        let trace = hessian.iter().sum::<f64>();
+        let tolerance = 5.0 * number("/hessian_trace/mcse");
+        assert!((trace - number("/hessian_trace/mean")).abs() < tolerance, "{name}: {trace} in {point}");
+        // The Hessian of ‖f(w) − f(w*)‖²/out, where the residual is nearly nothing at the trained point.
+        let apart = |(h, s): (&f64, &f64)| (h - 2.0 / 3.0 * s.powi(2)).abs() / hessian[0];
+        let largest = hessian.iter().zip(&jacobian).map(apart).fold(0.0, f64::max);
+        assert!(largest < if name == "true" { 1e-12 } else { 0.05 }, "{name}: {largest}");
+    }
     let [truth, trained] = ["true_param.npz", "trained_param.npz"].map(|name| {
         let mut archive = npyz::npz::NpzArchive::open(run_dir.join(name)).unwrap();
         let mut layer = |name: &str, shape: [u64; 2]| {
@@ -188,6 +211,14 @@ fn what_is_asked_for_is_measured_at_both_points_and_agrees_with_what_else_is_kno
     });
     let distance = truth.iter().zip(&trained).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
     assert!((distance / report["trained"]["distance"].as_f64().unwrap() - 1.0).abs() < 1e-12);
+}
+
+/// Singular values of the Jacobian and eigenvalues of the Hessian, descending.
+fn spectra(path: &Path) -> [Vec<f64>; 2] {
+    let rows: Vec<(String, f64)> =
+        csv::Reader::from_path(path).unwrap().deserialize().collect::<Result<_, _>>().unwrap();
+    ["jacobian", "hessian"]
+        .map(|name| rows.iter().filter(|(matrix, _)| matrix == name).map(|(_, value)| *value).collect())
 }
 
 #[test]

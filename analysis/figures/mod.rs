@@ -26,6 +26,7 @@ mod relative_error;
 mod rescaling;
 mod saddle;
 mod sampler_comparison;
+mod spectra;
 mod theory;
 mod toy;
 pub mod traces;

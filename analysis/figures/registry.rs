@@ -4,11 +4,11 @@ use super::figure::Figure;
 use super::{
     acceptance, against_lambda, chain_panels, corruption, curves, descent, divergence, estimates, kernel_regression,
     learning_curves, loss_function, multiplicity, networks, noisy_weights, paths, plane, relative_error, rescaling,
-    saddle, sampler_comparison, theory, toy, traces,
+    saddle, sampler_comparison, spectra, theory, toy, traces,
 };
 
 /// Every figure of runs, in the order of a report.
-pub const FIGURES: [Figure; 40] = [
+pub const FIGURES: [Figure; 41] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -45,6 +45,7 @@ pub const FIGURES: [Figure; 40] = [
     networks::TRUTHS,
     networks::DIMENSIONS,
     multiplicity::FIGURE,
+    spectra::FIGURE,
     paths::SEGMENTS,
     paths::CURVE,
     paths::COEFFICIENT,

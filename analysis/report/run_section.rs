@@ -3,11 +3,12 @@
 use std::slice;
 
 use llc::record::read::Run;
+use llc::record::time::duration;
 use serde_json::Value;
 
 use super::html::{command_line, number, text};
 use super::inline;
-use super::summary::{badge, duration};
+use super::summary::badge;
 use crate::figures::chain_panels::{is_finite, rank_panels, running_panel};
 use crate::figures::figure::Input;
 use crate::figures::registry::FIGURES;

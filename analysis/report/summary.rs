@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use llc::record::read::Run;
+use llc::record::time::duration;
 use serde_json::Value;
 
 use super::html::{number, text};
@@ -93,13 +94,4 @@ pub fn badge(verdict: Verdict) -> String {
 /// A relative error.
 pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share).replace('-', "−")
-}
-
-/// A time, as people tell it.
-pub fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 100.0 => format!("{s:.1} s"),
-        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
 }

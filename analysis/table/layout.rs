@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use llc::record::time::duration;
 
 use super::Row;
 use crate::plot::panel::cell;
@@ -125,11 +126,5 @@ fn coverage(row: &Row, share: f64) -> String {
 }
 
 fn seconds(seconds: f64) -> String {
-    match seconds {
-        s if !s.is_finite() => "–".to_owned(),
-        s if s < 10.0 => format!("{s:.1} s"),
-        s if s < 600.0 => format!("{s:.0} s"),
-        s if s < 36_000.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.0} h", s / 3600.0),
-    }
+    if seconds.is_finite() { duration(seconds) } else { "–".to_owned() }
 }

@@ -1,6 +1,6 @@
-//! Measures, at one point, what a run asks for beside the draws: the rank of the Jacobian, the trace of the Hessian.
+//! Measures, at one point, what a run asks for beside the draws: the rank of the Jacobian, the trace of the Hessian, the spectra of both.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use llc::config::DlnConfig;
 use llc::config::Switch;
@@ -10,7 +10,7 @@ use llc::observe::{Event, Observers};
 use llc::params::Params;
 use llc::record::npz::{self, Array, Elements};
 use llc::rng::{Key, Role};
-use llc::target::deep_linear_curvature::MAX_SIDE;
+use llc::spectrum::{MAX_SIDE, hessian_eigenvalues};
 use llc::target::{DeepLinear, Target};
 
 use crate::cli::Context;
@@ -26,10 +26,11 @@ pub struct Measured {
     pub notes: Vec<String>,
 }
 
-/// Measures at `target`'s centre what `config` asks for; `key` is the stream of the chains there. An interrupted run is to end soon:
+/// Measures at `target`'s centre, the point `name` of the record, what `config` asks for; `key` is the stream of the chains there. An interrupted run is to end soon:
 /// nothing more is begun in it. What fails is left out with a note: the estimate that is there must not be lost with it.
 pub fn measure(
     config: &DlnConfig,
+    name: &str,
     target: &mut DeepLinear,
     key: Key,
     context: &Context,
@@ -55,7 +56,59 @@ pub fn measure(
         });
         measured.hessian_trace = Some(trace.flatten());
     }
+    if config.measure().spectra == Switch::On {
+        let spectra = attempt("the spectra of Jacobian and Hessian", context, observers, &mut measured.notes, || {
+            spectra(target, &context.cancel)
+        });
+        let content = spectra.map(|spectra| {
+            measured.notes.extend(spectra.left_out());
+            spectra.csv()
+        });
+        if let Some(content) = content {
+            observers.emit(&Event::Artifact { name: &format!("{name}_spectra.csv"), content: content.as_bytes() });
+        }
+    }
     measured
+}
+
+/// The spectra at one point; `None` where a matrix is too large for its eigenvalues.
+struct Spectra {
+    /// Singular values of J/√n, descending.
+    jacobian: Option<Vec<f64>>,
+    /// Eigenvalues of ∇²L, descending.
+    hessian: Option<Vec<f64>>,
+}
+
+/// Computes both spectra at `target`'s centre.
+fn spectra(target: &mut DeepLinear, cancel: &AtomicBool) -> anyhow::Result<Spectra> {
+    let w = target.local().w_star().try_clone()?;
+    let descending = |values: Vec<f64>| values.into_iter().rev().collect();
+    Ok(Spectra {
+        jacobian: target.jacobian_singular_values(&w)?,
+        hessian: hessian_eigenvalues(target, &w, cancel)?.map(descending),
+    })
+}
+
+impl Spectra {
+    /// What is not there, and why.
+    fn left_out(&self) -> impl Iterator<Item = String> {
+        let jacobian =
+            ("the Jacobian", "both its sides, d and input times output width, exceed", self.jacobian.is_none());
+        let hessian = ("the Hessian", "d exceeds", self.hessian.is_none());
+        [jacobian, hessian]
+            .into_iter()
+            .filter(|(_, _, is_none)| *is_none)
+            .map(|(what, why, _)| format!("the spectrum of {what} was left out: {why} {MAX_SIDE}"))
+    }
+
+    /// One value a row: `matrix` (`jacobian` or `hessian`) and `value`, each in descending order.
+    fn csv(&self) -> String {
+        let rows = |matrix: &'static str, values: &Option<Vec<f64>>| {
+            let values = values.iter().flatten().map(move |value| format!("{matrix},{value:e}\n"));
+            values.collect::<String>()
+        };
+        ["matrix,value\n".to_owned(), rows("jacobian", &self.jacobian), rows("hessian", &self.hessian)].concat()
+    }
 }
 
 /// Runs `measure`, which computes `what`. `None`, with a note, where the run was interrupted before, and where it fails.

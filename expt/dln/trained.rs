@@ -86,7 +86,7 @@ fn try_run(
     let check = config.sampler().check_localisation == Switch::On;
     let sampler = problem.sampler.as_ref();
     let done = estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers)?;
-    let measured = measured::measure(config, &mut target, chains.key, context, observers);
+    let measured = measured::measure(config, "trained", &mut target, chains.key, context, observers);
     let has_failed = done.num_diverged == chains.num_chains;
     let status = match (done.is_interrupted, has_failed) {
         (true, _) => Status::Interrupted,

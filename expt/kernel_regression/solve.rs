@@ -8,11 +8,12 @@ use llc::kernel_regression::iterative::{self, Preconditioner, Progress};
 use llc::kernel_regression::memory::{self, Storage};
 use llc::kernel_regression::{ConjugateGradient, KernelRegressionError, Solution};
 use llc::observe::{Event, Observers};
+use llc::record::time::duration;
 use llc::rng::{Key, Role};
 use serde_json::{Map, Value, json};
 
 use super::{Problem, Run};
-use crate::{session, table};
+use crate::session;
 
 /// Iterations that take so long have a line each.
 const LONG_S: f64 = 2.0;
@@ -89,7 +90,7 @@ impl Run<'_> {
             "n {n:>6}  iterative: {:.2} GB in all, {kernel_gb:.2} of it for the kernel, {}; to make it takes about {}{}",
             needed / 1e9,
             storage.as_str(),
-            table::duration(product_s),
+            duration(product_s),
             if storage == Storage::Double { ", once" } else { ", at every iteration" },
         )));
         Ok(())
@@ -114,7 +115,7 @@ impl Run<'_> {
         let preconditioner = Preconditioner::new(&problem.matrix, storage, rank, key, self.cancel())?;
         let seconds = began.elapsed().as_secs_f64();
         if seconds > LONG_S {
-            let text = format!("n {n:>6}  the preconditioner took {}", table::duration(seconds));
+            let text = format!("n {n:>6}  the preconditioner took {}", duration(seconds));
             observers.emit(&Event::Line(&text));
         }
         Ok(preconditioner)

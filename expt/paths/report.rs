@@ -6,6 +6,7 @@ use std::path::Path;
 use llc::config::PathsConfig;
 use llc::landscape::Scores;
 use llc::observe::Status;
+use llc::record::time::duration;
 use serde_json::{Value, json};
 
 use super::answers;
@@ -228,7 +229,7 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
             "{:<16}{:.3} long, fitted in {}",
             "curve",
             number("/curve/length"),
-            table::duration(number("/curve/fit_s"))
+            duration(number("/curve/fit_s"))
         )?;
     }
     for answer in list("answers") {

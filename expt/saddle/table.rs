@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use llc::record::time::duration;
 use serde_json::{Value, json};
 
-use crate::table::{Section, decimals, duration, write_record};
+use crate::table::{Section, decimals, write_record};
 
 /// One point, in a line.
 pub fn line(point: &Value) -> String {

@@ -16,9 +16,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::{DeepLinear, TargetError};
 use crate::params::Params;
-
-/// The largest matrix whose eigenvalues are computed: 200 MB, about half a minute on two cores.
-pub const MAX_SIDE: usize = 5_000;
+use crate::spectrum::{MAX_SIDE, eigenvalues};
 
 /// Writes ∇²L(w)·v into `out`, for L(w) = ‖R·W₁⋯W_L − Y‖²/out with R = `factor` and Y = `targets`.
 pub(super) fn hessian_vector(
@@ -50,12 +48,14 @@ pub(super) fn hessian_vector(
 }
 
 impl DeepLinear {
-    /// The rank of the Jacobian of the network's function at `w`: the number of eigenvalues of JᵀJ/n above `threshold` times the
-    /// largest. Half of it is the least that λ can be there. `None` where the smaller side of the Jacobian exceeds [`MAX_SIDE`].
+    /// The singular values of J/√n at `w`, J the Jacobian of the network's function on all inputs, descending; as many as its smaller side
+    /// is long. `None` where that exceeds [`MAX_SIDE`].
+    ///
+    /// They are square roots of eigenvalues in f64: below 1e-8 of the largest they are rounding.
     ///
     /// # Errors
     /// Whatever libtorch reports.
-    pub fn functional_rank(&self, w: &Params, threshold: f64) -> Result<Option<usize>, TargetError> {
+    pub fn jacobian_singular_values(&self, w: &Params) -> Result<Option<Vec<f64>>, TargetError> {
         let w = w.to(Kind::Double, Device::Cpu)?;
         let factor = self.factor().f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?;
         let num_outputs = (factor.size()[0] * self.targets().size()[1]) as usize;
@@ -64,10 +64,20 @@ impl DeepLinear {
         }
         let parts = Parts::new(&factor, &w)?;
         let gram = if num_outputs <= w.len() { parts.outer_gram()? } else { parts.inner_gram()? };
-        let values = Vec::<f64>::try_from(gram.f_linalg_eigvalsh("L")?)?;
-        // In ascending order.
-        let largest = values.last().copied().unwrap_or(0.0);
-        Ok(Some(values.iter().filter(|value| **value > threshold * largest).count()))
+        // Those that are zero come out on either side of it.
+        Ok(Some(eigenvalues(&gram)?.into_iter().rev().map(|square| square.max(0.0).sqrt()).collect()))
+    }
+
+    /// The rank of the Jacobian of the network's function at `w`: the number of eigenvalues of JᵀJ/n above `threshold` times the
+    /// largest. Half of it is the least that λ can be there. `None` where the smaller side of the Jacobian exceeds [`MAX_SIDE`].
+    ///
+    /// # Errors
+    /// As [`DeepLinear::jacobian_singular_values`].
+    pub fn functional_rank(&self, w: &Params, threshold: f64) -> Result<Option<usize>, TargetError> {
+        Ok(self.jacobian_singular_values(w)?.map(|values| {
+            let largest = values.first().map_or(0.0, |value| value.powi(2));
+            values.iter().filter(|value| value.powi(2) > threshold * largest).count()
+        }))
     }
 }
 

@@ -175,6 +175,13 @@ fn beside() -> Vec<Key> {
         )
         .chosen_for(&[HESSIAN_TRACE]),
         Key::new(
+            "measure.spectra",
+            "spectra",
+            Kind::Switch,
+            "on|off",
+            "Write every singular value of the Jacobian and every eigenvalue of the loss's Hessian to the record, up to 5,000 [default: off]",
+        ),
+        Key::new(
             "measure.distance",
             "compute-distance",
             Kind::Switch,

@@ -17,6 +17,8 @@ pub struct MeasureConfig {
     /// The trace of the loss's Hessian.
     #[serde(flatten)]
     pub hessian_trace: HessianTrace,
+    /// Whether every singular value of the Jacobian and every eigenvalue of the Hessian are written to the record.
+    pub spectra: Switch,
     /// Whether the distance of the draws is told layer by layer.
     pub distance: Switch,
     /// Whether w* and the trained parameter are written to the record.
@@ -89,6 +91,7 @@ pub(super) fn measure(raw: &RawConfig) -> Result<MeasureConfig, ConfigError> {
             Switch::On => HessianTrace::On { hessian_probes: probes.unwrap_or(defaults::HESSIAN_PROBES) },
             Switch::Off => HessianTrace::Off,
         },
+        spectra: switch("measure.spectra"),
         distance: switch("measure.distance"),
         save_true_param: switch("measure.save_true_param"),
     })

@@ -89,7 +89,7 @@ const LEGAL: [&str; 12] = [
     "--sampler sgld --gradient exact --gamma 0",
     "--preset 100m --seed 4",
     "--train --momentum 0 --learning-rate 1e-3 --train-batch-size 10 --train-steps 1e3 --estimator wbic-slope --functional-rank \
-     --functional-rank-threshold 1e-6 --hessian-trace --hessian-probes 2 --compute-distance --save-true-param",
+     --functional-rank-threshold 1e-6 --hessian-trace --hessian-probes 2 --spectra --compute-distance --save-true-param",
     "--train --optimizer adam --set sampler.gamma=3",
 ];
 
