@@ -23,6 +23,8 @@ use crate::{estimation, session};
 
 /// The share that the interval of a test error claims to cover.
 const LEVEL: f64 = 0.9;
+/// The residual above which a solution is none: what is read off it, errors and norms, moves by as much.
+const MAX_RESIDUAL: f64 = 1e-6;
 /// What the journal calls the fits so far.
 const POINTS: &str = "points";
 
@@ -143,7 +145,7 @@ impl<'a> Run<'a> {
     fn fit(&mut self, n: usize, observers: &mut Observers) -> anyhow::Result<Value> {
         let began = Instant::now();
         let settings = self.config.regression();
-        let is_small = memory::direct_bytes(n, 0) <= 1e9 * settings.memory.get();
+        let is_small = memory::direct_bytes(n) <= 1e9 * settings.memory.get();
         let (is_direct, is_iterative) = match settings.solver {
             Solver::Auto => (is_small, !is_small),
             Solver::Direct => (true, false),
@@ -151,21 +153,27 @@ impl<'a> Run<'a> {
             Solver::Both => (true, true),
         };
         let mut problem = self.problem(n)?;
-        let mut point = json!({"n": n, "solver": if is_direct { "direct" } else { "iterative" }});
-        let mut direct_outputs = None;
-        let mut solution = None;
-        if is_direct {
-            let found = self.solve_directly(&problem, &mut point, observers)?;
-            if is_iterative {
-                direct_outputs = Some(found.outputs(problem.matrix.inputs(), &self.test, self.cancel())?);
+        let solver = match (is_direct, is_iterative) {
+            (true, true) => "both",
+            (true, false) => "direct",
+            (false, _) => "iterative",
+        };
+        let mut point = json!({"n": n, "solver": solver});
+        let direct = if is_direct { Some(self.solve_directly(&problem, &mut point, observers)?) } else { None };
+        let mut earlier_s = 0.0;
+        let iterative = match is_iterative {
+            true => {
+                let (found, seconds) = self.solve_iteratively(&mut problem, &mut point, observers)?;
+                earlier_s = seconds;
+                Some(found)
             }
-            solution = Some(found);
-        }
-        if is_iterative {
-            solution = Some(self.solve_iteratively(&mut problem, &mut point, observers)?);
-        }
-        // One of the two solvers was chosen.
-        let Some(solution) = solution else { return Ok(point) };
+            false => None,
+        };
+        let to_compare = iterative.as_ref().filter(|_| is_direct);
+        let to_compare = to_compare.map(|found| found.outputs(problem.matrix.inputs(), &self.test, self.cancel()));
+        let to_compare = to_compare.transpose()?;
+        // One of the two solvers was chosen; what both have found is told of the direct one.
+        let Some(solution) = direct.or(iterative) else { return Ok(point) };
         observers.emit(&Event::Stage(&format!("n {n}: predicting")));
         let outputs = solution.outputs(problem.matrix.inputs(), &self.test, self.cancel())?;
         let fit = solution.fit(&problem.matrix, &problem.y, &problem.labels, self.cancel())?;
@@ -176,10 +184,21 @@ impl<'a> Run<'a> {
         let num_wrong = (test_error * num_test as f64).round() as u64;
         let one_hot = test_labels.f_one_hot(self.data.train.num_classes() as i64)?;
         let test_loss = (&outputs - one_hot).f_square()?.f_mean(Kind::Double)?.f_double_value(&[])?;
-        let max_difference = match &direct_outputs {
-            Some(direct) => Some((direct - &outputs).f_abs()?.f_max()?.f_double_value(&[])?),
+        let max_difference = match &to_compare {
+            Some(iterative) => Some((iterative - &outputs).f_abs()?.f_max()?.f_double_value(&[])?),
             None => None,
         };
+        if !is_direct {
+            // The recurrence's residual goes on falling where that of the solution has met rounding.
+            point["is_converged"] = json!(fit.residual <= 2.0 * settings.tolerance.get());
+        } else if fit.residual > MAX_RESIDUAL {
+            let text = format!(
+                "n {n}: the solution misses its equations by {:.1e} of the labels: the kernel matrix is nearly singular in double \
+                 precision; a larger --ridge or --bandwidth parts its rows",
+                fit.residual
+            );
+            observers.emit(&Event::Warning(&text));
+        }
         Ok(estimation::merged(
             point,
             json!({
@@ -192,7 +211,7 @@ impl<'a> Run<'a> {
                 "norms": fit.norms,
                 "residual": fit.residual,
                 "max_difference": max_difference,
-                "total_s": began.elapsed().as_secs_f64(),
+                "total_s": earlier_s + began.elapsed().as_secs_f64(),
                 "peak_memory_gb": memory::peak_bytes().map(|bytes| bytes / 1e9),
             }),
         ))
@@ -205,7 +224,7 @@ impl<'a> Run<'a> {
         observers: &mut Observers,
     ) -> anyhow::Result<Solution> {
         let (n, ridge) = (problem.n, problem.matrix.ridge());
-        let needed_gb = memory::direct_bytes(n, 0) / 1e9;
+        let needed_gb = memory::direct_bytes(n) / 1e9;
         if needed_gb > 1.0 {
             observers.emit(&Event::Line(&format!("n {n:>6}  direct: {needed_gb:.1} GB for the matrix and its factor")));
         }

@@ -76,10 +76,16 @@ fn measure(config: &MalaVsSgldConfig, context: &Context, observers: &mut Observe
         let group = index / num_runs;
         llcs[index] = measured.llc.mean;
         num_told[group] += 1;
-        let llc = trials::over_seeds(llcs[group * num_runs..][..num_runs].iter().copied());
+        let llc = trials::over_seeds(&llcs[group * num_runs..][..num_runs]);
         let Place { n, sampler, .. } = places[index];
-        (num_told[group] == num_runs)
-            .then(|| format!("n {n:>7}  {:<5} λ̂ {} over {num_runs} runs", sampler.name(), trials::shown(&llc)))
+        (num_told[group] == num_runs).then(|| {
+            format!(
+                "n {n:>7}  {:<5} λ̂ {} over {} of {num_runs} runs",
+                sampler.name(),
+                trials::shown(&llc),
+                llc["num_seeds"]
+            )
+        })
     };
     let measured = trials::run(&costs, config.run().threads, &work, &mut told, context, observers)?;
     let (status, outcome) = trials::ending(&measured);
@@ -112,7 +118,7 @@ fn point(config: &MalaVsSgldConfig, group: usize, measured: &[Option<Measured>])
         .zip(measured)
         .filter_map(|(seed, measured)| Some(trials::report(seed, measured.as_ref()?)))
         .collect();
-    let over = |f: fn(&Measured) -> f64| trials::over_seeds(measured.iter().flatten().map(f));
+    let over = |f: fn(&Measured) -> f64| trials::over_seeds(&trials::of_each(measured, f));
     let settings = config.sampler(sampler, n);
     json!({
         "n": n,
@@ -146,7 +152,7 @@ fn csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
 /// The table at the end: a line for each n and sampler.
 fn render(config: &MalaVsSgldConfig, report: &Value) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
-    writeln!(out, "\nmeans over {} runs ± standard error\n", config.comparison().num_runs)?;
+    writeln!(out, "\nmeans over {} runs without those that diverged ± standard error\n", config.comparison().num_runs)?;
     writeln!(out, "{:>9}  {:<7}{:>18}{:>16}{:>20}", "n", "sampler", "λ̂", "acceptance", "seconds")?;
     for point in report["points"].as_array().into_iter().flatten() {
         let acceptance = point["acceptance"]["mean"].as_f64().map_or("–".to_owned(), |mean| format!("{mean:.3}"));

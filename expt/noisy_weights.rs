@@ -193,6 +193,8 @@ impl<'a> Run<'a> {
         let (phase, doubling) = (self.phases[self.phase].name, self.config.noise().doubling_epochs);
         let trainer = self.trainer()?;
         let num_epochs = trainer.num_epochs();
+        // A last epoch that was not whole is none.
+        let is_whole = trainer.num_steps().is_multiple_of(trainer.num_steps_per_epoch());
         let mut epoch = json!({
             "phase": phase,
             "learning_rate": trainer.learning_rate(),
@@ -203,7 +205,7 @@ impl<'a> Run<'a> {
         if let Some(noise) = trainer.weight_noise() {
             epoch["mean_alpha"] = json!(noise.mean_alpha()?);
             epoch["information"] = json!(noise.information()?);
-            if doubling > 0 && num_epochs.is_multiple_of(doubling) {
+            if doubling > 0 && is_whole && num_epochs.is_multiple_of(doubling) {
                 noise.double()?;
             }
         }

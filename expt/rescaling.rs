@@ -81,11 +81,16 @@ fn measure(config: &RescalingConfig, context: &Context, observers: &mut Observer
         let group = index / num_seeds;
         llcs[index] = measured.llc.mean;
         num_told[group] += 1;
-        let llc = trials::over_seeds(llcs[group * num_seeds..][..num_seeds].iter().copied());
+        let llc = trials::over_seeds(&llcs[group * num_seeds..][..num_seeds]);
         let Place { network, factor, .. } = places[index];
         let (network, factor) = (&config.model().networks[network], config.rescaling().factors[factor].get());
-        (num_told[group] == num_seeds)
-            .then(|| format!("{network} at {factor:9.3e}  λ̂ {} over {num_seeds} seeds", trials::shown(&llc)))
+        (num_told[group] == num_seeds).then(|| {
+            format!(
+                "{network} at {factor:9.3e}  λ̂ {} over {} of {num_seeds} seeds",
+                trials::shown(&llc),
+                llc["num_seeds"]
+            )
+        })
     };
     let measured = trials::run(&costs, config.run().threads, &work, &mut told, context, observers)?;
     let (status, outcome) = trials::ending(&measured);
@@ -129,7 +134,7 @@ fn point(config: &RescalingConfig, group: usize, num_parameters: &[usize], measu
         "network": config.model().networks[network].to_string(),
         "d": num_parameters[network],
         "factor": config.rescaling().factors[factor].get(),
-        "llc": trials::over_seeds(measured.iter().flatten().map(|measured| measured.llc.mean)),
+        "llc": trials::over_seeds(&trials::of_each(measured, |measured| measured.llc.mean)),
         "num_diverged": measured.iter().flatten().filter(|measured| measured.has_diverged).count(),
         "trials": trials,
     })
@@ -181,7 +186,11 @@ fn csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
 fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<String, std::fmt::Error> {
     let (networks, factors) = (&config.model().networks, &config.rescaling().factors);
     let mut out = String::new();
-    writeln!(out, "\nλ̂ over {} seeds, mean ± standard error\n", config.rescaling().num_seeds)?;
+    writeln!(
+        out,
+        "\nλ̂ over {} seeds without those that diverged, mean ± standard error\n",
+        config.rescaling().num_seeds
+    )?;
     write!(out, "{:>10}", "factor")?;
     networks.iter().try_for_each(|network| write!(out, "{:>20}", network.to_string()))?;
     writeln!(out)?;

@@ -84,23 +84,31 @@ pub fn report(seed: u64, measured: &Measured) -> Value {
     })
 }
 
-/// Mean of `values` with its standard error and its interval over seeds; those that are not finite are left out.
-pub fn over_seeds(values: impl IntoIterator<Item = f64>) -> Value {
-    let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+/// `quantity` of each trial; NaN of one that diverged or was not run to its end.
+pub fn of_each(measured: &[Option<Measured>], quantity: impl Fn(&Measured) -> f64) -> Vec<f64> {
+    let sound =
+        |measured: &Option<Measured>| measured.as_ref().filter(|measured| !measured.has_diverged).map(&quantity);
+    measured.iter().map(|measured| sound(measured).unwrap_or(f64::NAN)).collect()
+}
+
+/// Mean of `per_seed` with its standard error and its interval over seeds; those that are not finite are left out, and not counted.
+pub fn over_seeds(per_seed: &[f64]) -> Value {
+    let values: Vec<f64> = per_seed.iter().copied().filter(|value| value.is_finite()).collect();
     let (n, mean) = (values.len() as f64, values.iter().sum::<f64>() / values.len() as f64);
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
     json!({
         "mean": mean,
-        "mcse": (variance / n).sqrt(),
+        "standard_error": (variance / n).sqrt(),
         "ci90": mean_interval_of_independent(&values, LEVEL),
-        "per_seed": values,
+        "num_seeds": values.len(),
+        "per_seed": per_seed,
     })
 }
 
 /// `mean ± standard error` of what [`over_seeds`] laid out.
 pub fn shown(value: &Value) -> String {
-    match (value["mean"].as_f64(), value["mcse"].as_f64()) {
-        (Some(mean), Some(mcse)) => format!("{mean:.2} ± {mcse:.2}"),
+    match (value["mean"].as_f64(), value["standard_error"].as_f64()) {
+        (Some(mean), Some(error)) => format!("{mean:.2} ± {error:.2}"),
         (Some(mean), None) => format!("{mean:.2}"),
         _ => "–".to_owned(),
     }

@@ -3,9 +3,11 @@
 use llc::record::read::Run;
 use serde_json::Value;
 
-use super::figure::{Figure, Input, NoData, counted};
+use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Shape, Table, cell};
+use crate::records::group::groups_besides;
+use crate::records::trials::{Mean, Place, places};
 
 pub const FIGURE: Figure = Figure {
     name: "rescaling",
@@ -14,38 +16,23 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-/// λ̂ of one network at one factor, over seeds.
-struct At {
+/// The parts of a configuration that the figure shows by itself.
+const AXES: [&str; 2] = ["config.rescaling", "config.model.networks"];
+
+/// Where a line of λ̂ belongs.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Series {
     preconditioner: String,
     network: String,
-    factor: f64,
-    llc: f64,
-    interval: Option<[f64; 2]>,
-    num_seeds: usize,
-    num_diverged: u64,
 }
 
-fn points(run: &Run) -> Vec<At> {
-    let Some(report) = run.report.as_ref().filter(|report| report["experiment"] == "rescaling") else {
-        return Vec::new();
-    };
-    let read = |point: &Value| {
-        let ends = [&point["llc"]["ci90"][0], &point["llc"]["ci90"][1]].map(Value::as_f64);
-        Some(At {
-            preconditioner: report["preconditioner"].as_str()?.to_owned(),
-            network: point["network"].as_str()?.to_owned(),
-            factor: point["factor"].as_f64()?,
-            llc: point["llc"]["mean"].as_f64().unwrap_or(f64::NAN),
-            interval: if let [Some(low), Some(high)] = ends { Some([low, high]) } else { None },
-            num_seeds: point["trials"].as_array().map_or(0, Vec::len),
-            num_diverged: point["num_diverged"].as_u64().unwrap_or(0),
-        })
-    };
-    let mut points: Vec<At> = report["points"].as_array().into_iter().flatten().filter_map(read).collect();
-    // An interrupted run may have some of a point's seeds only.
-    let num_seeds = points.iter().map(|at| at.num_seeds).max();
-    points.retain(|at| Some(at.num_seeds) == num_seeds);
-    points
+fn series(report: &Value, point: &Value) -> Option<(Series, f64)> {
+    if report["experiment"] != "rescaling" {
+        return None;
+    }
+    let word = |value: &Value| value.as_str().map(str::to_owned);
+    let series = Series { preconditioner: word(&report["preconditioner"])?, network: word(&point["network"])? };
+    Some((series, point["factor"].as_f64()?))
 }
 
 /// What lines and points of a preconditioner look like, and what they are called.
@@ -55,40 +42,55 @@ const LOOKS: [(&str, &str, Shape, &str); 2] = [
 ];
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
-    let runs: Vec<&Run> = input.runs.iter().filter(|run| !points(run).is_empty()).collect();
-    let points: Vec<At> = runs.iter().flat_map(|run| points(run)).collect();
-    if points.is_empty() {
+    let is_rescaling = |run: &&Run| run.report.as_ref().is_some_and(|report| report["experiment"] == "rescaling");
+    let runs: Vec<&Run> = input.runs.iter().filter(is_rescaling).collect();
+    let groups = groups_besides(&runs, input.options.hue.as_deref(), &AXES);
+    let lines: Vec<(&str, Vec<Place<Series>>)> =
+        groups.iter().map(|group| (group.name.as_str(), places(group, series))).collect();
+    if lines.iter().all(|(_, places)| places.is_empty()) {
         return Err(NoData::of("a rescaling (llc rescaling)"));
     }
-    let mut networks: Vec<&str> = Vec::new();
-    for at in &points {
-        if !networks.contains(&at.network.as_str()) {
-            networks.push(&at.network);
-        }
-    }
+    let label = |group: &str, network: &str| match groups.len() {
+        1 => network.to_owned(),
+        _ => format!("{network}, {group}"),
+    };
+    let mut labels: Vec<String> = Vec::new();
     let (mut marks, mut keys) = (Vec::new(), Vec::new());
+    let mut table = Table::new(COLUMNS);
     for (name, told, shape, dashes) in LOOKS {
-        let is_shown = |at: &&At| at.preconditioner == name && at.llc.is_finite() && at.num_diverged == 0;
-        if points.iter().any(|at| is_shown(&at)) {
+        let is_shown = |place: &&Place<Series>| place.series.preconditioner == name && place.num_diverged() == 0;
+        if lines.iter().any(|(_, places)| places.iter().any(|place| is_shown(&place))) {
             keys.push(Key::Point(shape, Paint::Ink, told.to_owned()));
         }
-        for (index, network) in networks.iter().enumerate() {
-            let paint = Paint::Series(index);
-            let mut shown: Vec<&At> = points.iter().filter(is_shown).filter(|at| at.network == *network).collect();
-            shown.sort_by(|a, b| a.factor.total_cmp(&b.factor));
-            let line = shown.iter().map(|at| [at.factor, at.llc]).collect();
-            marks.push(Mark::Line { points: line, paint, width: 1.4, dashes, opacity: 1.0, label: None });
-            let point = |at: &&At| Point { interval_y: at.interval, shape, ..Point::new(at.factor, at.llc, paint) };
-            marks.push(Mark::Points { points: shown.iter().map(point).collect(), radius: 3.6 });
+        for (group, places) in &lines {
+            for places in places.chunk_by(|a, b| a.series == b.series) {
+                if places[0].series.preconditioner != name {
+                    continue;
+                }
+                places.iter().for_each(|place| push(&mut table, group, place));
+                let label = label(group, &places[0].series.network);
+                if !labels.contains(&label) {
+                    labels.push(label.clone());
+                }
+                let paint = Paint::Series(labels.iter().position(|known| *known == label).unwrap_or(0));
+                let shown = places.iter().filter(is_shown);
+                let shown = shown.filter_map(|place| Some((place.x, place.mean("llc", LEVEL)?)));
+                let point =
+                    |(x, llc): (f64, Mean)| Point { interval_y: llc.interval, shape, ..Point::new(x, llc.mean, paint) };
+                let points: Vec<Point> = shown.map(point).collect();
+                let line = points.iter().map(|point| [point.x, point.y]).collect();
+                marks.push(Mark::Line { points: line, paint, width: 1.4, dashes, opacity: 1.0, label: None });
+                marks.push(Mark::Points { points, radius: 3.6 });
+            }
         }
     }
-    let lines = networks.iter().enumerate().map(|(i, name)| Key::Line(Paint::Series(i), "", (*name).to_owned()));
-    let keys = lines.chain(keys).collect();
-    let num_seeds = points.iter().map(|at| at.num_seeds).max().unwrap_or(0);
-    let num_diverged: u64 = points.iter().map(|at| at.num_diverged).sum();
-    let diverged = match num_diverged {
+    let of_labels = labels.into_iter().enumerate().map(|(i, label)| Key::Line(Paint::Series(i), "", label));
+    let keys = of_labels.chain(keys).collect();
+    let all = || lines.iter().flat_map(|(_, places)| places);
+    let num_seeds = all().map(Place::num_seeds).max().unwrap_or(0);
+    let diverged = match all().map(Place::num_diverged).sum() {
         0 => String::new(),
-        n => format!(" {} diverged; points with one are left out.", counted(n as usize, "chain")),
+        count => format!(" {} diverged; points with one are left out.", counted(count, "chain")),
     };
     Ok(Drawing {
         title: "λ̂ of rescaled ReLU networks".to_owned(),
@@ -101,24 +103,25 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         panels: vec![Panel::new(Axis::log("factor"), Axis::linear("λ̂").including(0.0), marks)],
         columns: 1,
         panel_size: [470.0, 330.0],
-        table: table(&points),
+        table,
     })
 }
 
-fn table(points: &[At]) -> Table {
-    let columns = ["network", "preconditioner", "factor", "num_seeds", "llc", "ci90_low", "ci90_high", "num_diverged"];
-    let mut table = Table::new(columns);
-    for at in points {
-        table.push([
-            at.network.clone(),
-            at.preconditioner.clone(),
-            cell(at.factor),
-            at.num_seeds.to_string(),
-            cell(at.llc),
-            cell(at.interval.map(|ends| ends[0])),
-            cell(at.interval.map(|ends| ends[1])),
-            at.num_diverged.to_string(),
-        ]);
-    }
-    table
+const COLUMNS: [&str; 9] =
+    ["group", "network", "preconditioner", "factor", "num_seeds", "llc", "ci90_low", "ci90_high", "num_diverged"];
+
+fn push(table: &mut Table, group: &str, place: &Place<Series>) {
+    let llc = place.mean("llc", LEVEL);
+    let end = |i: usize| cell(llc.as_ref().and_then(|llc| llc.interval).map(|ends| ends[i]));
+    table.push([
+        group.to_owned(),
+        place.series.network.clone(),
+        place.series.preconditioner.clone(),
+        cell(place.x),
+        place.num_seeds().to_string(),
+        cell(llc.as_ref().map(|llc| llc.mean)),
+        end(0),
+        end(1),
+        place.num_diverged().to_string(),
+    ]);
 }

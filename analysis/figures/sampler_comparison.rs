@@ -3,9 +3,11 @@
 use llc::record::read::Run;
 use serde_json::Value;
 
-use super::figure::{Figure, Input, NoData, counted};
+use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Shape, Table, cell};
+use crate::records::group::groups_besides;
+use crate::records::trials::{Mean, Place, places};
 
 pub const FIGURE: Figure = Figure {
     name: "sampler-comparison",
@@ -32,67 +34,58 @@ const LOOKS: [(&str, &str, Paint); 3] = [
 const QUANTITIES: [(&str, &str, bool); 3] =
     [("llc", "λ̂", false), ("sampling_s", "seconds of sampling", true), ("acceptance", "mean acceptance", false)];
 
-/// One sampler at one n.
-struct At<'a> {
-    sampler: &'a str,
-    n: f64,
-    point: &'a Value,
-}
+/// The part of a configuration that the figure shows by itself.
+const AXES: [&str; 1] = ["config.comparison"];
 
-fn points<'a>(run: &'a Run) -> Vec<At<'a>> {
-    let report = run.report.as_ref().filter(|report| report["experiment"] == "mala-vs-sgld");
-    let points = report.and_then(|report| report["points"].as_array());
-    let read = |point: &'a Value| Some(At { sampler: point["sampler"].as_str()?, n: point["n"].as_f64()?, point });
-    let mut points: Vec<At> = points.into_iter().flatten().filter_map(read).collect();
-    // An interrupted run may have some of a point's runs only.
-    let num_runs = |at: &At| at.point["trials"].as_array().map_or(0, Vec::len);
-    let most = points.iter().map(num_runs).max();
-    points.retain(|at| Some(num_runs(at)) == most);
-    points
-}
-
-/// Mean and interval over runs.
-fn quantity(at: &At, name: &str) -> Option<(f64, Option<[f64; 2]>)> {
-    let value = &at.point[name];
-    let ends = [&value["ci90"][0], &value["ci90"][1]].map(Value::as_f64);
-    let interval = if let [Some(low), Some(high)] = ends { Some([low, high]) } else { None };
-    Some((value["mean"].as_f64()?, interval))
+/// The sampler by its place among [`LOOKS`], and n.
+fn series(report: &Value, point: &Value) -> Option<(usize, f64)> {
+    let is_it = report["experiment"] == "mala-vs-sgld";
+    let sampler = point["sampler"].as_str().filter(|_| is_it)?;
+    Some((LOOKS.iter().position(|(name, ..)| *name == sampler)?, point["n"].as_f64()?))
 }
 
 fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, NoData> {
-    let runs: Vec<&Run> = input.runs.iter().filter(|run| !points(run).is_empty()).collect();
-    let points: Vec<At> = runs.iter().flat_map(|run| points(run)).collect();
-    if points.is_empty() {
+    let is_comparison = |run: &&Run| run.report.as_ref().is_some_and(|report| report["experiment"] == "mala-vs-sgld");
+    let runs: Vec<&Run> = input.runs.iter().filter(is_comparison).collect();
+    let groups = groups_besides(&runs, input.options.hue.as_deref(), &AXES);
+    let lines: Vec<(&str, Vec<Place<usize>>)> =
+        groups.iter().map(|group| (group.name.as_str(), places(group, series))).collect();
+    let lines: Vec<(&str, &[Place<usize>])> = lines
+        .iter()
+        .flat_map(|(group, places)| places.chunk_by(|a, b| a.series == b.series).map(|places| (*group, places)))
+        .collect();
+    if lines.is_empty() {
         return Err(NoData::of("a comparison (llc mala-vs-sgld)"));
     }
+    // The samplers' own colours, as long as each has one line.
+    let paint = |line: usize, sampler: usize| if groups.len() == 1 { LOOKS[sampler].2 } else { Paint::Series(line) };
     let mut table =
-        Table::new(["sampler", "n", "quantity", "num_runs", "mean", "ci90_low", "ci90_high", "num_diverged"]);
+        Table::new(["group", "sampler", "n", "quantity", "num_runs", "mean", "ci90_low", "ci90_high", "num_diverged"]);
     let mut panels = Vec::new();
     for (name, label, is_log) in QUANTITIES {
         let mut marks = Vec::new();
-        for (index, (sampler, _, paint)) in LOOKS.into_iter().enumerate() {
-            let mut shown: Vec<&At> = points.iter().filter(|at| at.sampler == sampler).collect();
-            shown.sort_by(|a, b| a.n.total_cmp(&b.n));
+        for (index, (group, places)) in lines.iter().enumerate() {
+            let sampler = places[0].series;
             let (mut line, mut discs) = (Vec::new(), Vec::new());
-            for at in shown {
-                let Some((mean, interval)) = quantity(at, name) else { continue };
-                let num_runs = at.point[name]["per_seed"].as_array().map_or(0, Vec::len);
+            for place in *places {
+                let Some(Mean { count, mean, interval }) = place.mean(name, LEVEL) else { continue };
                 table.push([
-                    sampler.to_owned(),
-                    cell(at.n),
+                    (*group).to_owned(),
+                    LOOKS[sampler].0.to_owned(),
+                    cell(place.x),
                     name.to_owned(),
-                    num_runs.to_string(),
+                    count.to_string(),
                     cell(mean),
                     cell(interval.map(|ends| ends[0])),
                     cell(interval.map(|ends| ends[1])),
-                    at.point["num_diverged"].to_string(),
+                    place.num_diverged().to_string(),
                 ]);
                 // Side by side, by a few percent of n, so that intervals don't hide each other.
-                let x = at.n * [0.95, 1.0, 1.05][index];
+                let x = place.x * [0.95, 1.0, 1.05][sampler];
                 line.push([x, mean]);
-                discs.push(Point { interval_y: interval, ..Point::new(x, mean, paint) });
+                discs.push(Point { interval_y: interval, ..Point::new(x, mean, paint(index, sampler)) });
             }
-            marks.push(Mark::line(line, paint));
+            marks.push(Mark::line(line, paint(index, sampler)));
             marks.push(Mark::Points { points: discs, radius: 3.6 });
         }
         let y = match (is_log, name) {
@@ -102,18 +95,21 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
         };
         panels.push(Panel::new(Axis::log("samples n"), y, marks).titled(label));
     }
-    let is_there = |sampler: &str| points.iter().any(|at| at.sampler == sampler);
-    let keys = LOOKS.into_iter().filter(|(sampler, ..)| is_there(sampler));
-    let num_runs = points.iter().map(|at| at.point["trials"].as_array().map_or(0, Vec::len)).max().unwrap_or(0);
-    let num_diverged: u64 = points.iter().filter_map(|at| at.point["num_diverged"].as_u64()).sum();
-    let diverged = match num_diverged {
+    let keys = lines.iter().enumerate().map(|(index, (group, places))| {
+        let (_, told, _) = LOOKS[places[0].series];
+        let told = if groups.len() == 1 { told.to_owned() } else { format!("{told}, {group}") };
+        Key::Point(Shape::Disc, paint(index, places[0].series), told)
+    });
+    let all = || lines.iter().flat_map(|(_, places)| *places);
+    let num_runs = all().map(Place::num_seeds).max().unwrap_or(0);
+    let diverged = match all().map(Place::num_diverged).sum() {
         0 => String::new(),
-        n => format!(" {} diverged and are left out.", counted(n as usize, "chain")),
+        count => format!(" {} diverged and are left out.", counted(count, "chain")),
     };
     Ok(Drawing {
         title: "SGLD against MALA and HMC".to_owned(),
         caption: format!("Means over {} with 90 % intervals.{diverged}", counted(num_runs, "run")),
-        keys: keys.map(|(_, told, paint)| Key::Point(Shape::Disc, paint, told.to_owned())).collect(),
+        keys: keys.collect(),
         panels,
         columns,
         panel_size,

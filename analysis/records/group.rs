@@ -45,9 +45,14 @@ pub struct Group<'a> {
 /// The groups of `runs` by the field `hue`, in the order of its values; without it by all that tells their configurations apart, seeds
 /// left out. Runs without the field are left out.
 pub fn groups<'a>(runs: &[&'a Run], hue: Option<&str>) -> Vec<Group<'a>> {
+    groups_besides(runs, hue, &[])
+}
+
+/// As [`groups`], but without `hue` runs may also differ in `axes`, the parts of a configuration that a figure shows anyway.
+pub fn groups_besides<'a>(runs: &[&'a Run], hue: Option<&str>, axes: &[&str]) -> Vec<Group<'a>> {
     let keys: Vec<String> = match hue {
         Some(hue) => vec![hue.to_owned()],
-        None => differing(runs),
+        None => differing(runs).into_iter().filter(|key| !is_part(key, axes)).collect(),
     };
     let mut groups: BTreeMap<String, Group<'a>> = BTreeMap::new();
     for &run in runs {
@@ -92,11 +97,15 @@ pub fn differing(runs: &[&Run]) -> Vec<String> {
         push_leaves("config", &run.config, &mut values);
     }
     let num_runs_with = |key: &str| runs.iter().filter(|run| field(run, key).is_some()).count();
-    let is_incidental = |key: &str| INCIDENTAL.iter().any(|part| key == *part || key.starts_with(&format!("{part}.")));
     let differs = |(key, values): &(&String, &BTreeSet<String>)| {
-        !is_incidental(key) && (values.len() > 1 || num_runs_with(key) < runs.len())
+        !is_part(key, &INCIDENTAL) && (values.len() > 1 || num_runs_with(key) < runs.len())
     };
     values.iter().filter(differs).map(|(key, _)| key.clone()).collect()
+}
+
+/// Whether `key` is one of `parts`, or below one.
+fn is_part(key: &str, parts: &[&str]) -> bool {
+    parts.iter().any(|part| key.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 fn push_leaves(name: &str, value: &Value, leaves: &mut BTreeMap<String, BTreeSet<String>>) {

@@ -11,3 +11,4 @@ pub mod estimate;
 pub mod group;
 pub mod series;
 pub mod source;
+pub mod trials;

@@ -21,12 +21,13 @@ const LONG_S: f64 = 2.0;
 const ITERATIONS: &str = "iterations";
 
 impl Run<'_> {
+    /// What conjugate gradients find, and the seconds that iterations took before this process went on with them.
     pub(super) fn solve_iteratively(
         &mut self,
         problem: &mut Problem,
         point: &mut Value,
         observers: &mut Observers,
-    ) -> anyhow::Result<Solution> {
+    ) -> anyhow::Result<(Solution, f64)> {
         let began = Instant::now();
         let settings = self.config.regression();
         let storage = Storage::within(1e9 * settings.memory.get(), problem.n);
@@ -35,6 +36,7 @@ impl Run<'_> {
         let journal = session::journal(self.context, observers, self.config).stage(&format!("n{}", problem.n));
         let mut entry = journal.entry("cg");
         let (mut cg, mut iterations) = begin(problem, &entry)?;
+        let earlier_s: f64 = iterations.iter().filter_map(|iteration| iteration["seconds"].as_f64()).sum();
         let tolerance = settings.tolerance.get();
         while cg.relative_residual()? > tolerance && cg.num_steps < settings.max_iterations {
             let before = self.num_iterations;
@@ -68,11 +70,11 @@ impl Run<'_> {
             ("residuals", json!(column("residual"))),
             ("num_inner_steps", json!(column("num_inner_steps"))),
             ("iteration_s", json!(column("seconds"))),
-            ("iterative_s", json!(began.elapsed().as_secs_f64())),
+            ("iterative_s", json!(earlier_s + began.elapsed().as_secs_f64())),
         ] {
             point[name] = value;
         }
-        Ok(Solution { alpha: cg.solution })
+        Ok((Solution { alpha: cg.solution }, earlier_s))
     }
 
     /// Says what it needs and how long an iteration takes, and refuses what can't be had.
@@ -82,7 +84,12 @@ impl Run<'_> {
         let needed = memory::iterative_bytes(n, dimension, rank, num_columns as usize, storage);
         if self.train.device() == tch::Device::Cpu {
             let what = format!("the iterative solver for {n} samples");
-            memory::ensure(what, needed, "give a smaller --memory, which then keeps less of the kernel")?;
+            let remedy = match storage {
+                Storage::Recomputed => "give fewer samples (--train-sizes) or a smaller --preconditioner-rank",
+                _ => "give a smaller --memory, which then keeps less of the kernel",
+            };
+            // Libtorch and the inputs are there already.
+            memory::ensure(what, needed - memory::resident_bytes(), remedy)?;
         }
         let product_s = problem.matrix.seconds_per_product(num_columns)?;
         let kernel_gb = storage.bytes(n) / 1e9;

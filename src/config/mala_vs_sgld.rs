@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::relu::{self, ReluRun};
-use super::sampler::{ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch};
+use super::sampler::{self, ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
 use crate::kernel::hmc::HmcConfig;
 use crate::kernel::mala::MalaConfig;
@@ -310,7 +310,10 @@ impl Configuration for MalaVsSgldConfig {
             run: relu::run(raw, threads)?,
         };
         for &kind in &config.comparison.samplers {
-            relu::ensure_enough_draws(raw, &config.sampler(kind, config.comparison.n[0]))?;
+            // HMC makes a trajectory of so many gradients in a step.
+            let per_step = if kind == SamplerKind::Hmc { config.sampler.leapfrog_steps } else { 1 };
+            let sampler = config.sampler(kind, config.comparison.n[0]);
+            sampler::check::ensure_enough_draws(raw.key("sampler.num_steps")?, &sampler, per_step)?;
         }
         Ok(config)
     }
@@ -388,7 +391,10 @@ mod tests {
             ("--samplers sgld,sgld", "each once"),
             ("--n 2", "from 3 to"),
             ("--widths 10", "at least the widths of input and output"),
-            ("--num-steps 60", "keeps"),
+            (
+                "--num-steps 60",
+                "--num-steps (sampler.num_steps) is 60: it keeps 2 draws of the 4 needed; give 160 or more",
+            ),
         ] {
             let message = config(line).unwrap_err().to_string();
             assert!(message.contains(words), "{line}: {message}");

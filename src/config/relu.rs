@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::key::Value;
-use super::sampler::{SamplerConfig, defaults};
 use super::{ConfigError, Device, Key, Kind, PositiveF64, Precision, RawConfig, RunConfig, run};
 
 /// The largest width: a pass is written for layers that stay in cache.
@@ -71,15 +70,4 @@ pub(super) fn positive_list(raw: &RawConfig, path: &str) -> Result<Option<Vec<Po
         return Err(ConfigError::Refused { key, reason: "give one or more numbers".to_owned() });
     }
     Ok(Some(values))
-}
-
-/// Refuses a chain that keeps too few draws to say anything of its error.
-pub(super) fn ensure_enough_draws(raw: &RawConfig, sampler: &SamplerConfig) -> Result<(), ConfigError> {
-    let (kept, needed) = (sampler.num_kept_draws(), defaults::MIN_KEPT_DRAWS);
-    if kept >= needed {
-        return Ok(());
-    }
-    let enough = ((needed as f64 / (1.0 - sampler.warmup)).ceil() as usize).saturating_mul(sampler.thin);
-    let key = raw.key("sampler.num_steps")?;
-    Err(ConfigError::TooFewDraws { key, num_steps: sampler.num_steps, kept, needed, enough })
 }

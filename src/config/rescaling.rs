@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::relu::{self, ReluRun};
-use super::sampler::{ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch};
+use super::sampler::{self, ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
 use crate::kernel::KernelConfig;
 use crate::kernel::sgld::SgldConfig;
@@ -41,6 +41,8 @@ const COPIES: [usize; 6] = [1, 2, 3, 4, 5, 8];
 const NUM_TRAINING_DATA: usize = 10_000;
 const NUM_SEEDS: usize = 5;
 const MAX_SEEDS: u64 = 1_000;
+/// Largest factor, and one over the smallest: ε is scaled by its square.
+const MAX_FACTOR: f64 = 1e15;
 const EPSILON: PositiveF64 = PositiveF64::literal(1e-5);
 const NUM_STEPS: usize = 10_000;
 const WARMUP: f64 = 0.5;
@@ -305,6 +307,12 @@ impl Configuration for RescalingConfig {
         }
         let n = raw.count("data.num_training_data", 3)?.unwrap_or(NUM_TRAINING_DATA);
         let factors = relu::positive_list(raw, "rescaling.factors")?.unwrap_or_else(default_factors);
+        let is_extreme = |factor: &&PositiveF64| !(1.0 / MAX_FACTOR..=MAX_FACTOR).contains(&factor.get());
+        if let Some(factor) = factors.iter().find(is_extreme) {
+            let reason =
+                format!("{:e} is not within 1e-15 and 1e15, beyond which its square is too much for f32", factor.get());
+            return Err(ConfigError::Refused { key: raw.key("rescaling.factors")?, reason });
+        }
         let preconditioner = match raw.word("rescaling.preconditioner") {
             Some("none") => Preconditioner::None,
             _ => Preconditioner::Invariant,
@@ -335,7 +343,7 @@ impl Configuration for RescalingConfig {
             },
             run: relu::run(raw, threads)?,
         };
-        relu::ensure_enough_draws(raw, &config.sampler(&[]))?;
+        sampler::check::ensure_enough_draws(raw.key("sampler.num_steps")?, &config.sampler(&[]), 1)?;
         Ok(config)
     }
 
@@ -416,6 +424,7 @@ mod tests {
             ("--networks 10-20", "give widths of input, hidden layer and output"),
             ("--networks 10-8-10", "10-8-10 has no such unit"),
             ("--factors 1,0", "is 0: give a finite number"),
+            ("--factors 1,1e160", "1e160 is not within 1e-15 and 1e15"),
             ("--num-steps 30", "keeps"),
             ("--batch-size 20000", "20000"),
         ] {

@@ -270,7 +270,9 @@ impl Configuration for ToyConfig {
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
         let potentials = list(raw, "toy.potentials", &Toy::NAMES, Toy::from_name)?.unwrap_or(Toy::ALL.to_vec());
         let kinds = list(raw, "toy.samplers", SamplerKind::NAMES, SamplerKind::from_name)?;
-        let kinds = kinds.unwrap_or(SamplerKind::ALL.to_vec());
+        let mut kinds = kinds.unwrap_or(SamplerKind::ALL.to_vec());
+        // In one order however they are given: SGLD's step size follows from what MALA finds before it.
+        kinds.sort_by_key(|&kind| (kind == SamplerKind::Sgld, kind.name()));
         let n = match raw.get("toy.n") {
             Some(Value::WholeList(n)) => Some(n.clone()),
             _ => None,

@@ -65,11 +65,10 @@ impl Known {
     /// # Errors
     /// [`KnownError`], for ranks that no parameter has.
     pub fn new(config: &DlnConfig, truth: &TrueParameter, targets: &Tensor) -> Result<Known, KnownError> {
-        let mut widths = config.model().dims();
         let mut layer_ranks = truth.layer_ranks.clone();
-        let spanned = widths[0].min(config.data().num_training_data);
-        let spans_all = spanned == widths[0];
-        widths[0] = spanned;
+        let widths = seen_widths(config.model().dims(), config.data().num_training_data);
+        let spanned = widths[0];
+        let spans_all = spanned == config.model().dims()[0];
         layer_ranks[0] = layer_ranks[0].min(spanned);
         let rank = truth.rank.min(spanned);
         let network = DeepLinear::new(&widths, rank)?;
@@ -103,6 +102,12 @@ impl Known {
             self.rank_resolved, self.rank, self.rank_resolved, self.coefficient_resolved.lambda
         ))
     }
+}
+
+/// `widths` as the loss sees them: n samples span at most n directions of the inputs.
+pub(super) fn seen_widths(mut widths: Vec<usize>, n: usize) -> Vec<usize> {
+    widths[0] = widths[0].min(n);
+    widths
 }
 
 /// Singular values of R·P* that lie five deviations of their posterior from zero.

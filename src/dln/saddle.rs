@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use tch::{Device, Kind, Tensor};
 
-use super::known::{KnownError, num_resolved};
+use super::known::{KnownError, num_resolved, seen_widths};
 use crate::config::{Precision, SaddleConfig};
 use crate::data::synthetic::SyntheticInputs;
 use crate::model::deep_linear::{layout, product};
@@ -94,7 +94,7 @@ impl Learnt {
             Some(tolerance) => singular_values.iter().filter(|value| **value > tolerance.get()).count(),
             None => num_resolved(own.targets(), own.local().n_beta())?,
         };
-        let widths = config.widths();
+        let widths = seen_widths(config.widths(), config.data().num_training_data);
         // Rounding may leave more singular values than a narrow layer lets through.
         let rank = rank.min(widths.iter().copied().min().unwrap_or(0));
         let network = theory::DeepLinear::new(&widths, rank)?;
@@ -125,6 +125,21 @@ mod tests {
         // At W = 0 it is the mean square of the teacher's outputs: (9 + 16)/2, within a few percent.
         let zero = teacher.loss(&w.zeros_like().unwrap(), Batch::Full).unwrap();
         assert!((zero / 12.5 - 1.0).abs() < 0.06, "{zero}");
+    }
+
+    /// Aoyagi's λ of a product of rank 3, 5 → 10 → 5, is 25/2; three samples see the network 3 → 10 → 5 of rank 3 at most: all of 15/2.
+    #[test]
+    fn fewer_samples_than_inputs_make_a_smaller_network() {
+        let config = config("--hidden-widths 10 --num-training-data 3 --batch-size 3");
+        let w = start(&config).unwrap();
+        let teacher = teacher(&config, &AtomicBool::new(false)).unwrap();
+        let own = around(&teacher, &w, Precision::F64, Device::Cpu).unwrap();
+        let learnt = Learnt::at(&config, &w, &own).unwrap();
+        assert!(learnt.rank <= 3);
+        assert_eq!(
+            (learnt.coefficient.to_string(), learnt.bounds.lower.to_string()),
+            ("15/2".to_owned(), "15/2".to_owned())
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{Inputs, KernelRegressionError, lower_tiles, memory};
 /// [`KernelRegressionError::Memory`] before anything is computed, [`KernelRegressionError::Singular`], or whatever libtorch reports.
 pub fn solve(inputs: &Inputs, ridge: f64, y: &Tensor, cancel: &AtomicBool) -> Result<Tensor, KernelRegressionError> {
     let n = inputs.len();
-    let needed = memory::direct_bytes(n, 0);
+    let needed = memory::direct_bytes(n);
     if inputs.device() == tch::Device::Cpu {
         memory::ensure(
             format!("the direct solver for {n} samples"),

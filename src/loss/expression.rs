@@ -308,7 +308,7 @@ impl Reader<'_> {
         }
         // 2e is 2·e, and 2e-3 is 0.002.
         if matches!(self.characters.get(self.at), Some('e' | 'E')) {
-            let sign = usize::from(matches!(self.characters.get(self.at + 1), Some('+' | '-')));
+            let sign = usize::from(matches!(self.characters.get(self.at + 1), Some('+' | '-' | '−' | '–')));
             if is_digit(self, self.at + 1 + sign) {
                 self.at += 2 + sign;
                 while is_digit(self, self.at) {
@@ -316,7 +316,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let text: String = self.characters[start..self.at].iter().collect();
+        let text = self.characters[start..self.at].iter().collect::<String>().replace(['−', '–'], "-");
         let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
         number.map(Node::Constant).ok_or_else(|| {
             self.at = start;
@@ -382,6 +382,7 @@ mod tests {
             ("x*|x|", -2.0, -4.0, 4.0),
             ("2e", 0.0, 2.0 * std::f64::consts::E, 0.0),
             ("2e-3x", 2.0, 0.004, 0.002),
+            ("2e−3x", 2.0, 0.004, 0.002),
             ("1e2", 0.0, 100.0, 0.0),
             ("π·x − 1", 1.0, std::f64::consts::PI - 1.0, std::f64::consts::PI),
             ("4", 0.3, 4.0, 0.0),

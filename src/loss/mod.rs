@@ -121,6 +121,18 @@ pub enum LossError {
         /// What it is there.
         value: f64,
     },
+    /// A function that is infinitely steep somewhere in its interval.
+    #[error(
+        "the slope of `{function}` is {slope} at {x}, which no step can follow: give one that stays finite, such as sqrt(x+0.001) for sqrt(x)"
+    )]
+    Steep {
+        /// The function.
+        function: String,
+        /// Where.
+        x: f64,
+        /// Its slope there.
+        slope: f64,
+    },
     /// A function that can't be read.
     #[error("`{text}`, character {place}: {what}")]
     Expression {

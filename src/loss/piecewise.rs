@@ -13,7 +13,7 @@ use super::{Expression, Jet, LossError};
 /// Two functions that differ by less than this share of their value agree at an end. The original asks for 10⁻¹⁵, which functions with
 /// decimals such as 0.1 miss by rounding.
 const AGREEMENT: f64 = 1e-12;
-/// Places of each interval at which a function must be finite.
+/// Places of each interval, its ends included, at which a function and its slope must be finite.
 const NUM_PLACES: usize = 1000;
 
 /// Functions of the difference between prediction and target, one for each interval.
@@ -56,7 +56,7 @@ impl Piecewise {
     /// # Errors
     ///
     /// [`LossError`]: ends that don't go from −1 to 1 in ascending order, another number of functions, functions that don't meet at the
-    /// ends or aren't finite.
+    /// ends or that aren't finite, or not their slopes.
     pub fn new(ends: Vec<f64>, pieces: Vec<Expression>) -> Result<Piecewise, LossError> {
         if let Some(pair) = ends.windows(2).find(|pair| pair[0] >= pair[1]) {
             return Err(LossError::Order { first: pair[0], second: pair[1] });
@@ -74,6 +74,9 @@ impl Piecewise {
             let not_finite = (0..=NUM_PLACES).map(place).find(|&x| !piece.at(x).value.is_finite());
             if let Some(x) = not_finite {
                 return Err(LossError::NotFinite { function: piece.to_string(), x, value: piece.at(x).value });
+            }
+            if let Some(x) = (0..=NUM_PLACES).map(place).find(|&x| !piece.at(x).slope.is_finite()) {
+                return Err(LossError::Steep { function: piece.to_string(), x, slope: piece.at(x).slope });
             }
         }
         for (pair, &end) in pieces.windows(2).zip(&ends[1..]) {
@@ -161,6 +164,7 @@ mod tests {
             ("[-1,0,1]: -x; x+0.001", "`-x` is 0 at 0, and `x+0.001` is 0.001"),
             ("[-1,0,1]: log(x); x", "`log(x)` is NaN at -1"),
             ("[-1,0,1]: 1/x; x", "`1/x` is -inf at"),
+            ("[-1,0,1]: sqrt(-x); sqrt(x)", "the slope of `sqrt(-x)` is"),
             ("[-1,0,1]: -x; ", "something is missing"),
         ] {
             let error = Piecewise::parse(text).unwrap_err().to_string();

@@ -117,14 +117,7 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
             None => base.check_localisation,
         },
     };
-    let (kept, needed) = (sampler.num_kept_draws(), defaults::MIN_KEPT_DRAWS);
-    if kept < needed {
-        // D draws keep at least (1 − warmup)·D.
-        let draws = (needed as f64 / (1.0 - warmup)).ceil() as usize;
-        let enough = draws.saturating_mul(sampler.thin);
-        let key = raw.key("sampler.num_steps")?;
-        return Err(ConfigError::TooFewDraws { key, num_steps, kept, needed, enough });
-    }
+    ensure_enough_draws(raw.key("sampler.num_steps")?, &sampler, 1)?;
     // As f64: the product may not fit.
     let draws = sampler.num_draws() as f64 * sampler.num_chains as f64;
     if draws > defaults::MAX_DRAWS as f64 {
@@ -185,4 +178,20 @@ fn loss_trace(raw: &RawConfig, base: &SamplerDefaults, gradient: Gradient) -> Re
         Gradient::Minibatch { .. } => Ok(loss_trace),
         Gradient::Exact => Err(ConfigError::NoMinibatchToTrace { key: raw.key(path)?, found }),
     }
+}
+
+/// Refuses a chain that keeps too few draws to say anything of its error; `key` sets its steps, of which `per_step` make one of the sampler's.
+pub(in crate::config) fn ensure_enough_draws(
+    key: &'static Key,
+    sampler: &SamplerConfig,
+    per_step: usize,
+) -> Result<(), ConfigError> {
+    let (kept, needed) = (sampler.num_kept_draws(), defaults::MIN_KEPT_DRAWS);
+    if kept >= needed {
+        return Ok(());
+    }
+    // D draws keep at least (1 − warmup)·D.
+    let draws = (needed as f64 / (1.0 - sampler.warmup)).ceil() as usize;
+    let enough = draws.saturating_mul(sampler.thin).saturating_mul(per_step);
+    Err(ConfigError::TooFewDraws { key, num_steps: sampler.num_steps.saturating_mul(per_step), kept, needed, enough })
 }
