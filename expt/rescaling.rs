@@ -209,6 +209,7 @@ fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<St
         let what = match report["spread"][network.to_string()].as_f64() {
             Some(0.0) => "λ̂ of every seed is the same at every factor, bit for bit".to_owned(),
             Some(spread) => format!("λ̂ of a seed differs between factors by {spread:.1e} of itself at most"),
+            None if factors.len() < 2 => "one factor has nothing to be compared with".to_owned(),
             None => "not every chain of it has a λ̂ to compare".to_owned(),
         };
         writeln!(out, "{:<16}{what}", network.to_string())?;

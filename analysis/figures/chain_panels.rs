@@ -12,7 +12,7 @@ use super::traces::label;
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Mark, Panel, Table, cell};
 use crate::records::chains::Chains;
-use crate::records::estimate::Estimate;
+use crate::records::estimate::{Estimate, final_point};
 
 pub const RUNNING: Figure = Figure {
     name: "running-llc",
@@ -88,9 +88,7 @@ pub fn is_finite(chains: &Chains) -> bool {
 
 /// λ̂ of a run, or of the last point of a curve.
 fn final_estimate(run: &Run) -> Option<Estimate> {
-    let report = run.report.as_ref()?;
-    let last = report["points"].as_array().and_then(|points| points.last());
-    Estimate::read(last.unwrap_or(report))
+    Estimate::read(final_point(run.report.as_ref()?))
 }
 
 fn draw_ranks(input: &Input) -> Result<Drawing, NoData> {

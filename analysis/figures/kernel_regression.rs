@@ -10,12 +10,12 @@ use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Shape, Table, cell};
-use crate::records::group::{Group, groups};
+use crate::records::group::{Group, groups_besides};
 use crate::statistics::bootstrap::mean_interval;
 
 pub const FIGURE: Figure = Figure {
     name: "kernel-regression",
-    summary: "test error, training error and norm of kernel regressions against the number of samples, by --hue [label corruption]",
+    summary: "test error, training error and norm of kernel regressions against the number of samples, by --hue [all that differs]",
     shows_single_runs: false,
     draw,
 };
@@ -26,6 +26,17 @@ pub const RESIDUALS: Figure = Figure {
     shows_single_runs: false,
     draw: draw_residuals,
 };
+
+/// What runs may differ in and still be of one line: where on it they are, and how they were solved.
+const AXES: [&str; 7] = [
+    "config.regression.train_sizes",
+    "config.regression.solver",
+    "config.regression.memory",
+    "config.regression.tolerance",
+    "config.regression.max_iterations",
+    "config.regression.preconditioner_rank",
+    "config.data.corrupt_test",
+];
 
 /// A value of one fit, and its interval.
 type WithInterval = (f64, Option<[f64; 2]>);
@@ -56,8 +67,8 @@ fn regressions<'a>(input: &Input<'a>) -> Result<Vec<&'a Run>, NoData> {
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
     let runs = regressions(input)?;
-    let hue = input.options.hue.as_deref().unwrap_or("config.data.label_corruption");
-    let groups = groups(&runs, Some(hue));
+    let hue = input.options.hue.as_deref();
+    let groups = groups_besides(&runs, hue, &AXES);
     if groups.is_empty() {
         return Err(NoData("none of the kernel regressions has the field of --hue".to_owned()));
     }
@@ -94,7 +105,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
             "{}. Vertical lines: 90 % intervals of the test error, from the number of test samples.{means}",
             counted(runs.len(), "run")
         ),
-        keys: group_keys(&groups, Some(hue), |paint, name| Key::Point(Shape::Disc, paint, name)),
+        keys: group_keys(&groups, hue, |paint, name| Key::Point(Shape::Disc, paint, name)),
         panels,
         columns: 3,
         panel_size: [265.0, 220.0],
@@ -158,11 +169,7 @@ fn draw_residuals(input: &Input) -> Result<Drawing, NoData> {
     };
     Ok(Drawing {
         title: "Convergence of the iterative solver".to_owned(),
-        caption: format!(
-            "{} of {}: the largest residual of a class, as a share of its targets.",
-            counted(fits.len(), "fit"),
-            counted(runs.len(), "run")
-        ),
+        caption: format!("{}: the largest residual of a class, as a share of its targets.", counted(fits.len(), "fit")),
         keys,
         panels: vec![Panel::new(Axis::whole("iteration"), Axis::log("relative residual"), lines)],
         columns: 1,

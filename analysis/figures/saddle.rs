@@ -188,7 +188,8 @@ fn llc_panel(
     label: &str,
     top: f64,
 ) -> Panel {
-    let clipped = |value: f64| value.max(0.0);
+    // What is no number stays none.
+    let clipped = |value: f64| if value < 0.0 { 0.0 } else { value };
     let is_many = points.len() > MANY;
     let point = |at: &At| {
         pick(at).map(|estimate| Point {

@@ -61,6 +61,7 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
     let paint = |line: usize, sampler: usize| if groups.len() == 1 { LOOKS[sampler].2 } else { Paint::Series(line) };
     let mut table =
         Table::new(["group", "sampler", "n", "quantity", "num_runs", "mean", "ci90_low", "ci90_high", "num_diverged"]);
+    let num_places = lines.iter().map(|(_, places)| places.len()).max().unwrap_or(0);
     let mut panels = Vec::new();
     for (name, label, is_log) in QUANTITIES {
         let mut marks = Vec::new();
@@ -80,8 +81,8 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
                     cell(interval.map(|ends| ends[1])),
                     place.num_diverged().to_string(),
                 ]);
-                // Side by side, by a few percent of n, so that intervals don't hide each other.
-                let x = place.x * [0.95, 1.0, 1.05][sampler];
+                // Side by side, by a few percent of n, so that intervals don't hide each other; a single n keeps its place.
+                let x = if num_places > 1 { place.x * [0.95, 1.0, 1.05][sampler] } else { place.x };
                 line.push([x, mean]);
                 discs.push(Point { interval_y: interval, ..Point::new(x, mean, paint(index, sampler)) });
             }

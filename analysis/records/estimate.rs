@@ -73,6 +73,13 @@ impl Estimate {
     }
 }
 
+/// The part of `report` that tells of the run's estimate: the last point of what follows λ̂ over steps or along a path, else the report itself.
+/// A table of many estimates has no one that stands for the run.
+pub fn final_point(report: &Value) -> &Value {
+    let last = report["points"].as_array().and_then(|points| points.last());
+    last.filter(|point| point["step"].is_number() || point["t"].is_number()).unwrap_or(report)
+}
+
 /// A run of a network whose λ is known.
 #[derive(Debug, Clone)]
 pub struct Known<'a> {

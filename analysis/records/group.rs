@@ -55,7 +55,7 @@ pub fn groups_besides<'a>(runs: &[&'a Run], hue: Option<&str>, axes: &[&str]) ->
         None => differing(runs).into_iter().filter(|key| !is_part(key, axes)).collect(),
     };
     let mut groups: BTreeMap<String, Group<'a>> = BTreeMap::new();
-    for &run in runs {
+    for run in without_repeats(runs) {
         let values: Vec<Option<&Value>> = keys.iter().map(|key| field(run, key)).collect();
         if hue.is_some() && values[0].is_none() {
             continue;
@@ -101,6 +101,20 @@ pub fn differing(runs: &[&Run]) -> Vec<String> {
         !is_part(key, &INCIDENTAL) && (values.len() > 1 || num_runs_with(key) < runs.len())
     };
     values.iter().filter(differs).map(|(key, _)| key.clone()).collect()
+}
+
+/// `runs` without those that a later one repeats, seeds and all: the same numbers twice are no second seed.
+fn without_repeats<'a>(runs: &[&'a Run]) -> Vec<&'a Run> {
+    let identity = |run: &Run| {
+        let mut leaves = BTreeMap::new();
+        push_leaves("config", &run.config, &mut leaves);
+        leaves.retain(|key, _| !is_part(key, &["config.run", "config.descent", "config.data.dir"]));
+        (run.command.clone(), leaves)
+    };
+    let mut seen = BTreeSet::new();
+    let mut kept: Vec<&Run> = runs.iter().rev().filter(|run| seen.insert(identity(run))).copied().collect();
+    kept.reverse();
+    kept
 }
 
 /// Whether `key` is one of `parts`, or below one.

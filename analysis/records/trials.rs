@@ -44,7 +44,7 @@ pub fn places<'a, S: Ord + Clone>(
         }
     }
     let most = places.iter().map(Place::num_seeds).max();
-    places.retain(|place| Some(place.num_seeds()) == most);
+    places.retain(|place| place.num_seeds() > 0 && Some(place.num_seeds()) == most);
     places.sort_by(|a, b| a.series.cmp(&b.series).then(a.x.total_cmp(&b.x)));
     places
 }

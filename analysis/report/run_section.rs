@@ -17,7 +17,7 @@ use crate::plot::canvas::Glyphs;
 use crate::plot::panel::{Drawing, Table};
 use crate::plot::scale::readable;
 use crate::records::chains::Chains;
-use crate::records::estimate::Estimate;
+use crate::records::estimate::{Estimate, final_point};
 
 /// What a run's own section shows of the registry: what it did over its training.
 const OVER_TRAINING: [&str; 2] = ["curves", "learning-curves"];
@@ -37,8 +37,7 @@ const DIAGNOSTICS: [(&str, &str); 8] = [
 /// The section of `run`, which is unfolded where it `is_open`.
 pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &mut Glyphs) -> String {
     let report = run.report.as_ref().unwrap_or(&Value::Null);
-    let last = report["points"].as_array().and_then(|points| points.last());
-    let point = last.unwrap_or(report);
+    let point = final_point(report);
     let estimate = Estimate::read(point);
     let told = estimate.map_or_else(String::new, |estimate| {
         let ends = estimate.interval.map_or_else(String::new, |[low, high]| {
@@ -46,7 +45,11 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
         });
         format!("λ̂ = {}{ends} {}", number(&readable(estimate.llc, 4)), badge(estimate.verdict))
     });
-    let at = last.and_then(|point| point["step"].as_u64()).map_or_else(String::new, |step| format!(" at step {step}"));
+    let at = match (point["step"].as_u64(), point["t"].as_f64()) {
+        (Some(step), _) => format!(" at step {step}"),
+        (None, Some(t)) => format!(" at t = {t}"),
+        _ => String::new(),
+    };
     let open = if is_open { " open" } else { "" };
     let mut section = format!(
         "<details class=\"run\" id=\"{anchor}\"{open}><summary>Run {}: {} <span class=\"note\">{told}{at}</span></summary>\n",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::html::{number, text};
 use crate::figures::figure::counted;
 use crate::plot::scale::readable;
-use crate::records::estimate::{Estimate, Verdict};
+use crate::records::estimate::{Estimate, Verdict, final_point};
 use crate::table;
 
 /// Where the section of a run is within the page; runs of several folders may share their numbers.
@@ -31,8 +31,7 @@ pub fn section(runs: &[Run]) -> String {
 
 fn row(place: usize, run: &Run) -> String {
     let report = run.report.as_ref().unwrap_or(&Value::Null);
-    // The estimate of a curve is that of its last point.
-    let point = report["points"].as_array().and_then(|points| points.last()).unwrap_or(report);
+    let point = final_point(report);
     let estimate = Estimate::read(point);
     let shown = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "–".to_owned(), |value| number(&readable(value, digits)))

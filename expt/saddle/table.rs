@@ -96,8 +96,10 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     }
     let points = run.list("/points");
     let seconds = |path: &str| points.iter().map(|p| Section(p).number(path)).filter(|s| s.is_finite()).sum::<f64>();
-    let (own, gibbs) = (duration(seconds("/sampling_s")), duration(seconds("/gibbs/sampling_s")));
-    writeln!(out, "\n{:<16}{own} by {}, {gibbs} by Gibbs beside it", "sampling", run.text("/sampler"))?;
+    // An empty sum of floats is −0.
+    let (own, gibbs_s) = (duration(seconds("/sampling_s").max(0.0)), seconds("/gibbs/sampling_s"));
+    let gibbs = if gibbs_s > 0.0 { format!(", {} by Gibbs beside it", duration(gibbs_s)) } else { String::new() };
+    writeln!(out, "\n{:<16}{own} by {}{gibbs}", "sampling", run.text("/sampler"))?;
     writeln!(
         out,
         "{:<16}means over the points of one rank; λ is Aoyagi's, a lower bound of the local value,\n{:<16}with the upper bound where that is another",

@@ -159,7 +159,7 @@ impl<C: Configuration> ExperimentArgs<C> {
         let mut raw = RawConfig::new(C::keys());
         let resume = C::keys().iter().find(|key| key.flag == RESUME).map_or("", |key| key.path);
         if let Some(again) = &self.run.again {
-            raw.layer_record(&again::folder(again, &self.run.file_storage)?, resume)?;
+            raw.layer_record(&again::folder(again, &self.run.file_storage, C::COMMAND_LINE.name)?, resume)?;
         }
         if let Some((key, folder)) = self.flags.iter().find(|(key, _)| key.flag == RESUME) {
             raw.layer_record(Path::new(folder), key.path)?;

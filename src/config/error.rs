@@ -374,12 +374,22 @@ pub enum ConfigError {
         folders: Vec<PathBuf>,
     },
     /// The start of several runs' names.
-    #[error("--again {given}: {} and {} others have names that start so: give more of it, or the number", names[0], names.len() - 1)]
+    #[error("--again {given}: {} and {} others have names that start so: give the number in brackets, or more of the name", names[0], names.len() - 1)]
     SeveralRuns {
         /// What was given.
         given: String,
         /// Their names, two or more.
         names: Vec<String>,
+    },
+    /// A run of another subcommand.
+    #[error("--again {given} is a run of `llc {found}`, whose settings `llc {wanted}` can't take")]
+    OtherExperiment {
+        /// What was given.
+        given: String,
+        /// What that is a run of.
+        found: String,
+        /// What it ought to be one of.
+        wanted: String,
     },
     /// A malformed address of a MongoDB.
     #[error(transparent)]

@@ -253,7 +253,10 @@ fn log_uniform_range(raw: &RawConfig) -> Result<[f64; 2], ConfigError> {
         None => Ok(LOG_UNIFORM),
         Some(Value::RealList(ends)) => match ends[..] {
             [low, high] if low.is_finite() && high.is_finite() && low < high => Ok([low, high]),
-            _ => Err(ConfigError::Refused { key, reason: "give two ends of ln|w|, such as -8,1".to_owned() }),
+            _ => Err(ConfigError::Refused {
+                key,
+                reason: "give two ends of ln|w|, such as --log-uniform-range=-8,1".to_owned(),
+            }),
         },
         Some(_) => Ok(LOG_UNIFORM),
     }
@@ -372,7 +375,7 @@ mod tests {
         assert!(refused("--noise 0 --information-penalty 1").contains("no noise at --noise 0"));
         assert!(refused("--noise -1").contains("0 or more"));
         assert!(refused("--log-uniform-range=-3,1").contains("log-uniform only"));
-        assert!(refused("--start log-uniform --log-uniform-range 1").contains("such as -8,1"));
+        assert!(refused("--start log-uniform --log-uniform-range 1").contains("--log-uniform-range=-8,1"));
         assert!(refused("--val-label-corruption 2").contains("[0, 1]"));
     }
 

@@ -376,9 +376,10 @@ fn networks(raw: &RawConfig) -> Result<Vec<Widths>, ConfigError> {
     };
     let networks: Option<Vec<Widths>> = raw.word(path).unwrap_or(NETWORKS).split(',').map(read).collect();
     match networks {
-        Some(networks) => Ok(networks),
-        None => {
-            let reason = "give widths of input, hidden layer and output, such as 10-20-10,20-30-20".to_owned();
+        Some(networks) if (1..networks.len()).all(|i| !networks[..i].contains(&networks[i])) => Ok(networks),
+        _ => {
+            let reason = "give widths of input, hidden layer and output, each network once, such as 10-20-10,20-30-20"
+                .to_owned();
             Err(ConfigError::Refused { key: raw.key(path)?, reason })
         }
     }
@@ -422,6 +423,7 @@ mod tests {
     fn what_cannot_be_rescaled_is_refused_with_what_to_do() {
         for (line, words) in [
             ("--networks 10-20", "give widths of input, hidden layer and output"),
+            ("--networks 10-20-10,10-20-10", "each network once"),
             ("--networks 10-8-10", "10-8-10 has no such unit"),
             ("--factors 1,0", "is 0: give a finite number"),
             ("--factors 1,1e160", "1e160 is not within 1e-15 and 1e15"),

@@ -102,7 +102,7 @@ pub(super) fn keys() -> Vec<Key> {
             "train-size",
             Kind::Whole,
             "N",
-            text(format!("Samples in all, the same number from each class (dataset_size) [default: {TRAIN_SIZE}]")),
+            text(format!("Samples in all, the same number from each class (dataset_size) [default: {TRAIN_SIZE}, or the multiple of the classes below]")),
         ),
         Key::new(
             "data.selection_seed",
@@ -131,7 +131,8 @@ pub(super) fn check(raw: &RawConfig) -> Result<SelectedDataConfig, ConfigError> 
     let data::DataConfig { name, dir, preprocessing, .. } = data::check(&shared, &DATA)?;
     let classes = classes(raw, name)?;
     let path = "data.train_size";
-    let train_size = raw.count(path, 1)?.unwrap_or(TRAIN_SIZE);
+    // By default as many as published, or the multiple of the classes below.
+    let train_size = raw.count(path, 1)?.unwrap_or(TRAIN_SIZE - TRAIN_SIZE % classes.len().max(1));
     if !classes.is_empty() && !train_size.is_multiple_of(classes.len()) {
         let n = classes.len();
         let reason = format!("{train_size} are not the same number from each of {n} classes: give a multiple of {n}");
