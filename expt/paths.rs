@@ -80,6 +80,8 @@ struct Found {
     plane: Option<Plane>,
     /// The estimates along the curve, as the report has them.
     estimates: Vec<serde_json::Value>,
+    /// Sentences about what there is not.
+    notes: Vec<String>,
 }
 
 impl<'a> Paths<'a> {
