@@ -9,14 +9,13 @@ use llc::checkpoint::Checkpoint;
 use llc::config::network::model;
 use llc::config::{CurveConfig, Switch};
 use llc::data::Samples;
-use llc::estimate::{EstimateError, Estimation, estimate};
-use llc::kernel::KernelError;
+use llc::estimate::{Estimation, estimate};
 use llc::model::ModelSpec;
 use llc::observe::{Event, Observers, PointInfo, RunInfo, Status};
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::network::TrainedNetwork;
-use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainError, TrainingData};
+use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainingData};
 use serde_json::{Map, Value, json};
 
 use crate::checkpoints::{self, Checkpoints};
@@ -36,23 +35,14 @@ impl Experiment for CurveConfig {
                     curve.end(status, &[], observers)
                 }
                 // The points so far are worth keeping.
-                Err(error) if curve.is_started && has_diverged(&error) => {
+                Err(error) if curve.is_started && session::has_diverged(&error) => {
                     eprintln!("error: {error:#}");
-                    curve.has_diverged = true;
                     curve.end(Status::Failed, &[format!("{error:#}\n")], observers)
                 }
                 Err(error) => Err(error),
             }
         })
     }
-}
-
-/// Whether `error` is a loss that is no longer finite, of the training or around a point.
-pub fn has_diverged(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. }))
-            || matches!(cause.downcast_ref(), Some(EstimateError::Probe(KernelError::Diverged)))
-    })
 }
 
 /// What a checkpoint's header calls the points so far.
@@ -72,7 +62,6 @@ struct Curve<'a> {
     points: Vec<Value>,
     /// Whether the run has told what it is, which it does at its first point.
     is_started: bool,
-    has_diverged: bool,
 }
 
 impl<'a> Curve<'a> {
@@ -90,7 +79,6 @@ impl<'a> Curve<'a> {
             test: data.test,
             points: Vec::new(),
             is_started: false,
-            has_diverged: false,
             config,
             context,
             spec,
@@ -213,7 +201,6 @@ impl<'a> Curve<'a> {
             self.save(None, observers)?;
             return Ok(false);
         }
-        self.has_diverged |= done.num_diverged > 0;
         self.tell(&done, init_loss, on_train, on_test, observers)?;
         Ok(true)
     }
@@ -304,10 +291,6 @@ impl<'a> Curve<'a> {
         });
         observers.emit(&Event::Artifact { name: "curve.csv", content: &table::curve_csv(&self.points)? });
         session::end(self.context, observers, status, (&report, &table::render_curve(&report)), fail_trace)?;
-        Ok(match (status, self.has_diverged) {
-            (Status::Interrupted, _) => Outcome::Interrupted,
-            (_, true) => Outcome::Diverged,
-            (_, false) => Outcome::Done,
-        })
+        Ok(session::outcome(status, &self.points))
     }
 }

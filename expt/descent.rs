@@ -21,7 +21,7 @@ use llc::data::{Pictures, grid};
 use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::rng::Key;
-use llc::train::{NetworkTrainer, SelectedData, StepLosses, Stop, TrainError};
+use llc::train::{NetworkTrainer, SelectedData, StepLosses, Stop};
 use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 
@@ -114,7 +114,7 @@ fn descend(config: &DescentConfig, context: &Context, observers: &mut Observers)
     }
     match descent.follow(observers) {
         Ok(is_interrupted) => descent.finish(is_interrupted, observers),
-        Err(error) if matches!(error.downcast_ref(), Some(TrainError::Diverged { .. })) => {
+        Err(error) if session::has_diverged(&error) => {
             let line = format!("{error}\n");
             descent.end(Status::Failed, &[line], observers)?;
             eprintln!("error: {error}");

@@ -1,6 +1,7 @@
 //! Lays out what a report says of one estimate, the same in every experiment.
 
 use llc::estimate::Estimation;
+use llc::verdict::Reason;
 use serde_json::{Value, json};
 
 /// λ̂ with its error, the diagnostics, the verdict and the time of `done`.
@@ -23,6 +24,11 @@ pub fn report(done: &Estimation) -> Value {
             "steps_per_s": done.num_steps as f64 / done.sampling_s,
         },
     })
+}
+
+/// Whether a chain of the estimate met a loss that is not finite, as its `report` says.
+pub fn has_diverged(report: &Value) -> bool {
+    report["reasons"].as_array().into_iter().flatten().any(|reason| reason == Reason::Diverged.as_str())
 }
 
 /// The keys of both objects; `over` wins.

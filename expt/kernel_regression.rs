@@ -6,18 +6,17 @@ mod solve;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use llc::checkpoint::{Checkpoint, Header};
 use llc::config::KernelRegressionConfig;
 use llc::config::kernel_regression::Solver;
 use llc::diagnostics::proportion_interval;
-use llc::journal::Entry;
 use llc::kernel_regression::{Inputs, KernelMatrix, KernelRegressionError, Solution, direct, error_rate, memory};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::train::TrainingData;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use crate::cli::{Context, Outcome};
+use crate::points::Points;
 use crate::registry::Experiment;
 use crate::{estimation, session};
 
@@ -25,26 +24,27 @@ use crate::{estimation, session};
 const LEVEL: f64 = 0.9;
 /// The residual above which a solution is none: what is read off it, errors and norms, moves by as much.
 const MAX_RESIDUAL: f64 = 1e-6;
-/// What the journal calls the fits so far.
-const POINTS: &str = "points";
 
 impl Experiment for KernelRegressionConfig {
     /// Fits, records the run, and prints a line for each number of samples.
     fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
         session::record(context, |observers| {
             let mut run = Run::new(self, context, observers)?;
-            let status = match run.fit_all(observers) {
+            let fitted = run.fit_all(observers);
+            let kept = run.points.finish();
+            let status = match fitted {
                 Ok(()) => Status::Completed,
                 Err(error) if matches!(error.downcast_ref(), Some(KernelRegressionError::Cancelled)) => {
                     Status::Interrupted
                 }
                 // The fits so far are worth keeping.
-                Err(error) if !run.points.is_empty() => {
+                Err(error) if !run.points.all().is_empty() => {
                     run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
                     return Err(error);
                 }
                 Err(error) => return Err(error),
             };
+            kept?;
             run.end(status, &[], observers)?;
             Ok(if status == Status::Interrupted { Outcome::Interrupted } else { Outcome::Done })
         })
@@ -60,10 +60,8 @@ struct Run<'a> {
     test: Inputs,
     /// Numbers of training samples.
     sizes: Vec<usize>,
-    /// The fits so far, as the report has them.
-    points: Vec<Value>,
-    /// Where they are kept.
-    kept: Entry,
+    /// The fits so far.
+    points: Points,
     /// Iterations of all fits so far.
     num_iterations: u64,
 }
@@ -103,12 +101,8 @@ impl<'a> Run<'a> {
             ..session::run_info(KernelRegressionConfig::EXPERIMENT, config, context)?
         }));
         session::ensure_recorded(observers)?;
-        let kept = session::journal(context, observers, config).entry(POINTS);
-        let points = match kept.read()?.map(|mut kept| kept.header.facts.remove(POINTS)) {
-            Some(Some(Value::Array(points))) => points,
-            _ => Vec::new(),
-        };
-        Ok(Run { config, context, data, train, test, sizes, points, kept, num_iterations: 0 })
+        let points = Points::of(&session::journal(context, observers, config))?;
+        Ok(Run { config, context, data, train, test, sizes, points, num_iterations: 0 })
     }
 
     fn cancel(&self) -> &'a AtomicBool {
@@ -118,17 +112,14 @@ impl<'a> Run<'a> {
     /// Fits at every number of samples that isn't known yet.
     fn fit_all(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         for n in self.sizes.clone() {
-            let known = self.points.iter().find(|point| point["n"] == json!(n));
+            let known = self.points.all().iter().find(|point| point["n"] == json!(n));
             if let Some(known) = known {
                 self.num_iterations += known["num_iterations"].as_u64().unwrap_or(0);
                 continue;
             }
             let point = self.fit(n, observers)?;
             self.tell(&point, observers);
-            self.points.push(point);
-            let facts = Map::from_iter([(POINTS.to_owned(), json!(self.points))]);
-            let header = Header { model: None, facts };
-            self.kept.write_now(Checkpoint { header, tensors: Vec::new() })?;
+            self.points.push(point)?;
         }
         Ok(())
     }
@@ -241,7 +232,7 @@ impl<'a> Run<'a> {
         let values = ["n", "test_error", "train_error", "norm", "residual"].map(|name| (name, number(name)));
         let names = values.map(|(name, value)| (format!("regression.{name}"), value));
         let values: Vec<(&str, f64)> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        observers.emit(&Event::Metrics { step: self.points.len() as u64, values: &values });
+        observers.emit(&Event::Metrics { step: self.points.all().len() as u64, values: &values });
         observers.emit(&Event::Line(&report::line(point)));
     }
 
@@ -257,13 +248,13 @@ impl<'a> Run<'a> {
             "ridge": settings.ridge,
             "label_corruption": data.label_corruption,
             "label_corruption_observed": self.data.share_of_changed_labels(),
-            "points": self.points,
+            "points": self.points.all(),
             "seed": self.config.seed(),
             "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
             "status": status.as_str(),
         });
-        observers.emit(&Event::Artifact { name: "points.csv", content: &report::points_csv(&self.points)? });
-        observers.emit(&Event::Artifact { name: "residuals.csv", content: &report::residuals_csv(&self.points)? });
+        observers.emit(&Event::Artifact { name: "points.csv", content: &report::points_csv(self.points.all())? });
+        observers.emit(&Event::Artifact { name: "residuals.csv", content: &report::residuals_csv(self.points.all())? });
         session::end(self.context, observers, status, (&report, &report::table(&report)), fail_trace)
     }
 }

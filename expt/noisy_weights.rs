@@ -15,8 +15,8 @@ use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::rng::{Key, Role};
 use llc::train::{
-    Agreement, NetworkTrainer, Outcomes, ResumeError, StepLosses, Stop, TrainError, TrainingData, WeightNoise,
-    log_uniform_start, outcomes,
+    Agreement, NetworkTrainer, Outcomes, ResumeError, StepLosses, Stop, TrainingData, WeightNoise, log_uniform_start,
+    outcomes,
 };
 use serde_json::{Map, Value, json};
 use tch::Device;
@@ -40,7 +40,7 @@ impl Experiment for NoisyWeightsConfig {
                     run.end(status, &[], observers)?;
                     Ok(if is_interrupted { Outcome::Interrupted } else { Outcome::Done })
                 }
-                Err(error) if matches!(error.downcast_ref(), Some(TrainError::Diverged { .. })) => {
+                Err(error) if session::has_diverged(&error) => {
                     eprintln!("error: {error:#}");
                     run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
                     Ok(Outcome::Diverged)
@@ -190,6 +190,7 @@ impl<'a> Run<'a> {
     /// Compares the samples that are right with those of the epoch before, and tells the epoch.
     fn end_epoch(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         let now = self.outcomes()?;
+        self.trainer()?.ensure_finite(now[0].loss)?;
         let (phase, doubling) = (self.phases[self.phase].name, self.config.noise().doubling_epochs);
         let trainer = self.trainer()?;
         let num_epochs = trainer.num_epochs();

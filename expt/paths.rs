@@ -25,7 +25,6 @@ use llc::train::{Objective, TrainingData};
 
 use crate::checkpoints::Checkpoints;
 use crate::cli::{Context, Outcome};
-use crate::curve::has_diverged;
 use crate::registry::Experiment;
 use crate::session;
 use points::{Plane, Segments, Walk};
@@ -43,9 +42,8 @@ impl Experiment for PathsConfig {
                     paths.end(status, &[], observers)
                 }
                 // What there is so far is worth keeping.
-                Err(error) if has_diverged(&error) => {
+                Err(error) if session::has_diverged(&error) => {
                     eprintln!("error: {error:#}");
-                    paths.found.has_diverged = true;
                     paths.end(Status::Failed, &[format!("{error:#}\n")], observers)
                 }
                 Err(error) => Err(error),
@@ -82,7 +80,8 @@ struct Found {
     plane: Option<Plane>,
     /// The estimates along the curve, as the report has them.
     estimates: Vec<serde_json::Value>,
-    has_diverged: bool,
+    /// Sentences about what there is not.
+    notes: Vec<String>,
 }
 
 impl<'a> Paths<'a> {
@@ -156,11 +155,7 @@ impl<'a> Paths<'a> {
             observers.emit(&Event::Artifact { name, content: &content });
         }
         session::end(self.context, observers, status, (&report, &report::render(&report)), fail_trace)?;
-        Ok(match (status, self.found.has_diverged) {
-            (Status::Interrupted, _) => Outcome::Interrupted,
-            (_, true) => Outcome::Diverged,
-            (_, false) => Outcome::Done,
-        })
+        Ok(session::outcome(status, &self.found.estimates))
     }
 }
 

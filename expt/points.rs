@@ -1,10 +1,10 @@
-//! Keeps what a run of many estimates has found, so that a later process goes on behind the last of them.
+//! Keeps what a run of many points has found, so that a later process goes on behind the last of them.
 
 use llc::checkpoint::Checkpoint;
 use llc::journal::{Entry, Journal};
 use serde_json::{Value, json};
 
-/// The estimates so far, as the report has them.
+/// The points so far, as the report has them.
 #[derive(Debug)]
 pub struct Points {
     all: Vec<Value>,
@@ -33,11 +33,49 @@ impl Points {
         &self.all
     }
 
-    /// Adds `point`, and keeps it.
+    /// Adds `point`, and keeps it. Where it can't be kept the next one tries again, for as long as the journal is patient.
     pub fn push(&mut self, point: Value) -> anyhow::Result<()> {
         self.all.push(point);
+        Ok(self.entry.write(self.content())?)
+    }
+
+    /// Keeps them for good: after the last point there is none that could try again.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        if self.entry.is_failing() {
+            self.entry.write_now(self.content())?;
+        }
+        Ok(())
+    }
+
+    fn content(&self) -> Checkpoint {
         let mut content = Checkpoint::default();
         content.header.facts.insert(POINTS.to_owned(), json!(self.all));
-        Ok(self.entry.write_now(content)?)
+        content
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use llc::journal::Pace;
+
+    use super::*;
+
+    #[test]
+    fn points_that_can_t_be_kept_for_a_moment_are_kept_with_the_next_and_told_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let away = folder.path().join("away");
+        fs::write(&away, "").unwrap();
+        // Below a file there is no folder.
+        let journal = Journal::new(&away.join("journal"), "hash", Pace::default());
+        let mut points = Points::of(&Journal::default()).unwrap();
+        points.entry = journal.entry(POINTS);
+        points.push(json!(1)).unwrap();
+        assert!(points.finish().is_err());
+        fs::remove_file(&away).unwrap();
+        points.push(json!(2)).unwrap();
+        points.finish().unwrap();
+        assert_eq!(Points::of(&journal).unwrap().all(), [json!(1), json!(2)]);
     }
 }

@@ -19,7 +19,6 @@ use num_traits::ToPrimitive;
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
-use crate::curve::has_diverged;
 use crate::points::Points;
 use crate::registry::Experiment;
 use crate::{estimation, expected, session};
@@ -49,17 +48,15 @@ impl Experiment for SaddleConfig {
             let journal = session::journal(context, observers, self);
             let device = session::device(self.run().device)?;
             let points = Points::of(&journal)?;
-            let mut dynamics =
-                Dynamics { config: self, context, teacher, journal, device, points, has_diverged: false };
+            let mut dynamics = Dynamics { config: self, context, teacher, journal, device, points };
             match dynamics.follow(observers) {
                 Ok(is_interrupted) => {
                     let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
                     dynamics.end(status, &[], observers)
                 }
                 // The points so far are worth keeping.
-                Err(error) if has_diverged(&error) => {
+                Err(error) if session::has_diverged(&error) => {
                     eprintln!("error: {error:#}");
-                    dynamics.has_diverged = true;
                     dynamics.end(Status::Failed, &[format!("{error:#}\n")], observers)
                 }
                 Err(error) => Err(error),
@@ -76,23 +73,33 @@ struct Dynamics<'a> {
     journal: Journal,
     device: tch::Device,
     points: Points,
-    has_diverged: bool,
 }
 
 impl Dynamics<'_> {
     /// Trains and estimates in turn, to the end of the training; whether that was interrupted.
     fn follow(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
+        let is_interrupted = self.train(observers)?;
+        self.points.finish()?;
+        Ok(is_interrupted)
+    }
+
+    /// Trains from stop to stop, with a point at each; whether that was interrupted.
+    fn train(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
         let train = self.config.train();
         let (num_steps, period) = (train.num_steps as u64, self.config.saddle().logging_period as u64);
         let stops: Vec<u64> = (0..num_steps).step_by(period as usize).chain([num_steps]).collect();
         let first = self.points.all().len();
         let mut w = self.teacher.local().w_star().try_clone()?;
         let mut optimizer = Sgd::new(train.momentum);
+        // A run that goes on finds the point where it was, behind its last estimate, in the journal.
+        let mut entry = self.journal.entry("training");
         for (index, &stop) in stops.iter().enumerate().skip(first) {
             let trainer = Trainer {
                 key: Key::new(self.config.seed()).role(Role::Training),
-                first_step: if index == 0 { 0 } else { stops[index - 1] },
+                // Without an entry to go on from the training starts over, at step 0 even if there are points.
+                first_step: if index == first { 0 } else { stops[index - 1] },
                 num_steps: stop,
+                has_next: stop < num_steps,
                 batch_size: Some(train.batch_size),
                 learning_rate: train.learning_rate.get(),
             };
@@ -102,8 +109,6 @@ impl Dynamics<'_> {
                 }
                 Progress::Saving => observers.emit(&Event::Saving),
             };
-            // A run that goes on finds the point where it was, behind its last estimate, in the journal.
-            let mut entry = self.journal.entry("training");
             let cancel = &self.context.cancel;
             let trained = trainer.run(&mut optimizer, &mut self.teacher, w, &mut entry, cancel, &mut tell)?;
             w = trained.w;
@@ -140,7 +145,6 @@ impl Dynamics<'_> {
                 done => done,
             },
         };
-        self.has_diverged |= done.num_diverged > 0;
         let point = estimation::merged(
             summary(&done),
             json!({
@@ -212,11 +216,7 @@ impl Dynamics<'_> {
         });
         observers.emit(&Event::Artifact { name: "saddle.csv", content: &table::csv(points)? });
         session::end(self.context, observers, status, (&report, &table::render(&report)), fail_trace)?;
-        Ok(match (status, self.has_diverged) {
-            (Status::Interrupted, _) => Outcome::Interrupted,
-            (_, true) => Outcome::Diverged,
-            (_, false) => Outcome::Done,
-        })
+        Ok(session::outcome(status, points))
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use llc::config::{Configuration, Device};
 use llc::diagnostics::{Draws, rhat};
+use llc::estimate::EstimateError;
 use llc::journal::Journal;
+use llc::kernel::KernelError;
 use llc::observe::file_tree::FileTreeObserver;
 #[cfg(feature = "mongo")]
 use llc::observe::mongo::MongoObserver;
@@ -15,11 +17,12 @@ use llc::observe::{Event, Observer, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
 use llc::record::folder::JOURNAL;
 use llc::target::Target as _;
+use llc::train::TrainError;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::{self, Context, Outcome};
-use crate::copies;
+use crate::{copies, estimation};
 
 /// Does `work` with the observers of a run; if it fails the record says why.
 pub fn record(
@@ -137,6 +140,25 @@ pub fn end(
     Ok(())
 }
 
+/// Whether `error` is a loss that is no longer finite, of the training or around a point.
+pub fn has_diverged(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. }))
+            || matches!(cause.downcast_ref(), Some(EstimateError::Probe(KernelError::Diverged)))
+    })
+}
+
+/// What became of a run that ends with `status` and the estimates `points`, those of the processes before this one included. One that
+/// has failed and yet a report has diverged: other errors leave none.
+pub fn outcome(status: Status, points: &[Value]) -> Outcome {
+    match status {
+        Status::Interrupted => Outcome::Interrupted,
+        Status::Failed => Outcome::Diverged,
+        _ if points.iter().any(estimation::has_diverged) => Outcome::Diverged,
+        _ => Outcome::Done,
+    }
+}
+
 /// The device as libtorch knows it.
 pub fn device(device: Device) -> anyhow::Result<tch::Device> {
     match device {
@@ -149,5 +171,25 @@ pub fn device(device: Device) -> anyhow::Result<tch::Device> {
             Ok(tch::Device::Cuda(index))
         }
         _ => Ok(tch::Device::Cpu),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_chain_that_diverged_before_a_stop_counts_after_it() {
+        let [sound, broken] =
+            [json!({"reasons": ["not_a_minimum"]}), json!({"reasons": ["step_too_large", "diverged"]})];
+        let of = |status: Status, points: &[&Value]| {
+            outcome(status, &points.iter().map(|&point| point.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(Status::Completed, &[&sound, &json!({"left_out": "why"})]), Outcome::Done);
+        assert_eq!(of(Status::Completed, &[&broken, &sound]), Outcome::Diverged);
+        assert_eq!(of(Status::Interrupted, &[&broken, &sound]), Outcome::Interrupted);
+        assert_eq!(of(Status::Failed, &[&sound]), Outcome::Diverged);
     }
 }

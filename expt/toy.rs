@@ -52,6 +52,7 @@ fn compare(config: &ToyConfig, context: &Context, observers: &mut Observers) -> 
             }
         }
     }
+    points.finish()?;
     end(config, context, points.all(), is_interrupted, observers)
 }
 
@@ -202,9 +203,5 @@ fn end(
     });
     observers.emit(&Event::Artifact { name: "toy.csv", content: &table::csv(points)? });
     session::end(context, observers, status, (&report, &table::render(&report)), &[])?;
-    Ok(match status {
-        Status::Interrupted => Outcome::Interrupted,
-        _ if count("diverged") > 0 => Outcome::Diverged,
-        _ => Outcome::Done,
-    })
+    Ok(session::outcome(status, points))
 }

@@ -190,6 +190,10 @@ impl Run<'_> {
             false => self.trainer.running().evaluation(),
         };
         let test = self.trainer.evaluate(&self.data.test)?;
+        if self.trainer.is_finished() {
+            // No further step would tell.
+            self.trainer.ensure_finite(test.loss)?;
+        }
         self.measure(train, test, observers);
         let line = style::epoch_line(self.config, &self.trainer, train, test);
         self.tell(&line, observers);

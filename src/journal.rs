@@ -171,6 +171,11 @@ impl Entry {
         self.path.is_some()
     }
 
+    /// Whether what was written last did not arrive, so that it is to be tried again.
+    pub fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
     /// Replaces what was kept, which becomes the one before. A failure is told once it has lasted for the [`Pace::patience`]: a network
     /// file system may be away for a moment.
     ///
@@ -261,13 +266,14 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         let mut patient = journal(&file.join("below"), 3600).entry("chain-0");
-        assert!(patient.write(numbered(1)).is_ok() && patient.failing.is_some());
+        assert!(patient.write(numbered(1)).is_ok() && patient.is_failing());
         assert!(!patient.is_due(), "the next attempt waits for a moment");
         let mut hasty = journal(&file.join("below"), 0).entry("chain-0");
         assert!(hasty.write(numbered(1)).is_ok());
         let error = hasty.write(numbered(1)).unwrap_err().to_string();
         assert!(error.contains("chain-0") && error.contains("llc resume"), "{error}");
         assert!(patient.write_now(numbered(1)).is_err());
+        assert!(patient.is_failing() && hasty.is_failing());
     }
 
     #[test]

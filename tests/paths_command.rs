@@ -135,9 +135,10 @@ fn timeless(report: &Value) -> Value {
     report
 }
 
-/// Ends `child` by a signal some time after its run in `run_dir` has a record; its exit code.
+/// Ends `child` by a signal some time after its run in `run_dir` is under way; its exit code.
 fn interrupted(mut child: Child, run_dir: &Path, patience: Duration) -> Option<i32> {
-    while !run_dir.join("run.json").exists() && child.try_wait().unwrap().is_none() {
+    let is_running = || std::fs::read_to_string(run_dir.join("run.json")).is_ok_and(|run| run.contains("\"RUNNING\""));
+    while !is_running() && child.try_wait().unwrap().is_none() {
         thread::sleep(Duration::from_millis(2));
     }
     thread::sleep(patience);
@@ -149,8 +150,9 @@ fn interrupted(mut child: Child, run_dir: &Path, patience: Duration) -> Option<i
 #[test]
 fn a_run_that_is_stopped_again_and_again_ends_with_the_same_report() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Two chains of a second each are at its end: it can't be over when the first signal comes.
     let flags = format!(
-        "{SMALL} --num-epochs 12 --fit-epochs 12 --plane-points 12 --llc-every 4 --num-chains 1 --num-steps 400 \
+        "{SMALL} --num-epochs 12 --fit-epochs 12 --plane-points 12 --llc-every 4 --num-chains 1 --num-steps 2000 \
                          --batch-size 50 --epsilon 1e-5 --journal-every 0"
     )
     .replacen("--num-epochs 8 ", "", 1);
@@ -164,12 +166,12 @@ fn a_run_that_is_stopped_again_and_again_ends_with_the_same_report() {
         resume
     };
     let mut status = interrupted(quiet(command(parts.path(), &flags)), &run_dir, Duration::from_millis(40));
+    assert_eq!(status, Some(75), "it was over before it was stopped");
     let mut num_stops = 0;
     while status == Some(75) && num_stops < 6 {
         num_stops += 1;
         status = interrupted(quiet(resume()), &run_dir, Duration::from_millis(60 + 60 * num_stops));
     }
-    assert!(num_stops > 0 || status == Some(0), "it ended with {status:?}");
     let found = if status == Some(0) {
         serde_json::from_str(&std::fs::read_to_string(run_dir.join("report.json")).unwrap()).unwrap()
     } else {
@@ -178,13 +180,74 @@ fn a_run_that_is_stopped_again_and_again_ends_with_the_same_report() {
     assert_eq!(timeless(&found), timeless(&expected));
 }
 
+/// The columns of a table, by name.
+fn column(path: &Path, name: &str) -> Vec<f64> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let index = reader.headers().unwrap().iter().position(|header| header == name).unwrap();
+    reader.records().map(|row| row.unwrap()[index].parse().unwrap()).collect()
+}
+
 #[test]
-fn points_on_a_line_end_in_a_sentence_and_what_was_found_before_is_there() {
+fn points_on_a_line_cost_the_plane_alone_and_a_note_says_what_to_do() {
     let base = tempfile::tempdir().unwrap();
     // No step moves the bend off the segment.
     let flags = SMALL.replace("--fit-epochs 3", "--fit-epochs 1 --fit-learning-rate 1e-30");
-    let output = finish(command(base.path(), &flags));
+    let of_chains = "--llc-every 4 --num-chains 1 --num-steps 20 --batch-size 50 --epsilon 1e-5";
+    let output = finish(command(base.path(), &format!("{flags} {of_chains}")));
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("lie on a line"), "{stderr}");
+    assert!(output.status.success(), "{stderr}");
+    let run = base.path().join("1");
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(run.join("report.json")).unwrap()).unwrap();
+    assert_eq!(kept, report(&output));
+    assert_eq!((kept["status"].as_str(), kept["plane"].is_null()), (Some("COMPLETED"), true));
+    let note = kept["notes"][0].as_str().unwrap();
+    for part in ["no plane", "lie on a line", "--fit-epochs", "--plane-points 0"] {
+        assert!(note.contains(part) && stderr.contains(part), "{part}: {note}; {stderr}");
+    }
+    for (name, num_rows) in [("segments.csv", 6 * 4), ("curve.csv", 7)] {
+        let losses = column(&run.join(name), "train_loss");
+        assert!(losses.len() == num_rows && losses.iter().all(|loss| *loss > 0.0), "{name}: {losses:?}");
+    }
+    assert!(!run.join("plane.csv").exists());
+    assert_eq!(column(&run.join("estimates.csv"), "t"), [0.0, 1.0]);
+}
+
+#[test]
+fn profiles_end_at_the_minimum_on_a_grid_that_passes_it_by() {
+    let base = tempfile::tempdir().unwrap();
+    let flags =
+        SMALL.replace("--segment-points 4", "--segment-points 5").replace("--plane-points 4", "--plane-points 0");
+    let report = report(&finish(command(base.path(), &flags)));
+    let segments = report["segments"].as_array().unwrap();
+    for segment in segments {
+        assert_eq!(segment["t"], serde_json::json!([0.0, 0.375, 0.75, 1.0, 1.125, 1.5]));
+        for (key, pointer) in [("at_zero", "start"), ("at_one", "end")] {
+            let (kind, index) = segment[key].as_str().unwrap().split_once(' ').unwrap();
+            let scores = if kind == "init" { "init" } else { "scores" };
+            let expected = number(&report, &format!("/minima/{index}/{scores}/train_loss"));
+            let found = number(segment, &format!("/profiles/train_loss/{pointer}"));
+            assert!((found - expected).abs() < 1e-5 * (1.0 + expected), "{key}: {found}, not {expected}");
+        }
+    }
+    assert_eq!(column(&base.path().join("1/segments.csv"), "t").len(), 6 * 6);
+}
+
+#[test]
+fn a_last_step_that_blows_up_ends_with_code_3_and_is_no_minimum_and_no_curve() {
+    let flags = "--widths 8 --num-epochs 1 --fit-epochs 1 --train-batch-size full --threads 1 --curve-points 3 --plane-points 0";
+    for (rates, num_minima) in [("--learning-rate 1e30", 0), ("--learning-rate 0.1 --fit-learning-rate 1e30", 2)] {
+        let base = tempfile::tempdir().unwrap();
+        let output = finish(command(base.path(), &format!("{flags} {rates}")));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert!(
+            stderr.contains("the training diverged") && stderr.contains("at step 1, with learning rate 1e30"),
+            "{stderr}"
+        );
+        let report = report(&output);
+        assert_eq!((report["status"].as_str(), report["curve"].is_null()), (Some("FAILED"), true));
+        assert_eq!(report["minima"].as_array().unwrap().len(), num_minima);
+        let is_kept = |name: &str| base.path().join(format!("1/checkpoint/{name}.safetensors")).exists();
+        assert_eq!([is_kept("minimum-0"), is_kept("bend-0")], [num_minima > 0, false]);
+    }
 }

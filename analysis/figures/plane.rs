@@ -121,8 +121,8 @@ fn bands(values: &[f64], levels: &[f64], side: usize, [low, high]: [[f64; 2]; 2]
     let origin = [0, 1].map(|i| low[i] - 0.5 * steps[i]);
     let builder =
         ContourBuilder::new(side, side, true).x_origin(origin[0]).y_origin(origin[1]).x_step(steps[0]).y_step(steps[1]);
-    let rectangle =
-        vec![origin, [2.0 * high[0], origin[1]], [2.0 * high[0], 2.0 * high[1]], [origin[0], 2.0 * high[1]]];
+    let end = [0, 1].map(|i| high[i] + 0.5 * steps[i]);
+    let rectangle = vec![origin, [end[0], origin[1]], end, [origin[0], end[1]]];
     let mut marks = vec![Mark::Region { rings: vec![rectangle], paint: paint(0) }];
     let top = values.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
     let finite: Vec<f64> = values.iter().map(|value| if value.is_finite() { *value } else { top }).collect();
@@ -201,5 +201,12 @@ mod tests {
         let Some(Mark::Region { rings, .. }) = marks.get(1) else { panic!("no region") };
         let hole = rings.iter().min_by(|a, b| a.len().cmp(&b.len())).unwrap();
         assert!(rings.len() == 2 && hole.iter().all(|[x, y]| (x.hypot(*y) - 0.5).abs() < 0.02), "{hole:?}");
+    }
+    /// Where all of a plane is at negative coordinates, the ground is below the plane all the same.
+    #[test]
+    fn the_ground_of_the_bands_is_the_plane_wherever_it_lies() {
+        let marks = bands(&[1.0; 9], &[2.0], 3, [[-2.0; 2], [-1.0; 2]]);
+        let Mark::Region { rings, .. } = &marks[0] else { panic!("nothing below the bands") };
+        assert_eq!(rings[0], [[-2.25, -2.25], [-0.75, -2.25], [-0.75, -0.75], [-2.25, -0.75]]);
     }
 }

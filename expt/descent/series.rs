@@ -1,6 +1,6 @@
 //! Keeps what a descent measured: an epoch's gradient at once, its loss and accuracy when they are known.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use llc::train::Evaluation;
 
@@ -12,11 +12,19 @@ pub struct Series {
     /// The epochs, counted from 0.
     pub epoch: Vec<u64>,
     /// ‖∇L‖ on the last minibatch of each, before its step.
+    #[serde(deserialize_with = "or_nan")]
     pub gradient_norm: Vec<f64>,
     /// The loss of all samples after each; of the last epoch perhaps not known yet.
+    #[serde(deserialize_with = "or_nan")]
     pub loss: Vec<f64>,
     /// The share that is classified rightly, likewise.
     pub accuracy: Vec<f64>,
+}
+
+/// Numbers, which JSON has no way to write where they are none.
+fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let numbers = Vec::<Option<f64>>::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
 }
 
 /// One epoch of it.
@@ -61,5 +69,20 @@ impl Series {
         let mut writer = csv::Writer::from_writer(Vec::new());
         self.measured().try_for_each(|measured| writer.serialize(measured))?;
         Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_none_survive_being_kept() {
+        let mut series = Series::default();
+        series.begin(0, f64::INFINITY);
+        series.complete(Evaluation { loss: f64::NAN, accuracy: 0.5 });
+        let read: Series = serde_json::from_value(serde_json::json!(series)).unwrap();
+        assert!(read.loss[0].is_nan() && read.gradient_norm[0].is_nan());
+        assert_eq!((read.epoch, read.accuracy), (vec![0], vec![0.5]));
     }
 }

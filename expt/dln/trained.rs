@@ -4,8 +4,7 @@ use llc::config::DlnConfig;
 use llc::config::Switch;
 use llc::config::dln::TrainConfig;
 use llc::dln::{Problem, train};
-use llc::estimate::{self, EstimateError};
-use llc::kernel::KernelError;
+use llc::estimate;
 use llc::observe::{Event, Observers, PointInfo, Status};
 use llc::target::Target as _;
 use llc::train::TrainError;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{measured, report};
 use crate::cli::Context;
-use crate::estimation;
+use crate::{estimation, session};
 
 /// What became of the second point.
 pub struct Trained {
@@ -105,10 +104,7 @@ fn try_run(
 
 /// What is said where there is no estimate because of `error`.
 fn failed(facts: Value, error: &anyhow::Error) -> Trained {
-    let has_diverged = error.chain().any(|cause| {
-        matches!(cause.downcast_ref(), Some(TrainError::Diverged { .. }))
-            || matches!(cause.downcast_ref(), Some(EstimateError::Probe(KernelError::Diverged)))
-    });
+    let has_diverged = session::has_diverged(error);
     let reason = if has_diverged { "diverged" } else { "failed" };
     // libtorch adds a stack trace below its own line.
     let text = error.to_string();
@@ -135,6 +131,9 @@ fn nothing(status: Status, reasons: &[&str], explanations: &[&str], notes: &[Str
 
 #[cfg(test)]
 mod tests {
+    use llc::estimate::EstimateError;
+    use llc::kernel::KernelError;
+
     use super::*;
 
     #[test]

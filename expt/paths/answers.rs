@@ -64,14 +64,17 @@ fn regular(segments: &[&Segments], what: &str) -> Option<String> {
     let first = segments.first()?;
     let profiles: Vec<_> = segments.iter().map(|segment| along(segment, |at| at.train_loss)).collect();
     let num_monotone = profiles.iter().filter(|profile| profile.is_monotone).count();
-    let turns = profiles.iter().map(|profile| profile.turns).max().unwrap_or(0);
+    let turns = match profiles.iter().map(|profile| profile.turns).collect::<Option<Vec<_>>>() {
+        Some(turns) => format!("with at most {} turns", turns.into_iter().max().unwrap_or(0)),
+        None => "and somewhere not finite".to_owned(),
+    };
     let heights = barriers(segments, |at| at.train_loss);
     let beyond = first.scores.last().filter(|_| first.t.last() > Some(&1.0));
     let beyond = beyond.map_or(String::new(), |at| {
         format!(" Beyond, at t = {:.2}, it is {:.3}.", first.t[first.t.len() - 1], at.train_loss)
     });
     Some(format!(
-        "{what}: the training loss is monotone on {num_monotone} of {} segments, with at most {turns} turns; the barrier is {}.{beyond}",
+        "{what}: the training loss is monotone on {num_monotone} of {} segments, {turns}; the barrier is {}.{beyond}",
         segments.len(),
         mean(&heights, 3)
     ))
@@ -100,7 +103,7 @@ fn curve(found: &Found, num_test: usize) -> Option<String> {
 fn train_and_test(found: &Found, num_test: usize) -> Option<String> {
     let segment = found.segments.iter().find(|segment| segment.mode == Mode::Minima)?;
     let top = &segment.scores[along(segment, |at| at.train_loss).argmax];
-    let end = segment.scores.iter().zip(&segment.t).min_by(|a, b| (a.1 - 1.0).abs().total_cmp(&(b.1 - 1.0).abs()))?.0;
+    let end = segment.scores.iter().zip(&segment.t).find(|(_, t)| **t == 1.0)?.0;
     let gap = |at: &Scores| at.test_loss - at.train_loss;
     let in_curve = found.walk.as_ref().map_or(String::new(), |walk| {
         let gaps = walk.scores[..walk.num_within].iter().map(gap);
@@ -117,6 +120,7 @@ fn train_and_test(found: &Found, num_test: usize) -> Option<String> {
     ))
 }
 
+/// λ̂ at both ends and its extremes; of a run that was interrupted, as far as it came.
 fn coefficient(estimates: &[Value]) -> Option<String> {
     let number = |point: &Value, pointer: &str| point.pointer(pointer).and_then(Value::as_f64);
     let [first, .., last] = estimates else { return None };
@@ -127,12 +131,30 @@ fn coefficient(estimates: &[Value]) -> Option<String> {
     };
     let (least, most) = (estimates.iter().min_by(by_llc)?, estimates.iter().max_by(by_llc)?);
     Some(format!(
-        "λ̂ is {} at t = 0 and {} at t = 1; between it goes from {} (t = {:.2}) to {} (t = {:.2}).",
+        "λ̂ is {} at t = {:.2} and {} at t = {:.2}; between it goes from {} (t = {:.2}) to {} (t = {:.2}).",
         told(first)?,
+        number(first, "/t")?,
         told(last)?,
+        number(last, "/t")?,
         told(least)?,
         number(least, "/t")?,
         told(most)?,
         number(most, "/t")?
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coefficient_of_an_interrupted_run_is_told_where_it_is() {
+        let at = |t: f64, llc: f64| json!({"t": t, "llc": {"mean": llc, "mcse": 0.5}});
+        let told = coefficient(&[at(0.0, 3.0), at(0.25, 5.0), at(0.5, 4.0)]).unwrap();
+        assert_eq!(
+            told,
+            "λ̂ is 3.00 ± 0.50 at t = 0.00 and 4.00 ± 0.50 at t = 0.50; between it goes from 3.00 ± 0.50 (t = 0.00) to 5.00 ± 0.50 (t = 0.25)."
+        );
+        assert_eq!(coefficient(&[at(0.0, 3.0)]), None);
+    }
 }

@@ -29,7 +29,7 @@ impl Paths<'_> {
             points.push(point)?;
         }
         self.found.estimates = points.all().to_vec();
-        Ok(())
+        points.finish()
     }
 
     /// The estimate at the point `index` of the curve; `None` where that was cancelled. The first of `num_points` tells how long all take.
@@ -70,7 +70,6 @@ impl Paths<'_> {
         if done.is_interrupted {
             return Ok(None);
         }
-        self.found.has_diverged |= done.num_diverged > 0;
         let point = estimation::merged(
             estimation::report(&done),
             json!({

@@ -1,7 +1,7 @@
 //! Evaluates points on segments, on the curve and in the plane, each series kept in the journal as far as it came.
 
 use llc::checkpoint::{Checkpoint, Header};
-use llc::landscape::{self, Landscape, Profile, Scores, Segment};
+use llc::landscape::{self, Landscape, PlaneError, Profile, Scores, Segment};
 use llc::observe::{Event, Observers};
 use llc::params::Params;
 use serde_json::{Map, json};
@@ -13,6 +13,8 @@ use super::{Paths, tell};
 const NUM_COMPARED: u64 = 500;
 /// The greatest difference of their outputs that is rounding.
 const MOST_DIFFERENCE: f64 = 1e-4;
+/// How far a place of a grid may be off t = 1 and be that place.
+const ROUNDING: f64 = 1e-9;
 
 /// A kind of segment, as the published exercise has four of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +101,20 @@ pub struct Plane {
 
 /// What is like `quantity` along `scores`, up to t = 1.
 pub fn profile(t: &[f64], scores: &[Scores], steps: &[f64], quantity: fn(&Scores) -> f64) -> Profile {
-    let within = t.iter().take_while(|t| **t <= 1.0 + 1e-9).count();
+    let within = t.iter().take_while(|t| **t <= 1.0 + ROUNDING).count();
     let values: Vec<f64> = scores.iter().take(within).map(quantity).collect();
     Profile::new(&values, &steps[..within.saturating_sub(1).min(steps.len())])
+}
+
+/// The places of a segment: `count` of them evenly from 0 to `end`, 1 or more, and t = 1 itself, where a profile ends.
+fn segment_places(end: f64, count: usize) -> Vec<f64> {
+    let mut t = landscape::places(0.0, end, count);
+    let index = t.partition_point(|t| *t < 1.0 - ROUNDING);
+    match t.get_mut(index) {
+        Some(t) if *t <= 1.0 + ROUNDING => *t = 1.0,
+        _ => t.insert(index, 1.0),
+    }
+    t
 }
 
 /// A series of points: its name in the journal, what the user reads, and the landscape that they are points of.
@@ -116,7 +129,7 @@ struct Series<'a> {
 impl Paths<'_> {
     pub(super) fn walk_segments(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         let points = self.config.points();
-        let t = landscape::places(0.0, points.segment_end, points.segment_points);
+        let t = segment_places(points.segment_end, points.segment_points);
         for mode in Mode::ALL {
             for pair in mode.pairs(points.num_minima) {
                 let minima = &self.found.minima;
@@ -128,7 +141,8 @@ impl Paths<'_> {
                 let segment = Segment { a: point(at_one, pair[0]), b: point(at_zero, pair[1]) };
                 let length = segment.length()?;
                 let series = Series {
-                    name: format!("segment-{}-{}-{}", mode.name(), pair[0], pair[1]),
+                    // With the number of its places: what a version with others has kept is none of this.
+                    name: format!("segment-{}-{}-{}-of-{}", mode.name(), pair[0], pair[1], t.len()),
                     stage: &format!("segment {} {} to {} {}", at_zero, pair[1], at_one, pair[0]),
                     landscape: &self.landscape,
                     is_told: false,
@@ -146,7 +160,7 @@ impl Paths<'_> {
         let points = self.config.points();
         let num_within = points.curve_points;
         let step = 1.0 / (num_within - 1) as f64;
-        let beyond = ((points.segment_end - 1.0) / step + 1e-9).floor() as usize;
+        let beyond = ((points.segment_end - 1.0) / step + ROUNDING).floor() as usize;
         let within = landscape::places(0.0, 1.0, num_within);
         let t: Vec<f64> = within.into_iter().chain((1..=beyond).map(|i| 1.0 + i as f64 * step)).collect();
         let steps = curve.steps(&t)?;
@@ -167,7 +181,20 @@ impl Paths<'_> {
         let points = self.config.points();
         let (Some(curve), true) = (&self.found.curve, points.plane_points > 0) else { return Ok(()) };
         let [start, .., end] = curve.points() else { return Ok(()) };
-        let plane = landscape::Plane::through(start, end, curve.middle_bend())?;
+        let plane = match landscape::Plane::through(start, end, curve.middle_bend()) {
+            Ok(plane) => plane,
+            // All else that was found is worth a report.
+            Err(PlaneError::Degenerate(why)) => {
+                let note = format!(
+                    "no plane: {why}. A longer fit (--fit-epochs) or a larger --fit-learning-rate moves the bend away; --plane-points 0 asks \
+                     for no plane"
+                );
+                observers.emit(&Event::Warning(&note));
+                self.found.notes.push(note);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let smaller = match points.plane_size.filter(|size| *size < self.data.train.len()) {
             Some(size) => {
                 let sets = [&self.data.train.first(size), &self.data.test];
@@ -274,6 +301,41 @@ const SCORES: &str = "scores";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_ends_are_places_of_a_segment_whatever_the_grid() {
+        let published = landscape::places(0.0, 1.5, 30);
+        let t = segment_places(1.5, 30);
+        assert_eq!((t.len(), t[20]), (31, 1.0));
+        let others: Vec<f64> = t.iter().copied().filter(|t| *t != 1.0).collect();
+        assert_eq!(others, published, "the published places are among them");
+        assert_eq!(segment_places(1.5, 4), [0.0, 0.5, 1.0, 1.5]);
+        assert_eq!(segment_places(1.0, 2), [0.0, 1.0]);
+        assert_eq!(segment_places(1.5, 2), [0.0, 1.0, 1.5]);
+        for (end, count) in [(1.1, 12), (1.3, 14), (1.5, 5), (1.0, 61), (2.7, 28), (1e12, 3)] {
+            let t = segment_places(end, count);
+            assert!(t.is_sorted() && t[0] == 0.0 && t[t.len() - 1] == end, "{t:?}");
+            assert_eq!(t.iter().filter(|t| (**t - 1.0).abs() < 1e-6).collect::<Vec<_>>(), [&1.0], "{t:?}");
+        }
+    }
+
+    #[test]
+    fn a_profile_of_any_grid_ends_at_1() {
+        let t = segment_places(1.5, 5);
+        // A loss that is t itself: the end and the greatest up to there are 1.
+        let at = |t: &f64| Scores {
+            train_loss: *t,
+            train_accuracy: 0.0,
+            test_loss: *t,
+            test_loss_error: 0.0,
+            test_accuracy: 0.0,
+        };
+        let scores: Vec<Scores> = t.iter().map(at).collect();
+        let steps: Vec<f64> = t.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let profile = profile(&t, &scores, &steps, |at| at.train_loss);
+        assert_eq!((profile.start, profile.end, profile.max, profile.barrier), (0.0, 1.0, 1.0, 0.0));
+        assert!((profile.integral - 0.5).abs() < 1e-15);
+    }
 
     #[test]
     fn two_minima_have_the_segments_of_the_published_exercise() {

@@ -45,6 +45,7 @@ pub fn report(paths: &Paths, status: Status, run_dir: Option<&Path>) -> Value {
         "segments": found.segments.iter().map(segment).collect::<Vec<_>>(),
         "curve": found.walk.as_ref().map(|walk| curve(config, found, walk)),
         "plane": found.plane.as_ref().map(plane),
+        "notes": found.notes,
         "answers": answers::answers(found, data.test.len()),
         "seed": config.seed(),
         "run_dir": run_dir.and_then(Path::to_str),
@@ -235,6 +236,9 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     for answer in list("answers") {
         let of = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
         writeln!(out, "{:<16}{}", of("question"), of("answer"))?;
+    }
+    for note in list("notes") {
+        writeln!(out, "{:<16}{}", "note", note.as_str().unwrap_or_default())?;
     }
     let dir = text("/run_dir");
     if dir.is_empty() { Ok(()) } else { writeln!(out, "{:<16}{dir} ({})", "record", text("/status")) }

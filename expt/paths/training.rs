@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use llc::config::network::TrainConfig;
 use llc::journal::Entry;
-use llc::landscape::{Curve, CurveFit, Scores};
+use llc::landscape::{Curve, CurveFit, Scores, places};
 use llc::model::Buffers;
 use llc::observe::{Event, Observers};
 use llc::params::Params;
@@ -45,8 +45,9 @@ impl Paths<'_> {
                 return Ok(());
             }
             let (w, mut buffers) = (trainer.w().try_clone()?, trainer.buffers().try_clone()?);
-            self.keep(&format!("minimum-{index}"), &w, &buffers)?;
             let scores = self.landscape.scores_with(&w, &mut buffers)?;
+            trainer.ensure_finite(scores.train_loss)?;
+            self.keep(&format!("minimum-{index}"), &w, &buffers)?;
             let minimum = Minimum {
                 init_scores: self.landscape.scores(&init)?,
                 w,
@@ -85,6 +86,12 @@ impl Paths<'_> {
             return Ok(());
         }
         curve.set_bends(trainer.theta().flat())?;
+        // As many places as bends: the last step may have blown up any of them.
+        let mut w = second.w.zeros_like()?;
+        for t in &places(0.0, 1.0, fit.num_bends + 2)[1..=fit.num_bends] {
+            curve.place(*t, &mut w)?;
+            trainer.ensure_finite(self.landscape.scores(&w)?.train_loss)?;
+        }
         for (index, bend) in curve.points()[1..=fit.num_bends].iter().enumerate() {
             let buffers = self.landscape.statistics(bend)?;
             self.keep(&format!("bend-{index}"), bend, &buffers)?;

@@ -39,6 +39,7 @@ pub fn train(
         key: key.role(Role::Training),
         first_step: 0,
         num_steps,
+        has_next: false,
         batch_size: Some(train.batch_size),
         learning_rate: train.learning_rate.get(),
     };

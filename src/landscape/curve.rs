@@ -5,7 +5,7 @@
 use tch::TchError;
 
 use super::segment::{combine, distance};
-use super::weights;
+use super::weights::weights;
 use crate::config::paths::CurveShape;
 use crate::params::Params;
 
@@ -69,11 +69,6 @@ impl Curve {
         &self.points[self.points.len() / 2]
     }
 
-    /// How much each point counts at `t`.
-    pub fn weights(&self, t: f64) -> Vec<f64> {
-        weights(self.shape, self.points.len(), t)
-    }
-
     /// Puts w(t) into `w`; at t = 0 and 1 bit for bit the ends.
     ///
     /// # Errors
@@ -94,6 +89,11 @@ impl Curve {
             distance(&here, &next)
         };
         places.windows(2).map(step).collect()
+    }
+
+    /// How much each point counts at `t`.
+    fn weights(&self, t: f64) -> Vec<f64> {
+        weights(self.shape, self.points.len(), t)
     }
 
     fn inner(&self) -> &[Params] {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::gather;
+use super::statistics::gather;
 use crate::data::Samples;
 use crate::model::{Buffers, Network};
 use crate::params::Params;

@@ -9,7 +9,8 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::{Curve, weights};
+use super::Curve;
+use super::weights::weights;
 use crate::config::paths::CurveShape;
 use crate::params::{Layout, Params};
 use crate::rng::{Key, Role};
@@ -102,7 +103,7 @@ mod tests {
     use super::super::testing::params;
     use super::*;
 
-    /// L(x, y) = (x² − 1)² + y²·(2 − y)²…: two wells at x = ±1 along y = 0, between which a ridge stands that a path around avoids.
+    /// L(x, y) = (x² + y² − 1)²: zero on the unit circle, and a hill of height 1 at its centre that a path along the circle avoids.
     fn loss(w: &[f64]) -> f64 {
         let (x, y) = (w[0], w[1]);
         (x * x + y * y - 1.0).powi(2)

@@ -25,6 +25,7 @@ mod segment;
 mod statistics;
 #[cfg(all(test, feature = "torch"))]
 mod testing;
+#[cfg(feature = "torch")]
 mod weights;
 
 #[cfg(feature = "torch")]
@@ -35,12 +36,9 @@ pub use evaluation::{Landscape, Scores};
 pub use fit::CurveFit;
 #[cfg(feature = "torch")]
 pub use plane::{Degenerate, Plane, PlaneError};
-pub use profile::{Profile, length_weighted_mean};
+pub use profile::Profile;
 #[cfg(feature = "torch")]
 pub use segment::Segment;
-#[cfg(feature = "torch")]
-pub use statistics::gather;
-pub use weights::weights;
 
 /// `count` places from `from` to `to`, both included, at equal distances.
 ///

@@ -8,8 +8,13 @@
 //! | `barrier` | max v − max(v at both ends): 0 where the path never rises above its ends |
 //! | `turns` | how often the values turn from rising to falling or back, changes below a thousandth of their range left out |
 //!
+//! The barrier is above the *higher* end, so that a path that only climbs from one end to the other has none. Frankle et al. 2020
+//! subtract the *mean* of both ends, max v − ½·(v at one end + v at the other): theirs is larger by half of the ends' difference.
+//!
+//! A value that is not finite leaves turns unknown. One that is NaN makes every number NaN that is of all values.
+//!
 //! *Reference*: Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>, for the integral; Frankle et al. 2020,
-//! <https://arxiv.org/abs/1912.05671>, for barriers. *Tested by* paths by hand, below.
+//! <https://arxiv.org/abs/1912.05671>, for barriers, in their convention. *Tested by* paths by hand, below.
 
 use serde::Serialize;
 
@@ -27,7 +32,7 @@ pub struct Profile {
     pub min: f64,
     /// The greatest.
     pub max: f64,
-    /// The index of the greatest.
+    /// The index of the greatest, or of a NaN.
     pub argmax: usize,
     /// The mean over places.
     pub mean: f64,
@@ -35,9 +40,9 @@ pub struct Profile {
     pub integral: f64,
     /// How far it rises above the higher end.
     pub barrier: f64,
-    /// How often it turns.
-    pub turns: usize,
-    /// Whether it rises or falls all the way: no turns.
+    /// How often it turns; `None` where a value is not finite.
+    pub turns: Option<usize>,
+    /// Whether it rises or falls all the way: no turns, and every value finite.
     pub is_monotone: bool,
 }
 
@@ -47,14 +52,17 @@ impl Profile {
     /// ```
     /// use llc::landscape::Profile;
     /// let hill = Profile::new(&[0.1, 0.5, 2.0, 0.2], &[1.0, 1.0, 1.0]);
-    /// assert_eq!((hill.max, hill.barrier, hill.turns), (2.0, 1.8, 1));
+    /// assert_eq!((hill.max, hill.barrier, hill.turns), (2.0, 1.8, Some(1)));
     /// ```
     pub fn new(values: &[f64], steps: &[f64]) -> Profile {
         let ends = [values.first(), values.last()].map(|end| end.copied().unwrap_or(f64::NAN));
-        let argmax = (0..values.len()).max_by(|&i, &j| values[i].total_cmp(&values[j])).unwrap_or(0);
+        // A NaN of either sign is above all: it is to be seen in the result.
+        let order = |a: f64, b: f64| a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(&b));
+        let argmax = (0..values.len()).max_by(|&i, &j| order(values[i], values[j])).unwrap_or(0);
         let max = values.get(argmax).copied().unwrap_or(f64::NAN);
-        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let turns = turns(values, SMALLEST_TURN * (max - min));
+        let min = values.iter().copied().fold(max, |a, b| if max.is_nan() { max } else { a.min(b) });
+        let is_finite = values.iter().all(|value| value.is_finite());
+        let turns = is_finite.then(|| turns(values, SMALLEST_TURN * (max - min)));
         Profile {
             start: ends[0],
             end: ends[1],
@@ -65,19 +73,13 @@ impl Profile {
             integral: length_weighted_mean(values, steps),
             barrier: max - ends[0].max(ends[1]),
             turns,
-            is_monotone: turns == 0,
+            is_monotone: turns == Some(0),
         }
     }
 }
 
 /// Σ ½(v_i + v_(i+1))·dl_i / Σ dl_i.
-///
-/// ```
-/// // Two thirds of the path at 1, one third falling to 0.
-/// let mean = llc::landscape::length_weighted_mean(&[1.0, 1.0, 0.0], &[2.0, 1.0]);
-/// assert!((mean - 2.5 / 3.0).abs() < 1e-15);
-/// ```
-pub fn length_weighted_mean(values: &[f64], steps: &[f64]) -> f64 {
+fn length_weighted_mean(values: &[f64], steps: &[f64]) -> f64 {
     let area: f64 = values.windows(2).zip(steps).map(|(pair, step)| 0.5 * (pair[0] + pair[1]) * step).sum();
     area / steps.iter().sum::<f64>()
 }
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn turns_are_counted_but_for_ripples() {
-        let turns = |values: &[f64]| Profile::new(values, &vec![1.0; values.len() - 1]).turns;
+        let turns = |values: &[f64]| Profile::new(values, &vec![1.0; values.len() - 1]).turns.unwrap();
         assert_eq!(turns(&[3.0, 2.0, 1.0, 0.5]), 0);
         assert_eq!(turns(&[0.0, 1.0, 5.0]), 0);
         assert_eq!(turns(&[0.0, 1.0, 0.5, 2.0]), 2);
@@ -135,5 +137,22 @@ mod tests {
         assert!((profile.integral - 11.5 / 4.0).abs() < 1e-15);
         assert_eq!((profile.barrier, profile.is_monotone), (2.0, false));
         assert_eq!(Profile::new(&[2.0, 1.0, 0.5], &[1.0, 1.0]).barrier, 0.0);
+        // Two thirds of the path at 1, one third falling to 0.
+        assert!((Profile::new(&[1.0, 1.0, 0.0], &[2.0, 1.0]).integral - 2.5 / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_is_not_passed_over() {
+        for nan in [f64::NAN, -f64::NAN] {
+            let broken = Profile::new(&[1.0, nan, 2.0], &[1.0, 1.0]);
+            assert!([broken.min, broken.max, broken.mean, broken.integral, broken.barrier].iter().all(|x| x.is_nan()));
+            assert_eq!((broken.start, broken.end, broken.argmax), (1.0, 2.0, 1));
+            assert_eq!((broken.turns, broken.is_monotone), (None, false));
+        }
+        let infinite = Profile::new(&[1.0, f64::INFINITY, 2.0], &[1.0, 1.0]);
+        assert_eq!((infinite.max, infinite.barrier), (f64::INFINITY, f64::INFINITY));
+        assert_eq!((infinite.min, infinite.turns, infinite.is_monotone), (1.0, None, false));
+        // One NaN at an end is none of the higher end.
+        assert!(Profile::new(&[f64::NAN, 1.0], &[1.0]).barrier.is_nan());
     }
 }

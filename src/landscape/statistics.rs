@@ -15,13 +15,13 @@ use crate::model::{Buffers, Mode, Network};
 use crate::train::Objective;
 
 /// Reads the inputs and the labels of a range of samples.
-pub type ReadRange<'a> = dyn Fn(Range<u64>) -> Result<(Tensor, Tensor), TchError> + 'a;
+pub(super) type ReadRange<'a> = dyn Fn(Range<u64>) -> Result<(Tensor, Tensor), TchError> + 'a;
 
 /// The buffers of `network` at `w` after one pass over `n` samples that `read` gives, `batch_size` at a time; `buffers` are only a pattern.
 ///
 /// # Errors
 /// Whatever libtorch reports.
-pub fn gather(
+pub(super) fn gather(
     (network, w): (&Network, &[Tensor]),
     buffers: &Buffers,
     (n, read): (u64, &ReadRange),

@@ -1,4 +1,4 @@
-//! Points in parameter space for the tests of this folder.
+//! Makes points of parameter space for the tests of this folder.
 
 use std::sync::Arc;
 

@@ -14,14 +14,7 @@
 use crate::config::paths::CurveShape;
 
 /// The weights c of `num_points` points (2 or more) at place `t`.
-///
-/// ```
-/// use llc::config::paths::CurveShape;
-/// use llc::landscape::weights;
-/// assert_eq!(weights(CurveShape::Chain, 3, 0.25), [0.5, 0.5, 0.0]);
-/// assert_eq!(weights(CurveShape::Bezier, 3, 0.25), [0.5625, 0.375, 0.0625]);
-/// ```
-pub fn weights(shape: CurveShape, num_points: usize, t: f64) -> Vec<f64> {
+pub(super) fn weights(shape: CurveShape, num_points: usize, t: f64) -> Vec<f64> {
     debug_assert!(num_points >= 2);
     match shape {
         CurveShape::Chain => {

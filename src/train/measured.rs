@@ -36,7 +36,7 @@ impl NetworkTrainer {
         }
         tell(StepLosses { first_step, loss: &loss });
         match diverged {
-            Some((step, loss)) => Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate() }),
+            Some((step, loss)) => Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate_before() }),
             None => Ok(()),
         }
     }

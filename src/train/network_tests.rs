@@ -213,6 +213,16 @@ fn a_loss_that_is_not_finite_is_told_with_its_step() {
 }
 
 #[test]
+fn a_last_step_that_blows_up_is_told_by_what_is_measured_behind_it() {
+    let mut trainer = trainer("mlp", &[("train.learning_rate", "1e30"), ("train.batch_size", "full")], 1);
+    assert_eq!(trainer.epoch(&go_on(), &mut |_| {}).unwrap(), Stop::Epoch, "the loss before the step is finite");
+    let error = trainer.evaluate_train().unwrap_err();
+    let TrainError::Diverged { step: 1, loss, learning_rate: 1e30 } = error else { panic!("{error}") };
+    assert!(!loss.is_finite());
+    assert!(trainer.ensure_finite(2.5).is_ok() && trainer.ensure_finite(f64::INFINITY).is_err());
+}
+
+#[test]
 fn a_raised_flag_ends_a_training_before_its_next_step() {
     let mut trainer = trainer("mlp", &[], 1);
     assert_eq!(trainer.epoch(&AtomicBool::new(true), &mut |_| {}).unwrap(), Stop::Cancelled);

@@ -264,6 +264,24 @@ impl NetworkTrainer {
         self.plan.schedule.rate(self.plan.learning_rate, self.num_epochs())
     }
 
+    /// Refuses a `loss` that is not finite, measured where the training is now. Its last step would go unnoticed without: what a step
+    /// measures is the point before it.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`].
+    pub fn ensure_finite(&self, loss: f64) -> Result<(), TrainError> {
+        match loss.is_finite() {
+            true => Ok(()),
+            false => Err(TrainError::Diverged { step: self.step, loss, learning_rate: self.learning_rate_before() }),
+        }
+    }
+
+    /// The learning rate of the last step: that of the next may be another epoch's.
+    pub(super) fn learning_rate_before(&self) -> f64 {
+        let epoch = self.step.saturating_sub(1) / self.order.num_batches();
+        self.plan.schedule.rate(self.plan.learning_rate, epoch)
+    }
+
     /// What the steps of the current epoch measured; right after an epoch's last step, of that whole epoch.
     pub fn running(&self) -> Running {
         self.running
@@ -409,11 +427,14 @@ impl NetworkTrainer {
     /// Mean loss and accuracy on the training data, towards the soft targets if there are some.
     ///
     /// # Errors
-    /// [`TrainError`].
+    /// [`TrainError`]; [`TrainError::Diverged`] where the loss is not finite.
     pub fn evaluate_train(&mut self) -> Result<Evaluation, TrainError> {
         let Plan { objective, device, .. } = &self.plan;
         let soft = self.soft_targets.as_ref();
-        evaluate::evaluate(&self.network, &self.w, &mut self.buffers, &self.samples, soft, objective, *device)
+        let (w, buffers) = (&self.w, &mut self.buffers);
+        let found = evaluate::evaluate(&self.network, w, buffers, &self.samples, soft, objective, *device)?;
+        self.ensure_finite(found.loss)?;
+        Ok(found)
     }
 
     /// `error`, or where it says that memory ran out, the largest minibatch that fits.

@@ -26,10 +26,12 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 pub struct Trainer {
     /// The stream of the minibatches.
     pub key: Key,
-    /// Steps that the start has behind it, where the journal knows nothing of it: 0 but for a training that goes on in parts.
+    /// Steps that the start has behind it, 0 but for a training that goes on in parts: what the journal has of fewer is passed over.
     pub first_step: u64,
     /// Steps, those behind the start included.
     pub num_steps: u64,
+    /// Whether another part follows: what this one keeps at its end is then tried again by the next, if it can't be written at once.
+    pub has_next: bool,
     /// Samples per step; `None` for all of them, and where the target has none to choose from.
     pub batch_size: Option<usize>,
     /// The learning rate of every step.
@@ -119,7 +121,7 @@ impl Trainer {
             _ => None,
         };
         let mut w = start;
-        let (mut step, before_s) = go_on(entry, optimizer, &mut w)?.unwrap_or((self.first_step, 0.0));
+        let (mut step, before_s) = go_on(entry, self.first_step, optimizer, &mut w)?.unwrap_or((self.first_step, 0.0));
         let train_s = || before_s + began.elapsed().as_secs_f64();
         let mut grad = w.zeros_like().map_err(TargetError::from)?;
         let mut unsaid = Vec::new();
@@ -151,16 +153,20 @@ impl Trainer {
         if !unsaid.is_empty() {
             tell(Progress::Losses(Losses { first_step: step - unsaid.len() as u64, loss: &unsaid }));
         }
+        let is_cancelled = step < self.num_steps;
         if entry.is_kept() {
             tell(Progress::Saving);
-            entry.write_now(content(step, train_s(), optimizer, &w)?)?;
+            let content = content(step, train_s(), optimizer, &w)?;
+            match self.has_next && !is_cancelled {
+                true => entry.write(content)?,
+                false => entry.write_now(content)?,
+            }
         }
         // The loss of the last step is of the point before it.
         let loss = target.loss(&w, Batch::Full)?;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate });
         }
-        let is_cancelled = step < self.num_steps;
         Ok(Trained { w, num_steps: step, is_cancelled, train_s: train_s() })
     }
 }
@@ -184,12 +190,21 @@ fn content(step: u64, train_s: f64, optimizer: &dyn Optimizer, w: &Params) -> Re
     Ok(Checkpoint { header: Header { model: None, facts }, tensors: named })
 }
 
-/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took. `None` where it holds nothing.
-fn go_on(entry: &Entry, optimizer: &mut dyn Optimizer, w: &mut Params) -> Result<Option<(u64, f64)>, TrainError> {
+/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took. `None` where it holds nothing that is at
+/// `first_step` or behind it: an entry may be missing, since one that can't be written is no error at once.
+fn go_on(
+    entry: &Entry,
+    first_step: u64,
+    optimizer: &mut dyn Optimizer,
+    w: &mut Params,
+) -> Result<Option<(u64, f64)>, TrainError> {
     let Some(content) = entry.read()? else { return Ok(None) };
     let incomplete = |what| TrainError::from(entry.incomplete(what));
     let fact = |name: &str| content.header.facts.get(name);
     let step = fact(STEP).and_then(Value::as_u64).ok_or_else(|| incomplete(STEP))?;
+    if step < first_step {
+        return Ok(None);
+    }
     let num_steps = fact(OPTIMIZER_STEPS).and_then(Value::as_i64).ok_or_else(|| incomplete(OPTIMIZER_STEPS))?;
     let mut state = OptimizerState { num_steps: num_steps as i32, tensors: Vec::new() };
     let mut has_point = false;
@@ -238,7 +253,7 @@ mod tests {
     }
 
     fn trainer(learning_rate: f64, num_steps: u64) -> Trainer {
-        Trainer { key: Key::new(1), first_step: 0, num_steps, batch_size: None, learning_rate }
+        Trainer { key: Key::new(1), first_step: 0, num_steps, has_next: false, batch_size: None, learning_rate }
     }
 
     /// On ½hw² each coordinate obeys w_(t+1) = (1 + μ − ηh)·w_t − μ·w_(t−1): powers of the roots of x² − (1 + μ − ηh)x + μ.
@@ -293,6 +308,29 @@ mod tests {
             w = part.w;
         }
         assert_eq!(w.as_slice::<f64>(), whole.w.as_slice::<f64>());
+    }
+
+    #[test]
+    fn a_part_passes_over_an_entry_behind_its_start_and_a_later_process_goes_on_from_it() {
+        let cancel = AtomicBool::new(false);
+        let run = |trainer: Trainer, optimizer: &mut Sgd, from, entry: &mut Entry| {
+            trainer.run(optimizer, &mut quadratic(), from, entry, &cancel, &mut |_| {}).unwrap().w
+        };
+        let whole = run(trainer(0.01, 90), &mut Sgd::new(0.9), start(&quadratic()), &mut none());
+        for is_resumed in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let journal = Journal::new(folder.path(), "hash", Pace::default());
+            let mut sgd = Sgd::new(0.9);
+            let first = Trainer { has_next: true, ..trainer(0.01, 40) };
+            let w = run(first, &mut sgd, start(&quadratic()), &mut journal.entry("training"));
+            // The second part leaves nothing behind, as where it could not be written.
+            let w = run(Trainer { first_step: 40, ..trainer(0.01, 60) }, &mut sgd, w, &mut none());
+            let (first_step, mut sgd, from) =
+                if is_resumed { (0, Sgd::new(0.9), start(&quadratic())) } else { (60, sgd, w) };
+            let last = Trainer { first_step, ..trainer(0.01, 90) };
+            let w = run(last, &mut sgd, from, &mut journal.entry("training"));
+            assert_eq!(w.as_slice::<f64>(), whole.as_slice::<f64>(), "resumed: {is_resumed}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::config::{ConfigError, Key, Kind, RawConfig};
 pub struct PointsConfig {
     /// Trainings, each from a start of its own; at least 2.
     pub num_minima: usize,
-    /// Points of each segment, evenly from t = 0 to `segment_end`; at least 2.
+    /// Points of each segment, evenly from t = 0 to `segment_end`; at least 2. Where t = 1 is none of them it comes on top.
     pub segment_points: usize,
     /// The last t of segments; at least 1.
     pub segment_end: f64,
@@ -57,7 +57,7 @@ pub(super) fn keys() -> Vec<Key> {
             "segment-points",
             Kind::Whole,
             "POINTS",
-            "Points of each segment, evenly from t = 0 to --segment-end [default: 30]",
+            "Points of each segment, evenly from t = 0 to --segment-end, and t = 1 on top where it is none of them [default: 30]",
         ),
         Key::new(
             "paths.segment_end",

@@ -1,3 +1,5 @@
+//! Checks what `llc paths` can be told: that settings survive being printed, presets, and what is refused.
+
 use super::*;
 use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
 use crate::train::Schedule;
