@@ -108,7 +108,7 @@ fn a_run_that_is_killed_and_resumed_ends_in_the_same_bits() {
 #[test]
 fn a_last_step_that_blows_up_ends_with_code_3_and_without_its_epoch() {
     let base = tempfile::tempdir().unwrap();
-    let output = output(base.path(), "--num-epochs 1 --learning-rate 1e30 --batch-size full");
+    let output = output(base.path(), "--num-epochs 1 --learning-rate 1e30 --train-size 32");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("the training diverged"), "{stderr}");

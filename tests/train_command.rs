@@ -157,7 +157,7 @@ fn what_goes_wrong_is_told_in_a_sentence_with_its_exit_code() {
 #[test]
 fn a_last_step_that_blows_up_ends_with_code_3() {
     let base = tempfile::tempdir().unwrap();
-    let flags = SMALL.replace("--batch-size 32", "--batch-size full --num-epochs 1 --learning-rate 1e30");
+    let flags = SMALL.replace("--batch-size 32", "--batch-size 1000 --num-epochs 1 --learning-rate 1e30");
     for evaluation in ["--evaluate-train=off", "--evaluate-train=on"] {
         let output = output(base.path(), &format!("{flags} {evaluation}"));
         let stderr = String::from_utf8_lossy(&output.stderr);
