@@ -193,8 +193,8 @@ mod tests {
 
     #[test]
     fn a_product_is_the_exact_one_up_to_the_norm_of_its_errors() {
-        // Two tiles and a short one, whose last piece is short too.
-        let n = 2 * super::super::TILE + 1300 % 1000;
+        // Two tiles and a short one, whose last rows, columns and lanes are fewer than are worked on at a time.
+        let n = 2 * super::super::TILE + 301;
         let cancel = AtomicBool::new(false);
         let inputs = Inputs::new(&points(n, 20, 5), 0.02).unwrap();
         let sixteen = SixteenBits::new(&inputs, 0.0, &cancel).unwrap();
