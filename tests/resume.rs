@@ -109,6 +109,10 @@ fn kill_often(base: &Path, words: &[&str], pace: &[&str], key: Key, window: [Dur
         }
         child.kill().unwrap();
         child.wait().unwrap();
+        // It had come to its end, and was about to leave.
+        if run_dir.join("run.json").exists() && status(&run_dir) == "COMPLETED" {
+            return num_kills;
+        }
         num_kills += 1;
         // Killed before there was a record, it starts anew, under the same number once that is free.
         let again = run_dir.join("run.json").exists();
