@@ -14,7 +14,6 @@ use super::network::point::{PointConfig, PointLabels};
 use super::network::train::{Length, TrainDefaults};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
-use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, run};
 use crate::data::DatasetName;
@@ -208,8 +207,7 @@ impl Configuration for CurveConfig {
             train::check_classes(raw, &train.loss, num_classes)?;
         }
         point::check_loss(raw, &point, &train.loss)?;
-        let subject = Subject { num_samples: data.train_size, num_tensors: None };
-        let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
+        let sampler = sampler::check::sampler(raw, &SAMPLER, point.subject(&data))?;
         let work = Work::Network { num_chains: sampler.num_chains };
         let run = run::check(raw, work, sampler.kernel.kind(), threads)?;
         Ok(Self {

@@ -11,7 +11,6 @@ use super::experiment::{CommandLine, Configuration};
 use super::network::point::{PointConfig, PointLabels};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, data, model, point};
 use super::run::Work;
-use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
 use super::{ConfigError, Key, Kind, RawConfig, RunConfig, run};
 use crate::data::DatasetName;
@@ -168,8 +167,7 @@ impl Configuration for EstimateConfig {
             }
         };
         let point = point::check(raw, LABELS)?;
-        let subject = Subject { num_samples: point.size.or(data.train_size), num_tensors: None };
-        let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
+        let sampler = sampler::check::sampler(raw, &SAMPLER, point.subject(&data))?;
         let work = Work::Network { num_chains: sampler.num_chains };
         let run = run::check(raw, work, sampler.kernel.kind(), threads)?;
         let seed = raw.whole("seed").unwrap_or(SEED);

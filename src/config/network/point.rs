@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::data::DataConfig;
+use crate::config::sampler::check::Subject;
 use crate::config::{ConfigError, Key, Kind, RawConfig};
 use crate::loss::Loss;
 
@@ -107,6 +109,11 @@ pub(in crate::config) fn check_loss(raw: &RawConfig, point: &PointConfig, loss: 
 }
 
 impl PointConfig {
+    /// What is sampled around a network that was trained on `data`, as far as that is known before they are read.
+    pub(in crate::config) fn subject(&self, data: &DataConfig) -> Subject {
+        Subject { num_samples: self.size.or(data.train_size), num_tensors: None }
+    }
+
     /// Which of the tensors called `names` are sampled: their indices in ascending order, or `None` for all of them.
     ///
     /// # Errors

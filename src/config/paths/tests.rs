@@ -48,6 +48,15 @@ fn presets_are_the_published_settings_and_give_way_to_flags() {
 }
 
 #[test]
+fn minibatches_are_of_the_pictures_that_the_loss_is_taken_on() {
+    let batch_size = |line| resolved(line).unwrap().sampler().kernel.batch_size();
+    assert_eq!(batch_size("--train-size 8000"), Some(256));
+    assert_eq!(batch_size("--train-size 8000 --llc-size 100"), Some(100));
+    assert_eq!(batch_size("--train-size 90"), Some(90));
+    assert!(refusal("--train-size 8000 --llc-size 100 --batch-size 200").contains("--batch-size"));
+}
+
+#[test]
 fn what_can_t_be_is_refused_with_what_would_do() {
     for (line, expected) in [
         ("--num-minima 1", "--num-minima (paths.num_minima) is 1"),
