@@ -14,6 +14,7 @@ mod sweep;
 
 use std::process::ExitCode;
 
+use llc::causes;
 use llc::config::ConfigError;
 use llc::sweep::command_file::CommandFileError;
 use llc::sweep::product::ProductError;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     match registry::run(&registry::command().get_matches()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", causes::told(error.as_ref()));
             ExitCode::from(if is_usage(&error) { EXIT_USAGE } else { 1 })
         }
     }

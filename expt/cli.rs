@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
+use llc::causes;
 use llc::config::ConfigError;
 use llc::config::args::RecordArgs;
 use llc::journal::Pace;
@@ -140,7 +141,7 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Prints an error and its causes in one line: libtorch adds a stack trace below its own.
+/// Prints an error and its causes in one line.
 pub fn print_error(error: &anyhow::Error) {
-    eprintln!("error: {}", format!("{error:#}").lines().next().unwrap_or("unknown"));
+    eprintln!("error: {}", causes::told(error.as_ref()));
 }

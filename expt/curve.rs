@@ -19,7 +19,7 @@ use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainingData
 use serde_json::{Map, Value, json};
 
 use crate::checkpoints::{self, Checkpoints};
-use crate::cli::{Context, Outcome};
+use crate::cli::{self, Context, Outcome};
 use crate::estimate::samples;
 use crate::registry::Experiment;
 use crate::{estimation, expected, session, table};
@@ -36,8 +36,8 @@ impl Experiment for CurveConfig {
                 }
                 // The points so far are worth keeping.
                 Err(error) if curve.is_started && session::has_diverged(&error) => {
-                    eprintln!("error: {error:#}");
-                    curve.end(Status::Failed, &[format!("{error:#}\n")], observers)
+                    cli::print_error(&error);
+                    curve.end(Status::Failed, &session::fail_trace(&error), observers)
                 }
                 Err(error) => Err(error),
             }

@@ -26,7 +26,7 @@ use serde_json::{Map, json};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoints::{self, Checkpoints};
-use crate::cli::{Context, Outcome};
+use crate::cli::{self, Context, Outcome};
 use crate::registry::Experiment;
 use crate::session;
 use series::{Measured, Series};
@@ -115,9 +115,8 @@ fn descend(config: &DescentConfig, context: &Context, observers: &mut Observers)
     match descent.follow(observers) {
         Ok(is_interrupted) => descent.finish(is_interrupted, observers),
         Err(error) if session::has_diverged(&error) => {
-            let line = format!("{error}\n");
-            descent.end(Status::Failed, &[line], observers)?;
-            eprintln!("error: {error}");
+            cli::print_error(&error);
+            descent.end(Status::Failed, &session::fail_trace(&error), observers)?;
             Ok(Outcome::Diverged)
         }
         Err(error) => Err(error),

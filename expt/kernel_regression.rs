@@ -39,7 +39,7 @@ impl Experiment for KernelRegressionConfig {
                 }
                 // The fits so far are worth keeping.
                 Err(error) if !run.points.all().is_empty() => {
-                    run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
+                    run.end(Status::Failed, &session::fail_trace(&error), observers)?;
                     return Err(error);
                 }
                 Err(error) => return Err(error),

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use tch::Device;
 
 use crate::checkpoints::{self, Checkpoints};
-use crate::cli::{Context, Outcome};
+use crate::cli::{self, Context, Outcome};
 use crate::registry::Experiment;
 use crate::session;
 
@@ -41,8 +41,8 @@ impl Experiment for NoisyWeightsConfig {
                     Ok(if is_interrupted { Outcome::Interrupted } else { Outcome::Done })
                 }
                 Err(error) if session::has_diverged(&error) => {
-                    eprintln!("error: {error:#}");
-                    run.end(Status::Failed, &[format!("{error:#}\n")], observers)?;
+                    cli::print_error(&error);
+                    run.end(Status::Failed, &session::fail_trace(&error), observers)?;
                     Ok(Outcome::Diverged)
                 }
                 Err(error) => Err(error),

@@ -24,7 +24,7 @@ use llc::rng::{Key, Role};
 use llc::train::{Objective, TrainingData};
 
 use crate::checkpoints::Checkpoints;
-use crate::cli::{Context, Outcome};
+use crate::cli::{self, Context, Outcome};
 use crate::registry::Experiment;
 use crate::session;
 use points::{Plane, Segments, Walk};
@@ -43,8 +43,8 @@ impl Experiment for PathsConfig {
                 }
                 // What there is so far is worth keeping.
                 Err(error) if session::has_diverged(&error) => {
-                    eprintln!("error: {error:#}");
-                    paths.end(Status::Failed, &[format!("{error:#}\n")], observers)
+                    cli::print_error(&error);
+                    paths.end(Status::Failed, &session::fail_trace(&error), observers)
                 }
                 Err(error) => Err(error),
             }

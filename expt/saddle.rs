@@ -18,7 +18,7 @@ use llc::train::{Losses, Progress, Sgd, Trainer};
 use num_traits::ToPrimitive;
 use serde_json::{Value, json};
 
-use crate::cli::{Context, Outcome};
+use crate::cli::{self, Context, Outcome};
 use crate::points::Points;
 use crate::registry::Experiment;
 use crate::{estimation, expected, session};
@@ -56,8 +56,8 @@ impl Experiment for SaddleConfig {
                 }
                 // The points so far are worth keeping.
                 Err(error) if session::has_diverged(&error) => {
-                    eprintln!("error: {error:#}");
-                    dynamics.end(Status::Failed, &[format!("{error:#}\n")], observers)
+                    cli::print_error(&error);
+                    dynamics.end(Status::Failed, &session::fail_trace(&error), observers)
                 }
                 Err(error) => Err(error),
             }

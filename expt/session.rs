@@ -52,8 +52,7 @@ pub fn record(
     observers.push(Box::new(TerminalObserver::new(context.is_quiet, |chains| rhat(&Draws::new(chains)))));
     let run_dir = observers.run_dir();
     let outcome = work(&mut observers).inspect_err(|error| {
-        let trace: Vec<String> = error.chain().map(|cause| format!("{cause}\n")).collect();
-        observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &trace });
+        observers.emit(&Event::Ended { status: Status::Failed, report: None, fail_trace: &fail_trace(error) });
     });
     if let (true, Some(run_dir), Ok(_)) = (observers.is_record_lost(), run_dir, &outcome) {
         let failure = observers.failures().first().map_or("its record failed", String::as_str);
@@ -138,6 +137,11 @@ pub fn end(
         eprintln!("interrupted; `llc resume {}` goes on", run_dir.display());
     }
     Ok(())
+}
+
+/// What a record keeps of `error`: a line for it and for each of its causes.
+pub fn fail_trace(error: &anyhow::Error) -> Vec<String> {
+    error.chain().map(|cause| format!("{cause}\n")).collect()
 }
 
 /// Whether `error` is a loss that is no longer finite, of the training or around a point.

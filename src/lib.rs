@@ -6,6 +6,7 @@
 //!
 //! Modules that need no libtorch (theory, diagnostics, configuration, records) build with `--no-default-features`.
 
+pub mod causes;
 #[cfg(feature = "torch")]
 pub mod chain;
 pub mod checkpoint;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use llc::causes;
 use llc::config::DlnConfig;
 use llc::config::Switch;
 use llc::config::dln::{FunctionalRank, HessianTrace};
@@ -124,7 +125,9 @@ fn attempt<T>(
         return None;
     }
     observers.emit(&Event::Stage(&format!("computing {what}")));
-    measure().map_err(|error| notes.push(format!("{what} could not be computed: {error:#}"))).ok()
+    measure()
+        .map_err(|error| notes.push(format!("{what} could not be computed: {}", causes::told(error.as_ref()))))
+        .ok()
 }
 
 /// Puts `w` on record as the file `name`, where `config` asks for it.

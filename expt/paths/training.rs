@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use llc::config::network::TrainConfig;
 use llc::journal::Entry;
 use llc::landscape::{Curve, CurveFit, Scores, places};
@@ -134,7 +135,11 @@ impl Paths<'_> {
             let mut tell_losses = |StepLosses { first_step, loss }: StepLosses| {
                 observers.emit(&Event::Training { first_step: before + first_step, num_steps: planned, loss });
             };
-            let stop = trainer.advance(STRETCH, &self.context.cancel, &mut tell_losses)?;
+            let stop =
+                trainer.advance(STRETCH, &self.context.cancel, &mut tell_losses).with_context(|| match name {
+                    "fit" => "the fit of the curve, whose learning rate is --fit-learning-rate".to_owned(),
+                    _ => format!("the training of {name}"),
+                })?;
             if stop == Stop::Epoch {
                 let running = trainer.running().evaluation();
                 let [loss, accuracy] = ["loss", "accuracy"].map(|quantity| format!("{name}.train_{quantity}"));
