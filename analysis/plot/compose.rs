@@ -95,11 +95,13 @@ fn keys(canvas: &mut Canvas, keys: &[Key], at: [f64; 2], width: f64) -> f64 {
         match key {
             Key::Point(shape, paint, label) => {
                 draw_shape(canvas, *shape, [x + 5.0, middle], 4.2, *paint, 1.0);
-                canvas.text([x + 15.0, y], text, label);
+                let label = canvas.fonts.shortened(text.weight, text.size, label, width - 15.0);
+                canvas.text([x + 15.0, y], text, &label);
             }
             Key::Line(paint, dashes, label) => {
                 canvas.path(&[[x, middle], [x + 18.0, middle]], *paint, 2.0, dashes, 1.0);
-                canvas.text([x + 24.0, y], text, label);
+                let label = canvas.fonts.shortened(text.weight, text.size, label, width - 24.0);
+                canvas.text([x + 24.0, y], text, &label);
             }
             Key::Ramp { label, low, high } => {
                 let muted = TextStyle { paint: Paint::Muted, ..text };

@@ -78,7 +78,8 @@ pub fn draw(canvas: &mut Canvas, panel: &Panel, area: [f64; 4]) {
     label_ends(canvas, panel, &frame);
     if !panel.title.is_empty() {
         let style = TextStyle { weight: Weight::Bold, ..TextStyle::new(TITLE_SIZE) };
-        canvas.text([left, top - 9.0], style, &panel.title);
+        let title = canvas.fonts.shortened(style.weight, style.size, &panel.title, width);
+        canvas.text([left, top - 9.0], style, &title);
     }
 }
 

@@ -103,6 +103,17 @@ impl Fonts {
         size * self.lay(weight, text).width
     }
 
+    /// `text` at `size`, without what is too much for `width`, for which an ellipsis stands.
+    pub fn shortened(&self, weight: Weight, size: f64, text: &str, width: f64) -> String {
+        if self.width(weight, size, text) <= width {
+            return text.to_owned();
+        }
+        let kept = |length: usize| format!("{}…", text.chars().take(length).collect::<String>().trim_end());
+        let lengths: Vec<usize> = (0..text.chars().count()).collect();
+        let num_fitting = lengths.partition_point(|&length| self.width(weight, size, &kept(length)) <= width);
+        kept(num_fitting.saturating_sub(1))
+    }
+
     /// The outline of a glyph as an SVG path, in font units with y up; empty for a space.
     pub fn outline(&self, weight: Weight, glyph: u16) -> String {
         let mut path = PathText::default();
@@ -175,6 +186,19 @@ mod tests {
         assert_eq!(plain.width, hat.width);
         assert_eq!(hat.glyphs.len(), 3);
         assert!(hat.glyphs[1].y > 0.0, "raised by {}", hat.glyphs[1].y);
+    }
+
+    #[test]
+    fn what_is_too_long_ends_in_an_ellipsis_and_what_fits_is_left_alone() {
+        let fonts = Fonts::new();
+        let name = "mnist_3_7_permuted_labels_accuracy_loss";
+        let whole = fonts.width(Weight::Bold, 13.0, name);
+        assert_eq!(fonts.shortened(Weight::Bold, 13.0, name, whole), name);
+        let short = fonts.shortened(Weight::Bold, 13.0, name, whole / 2.0);
+        assert!(short.ends_with('…') && name.starts_with(short.trim_end_matches('…')), "{short}");
+        let width = fonts.width(Weight::Bold, 13.0, &short);
+        assert!(width <= whole / 2.0 && width > 0.4 * whole, "{width} of {whole}");
+        assert_eq!(fonts.shortened(Weight::Bold, 13.0, name, 0.0), "…");
     }
 
     #[test]
