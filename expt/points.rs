@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub struct Points {
     all: Vec<Value>,
+    /// So many of them are kept.
+    num_kept: usize,
     entry: Entry,
 }
 
@@ -25,7 +27,7 @@ impl Points {
                 _ => return Err(entry.incomplete(POINTS).into()),
             },
         };
-        Ok(Points { all, entry })
+        Ok(Points { num_kept: all.len(), all, entry })
     }
 
     /// All of them, in their order.
@@ -33,16 +35,24 @@ impl Points {
         &self.all
     }
 
-    /// Adds `point`, and keeps it. Where it can't be kept the next one tries again, for as long as the journal is patient.
+    /// Adds `point`, and keeps it, or leaves that to the next one if points come thick and fast. Where it can't be kept the next one tries
+    /// again, for as long as the journal is patient.
     pub fn push(&mut self, point: Value) -> anyhow::Result<()> {
         self.all.push(point);
-        Ok(self.entry.write(self.content())?)
+        if !self.entry.is_hardly_newer() {
+            self.entry.write(self.content())?;
+            if !self.entry.is_failing() {
+                self.num_kept = self.all.len();
+            }
+        }
+        Ok(())
     }
 
-    /// Keeps them for good: after the last point there is none that could try again.
+    /// Keeps them for good: after the last point there is none that could.
     pub fn finish(&mut self) -> anyhow::Result<()> {
-        if self.entry.is_failing() {
+        if self.num_kept < self.all.len() {
             self.entry.write_now(self.content())?;
+            self.num_kept = self.all.len();
         }
         Ok(())
     }
@@ -56,7 +66,8 @@ impl Points {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::time::Duration;
+    use std::{fs, thread};
 
     use llc::journal::Pace;
 
@@ -71,6 +82,8 @@ mod tests {
         let journal = Journal::new(&away.join("journal"), "hash", Pace::default());
         let mut points = Points::of(&Journal::default()).unwrap();
         points.entry = journal.entry(POINTS);
+        // Long enough for a point to be worth keeping.
+        thread::sleep(Duration::from_millis(30));
         points.push(json!(1)).unwrap();
         assert!(points.finish().is_err());
         fs::remove_file(&away).unwrap();

@@ -1,7 +1,7 @@
 //! Keeps what a run has done so far in its folder, so that a run that was killed goes on where it was.
 //!
 //! A run is a sequence of stages (the draws around w*, those at a smaller γ, a training, …), each made of parts (its chains). A part
-//! writes an [`Entry`] now and then, and one more when it ends. A run that starts again does everything once more in the same order; parts
+//! writes an [`Entry`] now and then, and one more when it ends, unless it was over in a moment. A run that starts again does everything once more in the same order; parts
 //! that find their entry go on from it, or are done at once. As every random number is a function of seed, chain and step, what comes out
 //! equals the run that was never stopped, bit for bit on the CPU at the same number of threads.
 //!
@@ -22,6 +22,8 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 const VERSION: u64 = 1;
 /// Writing an entry may take this share of a run's time at most.
 const SHARE: f64 = 0.01;
+/// What took less is done again sooner than it is kept and looked up.
+const MOMENT: Duration = Duration::from_millis(20);
 /// Seconds between two attempts at an entry that can't be written.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
@@ -164,6 +166,11 @@ impl Entry {
             None => kept.pace.every.max(self.cost.div_f64(SHARE)),
         };
         self.last.elapsed() >= pause
+    }
+
+    /// Whether so little was done since the last entry that another is not worth its time.
+    pub fn is_hardly_newer(&self) -> bool {
+        self.failing.is_none() && self.last.elapsed() < MOMENT
     }
 
     /// Whether entries are kept at all.

@@ -49,6 +49,7 @@ pub(super) fn keep(entry: &mut Entry, run: &ChainRun, moment: Moment) -> Result<
         Moment::Between { w, is_last: false } => entry.write(content(run, Some(w))?),
         // There is no next time.
         Moment::Between { w, is_last: true } => entry.write_now(content(run, Some(w))?),
+        Moment::Over if entry.is_hardly_newer() => return Ok(()),
         Moment::Over => entry.write_now(content(run, None)?),
     };
     Ok(written?)
