@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use llc::checkpoint::{Checkpoint, Header, NamedTensor};
 use llc::journal::Entry;
-use llc::kernel_regression::iterative::{self, Preconditioner, Progress};
+use llc::kernel_regression::iterative::{self, MAX_INNER_STEPS, Preconditioner, Progress};
 use llc::kernel_regression::memory::{self, Storage};
 use llc::kernel_regression::{ConjugateGradient, KernelRegressionError, Solution};
 use llc::observe::{Event, Observers};
@@ -41,7 +41,7 @@ impl Run<'_> {
         while cg.relative_residual()? > tolerance && cg.num_steps < settings.max_iterations {
             let before = self.num_iterations;
             let mut tell = |progress| tell(progress, (problem.n, before), &mut iterations, observers);
-            match iterative::iterate(&mut cg, &problem.matrix, &preconditioner, self.cancel(), &mut tell) {
+            match iterative::iterate(&mut cg, &problem.matrix, &preconditioner, tolerance, self.cancel(), &mut tell) {
                 Ok(()) if entry.is_due() => entry.write(content(&cg, &iterations)?)?,
                 Ok(()) => {}
                 Err(KernelRegressionError::Cancelled) => {
@@ -123,6 +123,14 @@ impl Run<'_> {
         let seconds = began.elapsed().as_secs_f64();
         if seconds > LONG_S {
             let text = format!("n {n:>6}  the preconditioner took {}", duration(seconds));
+            observers.emit(&Event::Line(&text));
+        }
+        if let Some(step_s) = preconditioner.seconds_per_inner_step(&problem.y, self.cancel())?
+            && step_s * MAX_INNER_STEPS as f64 > LONG_S
+        {
+            let text = format!(
+                "n {n:>6}  an iteration makes up to {MAX_INNER_STEPS} steps in 16 bits of {step_s:.1} s each besides"
+            );
             observers.emit(&Event::Line(&text));
         }
         Ok(preconditioner)

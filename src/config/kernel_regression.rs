@@ -19,8 +19,8 @@ Examples:
       MNIST: test error, norm and training error of the interpolant, at five numbers of samples; `llc data fetch mnist` brings the pictures.
   llc kernel-regression --train-sizes 8000 --label-corruption 1 --corrupt-test=off
       Random labels: the training error is 0 all the same.
-  llc kernel-regression --data fashion-mnist --solver iterative --memory 4 --tolerance 1e-6 --ridge 1e-6
-      All 60,000 samples in 4 GB for the kernel: what an iteration takes is told beforehand.
+  llc kernel-regression --data fashion-mnist --solver iterative --memory 4 --tolerance 1e-3
+      All 60,000 samples in 4 GB for the kernel, in less than an hour on two cores.
   llc kernel-regression --data cifar10 --train-sizes 4000 --bandwidth 0.002 --solver both
       Both solvers, and how far apart their predictions are.
 

@@ -1,13 +1,15 @@
-//! Preconditions by the kernel's large eigenvalues, as r of the samples show them (Nyström).
+//! Knows the kernel's large eigenvalues, as r of the samples show them (Nyström), and preconditions by them.
 //!
-//! With C = K restricted to the r samples, and F = K_nr·C^(−½) in its Cholesky form, F·Fᵀ ≈ K. Its eigenvalues Λ and vectors U (n×r) come from the
-//! r×r matrix FᵀF = VΛVᵀ, U = F·V·Λ^(−½). The preconditioner is P⁻¹ = I + U·((λ_r + μ)(Λ + μ)⁻¹ − I)·Uᵀ, μ the ridge: it brings the r largest
-//! eigenvalues down to the smallest that it knows and leaves the rest alone.
+//! With C = K restricted to the r samples, and F = K_nr·C^(−½) in its Cholesky form, F·Fᵀ ≈ K, and what is left, K − F·Fᵀ, is positive too. Its
+//! eigenvalues Λ and vectors U (n×r) come from the r×r matrix FᵀF = VΛVᵀ, U = F·V·Λ^(−½). The preconditioner is
+//! P⁻¹ = I + U·((λ_r + μ)(Λ + μ)⁻¹ − I)·Uᵀ, μ the ridge: it brings the r largest eigenvalues down to the smallest that it knows and leaves the
+//! rest alone.
 //!
 //! *Reference*: Frangella, Tropp and Udell (2023), "Randomized Nyström preconditioning", <https://arxiv.org/abs/2110.02820>, equation 1.3; here
 //! with samples in place of a random projection, as products with K are what is dear.
 //! *Tested by*: a kernel of low rank, of which nothing is left but the smallest eigenvalue.
 
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use tch::{Kind, TchError, Tensor};
@@ -21,27 +23,21 @@ const JITTER: f64 = 1e-12;
 /// Eigenvalues below this share of the largest are rounding.
 const SMALLEST: f64 = 1e-10;
 
-/// The preconditioner.
+/// U·Λ·Uᵀ, of rank r.
 #[derive(Debug)]
 pub struct Nystrom {
     /// U, shape `[n, r]`, f32: it need not be exact, only the same each time.
     vectors: Tensor,
-    /// (λ_r + μ)/(Λ + μ) − 1, shape `[r, 1]`, f32.
-    weights: Tensor,
+    /// Λ, shape `[r, 1]`, f32, ascending.
+    eigenvalues: Tensor,
 }
 
 impl Nystrom {
-    /// That of `inputs` at the ridge μ, from at most `rank` samples that `key` chooses.
+    /// That of `inputs`, from at most `rank` samples that `key` chooses.
     ///
     /// # Errors
     /// [`KernelRegressionError::Cancelled`], or whatever libtorch reports.
-    pub fn new(
-        inputs: &Inputs,
-        rank: usize,
-        ridge: f64,
-        key: Key,
-        cancel: &AtomicBool,
-    ) -> Result<Nystrom, KernelRegressionError> {
+    pub fn new(inputs: &Inputs, rank: usize, key: Key, cancel: &AtomicBool) -> Result<Nystrom, KernelRegressionError> {
         let (n, rank) = (inputs.len(), rank.clamp(1, inputs.len()));
         let mut chosen = vec![0; rank];
         Permutation::new(key, n as u64).fill(0, &mut chosen);
@@ -68,22 +64,44 @@ impl Nystrom {
         let kept = (rank - first) as i64;
         let eigenvalues = eigenvalues.f_narrow(0, first as i64, kept)?;
         let turn = rotation.f_narrow(1, first as i64, kept)?.f_div(&eigenvalues.f_sqrt()?)?.f_to_kind(Kind::Float)?;
-        let weights = (values[first] + ridge) / (eigenvalues + ridge) - 1.0;
         for rows in stripes(n) {
             let part = vectors.f_narrow(0, rows.start as i64, rows.len() as i64)?;
             part.f_narrow(1, 0, kept)?.f_copy_(&part.f_mm(&turn)?)?;
         }
         let vectors = vectors.f_narrow(1, 0, kept)?;
-        Ok(Nystrom { vectors, weights: weights.f_unsqueeze(1)?.f_to_kind(Kind::Float)? })
+        Ok(Nystrom { vectors, eigenvalues: eigenvalues.f_unsqueeze(1)?.f_to_kind(Kind::Float)? })
     }
 
-    /// P⁻¹·R for R of shape `[n, c]`, in R's precision.
+    /// P⁻¹·R at the ridge μ, for R of shape `[n, c]`, in R's precision.
     ///
     /// # Errors
     /// Whatever libtorch reports.
-    pub fn apply(&self, r: &Tensor) -> Result<Tensor, TchError> {
-        let known = self.vectors.f_tr()?.f_mm(&r.f_to_kind(Kind::Float)?)?.f_mul(&self.weights)?;
-        r.f_add(&self.vectors.f_mm(&known)?.f_to_kind(r.kind())?)
+    pub fn precondition(&self, r: &Tensor, ridge: f64) -> Result<Tensor, TchError> {
+        let shifted = self.eigenvalues.f_add_scalar(ridge)?;
+        let weights = shifted.f_narrow(0, 0, 1)?.f_div(&shifted)?.f_sub_scalar(1.0)?;
+        r.f_add(&self.weighted(&r.f_to_kind(Kind::Float)?, &weights)?.f_to_kind(r.kind())?)
+    }
+
+    /// U·Λ·Uᵀ·V for V of shape `[n, c]` in f32.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn times(&self, v: &Tensor) -> Result<Tensor, TchError> {
+        self.weighted(v, &self.eigenvalues)
+    }
+
+    /// U·W·Uᵀ·V for the diagonal `weights`, shape `[r, 1]`.
+    fn weighted(&self, v: &Tensor, weights: &Tensor) -> Result<Tensor, TchError> {
+        self.vectors.f_mm(&self.vectors.f_tr()?.f_mm(v)?.f_mul(weights)?)
+    }
+
+    /// U·Λ·Uᵀ for the samples `rows` and `columns`, in f32.
+    ///
+    /// # Errors
+    /// Whatever libtorch reports.
+    pub fn block(&self, rows: &Range<usize>, columns: &Range<usize>) -> Result<Tensor, TchError> {
+        let part = |range: &Range<usize>| self.vectors.f_narrow(0, range.start as i64, range.len() as i64);
+        part(rows)?.f_mm(&part(columns)?.f_tr()?.f_mul(&self.eigenvalues)?)
     }
 }
 
@@ -100,12 +118,11 @@ mod tests {
         let x = points(40, 8, 7).repeat([30, 1]);
         let inputs = Inputs::new(&x, 0.2).unwrap();
         let ridge = 1e-3;
-        let nystrom =
-            Nystrom::new(&inputs, 400, ridge, Key::new(1).role(Role::Probe), &AtomicBool::new(false)).unwrap();
+        let nystrom = Nystrom::new(&inputs, 400, Key::new(1).role(Role::Probe), &AtomicBool::new(false)).unwrap();
         let k = inputs.block(&(0..n), &inputs, &(0..n), Kind::Double).unwrap();
         let matrix = k + ridge * Tensor::eye(n as i64, (Kind::Double, tch::Device::Cpu));
         // P⁻¹(K + μI) has the eigenvalue λ_r + μ 40 times, else μ.
-        let values = nystrom.apply(&matrix).unwrap().linalg_eigvals().real();
+        let values = nystrom.precondition(&matrix, ridge).unwrap().linalg_eigvals().real();
         let values = Vec::<f64>::try_from(values).unwrap();
         let large: Vec<f64> = values.iter().copied().filter(|value| *value > 10.0 * ridge).collect();
         assert_eq!(large.len(), 40);

@@ -1,11 +1,12 @@
 //! Keeps the whole kernel matrix in a quarter of f64's memory: each value in 16 bits, blocks on and below the diagonal only, n² bytes in all.
 //!
-//! A value k in [0, 1] is stored as the whole number q nearest to 65535·k, less 32768. Its error is uniform within ±½/65535, of deviation
-//! s = 1/(65535·√12) = 4.4·10⁻⁶; a symmetric matrix of such errors has norm 2s√n (Wigner's semicircle), and so much is added to the
-//! diagonal beside the ridge, lest small eigenvalues turn negative. It is no matrix to solve with, but its solution is a preconditioner
-//! for the exact one that needs a handful of iterations. bfloat16 and f16, of the same size, have errors 50 to 500 times as large.
+//! What is stored is what the Nyström part U·Λ·Uᵀ leaves of K: a positive matrix, whose values are in [−1, 1] and most of them small. The value x
+//! becomes the whole number q nearest to 32767·∛x and stands for (q/32767)³, so that small values have small errors: of deviation
+//! 2.6·10⁻⁵·|x|^⅔, 4·10⁻⁷ where x is 0.002. A symmetric matrix E of independent errors has the norm 2‖E‖_F/√n (Wigner's semicircle), and so much is
+//! added to the diagonal beside the ridge, lest small eigenvalues turn negative. It is no matrix to solve with, but its solution is a
+//! preconditioner for the exact one that needs a handful of iterations.
 //!
-//! *Tested by*: products against the exact matrix, within the error above.
+//! *Tested by*: products against the exact matrix; the norm of the errors.
 
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -14,21 +15,21 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::kernel_matrix::check;
-use super::{Inputs, KernelRegressionError, lower_tiles};
+use super::{Inputs, KernelRegressionError, Nystrom, TILE, lower_tiles};
 use crate::vectors::vectorised;
 
-/// The largest stored value, 2¹⁶ − 1, and what is taken off it, 2¹⁵.
-const LEVELS: f64 = 65_535.0;
-const OFFSET: f64 = 32_768.0;
+/// What stands for 1.
+const LARGEST: f64 = 32_767.0;
 
-/// Columns that are worked on at a time: with as many elements of ten vectors and of their products, four rows fill 24 KB of a cache of 32.
-const PIECE: usize = 256;
-/// Rows that are worked on at a time: as many sums don't wait for each other.
-const ROWS: usize = 4;
-/// Elements of a sum side by side: one AVX-512 register of f32. Arrays of so many are passed by value, which is what keeps them in registers.
+/// Vectors that are multiplied at a time: their elements at one sample fill one AVX-512 register of f32.
 const LANES: usize = 16;
+/// Rows of the kernel that are worked on at a time: each element of a vector and of its product is read and written once for all of them.
+const ROWS: usize = 4;
 
-/// K in 16 bits, with something added to its diagonal.
+/// The elements of the vectors at one sample.
+type Sample = [f32; LANES];
+
+/// What a Nyström part leaves of K, in 16 bits, with something added to its diagonal.
 #[derive(Debug)]
 pub struct SixteenBits {
     /// All blocks, one behind the other, each row by row: thousands of allocations would leave holes.
@@ -38,26 +39,40 @@ pub struct SixteenBits {
 }
 
 impl SixteenBits {
-    /// That of `inputs`, at `ridge` and what the rounding needs.
+    /// What `nystrom` leaves of the kernel of `inputs`, at `ridge` and what the rounding needs.
     ///
     /// # Errors
     /// [`KernelRegressionError::Cancelled`], or whatever libtorch reports.
-    pub fn new(inputs: &Inputs, ridge: f64, cancel: &AtomicBool) -> Result<SixteenBits, KernelRegressionError> {
+    pub fn new(
+        inputs: &Inputs,
+        nystrom: &Nystrom,
+        ridge: f64,
+        cancel: &AtomicBool,
+    ) -> Result<SixteenBits, KernelRegressionError> {
         let n = inputs.len();
         let num_values: usize = lower_tiles(n).map(|(rows, columns)| rows.len() * columns.len()).sum();
         let mut values = vec![0; num_values];
         let mut rest = values.as_mut_slice();
+        let mut squared_errors = 0.0;
         for (rows, columns) in lower_tiles(n) {
             check(cancel)?;
-            let mut block = inputs.block(&rows, inputs, &columns, Kind::Float)?;
-            let _ = block.f_mul_scalar_(LEVELS)?.f_sub_scalar_(OFFSET)?.f_round_()?;
+            let mut left =
+                inputs.block(&rows, inputs, &columns, Kind::Float)?.f_sub(&nystrom.block(&rows, &columns)?)?;
+            if rows == columns {
+                // Two that are equal but for f32's last digit could become different whole numbers.
+                left = left.f_tril(0)?.f_add(&left.f_tril(-1)?.f_tr()?)?;
+            }
+            let root = left.f_abs()?.f_pow_tensor_scalar(1.0 / 3.0)?.f_clamp_max(1.0)?;
+            let stored = root.f_mul(&left.f_sign()?)?.f_mul_scalar_(LARGEST)?.f_round_()?;
+            let errors = stored.f_div_scalar(LARGEST)?.f_pow_tensor_scalar(3)?.f_sub_(&left)?;
+            let squared = errors.f_square()?.f_sum(Kind::Double)?.f_double_value(&[])?;
+            squared_errors += if rows == columns { squared } else { 2.0 * squared };
             let (tile, after) = rest.split_at_mut(rows.len() * columns.len());
-            let block = block.f_to_kind(Kind::Int16)?.f_to_device(Device::Cpu)?.f_contiguous()?;
-            block.f_copy_data(tile, tile.len())?;
+            let stored = stored.f_to_kind(Kind::Int16)?.f_to_device(Device::Cpu)?.f_contiguous()?;
+            stored.f_copy_data(tile, tile.len())?;
             rest = after;
         }
-        let deviation = 1.0 / (LEVELS * 12f64.sqrt());
-        Ok(SixteenBits { values, n, diagonal: ridge + 2.0 * deviation * (n as f64).sqrt() })
+        Ok(SixteenBits { values, n, diagonal: ridge + 2.0 * (squared_errors / n as f64).sqrt() })
     }
 
     /// What is added to the diagonal of K.
@@ -65,17 +80,36 @@ impl SixteenBits {
         self.diagonal
     }
 
-    /// (K + diagonal·I)·V for V of shape `[n, c]` in f32. On the processor, wherever V is: each value is read once for its row and its
-    /// column, and a thread adds up its own tiles, always the same ones.
+    /// (K − U·Λ·Uᵀ + diagonal·I)·V for V of shape `[n, c]` in f32. On the processor, wherever V is.
     ///
     /// # Errors
     /// [`KernelRegressionError::Cancelled`], or whatever libtorch reports.
     pub fn times(&self, v: &Tensor, cancel: &AtomicBool) -> Result<Tensor, KernelRegressionError> {
-        let (num_threads, num_columns) = (rayon::current_num_threads(), v.size()[1]);
-        // Shape [c, n]: every vector in one piece.
-        let vectors = Vec::<f32>::try_from(v.f_to_device(Device::Cpu)?.f_tr()?.f_contiguous()?.f_view([-1])?)?;
+        let (n, num_columns, lanes) = (self.n as i64, v.size()[1], LANES as i64);
+        let mut product = v.f_zeros_like()?;
+        for first in (0..num_columns).step_by(LANES) {
+            let width = (num_columns - first).min(lanes);
+            let padded = v.f_narrow(1, first, width)?.f_constant_pad_nd([0, lanes - width])?;
+            let vectors = Vec::<f32>::try_from(padded.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1])?)?;
+            for part in self.parts_of_product(vectors.as_chunks().0, cancel)? {
+                let part = Tensor::f_from_slice(part.as_flattened())?.f_view([n, lanes])?;
+                let mut columns = product.f_narrow(1, first, width)?;
+                columns += part.f_narrow(1, 0, width)?.f_to_device(v.device())?;
+            }
+        }
+        Ok(product.f_mul_scalar_(LARGEST.powi(-3))?.f_add_(&v.f_mul_scalar(self.diagonal)?)?)
+    }
+
+    /// What adds up to Q³·V, Q³ the cubes of the stored numbers, one by one: each is read once for its row and its column, and a thread adds up its own tiles, always
+    /// the same ones.
+    fn parts_of_product(
+        &self,
+        vectors: &[Sample],
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Vec<Sample>>, KernelRegressionError> {
+        let num_threads = rayon::current_num_threads();
         let own_part = |thread: usize| {
-            let mut part = vec![0.0; vectors.len()];
+            let mut part = vec![[0.0; LANES]; self.n];
             let mut first = 0;
             for (index, (rows, columns)) in lower_tiles(self.n).enumerate() {
                 let tile = first..first + rows.len() * columns.len();
@@ -85,104 +119,87 @@ impl SixteenBits {
                     let tile = &self.values[tile];
                     vectorised(
                         #[inline(always)]
-                        || multiply(tile, &rows, &columns, (&vectors, &mut part), self.n),
+                        || multiply(tile, &rows, &columns, vectors, &mut part),
                     );
                 }
             }
             Ok(part)
         };
-        let parts: Vec<Vec<f32>> =
-            (0..num_threads).into_par_iter().map(own_part).collect::<Result<_, KernelRegressionError>>()?;
-        let mut product = v.f_zeros_like()?;
-        for part in parts {
-            let part = Tensor::f_from_slice(&part)?.f_view([num_columns, self.n as i64])?;
-            product += part.f_tr()?.f_to_device(v.device())?;
-        }
-        // Q·V stands for (Q·V + 2¹⁵·(1ᵀV))/(2¹⁶ − 1).
-        let sums = v.f_sum_dim_intlist(0, true, None::<Kind>)?.f_mul_scalar(OFFSET)?;
-        let _ = product.f_add_(&sums)?.f_mul_scalar_(1.0 / LEVELS)?;
-        Ok(product.f_add_(&v.f_mul_scalar(self.diagonal)?)?)
+        (0..num_threads).into_par_iter().map(own_part).collect()
     }
 }
 
-/// Adds `tile`'s part of the product to `product`: its rows' and, off the diagonal, its columns'. Vectors have `n` elements each.
+/// Adds `tile`'s part of the product with `vectors` to `product`: its rows' and, off the diagonal, its columns'.
 #[inline(always)]
-fn multiply(
-    tile: &[i16],
-    rows: &Range<usize>,
-    columns: &Range<usize>,
-    (vectors, product): (&[f32], &mut [f32]),
-    n: usize,
-) {
-    let mut values = [[0.0; PIECE]; ROWS];
-    for begin in columns.clone().step_by(PIECE) {
-        let piece = begin..(begin + PIECE).min(columns.end);
-        for first in rows.clone().step_by(ROWS) {
-            // The last group may be short: its missing rows are zeros, and add nothing.
-            let group = first..(first + ROWS).min(rows.end);
-            for (r, values) in values.iter_mut().enumerate() {
-                let stored = match group.contains(&(first + r)) {
-                    true => {
-                        let row = (first + r - rows.start) * columns.len();
-                        &tile[row + piece.start - columns.start..row + piece.end - columns.start]
-                    }
-                    false => &[],
-                };
-                values.fill(0.0);
-                values.iter_mut().zip(stored).for_each(|(value, &stored)| *value = f32::from(stored));
-            }
-            for (vector, product) in vectors.chunks_exact(n).zip(product.chunks_exact_mut(n)) {
-                let sums = dots(&values, &vector[piece.clone()]);
-                product[group.clone()].iter_mut().zip(sums).for_each(|(product, sum)| *product += sum);
-                if rows != columns {
-                    let mut factors = [0.0; ROWS];
-                    factors[..group.len()].copy_from_slice(&vector[group.clone()]);
-                    add_rows(&values, factors, &mut product[piece.clone()]);
+fn multiply(tile: &[i16], rows: &Range<usize>, columns: &Range<usize>, vectors: &[Sample], product: &mut [Sample]) {
+    let mut values = [[0.0; TILE]; ROWS];
+    for first in rows.clone().step_by(ROWS) {
+        // The last group may be short: its missing rows are zeros, and add nothing.
+        let group = first..(first + ROWS).min(rows.end);
+        for (row, values) in (first..).zip(&mut values) {
+            match group.contains(&row) {
+                true => {
+                    let stored = &tile[(row - rows.start) * columns.len()..][..columns.len()];
+                    values.iter_mut().zip(stored).for_each(|(value, &stored)| *value = cube(f32::from(stored)));
                 }
+                false => values.fill(0.0),
             }
+        }
+        let mut of_group = [[0.0; LANES]; ROWS];
+        of_group[..group.len()].copy_from_slice(&vectors[group.clone()]);
+        let (vectors, of_columns) = (&vectors[columns.clone()], &mut product[columns.clone()]);
+        let sums = match rows == columns {
+            true => of_rows(&values, vectors),
+            false => of_rows_and_columns(&values, vectors, &of_group, of_columns),
+        };
+        for (product, sums) in product[group].iter_mut().zip(sums) {
+            *product = std::array::from_fn(|lane| product[lane] + sums[lane]);
         }
     }
 }
 
-/// The products of each row with `vector`.
 #[inline(always)]
-fn dots([a, b, c, d]: &[[f32; PIECE]; ROWS], vector: &[f32]) -> [f32; ROWS] {
-    let (chunks, rest) = vector.as_chunks::<LANES>();
-    let (a, b, c, d) =
-        (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0, c.as_chunks::<LANES>().0, d.as_chunks::<LANES>().0);
+fn cube(x: f32) -> f32 {
+    x * x * x
+}
+
+/// The products of each row of `values` with `vectors`.
+#[inline(always)]
+fn of_rows([a, b, c, d]: &[[f32; TILE]; ROWS], vectors: &[Sample]) -> [Sample; ROWS] {
     let [mut of_a, mut of_b, mut of_c, mut of_d] = [[0.0; LANES]; ROWS];
-    for ((((v, a), b), c), d) in chunks.iter().zip(a).zip(b).zip(c).zip(d) {
-        of_a = sum_of_products(of_a, a, v);
-        of_b = sum_of_products(of_b, b, v);
-        of_c = sum_of_products(of_c, c, v);
-        of_d = sum_of_products(of_d, d, v);
+    for ((((v, &a), &b), &c), &d) in vectors.iter().zip(a).zip(b).zip(c).zip(d) {
+        of_a = add_product(of_a, a, v);
+        of_b = add_product(of_b, b, v);
+        of_c = add_product(of_c, c, v);
+        of_d = add_product(of_d, d, v);
     }
-    // What is left of a vector, with zeros behind it.
-    let mut last = [0.0; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    if let (Some(a), Some(b), Some(c), Some(d)) =
-        (a.get(chunks.len()), b.get(chunks.len()), c.get(chunks.len()), d.get(chunks.len()))
-    {
-        of_a = sum_of_products(of_a, a, &last);
-        of_b = sum_of_products(of_b, b, &last);
-        of_c = sum_of_products(of_c, c, &last);
-        of_d = sum_of_products(of_d, d, &last);
-    }
-    [of_a, of_b, of_c, of_d].map(|lanes| lanes.iter().sum())
+    [of_a, of_b, of_c, of_d]
 }
 
-/// sums + a·b, element by element.
+/// The same, and adds the products of each column with the rows' own elements, `of_group`, to `of_columns`.
 #[inline(always)]
-fn sum_of_products(sums: [f32; LANES], a: &[f32; LANES], b: &[f32; LANES]) -> [f32; LANES] {
-    std::array::from_fn(|lane| a[lane].mul_add(b[lane], sums[lane]))
+fn of_rows_and_columns(
+    [a, b, c, d]: &[[f32; TILE]; ROWS],
+    vectors: &[Sample],
+    of_group: &[Sample; ROWS],
+    of_columns: &mut [Sample],
+) -> [Sample; ROWS] {
+    let [mut of_a, mut of_b, mut of_c, mut of_d] = [[0.0; LANES]; ROWS];
+    let [own_a, own_b, own_c, own_d] = of_group;
+    for (((((v, p), &a), &b), &c), &d) in vectors.iter().zip(of_columns).zip(a).zip(b).zip(c).zip(d) {
+        of_a = add_product(of_a, a, v);
+        of_b = add_product(of_b, b, v);
+        of_c = add_product(of_c, c, v);
+        of_d = add_product(of_d, d, v);
+        *p = add_product(add_product(add_product(add_product(*p, a, own_a), b, own_b), c, own_c), d, own_d);
+    }
+    [of_a, of_b, of_c, of_d]
 }
 
-/// Adds each row times its factor to `product`.
+/// sums + factor·v, element by element. Arrays go by value, which is what keeps them in registers.
 #[inline(always)]
-fn add_rows([a, b, c, d]: &[[f32; PIECE]; ROWS], factors: [f32; ROWS], product: &mut [f32]) {
-    for ((((p, a), b), c), d) in product.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-        *p = d.mul_add(factors[3], c.mul_add(factors[2], b.mul_add(factors[1], a.mul_add(factors[0], *p))));
-    }
+fn add_product(sums: Sample, factor: f32, v: &Sample) -> Sample {
+    std::array::from_fn(|lane| factor.mul_add(v[lane], sums[lane]))
 }
 
 #[cfg(test)]
@@ -190,20 +207,25 @@ mod tests {
     use super::super::KernelMatrix;
     use super::super::gaussian::testing::points;
     use super::*;
+    use crate::rng::{Key, Role};
 
     #[test]
     fn a_product_is_the_exact_one_up_to_the_norm_of_its_errors() {
-        // Two tiles and a short one, whose last rows, columns and lanes are fewer than are worked on at a time.
-        let n = 2 * super::super::TILE + 301;
+        // Two tiles and a short one, whose last rows and vectors are fewer than are worked on at a time.
+        let n = 2 * TILE + 301;
         let cancel = AtomicBool::new(false);
         let inputs = Inputs::new(&points(n, 20, 5), 0.02).unwrap();
-        let sixteen = SixteenBits::new(&inputs, 0.0, &cancel).unwrap();
-        let v = points(n, 4, 6);
-        let exact = KernelMatrix::new(inputs, sixteen.diagonal()).times(&v, &cancel).unwrap();
-        let found = sixteen.times(&v.to_kind(Kind::Float), &cancel).unwrap().to_kind(Kind::Double);
-        let norm = |tensor: &Tensor| tensor.norm().double_value(&[]);
-        // Errors of a random direction add to s√n·‖v‖; f32 adds as much again at worst.
-        assert!(norm(&(found - exact)) < sixteen.diagonal() * norm(&v), "{}", sixteen.diagonal());
-        assert!((sixteen.diagonal() - 2.0 * 4.405e-6 * (n as f64).sqrt()).abs() < 1e-7);
+        let nystrom = Nystrom::new(&inputs, 100, Key::new(1).role(Role::Probe), &cancel).unwrap();
+        let sixteen = SixteenBits::new(&inputs, &nystrom, 0.0, &cancel).unwrap();
+        let added = sixteen.diagonal();
+        let v = Tensor::eye(n as i64, (Kind::Float, Device::Cpu));
+        let found = (sixteen.times(&v, &cancel).unwrap() + nystrom.times(&v).unwrap()).to_kind(Kind::Double);
+        let exact = KernelMatrix::new(inputs, added).times(&v.to_kind(Kind::Double), &cancel).unwrap();
+        let errors = found - exact;
+        assert!((&errors - errors.tr()).abs().max().double_value(&[]) < 1e-6, "it is symmetric");
+        let norm = errors.linalg_eigvalsh("L").abs().max().double_value(&[]);
+        assert!(norm < 1.1 * added && norm > 0.5 * added, "{norm}, and {added} is added");
+        // As whole numbers from 0 to 65535 the values of K would have errors of norm 2·4.4e-6·√n.
+        assert!(added < 0.25 * 8.8e-6 * (n as f64).sqrt(), "{added}");
     }
 }
