@@ -35,17 +35,23 @@ impl Points {
         &self.all
     }
 
-    /// Adds `point`, and keeps it, or leaves that to the next one if points come thick and fast. Where it can't be kept the next one tries
-    /// again, for as long as the journal is patient.
+    /// Adds `point`, and keeps it. Where it can't be kept the next one tries again, for as long as the journal is patient.
     pub fn push(&mut self, point: Value) -> anyhow::Result<()> {
         self.all.push(point);
-        if !self.entry.is_hardly_newer() {
-            self.entry.write(self.content())?;
-            if !self.entry.is_failing() {
-                self.num_kept = self.all.len();
-            }
+        self.entry.write(self.content())?;
+        if !self.entry.is_failing() {
+            self.num_kept = self.all.len();
         }
         Ok(())
+    }
+
+    /// As [`Points::push`], but leaves it to a later one to keep those that come thick and fast: for points that can be made again.
+    pub fn push_quick(&mut self, point: Value) -> anyhow::Result<()> {
+        if self.entry.is_hardly_newer() {
+            self.all.push(point);
+            return Ok(());
+        }
+        self.push(point)
     }
 
     /// Keeps them for good: after the last point there is none that could.
@@ -66,8 +72,7 @@ impl Points {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-    use std::{fs, thread};
+    use std::fs;
 
     use llc::journal::Pace;
 
@@ -82,13 +87,26 @@ mod tests {
         let journal = Journal::new(&away.join("journal"), "hash", Pace::default());
         let mut points = Points::of(&Journal::default()).unwrap();
         points.entry = journal.entry(POINTS);
-        // Long enough for a point to be worth keeping.
-        thread::sleep(Duration::from_millis(30));
         points.push(json!(1)).unwrap();
         assert!(points.finish().is_err());
         fs::remove_file(&away).unwrap();
         points.push(json!(2)).unwrap();
         points.finish().unwrap();
         assert_eq!(Points::of(&journal).unwrap().all(), [json!(1), json!(2)]);
+    }
+
+    #[test]
+    fn points_that_come_thick_and_fast_are_all_kept_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), "hash", Pace::default());
+        let mut points = Points::of(&journal).unwrap();
+        let all: Vec<Value> = (0..1000).map(|number| json!(number)).collect();
+        for point in &all {
+            points.push_quick(point.clone()).unwrap();
+            let kept = Points::of(&journal).unwrap();
+            assert!(all.starts_with(kept.all()), "{kept:?}");
+        }
+        points.finish().unwrap();
+        assert_eq!(Points::of(&journal).unwrap().all(), all);
     }
 }

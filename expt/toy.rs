@@ -44,7 +44,7 @@ fn compare(config: &ToyConfig, context: &Context, observers: &mut Observers) -> 
         match point {
             Some(point) => {
                 observers.emit(&Event::Saving);
-                points.push(point)?;
+                points.push_quick(point)?;
             }
             None => {
                 is_interrupted = true;

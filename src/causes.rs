@@ -7,6 +7,11 @@
 use std::error::Error;
 
 /// What `error` says and what its causes add to it, first lines only: libtorch writes a stack trace below its own.
+///
+/// ```
+/// let error = std::io::Error::other("no such disk\n  at frame 7");
+/// assert_eq!(llc::causes::told(&error), "no such disk");
+/// ```
 pub fn told(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();
     let mut next = Some(error);

@@ -1,9 +1,9 @@
 //! Keeps what a run has done so far in its folder, so that a run that was killed goes on where it was.
 //!
 //! A run is a sequence of stages (the draws around w*, those at a smaller γ, a training, …), each made of parts (its chains). A part
-//! writes an [`Entry`] now and then, and one more when it ends, unless it was over in a moment. A run that starts again does everything once more in the same order; parts
-//! that find their entry go on from it, or are done at once. As every random number is a function of seed, chain and step, what comes out
-//! equals the run that was never stopped, bit for bit on the CPU at the same number of threads.
+//! writes an [`Entry`] now and then, and one more when it ends, unless it was over in a moment. A run that starts again does everything once
+//! more in the same order; parts that find their entry go on from it, or are done at once. As every random number is a function of seed,
+//! chain and step, what comes out equals the run that was never stopped, bit for bit on the CPU at the same number of threads.
 //!
 //! An entry is replaced in one step and the one before is kept, so that a crash in the middle of a write costs one interval at most.
 //! Entries of another configuration or another layout are refused.
@@ -22,7 +22,7 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 const VERSION: u64 = 1;
 /// Writing an entry may take this share of a run's time at most.
 const SHARE: f64 = 0.01;
-/// What took less is done again sooner than it is kept and looked up.
+/// What took less is done again almost as soon as it is kept: an entry takes 2 to 5 ms, most of them for the disk's word that it has it.
 const MOMENT: Duration = Duration::from_millis(20);
 /// Seconds between two attempts at an entry that can't be written.
 const RETRY_EVERY: Duration = Duration::from_secs(1);

@@ -235,12 +235,16 @@ fn profiles_end_at_the_minimum_on_a_grid_that_passes_it_by() {
 #[test]
 fn a_last_step_that_blows_up_ends_with_code_3_and_is_no_minimum_and_no_curve() {
     let flags = "--widths 8 --num-epochs 1 --fit-epochs 1 --train-batch-size 1000 --threads 1 --curve-points 3 --plane-points 0";
-    for (rates, num_minima) in [("--learning-rate 1e30", 0), ("--learning-rate 0.1 --fit-learning-rate 1e30", 2)] {
+    for (rates, num_minima, training) in [
+        ("--learning-rate 1e30", 0, "the training of minimum 0"),
+        ("--learning-rate 0.1 --fit-learning-rate 1e30", 2, "the fit of the curve (for it --fit-learning-rate"),
+    ] {
         let base = tempfile::tempdir().unwrap();
         let output = finish(command(base.path(), &format!("{flags} {rates}")));
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{stderr}");
         assert!(stderr.contains("the training diverged") && stderr.contains("at step 1, "), "{stderr}");
+        assert!(stderr.contains(training), "{stderr}");
         let report = report(&output);
         assert_eq!((report["status"].as_str(), report["curve"].is_null()), (Some("FAILED"), true));
         assert_eq!(report["minima"].as_array().unwrap().len(), num_minima);

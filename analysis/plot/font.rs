@@ -108,10 +108,16 @@ impl Fonts {
         if self.width(weight, size, text) <= width {
             return text.to_owned();
         }
-        let kept = |length: usize| format!("{}…", text.chars().take(length).collect::<String>().trim_end());
-        let lengths: Vec<usize> = (0..text.chars().count()).collect();
-        let num_fitting = lengths.partition_point(|&length| self.width(weight, size, &kept(length)) <= width);
-        kept(num_fitting.saturating_sub(1))
+        // A mark is not torn: neither what is raised or lowered, nor a letter from its circumflex.
+        let is_whole = |cut: &usize| {
+            let (before, after) = text.split_at(*cut);
+            let is_marked = before.ends_with(['^', '_']) && after.starts_with('{');
+            before.matches('{').count() == before.matches('}').count() && !is_marked && !after.starts_with(CIRCUMFLEX)
+        };
+        let cuts = text.char_indices().map(|(cut, _)| cut).filter(is_whole);
+        let shortened = cuts.map(|cut| format!("{}…", text[..cut].trim_end()));
+        let fits = |text: &String| self.width(weight, size, text) <= width;
+        shortened.take_while(fits).last().unwrap_or_else(|| "…".to_owned())
     }
 
     /// The outline of a glyph as an SVG path, in font units with y up; empty for a space.
@@ -199,6 +205,12 @@ mod tests {
         let width = fonts.width(Weight::Bold, 13.0, &short);
         assert!(width <= whole / 2.0 && width > 0.4 * whole, "{width} of {whole}");
         assert_eq!(fonts.shortened(Weight::Bold, 13.0, name, 0.0), "…");
+        let marked = "λ̂^{10}_{ab}, n";
+        let whole = fonts.width(Weight::Bold, 13.0, marked);
+        for share in 1..40 {
+            let short = fonts.shortened(Weight::Bold, 13.0, marked, whole * f64::from(share) / 40.0);
+            assert!(["…", "λ̂…", "λ̂^{10}…", "λ̂^{10}_{ab}…", "λ̂^{10}_{ab},…"].contains(&short.as_str()), "{short}");
+        }
     }
 
     #[test]

@@ -125,13 +125,15 @@ impl Run<'_> {
             let text = format!("n {n:>6}  the preconditioner took {}", duration(seconds));
             observers.emit(&Event::Line(&text));
         }
-        if let Some(step_s) = preconditioner.seconds_per_inner_step(&problem.y, self.cancel())?
-            && step_s * MAX_INNER_STEPS as f64 > LONG_S
-        {
-            let text = format!(
-                "n {n:>6}  an iteration makes up to {MAX_INNER_STEPS} steps in 16 bits of {step_s:.1} s each besides"
-            );
-            observers.emit(&Event::Line(&text));
+        if let Some(step_s) = preconditioner.seconds_per_inner_step(&problem.y, self.cancel())? {
+            let most_s = step_s * MAX_INNER_STEPS as f64;
+            if most_s > LONG_S {
+                let most = duration(most_s);
+                let text = format!(
+                    "n {n:>6}  an iteration takes up to {MAX_INNER_STEPS} steps in 16 bits too, {most} for so many"
+                );
+                observers.emit(&Event::Line(&text));
+            }
         }
         Ok(preconditioner)
     }

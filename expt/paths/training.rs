@@ -17,6 +17,16 @@ use super::{Paths, tell};
 
 /// Steps between two looks at the clock.
 const STRETCH: u64 = 50;
+/// What metrics call the fit of the curve; minima are `minimum_0` and so on.
+const FIT: &str = "fit";
+
+/// The training `name` in an error's words, with the flags that are its own.
+fn training_of(name: &str) -> String {
+    match name {
+        FIT => "the fit of the curve (for it --fit-learning-rate is what --learning-rate is for minima)".to_owned(),
+        _ => format!("the training of {}", name.replace('_', " ")),
+    }
+}
 
 /// A trained network, and where its training began.
 pub struct Minimum {
@@ -42,12 +52,13 @@ impl Paths<'_> {
             let before = index as u64 * trainer.num_steps_planned();
             self.found.num_steps_planned = before + trainer.num_steps_planned();
             let entry = self.journal.entry(&format!("minimum-{index}"));
-            if !self.train(&mut trainer, entry, (&format!("minimum_{index}"), before), observers)? {
+            let name = format!("minimum_{index}");
+            if !self.train(&mut trainer, entry, (&name, before), observers)? {
                 return Ok(());
             }
             let (w, mut buffers) = (trainer.w().try_clone()?, trainer.buffers().try_clone()?);
             let scores = self.landscape.scores_with(&w, &mut buffers)?;
-            trainer.ensure_finite(scores.train_loss)?;
+            trainer.ensure_finite(scores.train_loss).with_context(|| training_of(&name))?;
             self.keep(&format!("minimum-{index}"), &w, &buffers)?;
             let minimum = Minimum {
                 init_scores: self.landscape.scores(&init)?,
@@ -82,8 +93,8 @@ impl Paths<'_> {
             .trainer(&settings, self.path_key().part(0))?
             .with_parametrisation(Box::new(CurveFit::new(&curve, fit.weight_decay)?))?;
         let before = self.found.num_steps_planned;
-        let entry = self.journal.entry("fit");
-        if !self.train(&mut trainer, entry, ("fit", before), observers)? {
+        let entry = self.journal.entry(FIT);
+        if !self.train(&mut trainer, entry, (FIT, before), observers)? {
             return Ok(());
         }
         curve.set_bends(trainer.theta().flat())?;
@@ -91,7 +102,7 @@ impl Paths<'_> {
         let mut w = second.w.zeros_like()?;
         for t in &places(0.0, 1.0, fit.num_bends + 2)[1..=fit.num_bends] {
             curve.place(*t, &mut w)?;
-            trainer.ensure_finite(self.landscape.scores(&w)?.train_loss)?;
+            trainer.ensure_finite(self.landscape.scores(&w)?.train_loss).with_context(|| training_of(FIT))?;
         }
         for (index, bend) in curve.points()[1..=fit.num_bends].iter().enumerate() {
             let buffers = self.landscape.statistics(bend)?;
@@ -122,12 +133,12 @@ impl Paths<'_> {
         let is_over = |trainer: &NetworkTrainer| {
             let running = trainer.running().evaluation();
             let is_at_end_of_epoch = trainer.num_steps().is_multiple_of(trainer.num_steps_per_epoch());
-            let may_stop = settings.stop_at_threshold && name != "fit" && trainer.num_steps() > 0;
+            let may_stop = settings.stop_at_threshold && name != FIT && trainer.num_steps() > 0;
             trainer.is_finished() || may_stop && is_at_end_of_epoch && reaches_threshold(running.loss, running.accuracy)
         };
         // Of all minima and the fit, which has as many steps in an epoch.
         let of_minima = match name {
-            "fit" => before,
+            FIT => before,
             _ => self.config.points().num_minima as u64 * trainer.num_steps_planned(),
         };
         let planned = of_minima + self.config.fit().num_epochs * trainer.num_steps_per_epoch();
@@ -135,11 +146,8 @@ impl Paths<'_> {
             let mut tell_losses = |StepLosses { first_step, loss }: StepLosses| {
                 observers.emit(&Event::Training { first_step: before + first_step, num_steps: planned, loss });
             };
-            let stop =
-                trainer.advance(STRETCH, &self.context.cancel, &mut tell_losses).with_context(|| match name {
-                    "fit" => "the fit of the curve, whose learning rate is --fit-learning-rate".to_owned(),
-                    _ => format!("the training of {name}"),
-                })?;
+            let advanced = trainer.advance(STRETCH, &self.context.cancel, &mut tell_losses);
+            let stop = advanced.with_context(|| training_of(name))?;
             if stop == Stop::Epoch {
                 let running = trainer.running().evaluation();
                 let [loss, accuracy] = ["loss", "accuracy"].map(|quantity| format!("{name}.train_{quantity}"));

@@ -1,7 +1,7 @@
 //! Turns what a chain has done so far into an entry of the run's journal, and back.
 //!
 //! An entry holds every draw, the sums over them, the step size and the current point. A chain that is over needs no point: its entry
-//! stands for the whole chain.
+//! stands for the whole chain. One that was over in a moment has none, and is drawn again.
 
 use serde_json::{Map, Value, json};
 

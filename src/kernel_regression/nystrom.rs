@@ -1,7 +1,7 @@
 //! Knows the kernel's large eigenvalues, as r of the samples show them (Nyström), and preconditions by them.
 //!
-//! With C = K restricted to the r samples, and F = K_nr·C^(−½) in its Cholesky form, F·Fᵀ ≈ K, and what is left, K − F·Fᵀ, is positive too. Its
-//! eigenvalues Λ and vectors U (n×r) come from the r×r matrix FᵀF = VΛVᵀ, U = F·V·Λ^(−½). The preconditioner is
+//! With C = K restricted to the r samples, and F = K_nr·C^(−½) in its Cholesky form, F·Fᵀ ≈ K. The eigenvalues Λ and vectors U (n×r) of F·Fᵀ come
+//! from the r×r matrix FᵀF = VΛVᵀ, U = F·V·Λ^(−½); what it leaves of K, K − F·Fᵀ, is positive too. The preconditioner is
 //! P⁻¹ = I + U·((λ_r + μ)(Λ + μ)⁻¹ − I)·Uᵀ, μ the ridge: it brings the r largest eigenvalues down to the smallest that it knows and leaves the
 //! rest alone.
 //!

@@ -2,9 +2,10 @@
 //!
 //! What is stored is what the Nyström part U·Λ·Uᵀ leaves of K: a positive matrix, whose values are in [−1, 1] and most of them small. The value x
 //! becomes the whole number q nearest to 32767·∛x and stands for (q/32767)³, so that small values have small errors: of deviation
-//! 2.6·10⁻⁵·|x|^⅔, 4·10⁻⁷ where x is 0.002. A symmetric matrix E of independent errors has the norm 2‖E‖_F/√n (Wigner's semicircle), and so much is
-//! added to the diagonal beside the ridge, lest small eigenvalues turn negative. It is no matrix to solve with, but its solution is a
-//! preconditioner for the exact one that needs a handful of iterations.
+//! 2.6·10⁻⁵·|x|^⅔, 4·10⁻⁷ where x is 0.002. A symmetric matrix E of independent errors of one deviation has the norm 2‖E‖_F/√n (Wigner's
+//! semicircle), and so much is added to the diagonal beside the ridge, lest small eigenvalues turn negative. Where rows are unequal the norm is
+//! larger: a direction that turns out negative ends the inner iteration, and the outer one takes more steps. It is no matrix to solve with, but
+//! its solution is a preconditioner for the exact one that needs a handful of iterations.
 //!
 //! *Tested by*: products against the exact matrix; the norm of the errors.
 
@@ -100,8 +101,8 @@ impl SixteenBits {
         Ok(product.f_mul_scalar_(LARGEST.powi(-3))?.f_add_(&v.f_mul_scalar(self.diagonal)?)?)
     }
 
-    /// What adds up to Q³·V, Q³ the cubes of the stored numbers, one by one: each is read once for its row and its column, and a thread adds up its own tiles, always
-    /// the same ones.
+    /// What adds up to Q³·V, Q³ the cubes of the stored numbers, one by one: each is read once for its row and its column, and a thread adds
+    /// up its own tiles, always the same ones.
     fn parts_of_product(
         &self,
         vectors: &[Sample],

@@ -5,6 +5,7 @@
 //!
 //! *Tested by*: gradient descent on a quadratic against its closed form, divergence and cancelling, below.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -121,7 +122,8 @@ impl Trainer {
             _ => None,
         };
         let mut w = start;
-        let (mut step, before_s) = go_on(entry, self.first_step, optimizer, &mut w)?.unwrap_or((self.first_step, 0.0));
+        let (mut step, before_s) =
+            go_on(entry, self.first_step..=self.num_steps, optimizer, &mut w)?.unwrap_or((self.first_step, 0.0));
         let train_s = || before_s + began.elapsed().as_secs_f64();
         let mut grad = w.zeros_like().map_err(TargetError::from)?;
         let mut unsaid = Vec::new();
@@ -190,11 +192,11 @@ fn content(step: u64, train_s: f64, optimizer: &dyn Optimizer, w: &Params) -> Re
     Ok(Checkpoint { header: Header { model: None, facts }, tensors: named })
 }
 
-/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took. `None` where it holds nothing that is at
-/// `first_step` or behind it: an entry may be missing, since one that can't be written is no error at once.
+/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took. `None` where it holds nothing that is within
+/// `steps`: an entry may be missing, since one that can't be written is no error at once, or be ahead of what else is kept.
 fn go_on(
     entry: &Entry,
-    first_step: u64,
+    steps: RangeInclusive<u64>,
     optimizer: &mut dyn Optimizer,
     w: &mut Params,
 ) -> Result<Option<(u64, f64)>, TrainError> {
@@ -202,7 +204,7 @@ fn go_on(
     let incomplete = |what| TrainError::from(entry.incomplete(what));
     let fact = |name: &str| content.header.facts.get(name);
     let step = fact(STEP).and_then(Value::as_u64).ok_or_else(|| incomplete(STEP))?;
-    if step < first_step {
+    if !steps.contains(&step) {
         return Ok(None);
     }
     let num_steps = fact(OPTIMIZER_STEPS).and_then(Value::as_i64).ok_or_else(|| incomplete(OPTIMIZER_STEPS))?;
@@ -331,6 +333,21 @@ mod tests {
             let w = run(last, &mut sgd, from, &mut journal.entry("training"));
             assert_eq!(w.as_slice::<f64>(), whole.as_slice::<f64>(), "resumed: {is_resumed}");
         }
+    }
+
+    #[test]
+    fn an_entry_ahead_of_where_a_part_ends_is_passed_over() {
+        let run = |num_steps, entry: &mut Entry| {
+            let from = start(&quadratic());
+            trainer(0.01, num_steps)
+                .run(&mut Sgd::new(0.9), &mut quadratic(), from, entry, &AtomicBool::new(false), &mut |_| {})
+                .unwrap()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path(), "hash", Pace::default());
+        run(60, &mut journal.entry("training"));
+        let (found, expected) = (run(40, &mut journal.entry("training")), run(40, &mut none()));
+        assert_eq!((found.num_steps, found.w.as_slice::<f64>()), (40, expected.w.as_slice::<f64>()));
     }
 
     #[test]

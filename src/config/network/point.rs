@@ -111,7 +111,8 @@ pub(in crate::config) fn check_loss(raw: &RawConfig, point: &PointConfig, loss: 
 impl PointConfig {
     /// What is sampled around a network that was trained on `data`, as far as that is known before they are read.
     pub(in crate::config) fn subject(&self, data: &DataConfig) -> Subject {
-        Subject { num_samples: self.size.or(data.train_size), num_tensors: None }
+        let num_samples = [self.size, data.train_size].into_iter().flatten().min();
+        Subject { num_samples, num_tensors: None }
     }
 
     /// Which of the tensors called `names` are sampled: their indices in ascending order, or `None` for all of them.

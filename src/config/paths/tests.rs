@@ -53,6 +53,7 @@ fn minibatches_are_of_the_pictures_that_the_loss_is_taken_on() {
     assert_eq!(batch_size("--train-size 8000"), Some(256));
     assert_eq!(batch_size("--train-size 8000 --llc-size 100"), Some(100));
     assert_eq!(batch_size("--train-size 90"), Some(90));
+    assert_eq!(batch_size("--train-size 90 --llc-size 200"), Some(90));
     assert!(refusal("--train-size 8000 --llc-size 100 --batch-size 200").contains("--batch-size"));
 }
 
