@@ -72,12 +72,12 @@ impl Chain<'_> {
         self.key.role(role).chain(self.index)
     }
 
-    /// The step size, where none has to be searched: the one configured, or that of a chain that goes on.
+    /// The step size, where none has to be searched: that of the chain's start or of what it did before, else the configured one.
     pub fn known_epsilon(&self, configured: Epsilon) -> Option<f64> {
-        match configured {
+        self.epsilon.or(match configured {
             Epsilon::Fixed(epsilon) => Some(epsilon.get()),
-            Epsilon::Auto => self.epsilon,
-        }
+            Epsilon::Auto => None,
+        })
     }
 
     /// Whether the run was cancelled.

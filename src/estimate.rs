@@ -13,7 +13,7 @@ use crate::llc::LlcEstimate;
 use crate::observe::{Event, Observers};
 use crate::params::Params;
 use crate::probe;
-use crate::rng::Role;
+use crate::rng::{Key, Role};
 use crate::run::{Chains, Progress, RunError};
 use crate::summary::{Density, Diagnostics, KeptDraws, summarise};
 use crate::target::{Batch, ConditionalDraw, Target, TargetError};
@@ -84,62 +84,135 @@ pub fn estimate(
     observers: &mut Observers,
 ) -> Result<Estimation, EstimateError> {
     let w_star = target.local().w_star().try_clone().map_err(TargetError::from).map_err(RunError::from)?;
-    let key = chains.key.role(Role::Probe);
-    let largest_curvature = probe::largest_curvature(target, key)?;
-    let descent = probe::descent(target, key.part(1), largest_curvature)?;
+    let probes = Probes::of(target, chains.key)?;
     let began = Instant::now();
     let runs = chains.run(sampler, target, &w_star, cancel, &mut |progress| forward(progress, observers))?;
     let sampling_s = began.elapsed().as_secs_f64();
-    let num_diverged = runs.iter().filter(|run| run.has_diverged()).count();
-    let epsilon = runs.iter().filter_map(|run| run.epsilon).collect();
-    let num_steps = runs.iter().map(|run| run.num_steps).sum();
-    let density = density(target, chains.plan.init_loss);
-    let distance_per_tensor = distance_per_tensor(&runs);
-    let rounding_shift = rounding_shift(target, &runs)?;
-    let kept = kept(runs, chains.plan.num_warmup)?;
-    let loss = Draws::new(&kept.iter().map(|chain| &chain.loss).collect::<Vec<_>>());
-    let (llc, diagnostics) = summarise(&kept, &density);
-    let mut is_interrupted = cancel.load(Ordering::Relaxed);
-    let wanted = check_localisation && !is_interrupted && num_diverged < chains.num_chains;
-    let localisation = if wanted && !is_below(diagnostics.held_by_gamma, HELD_SHARE) {
+    let mut sampled = Sampled::new(target, chains, runs, sampling_s)?;
+    sampled.is_interrupted = cancel.load(Ordering::Relaxed);
+    let wanted = check_localisation && !sampled.is_interrupted && sampled.num_diverged < chains.num_chains;
+    let localisation = if wanted && !is_below(sampled.diagnostics.held_by_gamma, HELD_SHARE) {
         observers.emit(&Event::Stage("sampling again at a smaller γ, to see what the localisation hides"));
         sample_localised(target, sampler, chains, &w_star, cancel)?
     } else {
         Localisation::NotChecked
     };
-    is_interrupted |= cancel.load(Ordering::Relaxed);
-    let mut judgement = judge(&Evidence {
-        llc: &llc,
-        diagnostics: &diagnostics,
-        is_adjusted: sampler.is_exact(),
-        num_diverged,
-        num_chains: chains.num_chains,
-        is_interrupted,
-        descent,
-        localisation: &localisation,
-    });
-    if let Some(shift) = rounding_shift.filter(|shift| !is_below(shift.abs(), llc.mcse)) {
-        judgement.notes.push(format!(
-            "rounding to bfloat16 moved λ̂ by about {shift:+.3}, {:.1} of its standard errors: take --precision f32 where that matters",
-            shift.abs() / llc.mcse
-        ));
+    sampled.is_interrupted |= cancel.load(Ordering::Relaxed);
+    Ok(sampled.judged(sampler, &probes, localisation))
+}
+
+/// What is looked at around w* before anything is sampled.
+#[derive(Debug, Clone, Copy)]
+pub struct Probes {
+    /// Largest curvature of L at w*.
+    pub largest_curvature: f64,
+    /// nβ·(L_n(w*) − lowest loss that gradient descent finds from w*).
+    pub descent: f64,
+}
+
+impl Probes {
+    /// Looks around the w* of `target`, with random numbers of the run whose stream is `key`.
+    ///
+    /// # Errors
+    /// Whatever the target reports.
+    pub fn of(target: &mut dyn Target, key: Key) -> Result<Probes, EstimateError> {
+        let key = key.role(Role::Probe);
+        let largest_curvature = probe::largest_curvature(target, key)?;
+        Ok(Probes { largest_curvature, descent: probe::descent(target, key.part(1), largest_curvature)? })
     }
-    Ok(Estimation {
-        llc,
-        loss,
-        distance_per_tensor,
-        diagnostics,
-        judgement,
-        rounding_shift,
-        localisation,
-        epsilon,
-        descent,
-        largest_curvature,
-        num_diverged,
-        is_interrupted,
-        sampling_s,
-        num_steps,
-    })
+}
+
+/// What chains drew, summed up and not yet judged.
+#[derive(Debug)]
+pub struct Sampled {
+    /// λ̂ with its error.
+    pub llc: LlcEstimate,
+    /// How well the draws represent the density.
+    pub diagnostics: Diagnostics,
+    /// Whether it was cancelled before its end.
+    pub is_interrupted: bool,
+    /// Chains whose loss was no longer finite.
+    pub num_diverged: usize,
+    num_chains: usize,
+    loss: Draws,
+    distance_per_tensor: Option<Vec<f64>>,
+    rounding_shift: Option<f64>,
+    epsilon: Vec<f64>,
+    sampling_s: f64,
+    num_steps: u64,
+}
+
+impl Sampled {
+    /// Sums up `runs`, which `chains` drew around the w* of `target` in `sampling_s` seconds.
+    ///
+    /// # Errors
+    /// [`EstimateError::Chain`] where a chain failed for another reason than a loss that is not finite.
+    pub fn new(
+        target: &mut dyn Target,
+        chains: &Chains,
+        runs: Vec<ChainRun>,
+        sampling_s: f64,
+    ) -> Result<Sampled, EstimateError> {
+        let num_diverged = runs.iter().filter(|run| run.has_diverged()).count();
+        let epsilon = runs.iter().filter_map(|run| run.epsilon).collect();
+        let num_steps = runs.iter().map(|run| run.num_steps).sum();
+        let density = density(target, chains.plan.init_loss);
+        let distance_per_tensor = distance_per_tensor(&runs);
+        let rounding_shift = rounding_shift(target, &runs)?;
+        let kept = kept(runs, chains.plan.num_warmup)?;
+        let loss = Draws::new(&kept.iter().map(|chain| &chain.loss).collect::<Vec<_>>());
+        let (llc, diagnostics) = summarise(&kept, &density);
+        Ok(Sampled {
+            llc,
+            diagnostics,
+            is_interrupted: false,
+            num_diverged,
+            num_chains: chains.num_chains,
+            loss,
+            distance_per_tensor,
+            rounding_shift,
+            epsilon,
+            sampling_s,
+            num_steps,
+        })
+    }
+
+    /// The estimate, judged on this, on `probes` and on what became of a repetition at a smaller γ.
+    pub fn judged(self, sampler: &dyn Sampler, probes: &Probes, localisation: Localisation) -> Estimation {
+        let Sampled { llc, diagnostics, rounding_shift, .. } = self;
+        let mut judgement = judge(&Evidence {
+            llc: &llc,
+            diagnostics: &diagnostics,
+            is_adjusted: sampler.is_exact(),
+            num_diverged: self.num_diverged,
+            num_chains: self.num_chains,
+            is_interrupted: self.is_interrupted,
+            descent: probes.descent,
+            localisation: &localisation,
+        });
+        if let Some(shift) = rounding_shift.filter(|shift| !is_below(shift.abs(), llc.mcse)) {
+            judgement.notes.push(format!(
+                "rounding to bfloat16 moved λ̂ by about {shift:+.3}, {:.1} of its standard errors: take --precision f32 where that matters",
+                shift.abs() / llc.mcse
+            ));
+        }
+        Estimation {
+            llc,
+            loss: self.loss,
+            distance_per_tensor: self.distance_per_tensor,
+            diagnostics,
+            judgement,
+            rounding_shift,
+            localisation,
+            epsilon: self.epsilon,
+            descent: probes.descent,
+            largest_curvature: probes.largest_curvature,
+            num_diverged: self.num_diverged,
+            is_interrupted: self.is_interrupted,
+            sampling_s: self.sampling_s,
+            num_steps: self.num_steps,
+        }
+    }
 }
 
 /// nβ·((L(w) − L(w*)) in coarse passes less the same in precise ones), mean over the chains' last draws.
@@ -262,7 +335,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub fn seconds_per_pass(target: &mut dyn Target, gradient: GradientNeed, batch: Batch) -> Result<f64, EstimateError> {
     let mut w = target.local().w_star().try_clone().map_err(KernelError::from)?;
     let mut grad = w.zeros_like().map_err(KernelError::from)?;
-    let key = crate::rng::Key::new(0).role(Role::Probe);
+    let key = Key::new(0).role(Role::Probe);
     let mut fastest = f64::INFINITY;
     let start = Instant::now();
     for pass in 0..MAX_PASSES {
@@ -281,7 +354,7 @@ pub fn seconds_per_pass(target: &mut dyn Target, gradient: GradientNeed, batch: 
     Ok(fastest)
 }
 
-fn sweep(target: &mut dyn ConditionalDraw, key: crate::rng::Key, w: &mut Params) -> Result<(), TargetError> {
+fn sweep(target: &mut dyn ConditionalDraw, key: Key, w: &mut Params) -> Result<(), TargetError> {
     target.begin_sweep(w)?;
     (0..target.num_blocks()).try_for_each(|block| target.draw_block(key.part(block as u64), block, w))
 }

@@ -33,6 +33,31 @@ pub struct Chains {
     pub journal: Journal,
 }
 
+/// Where a chain starts.
+#[derive(Debug)]
+pub struct Start {
+    /// The point.
+    pub w: Params,
+    /// The step size to take, where it is known already: it stands above the configured one, and nothing is searched.
+    pub epsilon: Option<f64>,
+}
+
+impl Start {
+    /// Where `runs` ended, each with its step size times `factor`: for chains that continue them. `None` unless every one reached its
+    /// end and [`Plan::keep_last`] was set.
+    pub fn after(runs: &[ChainRun], factor: f64) -> Result<Option<Vec<Start>>, tch::TchError> {
+        let of = |run: &ChainRun| {
+            let w = run.last.as_ref().map(Params::try_clone).transpose()?;
+            Ok(w.map(|w| Start { w, epsilon: run.epsilon.map(|epsilon| factor * epsilon) }))
+        };
+        runs.iter().map(of).collect()
+    }
+
+    fn try_clone(&self) -> Result<Start, tch::TchError> {
+        Ok(Start { w: self.w.try_clone()?, epsilon: self.epsilon })
+    }
+}
+
 /// What reaches the caller while chains run.
 #[derive(Debug)]
 pub enum Progress {
@@ -52,6 +77,9 @@ pub enum RunError {
     /// A pool of threads could not be made.
     #[error("cannot start {threads} threads: {source}")]
     Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+    /// As many starts as chains are needed, or one for all.
+    #[error("{found} starts for {num_chains} chains")]
+    Starts { found: usize, num_chains: usize },
 }
 
 /// Every how many kept draws, at least, the virial terms are recorded: a gradient each, a tenth of a step's cost at most.
@@ -78,7 +106,7 @@ impl Chains {
         Chains { key, num_chains: sampler.num_chains, threads, threads_per_chain, plan, journal: Journal::default() }
     }
 
-    /// Runs `sampler` on copies of `target` from `start`, and tells `progress` from the calling thread. The chains come back in
+    /// Runs `sampler` on copies of `target` from `start`, and reports to `progress` from the calling thread. The chains come back in
     /// their order, each with what it drew, also where it failed or `cancel` was set.
     ///
     /// # Errors
@@ -91,9 +119,30 @@ impl Chains {
         cancel: &AtomicBool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<ChainRun>, RunError> {
+        let start = Start { w: start.try_clone().map_err(TargetError::from)?, epsilon: None };
+        self.run_from(sampler, target, &[start], cancel, progress)
+    }
+
+    /// As [`Chains::run`], chain c from `starts[c]`, or all of them from the only one that there is.
+    ///
+    /// # Errors
+    /// As [`Chains::run`]; [`RunError::Starts`] where there are neither one nor `num_chains` of them.
+    pub fn run_from(
+        &self,
+        sampler: &dyn Sampler,
+        target: &dyn Target,
+        starts: &[Start],
+        cancel: &AtomicBool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<ChainRun>, RunError> {
+        let (first, is_shared) = match starts {
+            [only] => (only, true),
+            [first, ..] if starts.len() == self.num_chains => (first, false),
+            _ => return Err(RunError::Starts { found: starts.len(), num_chains: self.num_chains }),
+        };
         let side_by_side = (self.threads / self.threads_per_chain.max(1)).clamp(1, self.num_chains);
         // Another device has one generator, which each step seeds: chains take turns there.
-        let num_workers = if start.device() == tch::Device::Cpu { side_by_side } else { 1 };
+        let num_workers = if first.w.device() == tch::Device::Cpu { side_by_side } else { 1 };
         let mut workers = Vec::new();
         for _ in 0..num_workers {
             let pool = rayon::ThreadPoolBuilder::new()
@@ -101,26 +150,32 @@ impl Chains {
                 .build()
                 .map_err(|source| RunError::Threads { threads: self.threads_per_chain, source })?;
             let copy = target.with_gamma(target.local().gamma())?;
-            workers.push((pool, copy, start.try_clone().map_err(TargetError::from)?));
+            workers.push((pool, copy));
         }
+        // A tensor belongs to one thread at a time: each chain takes a start of its own out of here.
+        let own = |start: &Start| start.try_clone().map(Some).map_err(TargetError::from);
+        let of_chain = |index: usize| own(if is_shared { first } else { &starts[index] });
+        let of_chains = Mutex::new((0..self.num_chains).map(of_chain).collect::<Result<Vec<_>, _>>()?);
+        let take = |index: usize| of_chains.lock().ok().and_then(|mut starts| starts[index].take());
         let waiting = Mutex::new(0..self.num_chains);
         let next = || waiting.lock().map(|mut chains| chains.next()).unwrap_or(None);
         let (sender, receiver) = mpsc::channel();
         let mut runs: Vec<Option<ChainRun>> = (0..self.num_chains).map(|_| None).collect();
         std::thread::scope(|scope| {
-            for (pool, mut target, start) in workers {
+            for (pool, mut target) in workers {
                 let sender = sender.clone();
-                let next = &next;
+                let (next, take) = (&next, &take);
                 scope.spawn(move || {
                     pool.install(move || {
                         // libtorch keeps the number of threads per calling thread.
                         tch::set_num_threads(self.threads_per_chain as i32);
                         while let Some(index) = next() {
-                            if cancel.load(Ordering::Relaxed) {
+                            let start = take(index).filter(|_| !cancel.load(Ordering::Relaxed));
+                            let Some(start) = start else {
                                 let never = ChainRun { end: End::Cancelled, ..ChainRun::failed(KernelError::Diverged) };
                                 let _ = sender.send(Message::Done(index, Box::new(never)));
                                 continue;
-                            }
+                            };
                             let run = self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender);
                             // The receiver lives until every worker has ended.
                             let _ = sender.send(Message::Done(index, Box::new(run)));
@@ -153,7 +208,7 @@ impl Chains {
         index: usize,
         sampler: &dyn Sampler,
         target: &mut dyn Target,
-        start: &Params,
+        start: &Start,
         cancel: &AtomicBool,
         sender: &mpsc::Sender<Message>,
     ) -> ChainRun {
@@ -162,11 +217,11 @@ impl Chains {
             let _ = sender.send(Message::Progress(event));
         };
         let entry = self.journal.entry(&format!("chain-{index}"));
-        let saved = match saved::read(&entry, start) {
+        let saved = match saved::read(&entry, &start.w) {
             Ok(saved) => saved,
             Err(error) => return ChainRun::failed(error),
         };
-        let mut epsilon = None;
+        let mut epsilon = start.epsilon;
         if let Some(Saved { run, .. }) = &saved {
             epsilon = run.epsilon;
             emit(0, &run.trace);
@@ -176,7 +231,7 @@ impl Chains {
             saved => {
                 let plan = &self.plan;
                 let chain = Chain { index, key: self.key, plan, epsilon, entry, saved, cancel, emit: &mut emit };
-                sampler.run_chain(chain, start, target)
+                sampler.run_chain(chain, &start.w, target)
             }
         }
     }
