@@ -133,6 +133,21 @@ impl ChainRun {
         }
     }
 
+    /// Adds `next`, drawn by a chain that started where this one ended: the draws of both in their order, the end and the last point of
+    /// `next`.
+    pub fn append(&mut self, mut next: ChainRun) {
+        self.trace.loss.append(&mut next.trace.loss);
+        self.trace.distance.append(&mut next.trace.distance);
+        self.trace.acceptance.append(&mut next.trace.acceptance);
+        self.virial.append(&mut next.virial);
+        self.tensor_distances.append(&next.tensor_distances);
+        self.epsilon = next.epsilon.or(self.epsilon);
+        self.num_steps += next.num_steps;
+        self.sampling_s += next.sampling_s;
+        self.last = next.last;
+        self.end = next.end;
+    }
+
     /// Whether it ended because the loss was no longer finite.
     pub fn has_diverged(&self) -> bool {
         matches!(self.end, End::Failed(KernelError::Diverged | KernelError::Target(TargetError::Decomposition { .. })))

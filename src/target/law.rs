@@ -158,8 +158,8 @@ impl Target for LawTarget {
         (self.noise != GradientNoise::None).then_some(u64::MAX >> 2)
     }
 
-    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
-        Ok(Box::new(LawTarget::new(self.law.clone(), self.noise, self.local.n_beta(), gamma)?))
+    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+        Ok(Box::new(LawTarget::new(self.law.clone(), self.noise, n_beta, gamma)?))
     }
 
     fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {

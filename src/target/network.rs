@@ -313,13 +313,13 @@ impl Target for NetworkTarget {
         Some(self.samples.len() as u64)
     }
 
-    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
         let share = |place: &Place| match place {
             Place::Sampled(index) => Place::Sampled(*index),
             Place::Fixed(tensor) => Place::Fixed(tensor.shallow_clone()),
         };
         Ok(Box::new(NetworkTarget {
-            local: self.local.with_gamma(gamma)?,
+            local: self.local.with_density(n_beta, gamma)?,
             network: self.network.clone(),
             buffers: self.buffers.try_clone()?,
             samples: self.samples.clone(),
