@@ -69,8 +69,9 @@ fn climb(
     let mut ladder = resumed(Ladder::new(scales, &w_star)?, &points, &w_star)?;
     let w_star_norm = llc::update::dot(&w_star, &w_star)?.sqrt();
     let about = json!({ "w_star_norm": w_star_norm, "largest_curvature": probes.largest_curvature });
-    observers.emit(&Event::Line(&table::header(source.has_test())));
-    points.all().iter().for_each(|rung| observers.emit(&Event::Line(&table::line(rung, source.has_test()))));
+    let columns = source.columns();
+    observers.emit(&Event::Line(&table::header(columns)));
+    points.all().iter().for_each(|rung| observers.emit(&Event::Line(&table::line(rung, columns))));
     let num_rungs = ladder.scales().len();
     let is_interrupted = loop {
         let profile = Profile {
@@ -88,7 +89,7 @@ fn climb(
         }
         let point = point(&rung, &mut source, w_star_norm)?;
         observers.emit(&Event::Metrics { step: rung.index as u64, values: &metrics(&rung) });
-        observers.emit(&Event::Line(&table::line(&point, source.has_test())));
+        observers.emit(&Event::Line(&table::line(&point, columns)));
         observers.emit(&Event::Saving);
         points.push_with(point, tensors(&rung)?)?;
     };

@@ -23,6 +23,7 @@ use llc::train::{self, Evaluation, Objective, TrainingData};
 use num_traits::ToPrimitive;
 use serde_json::{Value, json};
 
+use super::table::Columns;
 use crate::cli::Context;
 use crate::{estimate, session};
 
@@ -63,9 +64,9 @@ impl Source {
         }
     }
 
-    /// Whether there are test data.
-    pub fn has_test(&self) -> bool {
-        self.test.is_some()
+    /// What is known of every rung besides.
+    pub fn columns(&self) -> Columns {
+        Columns { has_test: self.test.is_some(), has_exact: self.toy.is_some() }
     }
 
     /// E[nβ·(L − L(w*))] at `scale`, where it is known exactly.

@@ -25,17 +25,28 @@ pub fn short(value: f64) -> String {
     }
 }
 
+/// What stands in a rung's line besides what every rung has.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns {
+    /// Loss and accuracy on test data.
+    pub has_test: bool,
+    /// The exact value.
+    pub has_exact: bool,
+}
+
 /// The names of what [`line`] shows.
-pub fn header(has_test: bool) -> String {
-    let test = if has_test { format!("  {:>9}  {:>7}", "test loss", "correct") } else { String::new() };
+pub fn header(columns: Columns) -> String {
+    let test = if columns.has_test { format!("  {:>9}  {:>7}", "test loss", "correct") } else { String::new() };
+    let exact = if columns.has_exact { format!("  {:>8}", "exact") } else { String::new() };
+    // A circumflex takes no room of its own.
     format!(
-        "\n{:>9}  {:>9}  {:>17}  {:^19}  {:>8}  {:>6}  {:>16}  {:>6}{test}  {:>8}  {:>6}  verdict",
-        "γ", "nβ", "λ̂ ± error ", "90 % interval", "radius", "/|w*|", "dλ̂/dlnγ ± error ", "held", "steps", "time",
+        "\n{:>9}  {:>9}  {:>17}  {:^19}{exact}  {:>8}  {:>6}  {:>17}  {:>6}{test}  {:>8}  {:>6}  verdict",
+        "γ", "nβ", "λ̂ ± error", "90 % interval", "radius", "/|w*|", "dλ̂/dlnγ ± error", "held", "steps", "time",
     )
 }
 
 /// One rung, in a line.
-pub fn line(rung: &Value, has_test: bool) -> String {
+pub fn line(rung: &Value, columns: Columns) -> String {
     let rung = Section(rung);
     let mcse = rung.number("/llc/mcse");
     let digits = decimals(mcse).min(4);
@@ -43,12 +54,16 @@ pub fn line(rung: &Value, has_test: bool) -> String {
         [low, high] => format!("[{low:.digits$}, {high:.digits$}]"),
         _ => String::new(),
     };
-    let test = match has_test {
+    let test = match columns.has_test {
         true => format!("  {:>9.4}  {:>5.1} %", rung.number("/test_loss"), 100.0 * rung.number("/test_accuracy")),
         false => String::new(),
     };
+    let exact = match columns.has_exact {
+        true => format!("  {:>8.digits$}", rung.number("/llc_exact")),
+        false => String::new(),
+    };
     format!(
-        "{:>9}  {:>9}  {:>16}  {interval:^19}  {:>8}  {:>6}  {:>16}  {:>4.0} %{test}  {:>8}  {:>6}  {}",
+        "{:>9}  {:>9}  {:>16}  {interval:^19}{exact}  {:>8}  {:>6}  {:>16}  {:>4.0} %{test}  {:>8}  {:>6}  {}",
         short(rung.number("/gamma")),
         short(rung.number("/n_beta")),
         shown(rung.number("/llc/mean"), mcse),
