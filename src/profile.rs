@@ -326,6 +326,7 @@ fn copies(runs: &[ChainRun]) -> Result<Vec<ChainRun>, TchError> {
         Ok(ChainRun {
             trace: run.trace.clone(),
             virial: run.virial.clone(),
+            gradients: run.gradients.clone(),
             tensor_distances: run.tensor_distances.clone(),
             epsilon: run.epsilon,
             last: run.last.as_ref().map(Params::try_clone).transpose()?,

@@ -9,16 +9,18 @@ use crate::plot::panel::Shape;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     Trusted,
+    TrustedAtScale,
     LocalPlateau,
     NotTrusted,
 }
 
 impl Verdict {
-    pub const ALL: [Self; 3] = [Self::Trusted, Self::LocalPlateau, Self::NotTrusted];
+    pub const ALL: [Self; 4] = [Self::Trusted, Self::TrustedAtScale, Self::LocalPlateau, Self::NotTrusted];
 
     fn read(report: &Value) -> Self {
         match report["verdict"].as_str() {
             Some("trusted") => Self::Trusted,
+            Some("trusted_at_scale") => Self::TrustedAtScale,
             Some("local_plateau") => Self::LocalPlateau,
             _ => Self::NotTrusted,
         }
@@ -28,6 +30,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::Trusted => "trusted",
+            Self::TrustedAtScale => "trusted_at_scale",
             Self::LocalPlateau => "local_plateau",
             Self::NotTrusted => "not_trusted",
         }
@@ -37,6 +40,7 @@ impl Verdict {
     pub fn name(self) -> &'static str {
         match self {
             Self::Trusted => "trusted",
+            Self::TrustedAtScale => "trusted at scale",
             Self::LocalPlateau => "local plateau",
             Self::NotTrusted => "not trusted",
         }
@@ -46,6 +50,7 @@ impl Verdict {
     pub fn shape(self) -> Shape {
         match self {
             Self::Trusted => Shape::Disc,
+            Self::TrustedAtScale => Shape::Diamond,
             Self::LocalPlateau => Shape::Ring,
             Self::NotTrusted => Shape::Cross,
         }

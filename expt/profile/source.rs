@@ -182,7 +182,7 @@ fn deep_linear(config: &DlnConfig, key: Key, context: &Context) -> anyhow::Resul
 fn potential(config: &PotentialConfig, key: Key) -> anyhow::Result<Source> {
     let toy = config.toy();
     let law = Law::of(toy);
-    let mut target = LawTarget::new(law, GradientNoise::None, config.n_beta(), config.sampler().gamma)?;
+    let mut target = LawTarget::new(law, GradientNoise::None, config.n_beta(), config.sampler().fixed_gamma())?;
     if config.sampler().kernel.kind().about().gradient == llc::kernel::GradientNeed::None
         && target.as_conditional().is_none()
     {

@@ -186,7 +186,12 @@ impl Configuration for ProfileConfig {
             );
             return Err(ConfigError::Refused { key: raw.key(path)?, reason });
         }
-        let source = match keys::kind(raw)? {
+        let kind = keys::kind(raw)?;
+        if kind != keys::SourceKind::Checkpoint && raw.word("sampler.gamma").is_some() {
+            let reason = "only around a checkpoint w* says which: give a number".to_owned();
+            return Err(ConfigError::Refused { key: raw.key("sampler.gamma")?, reason });
+        }
+        let source = match kind {
             keys::SourceKind::Checkpoint => Source::Checkpoint(Box::new(checkpoint(raw, threads)?)),
             keys::SourceKind::DeepLinear => Source::DeepLinear(Box::new(deep_linear(raw, threads)?)),
             keys::SourceKind::Potential => Source::Potential(Box::new(potential::check(raw, threads)?)),

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::ladder::{HALF_WIDTH, MAX_ROUNDS_STEPS, NUM_RUNGS};
 use super::potential::POTENTIAL;
 use crate::config::sampler::keys::text;
-use crate::config::sampler::{LossTrace, SamplerDefaults, Switch};
-use crate::config::{ConfigError, Configuration, EstimateConfig, Key, Kind, RawConfig, dln, run, sampler};
+use crate::config::sampler::{ExtrapolateStep, Gamma, LossTrace, SamplerDefaults, Switch};
+use crate::config::{ConfigError, Configuration, EstimateConfig, Key, Kind, RawConfig, Value, dln, run, sampler};
 use crate::kernel::SamplerKind;
 use crate::theory::Toy;
 
@@ -21,7 +21,12 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     num_chains: 4,
     minibatch_trace: LossTrace::ControlVariate,
     check_localisation: Switch::Off,
+    gamma: Gamma::Auto,
+    extrapolate_step: ExtrapolateStep::Off,
 };
+
+/// Settings of the sampler that have no say here: a ladder is its own check of the localisation, and each rung is one set of chains.
+const NOT_HERE: [&str; 2] = ["sampler.check_localisation", "sampler.extrapolate_step"];
 
 /// Every setting of `llc profile`, in the order of `--help`.
 pub fn keys() -> &'static [Key] {
@@ -38,7 +43,7 @@ pub fn keys() -> &'static [Key] {
             "A potential of one to three parameters whose value at every rung is known exactly",
         ));
         let own = sampler::keys::keys(&SAMPLER, true).into_iter().map(described);
-        keys.extend(own.filter(|key| key.path != "sampler.check_localisation"));
+        keys.extend(own.filter(|key| !NOT_HERE.contains(&key.path)));
         keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
         keys.extend(run::network_keys());
         keys
@@ -134,8 +139,8 @@ fn described(key: Key) -> Key {
             ))
         }
         "sampler.gamma" => {
-            "Localisation of every rung of a ladder along n_beta: gamma/2 |w - w*|^2 is added to the potential, untempered [default: 1; \
-             potentials have their own]"
+            "Localisation of every rung of a ladder along n_beta: gamma/2 |w - w*|^2 is added to the potential, untempered [default: \
+             around a checkpoint auto, n_beta times the largest curvature at w* over 30; else 1, but line 100 and dot 10]"
         }
         "sampler.num_steps" => {
             "Steps of a chain in the first round of a rung, warm-up included; further rounds double what is kept [default: 2000, but around \
@@ -210,6 +215,6 @@ pub fn those_of<C: Configuration>(raw: &RawConfig) -> RawConfig {
             own.fill(key.path, value.clone());
         }
     }
-    own.fill("sampler.check_localisation", crate::config::Value::Text("off".to_owned()));
+    NOT_HERE.iter().for_each(|path| own.fill(path, Value::Text("off".to_owned())));
     own
 }

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::config::run::Work;
 use crate::config::sampler::check::Subject;
-use crate::config::sampler::{LossTrace, SamplerConfig, SamplerDefaults, Switch};
+use crate::config::sampler::{ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch, defaults};
 use crate::config::{ConfigError, RawConfig, RunConfig, Value, run, sampler};
 use crate::kernel::{GradientNeed, SamplerKind};
 use crate::theory::Toy;
@@ -26,6 +26,8 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     num_chains: 4,
     minibatch_trace: LossTrace::Full,
     check_localisation: Switch::Off,
+    gamma: Gamma::Fixed(defaults::GAMMA),
+    extrapolate_step: ExtrapolateStep::Off,
 };
 
 /// A potential whose exact value is known at every scale.

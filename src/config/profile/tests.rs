@@ -42,6 +42,7 @@ fn what_is_not_legal_is_refused_with_what_to_do() {
         ("--potential dot --device cuda", "--device"),
         ("--potential dot --sampler sgld --gradient minibatch", "no samples"),
         ("--layer-widths 5,5 --precision bf16", "f32 or f64"),
+        ("--potential dot --along n-beta --gamma auto", "give a number"),
         ("--potential crossing --along n-beta --gamma 0", "no total"),
     ] {
         let error = resolved(line).unwrap_err().to_string();
