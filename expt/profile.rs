@@ -9,7 +9,7 @@ use llc::config::profile::{Along, LadderConfig};
 use llc::estimate::Probes;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::params::Params;
-use llc::profile::{Budget, FALL, Ladder, News, Profile, Rung, STIFFNESS_OVER_GAMMA, Scale, Stop, geometric};
+use llc::profile::{Budget, Climbed, FALL, Ladder, News, Profile, Rung, STIFFNESS_OVER_GAMMA, Scale, Stop, geometric};
 use llc::run::Chains;
 use llc::target::TargetError;
 use serde_json::{Value, json};
@@ -97,21 +97,27 @@ fn climb(
     end(config, &ladder, points.all(), (&source, about), is_interrupted, context, observers)
 }
 
+/// γ of a first rung below which the curvature that it follows from is no more than the rounding of a loss that has none.
+const LEAST_GAMMA: f64 = 1e-3;
+
 /// Every rung's scale.
 fn scales(config: &ProfileConfig, source: &Source, probes: &Probes) -> anyhow::Result<Vec<Scale>> {
     let (n_beta, gamma) = (source.target.local().n_beta(), source.target.local().gamma());
     let along = config.profile().along;
     let values = match &config.profile().ladder {
         LadderConfig::Given { ladder } => ladder.clone(),
-        LadderConfig::Geometric { from, to, rungs } => {
-            let from = match (from, along) {
+        LadderConfig::Geometric { from: given, to, rungs } => {
+            let from = match (given, along) {
                 (Some(from), _) => *from,
                 (None, Along::NBeta) => n_beta,
                 (None, Along::Gamma) => n_beta * probes.largest_curvature / STIFFNESS_OVER_GAMMA,
             };
+            let is_derived = given.is_none() && along == Along::Gamma;
             anyhow::ensure!(
-                from > 0.0 && from.is_finite(),
-                "the loss is flat to second order at w*, which says nothing of where to begin: give --from and --to, or --ladder"
+                !is_derived || (from > LEAST_GAMMA && from.is_finite()),
+                "the loss is flat to second order at w* (largest curvature {:.1e}), which says nothing of where to begin: give --from and --to, \
+                 or --ladder",
+                probes.largest_curvature
             );
             let to = to.unwrap_or(from / FALL);
             anyhow::ensure!(
@@ -139,7 +145,9 @@ fn resumed(ladder: Ladder, points: &Points, w_star: &Params) -> anyhow::Result<L
     };
     let ends = points.tensors().iter().map(end).collect::<anyhow::Result<Vec<_>>>()?;
     let spent_s = points.all().iter().map(|rung| Section(rung).number("/seconds")).sum();
-    Ok(ladder.resumed(points.all().len(), ends, spent_s, last["has_converged"] == true))
+    let seconds_per_draw = Section(last).number("/seconds") / Section(last).number("/num_draws");
+    let has_converged = last["has_converged"] == true;
+    Ok(ladder.resumed(Climbed { num_rungs: points.all().len(), ends, spent_s, seconds_per_draw, has_converged }))
 }
 
 /// Where the chains of `rung` ended, for the next one.
@@ -206,7 +214,9 @@ fn metrics(rung: &Rung) -> Vec<(&'static str, f64)> {
 fn stopped(stop: Stop, rungs: &[Value], config: &ProfileConfig) -> String {
     let symbol = config.profile().along.symbol();
     match stop {
-        Stop::TimeIsUsed { rung } => format!("the time was used up before rung {}; give more with --time", rung + 1),
+        Stop::TimeIsUsed { rung } => {
+            format!("the time that is left does not hold a first round of rung {}; give more with --time", rung + 1)
+        }
         Stop::NotConverged { rung } => {
             let Some(last) = rungs.get(rung) else { return format!("rung {} did not converge", rung + 1) };
             let last = Section(last);

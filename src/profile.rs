@@ -114,7 +114,7 @@ impl Rung {
 pub enum Stop {
     /// The rung of that index has not converged within the budget.
     NotConverged { rung: usize },
-    /// The time was used up before the rung of that index.
+    /// The time that is left does not hold the first round of the rung of that index.
     TimeIsUsed { rung: usize },
 }
 
@@ -127,6 +127,21 @@ pub enum News<'a> {
     Failed { chain: usize, num_draws: usize, error: &'a str },
 }
 
+/// The rungs that another process has climbed.
+#[derive(Debug)]
+pub struct Climbed {
+    /// How many.
+    pub num_rungs: usize,
+    /// Where the chains of the last one ended; none unless it has converged.
+    pub ends: Vec<Params>,
+    /// Seconds that all of them took.
+    pub spent_s: f64,
+    /// Seconds of the last one per draw of a chain.
+    pub seconds_per_draw: f64,
+    /// Whether the last one has converged.
+    pub has_converged: bool,
+}
+
 /// A ladder with the place that was reached on it.
 #[derive(Debug)]
 pub struct Ladder {
@@ -134,6 +149,7 @@ pub struct Ladder {
     next: usize,
     starts: Vec<Start>,
     spent_s: f64,
+    seconds_per_draw: f64,
     stop: Option<Stop>,
 }
 
@@ -144,17 +160,16 @@ impl Ladder {
     /// Whatever libtorch reports.
     pub fn new(scales: Vec<Scale>, w_star: &Params) -> Result<Ladder, TchError> {
         let starts = vec![Start { w: w_star.try_clone()?, epsilon: None }];
-        Ok(Ladder { scales, next: 0, starts, spent_s: 0.0, stop: None })
+        Ok(Ladder { scales, next: 0, starts, spent_s: 0.0, seconds_per_draw: 0.0, stop: None })
     }
 
-    /// The same behind its first `num_done` rungs, which took `spent_s` seconds: the chains ended at `ends`, and the last rung `has_converged`.
-    pub fn resumed(mut self, num_done: usize, ends: Vec<Params>, spent_s: f64, has_converged: bool) -> Ladder {
-        if num_done > 0 {
-            self.next = num_done;
-            self.starts = ends.into_iter().map(|w| Start { w, epsilon: None }).collect();
-            self.spent_s = spent_s;
-            self.stop = (!has_converged).then_some(Stop::NotConverged { rung: num_done - 1 });
-        }
+    /// The same behind what was climbed before.
+    pub fn resumed(mut self, climbed: Climbed) -> Ladder {
+        self.next = climbed.num_rungs;
+        self.starts = climbed.ends.into_iter().map(|w| Start { w, epsilon: None }).collect();
+        self.spent_s = climbed.spent_s;
+        self.seconds_per_draw = climbed.seconds_per_draw;
+        self.stop = (!climbed.has_converged).then(|| Stop::NotConverged { rung: climbed.num_rungs.saturating_sub(1) });
         self
     }
 
@@ -180,13 +195,15 @@ impl Ladder {
         tell: &mut dyn FnMut(News),
     ) -> Result<Option<Rung>, EstimateError> {
         let Some(&scale) = self.scales.get(self.next).filter(|_| self.stop.is_none()) else { return Ok(None) };
-        let is_late = profile.budget.time_s.is_some_and(|time_s| self.spent_s >= time_s);
+        let round_s = self.seconds_per_draw * profile.chains.plan.num_draws as f64;
+        let is_late = profile.budget.time_s.is_some_and(|time_s| self.spent_s + round_s > time_s);
         if is_late && self.next > 0 {
             self.stop = Some(Stop::TimeIsUsed { rung: self.next });
             return Ok(None);
         }
         let rung = profile.rung(self.next, scale, &self.starts, self.spent_s, cancel, tell)?;
         self.spent_s += rung.estimation.sampling_s;
+        self.seconds_per_draw = rung.estimation.sampling_s / rung.num_draws as f64;
         if rung.estimation.is_interrupted {
             return Ok(Some(rung));
         }

@@ -14,7 +14,7 @@ use llc::config::{DlnConfig, ExperimentArgs, ProfileConfig};
 use llc::dln::Problem;
 use llc::estimate::Probes;
 use llc::params::Params;
-use llc::profile::{Budget, Ladder, Profile, Rung, Scale, Stop};
+use llc::profile::{Budget, Climbed, Ladder, Profile, Rung, Scale, Stop};
 use llc::record::json;
 use llc::rng::Key;
 use llc::run::Chains;
@@ -181,12 +181,19 @@ fn a_ladder_that_is_taken_up_goes_on_to_the_same_rungs() {
     let (rungs, _) = climb.all();
     let ends =
         |rung: &Rung| rung.ends.as_ref().unwrap().iter().map(|w| w.try_clone().unwrap()).collect::<Vec<Params>>();
-    let mut again = climb.ladder().resumed(2, ends(&rungs[1]), 0.0, true);
+    let before = |ends: Vec<Params>, has_converged: bool| Climbed {
+        num_rungs: 2,
+        ends,
+        spent_s: 0.0,
+        seconds_per_draw: 0.0,
+        has_converged,
+    };
+    let mut again = climb.ladder().resumed(before(ends(&rungs[1]), true));
     let (rest, _) = climb.climb(&mut again);
     assert_eq!((rest.len(), rest[0].index), (1, 2));
     assert_eq!(rest[0].estimation.llc, rungs[2].estimation.llc);
     // Behind one that has not converged there is nothing.
-    let mut over = climb.ladder().resumed(2, Vec::new(), 0.0, false);
+    let mut over = climb.ladder().resumed(before(Vec::new(), false));
     assert_eq!(climb.climb(&mut over).1, Some(Stop::NotConverged { rung: 1 }));
 }
 
@@ -219,7 +226,7 @@ fn a_checkpoint_has_a_rung_for_every_scale_with_what_the_test_data_say() {
     let output = llc(base.path(), &words).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let found = report(&output);
-    assert_eq!((found["source"].as_str(), found["d"].as_u64()), (Some("checkpoint"), Some(100 * 4 + 4 * 10)));
+    assert_eq!((found["source"].as_str(), found["d"].as_u64()), (Some("checkpoint"), Some(100 * 4 + 4 + 4 * 10 + 10)));
     let all = rungs(&found);
     for rung in all {
         for path in ["/llc/mean", "/radius", "/relative_radius", "/llc_per_ln_gamma", "/test_loss", "/test_accuracy"] {

@@ -118,7 +118,10 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let num_stopped = runs.iter().filter(|(run, _)| is_stopped(run)).count();
     let stopped = match num_stopped {
         0 => String::new(),
-        n => format!(" {} ended before the last rung: it had not converged within its budget.", counted(n, "ladder")),
+        n => format!(
+            " {} ended before the last rung: what was next did not converge, or had no time left.",
+            counted(n, "ladder")
+        ),
     };
     Ok(Drawing {
         title: "λ̂ over the radius of its region".to_owned(),
@@ -182,10 +185,7 @@ fn name(run: &Run) -> String {
     let report = run.report.as_ref();
     let text = |name: &str| report.and_then(|report| report[name].as_str()).unwrap_or_default().to_owned();
     let around = match text("source").as_str() {
-        "checkpoint" => {
-            let path = text("checkpoint");
-            path.rsplit('/').next().unwrap_or_default().to_owned()
-        }
+        "checkpoint" => text("checkpoint").replace("checkpoint/", "").trim_end_matches(".safetensors").to_owned(),
         "potential" => text("potential"),
         _ => {
             let network = report.and_then(|report| report["network"].as_array());
@@ -194,5 +194,5 @@ fn name(run: &Run) -> String {
     };
     let number = run.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let seed = &run.config["seed"];
-    format!("{number}: {around}, seed {seed}")
+    format!("{number}: {around}, {}, seed {seed}", text("sampler"))
 }
