@@ -20,6 +20,7 @@ mod model;
 mod noisy_weights;
 mod paths;
 mod points;
+mod profile;
 mod registry;
 mod requeue;
 mod rescaling;

@@ -1,6 +1,6 @@
 //! Keeps what a run of many points has found, so that a later process goes on behind the last of them.
 
-use llc::checkpoint::Checkpoint;
+use llc::checkpoint::{Checkpoint, NamedTensor};
 use llc::journal::{Entry, Journal};
 use serde_json::{Value, json};
 
@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub struct Points {
     all: Vec<Value>,
+    /// What goes with the last of them.
+    tensors: Vec<NamedTensor>,
     /// So many of them are kept.
     num_kept: usize,
     entry: Entry,
@@ -20,19 +22,30 @@ impl Points {
     /// Those that `journal` holds; none in a new run.
     pub fn of(journal: &Journal) -> anyhow::Result<Points> {
         let entry = journal.entry(POINTS);
-        let all = match entry.read()? {
-            None => Vec::new(),
+        let (all, tensors) = match entry.read()? {
+            None => Default::default(),
             Some(kept) => match kept.header.facts.get(POINTS) {
-                Some(Value::Array(all)) => all.clone(),
+                Some(Value::Array(all)) => (all.clone(), kept.tensors),
                 _ => return Err(entry.incomplete(POINTS).into()),
             },
         };
-        Ok(Points { num_kept: all.len(), all, entry })
+        Ok(Points { num_kept: all.len(), all, tensors, entry })
     }
 
     /// All of them, in their order.
     pub fn all(&self) -> &[Value] {
         &self.all
+    }
+
+    /// The tensors that were kept with the last of them.
+    pub fn tensors(&self) -> &[NamedTensor] {
+        &self.tensors
+    }
+
+    /// As [`Points::push`], with `tensors` that the next point needs, in place of those before.
+    pub fn push_with(&mut self, point: Value, tensors: Vec<NamedTensor>) -> anyhow::Result<()> {
+        self.tensors = tensors;
+        self.push(point)
     }
 
     /// Adds `point`, and keeps it. Where it can't be kept the next one tries again, for as long as the journal is patient.
@@ -64,7 +77,7 @@ impl Points {
     }
 
     fn content(&self) -> Checkpoint {
-        let mut content = Checkpoint::default();
+        let mut content = Checkpoint { tensors: self.tensors.clone(), ..Checkpoint::default() };
         content.header.facts.insert(POINTS.to_owned(), json!(self.all));
         content
     }

@@ -8,7 +8,8 @@ use llc::config::args::RecordArgs;
 use llc::config::training::TrainingConfig;
 use llc::config::{
     Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, ExperimentArgs, KernelRegressionConfig,
-    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, RescalingConfig, SaddleConfig, ToyConfig, check_storage,
+    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, ProfileConfig, RescalingConfig, SaddleConfig, ToyConfig,
+    check_storage,
 };
 
 use crate::cli::{self, Context, Outcome};
@@ -40,6 +41,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     experiment::<TrainingConfig>(),
     experiment::<CurveConfig>(),
     experiment::<EstimateConfig>(),
+    experiment::<ProfileConfig>(),
     experiment::<PathsConfig>(),
     experiment::<SaddleConfig>(),
     experiment::<ToyConfig>(),

@@ -382,6 +382,11 @@ impl Section<'_> {
         self.list("/reasons").iter().filter_map(|reason| reason.as_str().map(str::to_owned)).collect()
     }
 
+    /// Why the verdict is no better, a line for each reason.
+    pub fn explanations(&self) -> Vec<String> {
+        self.list("/explanations").iter().filter_map(|line| line.as_str().map(|line| format!("{line}\n"))).collect()
+    }
+
     /// The verdict, and why it is no better.
     pub fn verdict(&self) -> String {
         let reasons = self.reasons();

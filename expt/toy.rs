@@ -32,7 +32,7 @@ impl Experiment for ToyConfig {
 
 fn compare(config: &ToyConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
     observers.emit(&Event::Started(&RunInfo {
-        num_parameters: config.toy().potentials.iter().map(|&toy| law(toy).num_parameters()).max().unwrap_or(0),
+        num_parameters: config.toy().potentials.iter().map(|&toy| Law::of(toy).num_parameters()).max().unwrap_or(0),
         ..session::run_info(ToyConfig::EXPERIMENT, config, context)?
     }));
     session::ensure_recorded(observers)?;
@@ -95,7 +95,7 @@ impl Case<'_> {
     ) -> anyhow::Result<Option<Value>> {
         let Self { toy, n_beta, exact, sampler, .. } = *self;
         let (gamma, kind) = (config.gamma(toy), sampler.kernel.kind());
-        let mut target = LawTarget::new(law(toy), GradientNoise::None, n_beta, gamma)?;
+        let mut target = LawTarget::new(Law::of(toy), GradientNoise::None, n_beta, gamma)?;
         let known = toy.learning_coefficient();
         let of_potential = json!({
             "potential": toy.name(),
@@ -163,19 +163,6 @@ fn compared(done: &Estimation, exact: f64) -> Value {
         _ => "unknown",
     };
     json!({ "z": z, "agreement": agreement, "num_diverged": done.num_diverged })
-}
-
-/// The loss of `toy`.
-fn law(toy: Toy) -> Law {
-    let half_powers = toy.exponents().to_vec();
-    match toy {
-        // w² is ½·h·w² with h = 2.
-        Toy::Regular => Law::Quadratic { curvatures: vec![2.0; half_powers.len()] },
-        Toy::FourthPower | Toy::EvenPowers => Law::EvenPowers { half_powers },
-        Toy::Line => Law::LineAndDot { centre: 1.0 },
-        Toy::Dot => Law::LineAndDot { centre: 0.0 },
-        _ => Law::Monomial { half_powers },
-    }
 }
 
 fn end(

@@ -22,8 +22,8 @@ use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::target::{Batch, Target, TargetError};
 use crate::update;
-pub use gradients::GradientRow;
 pub(crate) use gradients::GradientLook;
+pub use gradients::GradientRow;
 use saved::Saved;
 
 /// Says how long a chain is and what it records; the same for all chains of a run.
@@ -137,6 +137,22 @@ impl ChainRun {
             num_steps: 0,
             sampling_s: 0.0,
         }
+    }
+
+    /// Adds `next`, drawn by a chain that started where this one ended: the draws of both in their order, the end and the last point of
+    /// `next`.
+    pub fn append(&mut self, mut next: ChainRun) {
+        self.trace.loss.append(&mut next.trace.loss);
+        self.trace.distance.append(&mut next.trace.distance);
+        self.trace.acceptance.append(&mut next.trace.acceptance);
+        self.virial.append(&mut next.virial);
+        self.gradients.append(&mut next.gradients);
+        self.tensor_distances.append(&next.tensor_distances);
+        self.epsilon = next.epsilon.or(self.epsilon);
+        self.num_steps += next.num_steps;
+        self.sampling_s += next.sampling_s;
+        self.last = next.last;
+        self.end = next.end;
     }
 
     /// Whether it ended because the loss was no longer finite.

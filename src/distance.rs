@@ -29,6 +29,13 @@ impl TensorDistances {
         Ok(())
     }
 
+    /// Adds the draws of `other`.
+    pub fn append(&mut self, other: &TensorDistances) {
+        self.sums.resize(self.sums.len().max(other.sums.len()), 0.0);
+        self.sums.iter_mut().zip(&other.sums).for_each(|(all, sum)| *all += sum);
+        self.num_draws += other.num_draws;
+    }
+
     /// The sums Σ‖w_l − w*_l‖² per tensor, and the number of draws.
     pub fn parts(&self) -> (&[f64], u64) {
         (&self.sums, self.num_draws)
@@ -42,11 +49,7 @@ impl TensorDistances {
     /// The root mean square distance of each tensor over all of `chains`; empty where nothing was added.
     pub fn root_mean_square<'a>(chains: impl IntoIterator<Item = &'a TensorDistances>) -> Vec<f64> {
         let mut all = TensorDistances::default();
-        for chain in chains.into_iter().filter(|chain| chain.num_draws > 0) {
-            all.sums.resize(chain.sums.len(), 0.0);
-            all.sums.iter_mut().zip(&chain.sums).for_each(|(all, sum)| *all += sum);
-            all.num_draws += chain.num_draws;
-        }
+        chains.into_iter().for_each(|chain| all.append(chain));
         all.sums.iter().map(|sum| (sum / all.num_draws as f64).sqrt()).collect()
     }
 }

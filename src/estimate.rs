@@ -114,8 +114,8 @@ pub fn estimate(
     }
     let wanted = check_localisation && !sampled.is_interrupted && sampled.num_diverged < chains.num_chains;
     // Where the draws at one γ show that λ̂ depends on it, another γ has nothing to add.
-    let is_open = !is_below(sampled.diagnostics.held_by_gamma, HELD_SHARE)
-        && !is_sloped(&sampled.llc, &sampled.diagnostics);
+    let is_open =
+        !is_below(sampled.diagnostics.held_by_gamma, HELD_SHARE) && !is_sloped(&sampled.llc, &sampled.diagnostics);
     let localisation = if wanted && is_open {
         observers.emit(&Event::Stage("sampling again at a smaller γ, to see what the localisation hides"));
         sample_localised(target, sampler, &chains, &w_star, cancel)?

@@ -40,6 +40,8 @@ pub mod pickle;
 pub mod posterior;
 #[cfg(feature = "torch")]
 pub mod probe;
+#[cfg(feature = "torch")]
+pub mod profile;
 pub mod record;
 #[cfg(feature = "torch")]
 pub mod relu;

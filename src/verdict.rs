@@ -351,7 +351,8 @@ fn level(evidence: &Evidence) -> Level {
             let mcse = check.mcse.hypot(llc.mcse);
             let scale = llc.mean.abs();
             // Chains at the smaller γ have half the draws: twice the least excess.
-            let is_sharp = is_below(2.0 * mcse, TOLERANCE * scale) && is_below(check.rhat, 1.0 + 2.0 * (MAX_RHAT - 1.0));
+            let is_sharp =
+                is_below(2.0 * mcse, TOLERANCE * scale) && is_below(check.rhat, 1.0 + 2.0 * (MAX_RHAT - 1.0));
             let how = format!(
                 "at γ = {} it is {:.3} ± {:.3}, {:+.1} %",
                 check.gamma,

@@ -591,3 +591,24 @@ mod slow {
         }
     }
 }
+
+#[test]
+fn ladders_are_drawn_rung_by_rung_filled_where_they_are_certified() {
+    let folder = drawn(&["profile", "config.experiment=profile"]);
+    let rows = rows(&folder.path().join("profile.csv"));
+    let all: Vec<Value> =
+        [62, 63, 64].iter().flat_map(|&run| report(run)["rungs"].as_array().unwrap().clone()).collect();
+    assert_eq!(rows.len(), all.len());
+    for (row, rung) in rows.iter().zip(&all) {
+        assert_close(real(row, "llc"), rung["llc"]["mean"].as_f64().unwrap());
+        assert_close(real(row, "radius"), rung["radius"].as_f64().unwrap());
+        assert_eq!(row["is_certified"], rung["is_certified"].to_string());
+        assert_eq!(rung["is_certified"] == true, rung["has_converged"] == true && rung["verdict"] != "not_trusted");
+    }
+    // The exact curve of w₁² + w₂²: nβh/(nβh + γ) with h = 2.
+    for row in rows.iter().filter(|row| !row["llc_exact"].is_empty()) {
+        let a = 2.0 * real(row, "n_beta");
+        assert_close(real(row, "llc_exact"), a / (a + real(row, "gamma")));
+    }
+    assert!(rows.iter().any(|row| row["is_certified"] == "false") && rows.iter().any(|row| row["lambda_true"] == "50"));
+}

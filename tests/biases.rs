@@ -30,8 +30,7 @@ fn sampled(epsilon: f64, sigma: f64, extrapolate: &str, seed: u64) -> Estimation
     );
     let config = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap().resolve().unwrap().config;
     let noise = if sigma > 0.0 { GradientNoise::Additive { sigma } } else { GradientNoise::None };
-    let mut target =
-        LawTarget::new(Law::Quadratic { curvatures: CURVATURES.to_vec() }, noise, N_BETA, GAMMA).unwrap();
+    let mut target = LawTarget::new(Law::Quadratic { curvatures: CURVATURES.to_vec() }, noise, N_BETA, GAMMA).unwrap();
     let chains = Chains::new(config.sampler(), config.run(), Key::new(seed), 0.0);
     let sampler = config.sampler().kernel.sampler();
     estimate(&mut target, sampler.as_ref(), &chains, false, &AtomicBool::new(false), &mut Observers::default()).unwrap()
@@ -88,7 +87,8 @@ fn an_exact_sampler_has_no_bias_to_measure() {
     let mut target = LawTarget::new(law, GradientNoise::None, N_BETA, GAMMA).unwrap();
     let chains = Chains::new(config.sampler(), config.run(), Key::new(1), 0.0);
     let sampler = config.sampler().kernel.sampler();
-    let done = estimate(&mut target, sampler.as_ref(), &chains, false, &AtomicBool::new(false), &mut Observers::default());
+    let done =
+        estimate(&mut target, sampler.as_ref(), &chains, false, &AtomicBool::new(false), &mut Observers::default());
     let done = done.unwrap();
     assert!(done.diagnostics.step_bias.is_none() && done.extrapolation.is_none());
 }
@@ -106,7 +106,8 @@ fn the_extrapolation_has_the_mean_of_its_law_and_takes_both_biases_off() {
         assert!(z(&done.llc, expected).abs() < MAX_Z, "{:?} against {expected}", done.llc);
         assert!(extrapolation.bias.z(whole - expected).abs() < MAX_Z, "{extrapolation:?}");
         // The mutants: λ̂ of either set alone, and the sign turned round.
-        for (name, mutant) in [("λ̂(ε)", whole), ("λ̂(ε/2)", half), ("2λ̂(ε) − λ̂(ε/2)", 2.0 * whole - half)] {
+        for (name, mutant) in [("λ̂(ε)", whole), ("λ̂(ε/2)", half), ("2λ̂(ε) − λ̂(ε/2)", 2.0 * whole - half)]
+        {
             assert!(z(&done.llc, mutant).abs() > MAX_Z, "σ {sigma}: {name} would pass for the extrapolated value");
         }
         // A tenth of the bias is left.

@@ -21,6 +21,7 @@ mod networks;
 mod noisy_weights;
 mod paths;
 mod plane;
+mod profile;
 pub mod registry;
 mod relative_error;
 mod rescaling;

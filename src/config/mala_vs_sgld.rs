@@ -9,7 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::relu::{self, ReluRun};
-use super::sampler::{self, ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch};
+use super::sampler::{
+    self, ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch,
+};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
 use crate::kernel::hmc::HmcConfig;
 use crate::kernel::mala::MalaConfig;

@@ -37,6 +37,7 @@ pub mod noisy_weights;
 pub mod paths;
 mod positive;
 mod preset;
+pub mod profile;
 mod raw;
 mod relu;
 pub mod rescaling;
@@ -67,12 +68,15 @@ pub use key::{Key, Kind, Value, nearest};
 pub use mala_vs_sgld::MalaVsSgldConfig;
 pub use paths::PathsConfig;
 pub use positive::PositiveF64;
+pub use profile::ProfileConfig;
 pub use raw::RawConfig;
 pub use relu::ReluRun;
 pub use rescaling::RescalingConfig;
 pub use run::{Device, Precision, RunConfig};
 pub use saddle::SaddleConfig;
-pub use sampler::{ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
+pub use sampler::{
+    ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch, Tempering,
+};
 pub use storage::check_storage;
 pub use theory_args::TheoryDlnArgs;
 pub use threads::{TASK_THREADS, available_threads};

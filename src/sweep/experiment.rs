@@ -3,7 +3,8 @@
 use crate::config::training::TrainingConfig;
 use crate::config::{
     Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key,
-    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, RescalingConfig, SaddleConfig, ToyConfig, nearest,
+    MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, ProfileConfig, RescalingConfig, SaddleConfig, ToyConfig,
+    nearest,
 };
 
 use super::meaning::{Meaning, MeaningError};
@@ -22,11 +23,12 @@ pub struct Experiment {
 }
 
 /// All of them, in the order of `llc help`.
-pub const EXPERIMENTS: [Experiment; 12] = [
+pub const EXPERIMENTS: [Experiment; 13] = [
     Experiment::of::<DlnConfig>(),
     Experiment::of::<TrainingConfig>(),
     Experiment::of::<CurveConfig>(),
     Experiment::of::<EstimateConfig>(),
+    Experiment::of::<ProfileConfig>(),
     Experiment::of::<PathsConfig>(),
     Experiment::of::<SaddleConfig>(),
     Experiment::of::<ToyConfig>(),

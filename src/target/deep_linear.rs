@@ -192,8 +192,8 @@ impl Target for DeepLinear {
         Some(self.inputs.len())
     }
 
-    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
-        Ok(Box::new(self.sharing(self.local.with_gamma(gamma)?)?))
+    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+        Ok(Box::new(self.sharing(self.local.with_density(n_beta, gamma)?)?))
     }
 
     fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {

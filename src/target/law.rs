@@ -9,6 +9,7 @@ use tch::{Device, Kind};
 use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError};
 use crate::params::{Layout, Params};
 use crate::rng::{Key, fill_normal};
+use crate::theory::Toy;
 
 /// A loss K(w) on R^d with K(w*) = 0, as a formula.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,19 @@ pub enum Law {
 }
 
 impl Law {
+    /// The loss of `toy`.
+    pub fn of(toy: Toy) -> Law {
+        let half_powers = toy.exponents().to_vec();
+        match toy {
+            // w² is ½·h·w² with h = 2.
+            Toy::Regular => Law::Quadratic { curvatures: vec![2.0; half_powers.len()] },
+            Toy::FourthPower | Toy::EvenPowers => Law::EvenPowers { half_powers },
+            Toy::Line => Law::LineAndDot { centre: 1.0 },
+            Toy::Dot => Law::LineAndDot { centre: 0.0 },
+            Toy::Crossing | Toy::UnevenCrossing | Toy::TripleCrossing => Law::Monomial { half_powers },
+        }
+    }
+
     /// Number of parameters d.
     pub fn num_parameters(&self) -> usize {
         match self {
@@ -158,8 +172,8 @@ impl Target for LawTarget {
         (self.noise != GradientNoise::None).then_some(u64::MAX >> 2)
     }
 
-    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
-        Ok(Box::new(LawTarget::new(self.law.clone(), self.noise, self.local.n_beta(), gamma)?))
+    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+        Ok(Box::new(LawTarget::new(self.law.clone(), self.noise, n_beta, gamma)?))
     }
 
     fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {

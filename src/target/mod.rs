@@ -60,9 +60,9 @@ impl LocalPosterior {
         self.n_beta * loss + 0.5 * self.gamma * squared_distance
     }
 
-    /// The same centre and nβ with another γ.
-    pub fn with_gamma(&self, gamma: f64) -> Result<LocalPosterior, TargetError> {
-        LocalPosterior::new(self.n_beta, gamma, self.w_star.try_clone()?)
+    /// The same centre with another nβ and γ.
+    pub fn with_density(&self, n_beta: f64, gamma: f64) -> Result<LocalPosterior, TargetError> {
+        LocalPosterior::new(n_beta, gamma, self.w_star.try_clone()?)
     }
 }
 
@@ -115,8 +115,13 @@ pub trait Target: Send {
     /// Number of samples n that a minibatch is drawn from; `None` where there are no samples, only an exact loss.
     fn num_samples(&self) -> Option<u64>;
 
-    /// The same target with memory of its own, at localisation γ: for another chain, or a probe.
-    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError>;
+    /// The same loss around the same w* at another nβ and γ, with memory of its own: for another chain, a probe, or another scale.
+    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError>;
+
+    /// As [`Target::with_density`], at the same nβ.
+    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+        self.with_density(self.local().n_beta(), gamma)
+    }
 
     /// This target as one whose layers can be drawn exactly, if it is one.
     fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {

@@ -152,12 +152,16 @@ impl NetworkTarget {
     /// # Errors
     /// As [`NetworkTarget::new`].
     pub fn at_gamma(&self, gamma: f64) -> Result<NetworkTarget, TargetError> {
+        self.at_density(self.local.n_beta(), gamma)
+    }
+
+    fn at_density(&self, n_beta: f64, gamma: f64) -> Result<NetworkTarget, TargetError> {
         let share = |place: &Place| match place {
             Place::Sampled(index) => Place::Sampled(*index),
             Place::Fixed(tensor) => Place::Fixed(tensor.shallow_clone()),
         };
         Ok(NetworkTarget {
-            local: self.local.with_gamma(gamma)?,
+            local: self.local.with_density(n_beta, gamma)?,
             network: self.network.clone(),
             buffers: self.buffers.try_clone()?,
             samples: self.samples.clone(),
@@ -335,8 +339,8 @@ impl Target for NetworkTarget {
         Some(self.samples.len() as u64)
     }
 
-    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
-        Ok(Box::new(self.at_gamma(gamma)?))
+    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+        Ok(Box::new(self.at_density(n_beta, gamma)?))
     }
 }
 

@@ -100,12 +100,12 @@ impl Target for ReluNetwork {
         } as u64)
     }
 
-    fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
+    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
         let work = match &self.work {
             Work::F32(samples, _) => Work::F32(samples.clone(), Passes::new(&self.widths)),
             Work::F64(samples, _) => Work::F64(samples.clone(), Passes::new(&self.widths)),
         };
-        Ok(Box::new(ReluNetwork { widths: self.widths.clone(), local: self.local.with_gamma(gamma)?, work }))
+        Ok(Box::new(ReluNetwork { widths: self.widths.clone(), local: self.local.with_density(n_beta, gamma)?, work }))
     }
 }
 

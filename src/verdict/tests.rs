@@ -30,11 +30,7 @@ fn good() -> (LlcEstimate, Diagnostics, Localisation) {
     (llc, diagnostics, Localisation::Sampled(check))
 }
 
-fn evidence<'a>(
-    llc: &'a LlcEstimate,
-    diagnostics: &'a Diagnostics,
-    localisation: &'a Localisation,
-) -> Evidence<'a> {
+fn evidence<'a>(llc: &'a LlcEstimate, diagnostics: &'a Diagnostics, localisation: &'a Localisation) -> Evidence<'a> {
     Evidence {
         llc,
         diagnostics,
@@ -120,7 +116,9 @@ fn a_dependence_on_gamma_is_a_finding_and_no_reason() {
 
 #[test]
 fn flat_directions_that_have_not_settled_are_a_plateau_only_where_they_do_not_move_the_estimate() {
-    for (shift, expected) in [(0.5, Verdict::LocalPlateau), (2.0, Verdict::NotTrusted), (f64::INFINITY, Verdict::NotTrusted)] {
+    for (shift, expected) in
+        [(0.5, Verdict::LocalPlateau), (2.0, Verdict::NotTrusted), (f64::INFINITY, Verdict::NotTrusted)]
+    {
         let (llc, mut diagnostics, localisation) = good();
         (diagnostics.rhat_distance, diagnostics.distance_error, diagnostics.unsettled_shift) = (1.5, 0.1, shift);
         let judged = verdict(&llc, &diagnostics, &localisation);
@@ -172,7 +170,11 @@ fn each_bias_that_is_left_is_a_reason_of_its_own_name() {
             largest_share: 0.05,
         };
         let small = extrapolation(5.0);
-        assert_eq!(reasons(&judge(&Evidence { extrapolation: Some(&small), ..whole.clone() })), [], "{step} {minibatch}");
+        assert_eq!(
+            reasons(&judge(&Evidence { extrapolation: Some(&small), ..whole.clone() })),
+            [],
+            "{step} {minibatch}"
+        );
         let large = extrapolation(25.0);
         let judged = judge(&Evidence { extrapolation: Some(&large), ..whole });
         assert!(!judged.findings.is_empty(), "{step} {minibatch}: {judged:?}");

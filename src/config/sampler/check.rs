@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use super::keys;
-use super::{Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults};
+use super::{
+    Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults,
+};
 use crate::config::error::minibatch_samplers;
 use crate::config::{ConfigError, Key, RawConfig, Value};
 use crate::kernel::{About, Given, GradientNeed, SamplerKind};
@@ -106,7 +108,8 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
     let warmup = raw.within("sampler.warmup", "[0, 1)", share)?.or(base.warmup).unwrap_or(kind.about().warmup);
     check_takes(raw, kind)?;
     let given_gamma = gamma.fixed().unwrap_or(defaults::GAMMA);
-    let given = Given { raw, num_tensors: subject.num_tensors, gradient, gamma: given_gamma, epsilon, target_acceptance };
+    let given =
+        Given { raw, num_tensors: subject.num_tensors, gradient, gamma: given_gamma, epsilon, target_acceptance };
     let sampler = SamplerConfig {
         kernel: kind.read(&given)?,
         tempering: beta.or(n_beta),

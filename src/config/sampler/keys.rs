@@ -41,7 +41,10 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
         Gamma::Fixed(gamma) => (Kind::Real, format!(" [default: {gamma}]")),
         Gamma::Auto => {
             let ratio = crate::scale::STIFFNESS_RATIO;
-            (Kind::RealOrAuto, format!("; auto: n_beta times the largest curvature at w*, over {ratio} [default: auto]"))
+            (
+                Kind::RealOrAuto,
+                format!("; auto: n_beta times the largest curvature at w*, over {ratio} [default: auto]"),
+            )
         }
     };
     let extrapolate = match defaults.extrapolate_step {

@@ -1,0 +1,202 @@
+//! Opens what a ladder is climbed around: its target, what is known of it exactly, and the test data.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use llc::checkpoint::{Checkpoint, assign, load_into};
+use llc::config::network::model;
+use llc::config::profile::{self, PotentialConfig};
+use llc::config::{DlnConfig, EstimateConfig, ProfileConfig};
+use llc::data::Samples;
+use llc::dln::Problem;
+use llc::dln::known::Known;
+use llc::observe::{Event, Observers};
+use llc::params::Params;
+use llc::posterior::Around;
+use llc::profile::Scale;
+use llc::rng::Key;
+use llc::target::law::{GradientNoise, Law, LawTarget};
+use llc::target::network::TrainedNetwork;
+use llc::target::{Target, TargetError};
+use llc::theory::Toy;
+use llc::train::{self, Evaluation, Objective, TrainingData};
+use num_traits::ToPrimitive;
+use serde_json::{Value, json};
+
+use super::table::Columns;
+use crate::cli::Context;
+use crate::{estimate, session};
+
+/// What a ladder is climbed around.
+pub struct Source {
+    /// The loss around w*, at the nβ and γ that the ladder leaves as they are.
+    pub target: Box<dyn Target>,
+    /// L_n(w*).
+    pub init_loss: f64,
+    /// The run's root stream.
+    pub key: Key,
+    /// What the report says of it.
+    pub facts: Value,
+    toy: Option<Toy>,
+    test: Option<Test>,
+}
+
+/// A trained network with the data that it was not trained on.
+struct Test {
+    trained: TrainedNetwork,
+    samples: Samples,
+    objective: Objective,
+    /// The indices of the tensors that are sampled; `None` for all.
+    sampled: Option<Vec<usize>>,
+}
+
+impl Source {
+    /// The source that `config` chooses.
+    ///
+    /// # Errors
+    /// [`TargetError::Cancelled`] where it was interrupted before the data were read; whatever else keeps it from being read.
+    pub fn open(config: &ProfileConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Source> {
+        let key = Key::new(config.seed());
+        match config.source() {
+            profile::Source::Checkpoint(config) => checkpoint(config, key, observers),
+            profile::Source::DeepLinear(config) => deep_linear(config, key, context),
+            profile::Source::Potential(config) => potential(config, key),
+        }
+    }
+
+    /// What is known of every rung besides.
+    pub fn columns(&self) -> Columns {
+        Columns { has_test: self.test.is_some(), has_exact: self.toy.is_some() }
+    }
+
+    /// E[nβ·(L − L(w*))] at `scale`, where it is known exactly.
+    pub fn exact(&self, scale: Scale) -> Option<f64> {
+        self.toy?.scaled_loss_mean(scale.n_beta, scale.gamma).ok()
+    }
+
+    /// Loss and accuracy on the test data, mean over the networks at `ends`; `None` where there are no test data, or no ends.
+    ///
+    /// # Errors
+    /// Whatever the evaluation reports.
+    pub fn on_test(&mut self, ends: &[Params]) -> anyhow::Result<Option<Evaluation>> {
+        let Some(test) = self.test.as_mut().filter(|_| !ends.is_empty()) else { return Ok(None) };
+        let mut mean = Evaluation { loss: 0.0, accuracy: 0.0 };
+        for end in ends {
+            let found = test.evaluate(end)?;
+            mean.loss += found.loss / ends.len() as f64;
+            mean.accuracy += found.accuracy / ends.len() as f64;
+        }
+        Ok(Some(mean))
+    }
+}
+
+impl Test {
+    /// How well the network does whose sampled tensors are at `w`.
+    fn evaluate(&mut self, w: &Params) -> anyhow::Result<Evaluation> {
+        let TrainedNetwork { network, w: trained, buffers } = &mut self.trained;
+        let all = trained.try_clone()?;
+        for (place, view) in w.views().iter().enumerate() {
+            let index = self.sampled.as_ref().map_or(place, |sampled| sampled[place]);
+            tch::no_grad(|| all.view(index).shallow_clone().f_copy_(view))?;
+        }
+        Ok(train::evaluate(network, &all, buffers, &self.samples, None, &self.objective, w.device())?)
+    }
+}
+
+fn checkpoint(config: &EstimateConfig, key: Key, observers: &mut Observers) -> anyhow::Result<Source> {
+    let data = TrainingData::load(config.data())?;
+    let samples = estimate::samples(&data, config.point())?;
+    let checkpoint = Checkpoint::read(config.checkpoint())?;
+    let spec = match (config.model(), &checkpoint.header.model) {
+        (Some(given), _) => model::for_data(given, samples.input_shape(), samples.num_classes()),
+        (None, Some(known)) => known.clone(),
+        (None, None) => anyhow::bail!(
+            "{} does not say which network it is of: name it, for example --model resnet18; `llc model list` lists them",
+            config.checkpoint().display()
+        ),
+    };
+    let network = Arc::new(spec.build().context("the network cannot be built")?);
+    let path = || config.checkpoint().display().to_string();
+    if assign(&checkpoint, &network).with_context(path)?.is_by_order {
+        observers.emit(&Event::Warning(
+            "the checkpoint's tensors have other names than the network's: they were taken by their order and shapes; compare the losses below \
+             with those of the training",
+        ));
+    }
+    train::check_fit(&network, &samples).context("the data are not as in the training (--data, --crop)")?;
+    let (w, buffers) = load_into(&checkpoint, &network).with_context(path)?;
+    let device = session::device(config.run().device)?;
+    let objective = estimate::objective(config.run().precision, config.loss());
+    let w = w.to(objective.kind(), device)?;
+    let mut trained = TrainedNetwork { buffers: buffers.to(objective.kind(), device)?, network, w };
+    let [on_train, on_test] = [&samples, &data.test].map(|samples| {
+        let TrainedNetwork { network, w, buffers } = &mut trained;
+        train::evaluate(network, w, buffers, samples, None, &objective, device)
+    });
+    let (on_train, on_test) = (on_train?, on_test?);
+    let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
+    let posterior = around.posterior(&trained, &samples, key)?;
+    let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
+    let sampled = config.point().sampled(&names)?;
+    let facts = json!({
+        "checkpoint": path(),
+        "network": trained.network.name(),
+        "data": config.data().name,
+        "n": samples.len(),
+        "num_parameters": trained.network.num_parameters(),
+        "train_loss": on_train.loss,
+        "train_accuracy": on_train.accuracy,
+        "test_loss": on_test.loss,
+        "test_accuracy": on_test.accuracy,
+    });
+    Ok(Source {
+        init_loss: posterior.target.init_loss(),
+        target: Box::new(posterior.target),
+        key,
+        facts,
+        toy: None,
+        test: Some(Test { trained, samples: data.test, objective: around.objective, sampled }),
+    })
+}
+
+fn deep_linear(config: &DlnConfig, key: Key, context: &Context) -> anyhow::Result<Source> {
+    let problem = Problem::new(config, session::device(config.run().device)?, &context.cancel)?;
+    let known = Known::new(config, &problem.truth, problem.target.targets())?;
+    let facts = json!({
+        "network": config.model().dims(),
+        "truth": config.truth().kind.name(),
+        "n": config.data().num_training_data,
+        "num_parameters": config.model().num_parameters(),
+        "lambda_true": known.coefficient.lambda_f64(),
+        "lambda_true_exact": known.coefficient.lambda.to_string(),
+        "lambda_true_is_local": known.is_local,
+        "lambda_bounds": [known.bounds.lower.to_f64(), known.bounds.upper.to_f64()],
+        "multiplicity": known.coefficient.multiplicity,
+        "rank_true": known.rank,
+        "rank_resolved": known.rank_resolved,
+    });
+    let init_loss = problem.chains.plan.init_loss;
+    Ok(Source { target: Box::new(problem.target), init_loss, key, facts, toy: None, test: None })
+}
+
+fn potential(config: &PotentialConfig, key: Key) -> anyhow::Result<Source> {
+    let toy = config.toy();
+    let law = Law::of(toy);
+    let mut target = LawTarget::new(law, GradientNoise::None, config.n_beta(), config.sampler().fixed_gamma())?;
+    if config.sampler().kernel.kind().about().gradient == llc::kernel::GradientNeed::None
+        && target.as_conditional().is_none()
+    {
+        let why = "gibbs cannot draw in this potential: some coordinate is not normal given the others; choose another --sampler";
+        return Err(TargetError::Unsupported(why).into());
+    }
+    let known = toy.learning_coefficient();
+    let facts = json!({
+        "potential": toy.name(),
+        "formula": toy.formula(),
+        "lambda_true": known.lambda_f64(),
+        "lambda_true_exact": known.to_string(),
+        "lambda_true_is_local": true,
+        "multiplicity": known.multiplicity,
+    });
+    Ok(Source { target: Box::new(target), init_loss: 0.0, key, facts, toy: Some(toy), test: None })
+}
