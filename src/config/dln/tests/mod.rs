@@ -86,7 +86,7 @@ const LEGAL: [&str; 12] = [
     "--truth zero --sampler hmc --epsilon 0.1 --leapfrog-steps 7 --target-acceptance 0.9",
     "--sampler mala --gradient exact --epsilon auto --loss-trace full",
     "--sampler sgld --epsilon 2e-8 --batch-size 32 --mala-every 0 --preconditioner 1,0.5,2",
-    "--sampler sgld --gradient exact --gamma 0",
+    "--sampler sgld --gradient exact --gamma 0 --extrapolate-step on",
     "--preset 100m --seed 4",
     "--train --momentum 0 --learning-rate 1e-3 --train-batch-size 10 --train-steps 1e3 --estimator wbic-slope --functional-rank \
      --functional-rank-threshold 1e-6 --hessian-trace --hessian-probes 2 --spectra --compute-distance --save-true-param",
