@@ -202,7 +202,12 @@ impl<'a> Curve<'a> {
             Ok(true) => return Ok(true),
             Ok(false) => u64::MAX,
             Err(error) => match diverged_at(error) {
-                Some(step) => step,
+                Some(step) => {
+                    let text =
+                        format!("the training diverged at step {step}: only the points before that are estimated");
+                    observers.emit(&Event::Warning(&text));
+                    step
+                }
                 None => return trained,
             },
         };

@@ -69,6 +69,15 @@ pub(in crate::config) const FORCE_REALISABLE: &str = "point.force_realisable";
 pub(in crate::config) const OWN_FUNCTION: &str = "own-function";
 pub(in crate::config) const LABELS: &str = "labels";
 
+/// Puts what a recorded configuration says by the former switch under its present name.
+pub(crate) fn by_present_name(config: &mut serde_json::Value) {
+    let Some(point) = config.get_mut("point").and_then(serde_json::Value::as_object_mut) else { return };
+    if let Some(switch) = point.remove("force_realisable") {
+        let around = if switch == true { OWN_FUNCTION } else { LABELS };
+        point.entry("loss_around").or_insert_with(|| around.into());
+    }
+}
+
 /// The settings of a point, in the order of `--help`.
 pub fn keys(defaults: PointDefaults) -> Vec<Key> {
     let help = match defaults.labels {
