@@ -173,8 +173,8 @@ fn an_interrupted_run_goes_on_under_its_number_and_ends_as_if_nothing_had_been()
 }
 
 /// A curve on the images of tests/fixtures, whose phases take some seconds each.
-const CURVE: &str = "curve --model mlp --widths 64 --train-steps 1500 --logging-period 500 --learning-rate 0.01 --train-batch-size 50 \
-                     --num-steps 1200 --num-chains 2 --epsilon 1e-6 --batch-size 50 --data cifar10 --threads 1 --seed 5 --quiet";
+const CURVE: &str = "curve --model mlp --widths 32 --crop 16 --train-steps 1500 --logging-period 500 --learning-rate 0.01 --train-batch-size 50 \
+                     --num-steps 600 --num-chains 2 --epsilon 1e-6 --batch-size 50 --data cifar10 --threads 1 --seed 5 --quiet";
 
 /// What a report says of every point of a curve, but for times.
 fn points(run_dir: &Path) -> Vec<Value> {
