@@ -19,13 +19,14 @@ use std::time::Instant;
 use anyhow::Context as _;
 use llc::checkpoint::Checkpoint;
 use llc::config::network::model;
-use llc::config::{CurveConfig, Switch};
+use llc::config::{CurveConfig, Gamma, Switch};
 use llc::data::Samples;
 use llc::journal::Journal;
 use llc::model::ModelSpec;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
 use llc::rng::Key;
+use llc::target::Target as _;
 use llc::target::network::TrainedNetwork;
 use llc::train::{NetworkTrainer, StepLosses, TrainError, TrainingData};
 use serde_json::json;
@@ -177,7 +178,9 @@ impl<'a> Curve<'a> {
     /// Starts the record, after a look at the network as it is now: what can't be sampled is refused before the training.
     fn start(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         let (trained, step) = (self.network_now()?, self.trainer.num_steps());
-        let mut posterior = self.posterior(&trained, self.config.sampler(), step)?;
+        // The scale is not known yet; it changes nothing of what is looked at here.
+        let sampler = self.config.sampler().with_gamma(self.config.sampler().fixed_gamma());
+        let mut posterior = self.posterior(&trained, &sampler, step)?;
         let info = session::run_info(CurveConfig::EXPERIMENT, self.config, self.context)?;
         let info = RunInfo { draws_at_points: true, ..session::info_around(info, &posterior) };
         observers.emit(&Event::Started(&info));
@@ -319,8 +322,14 @@ impl<'a> Curve<'a> {
 
     /// Chooses the scale of all points around `trained`, the network at the end of the training. **This is the one place for it**: it is
     /// called once in a run, before the first point, and what it returns is kept in the journal for the processes that continue the run.
-    fn choose_scale(&mut self, _trained: &TrainedNetwork) -> anyhow::Result<Scale> {
-        Ok(Scale::configured(self.config.sampler(), self.samples.len()))
+    fn choose_scale(&mut self, trained: &TrainedNetwork) -> anyhow::Result<Scale> {
+        let sampler = self.config.sampler();
+        if sampler.gamma != Gamma::Auto {
+            return Ok(Scale::configured(sampler, self.samples.len()));
+        }
+        let posterior = self.posterior(trained, sampler, self.trainer.num_steps())?;
+        let local = posterior.target.local();
+        Ok(Scale { n_beta: local.n_beta(), gamma: local.gamma() })
     }
 
     /// The points that the checkpoint brought, where they were estimated around the same loss and at `scale`; others are estimated again.

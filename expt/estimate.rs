@@ -98,7 +98,7 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
         "num_chains": chains.num_chains,
         "num_draws": chains.plan.num_draws,
         "num_warmup": chains.plan.num_warmup,
-        "gamma": config.sampler().gamma,
+        "gamma": target.local().gamma(),
         "n_beta": target.local().n_beta(),
         "d": target.local().w_star().len(),
         "num_parameters": trained.network.num_parameters(),

@@ -9,12 +9,15 @@ pub fn report(done: &Estimation) -> Value {
     let judgement = &done.judgement;
     json!({
         "llc": done.llc,
+        "n_beta": done.n_beta,
+        "gamma": done.gamma,
         "epsilon": done.epsilon,
         "largest_curvature": done.largest_curvature,
         "descent": done.descent,
         "diagnostics": done.diagnostics,
         "localisation_check": done.localisation.sampled(),
         "rounding_shift": done.rounding_shift,
+        "extrapolation": done.extrapolation,
         "verdict": judgement.verdict,
         "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
         "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),

@@ -84,6 +84,7 @@ pub fn render_curve(report: &Value) -> String {
     let points = run.list("/points");
     // Writing to a String cannot fail.
     let _ = writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"));
+    let _ = writeln!(out, "{:<16}{}", "loss around", run.text("/loss_around"));
     let _ = write_setting(&mut out, &run);
     let seconds = |path: &str| points.iter().map(|point| Section(point).number(path)).fold(0.0, |sum, s| sum + s);
     let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));
@@ -299,6 +300,12 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
         diagnostic("virial_mcse"),
         diagnostic("radius")
     )?;
+    write_biases(out, point)?;
+    if diagnostic("gamma_sensitivity").is_finite() {
+        let mcse = diagnostic("gamma_sensitivity_mcse");
+        let digits = decimals(mcse);
+        writeln!(out, "{:<16}dλ̂/dlnγ {:.digits$} ± {mcse:.digits$}", "scale", diagnostic("gamma_sensitivity"))?;
+    }
     if point.0["localisation_check"].is_object() {
         writeln!(
             out,
@@ -324,6 +331,25 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
         writeln!(out, "{:<16}{} by layer, root mean square", "distance", shown.join("  "))?;
     }
     Ok(())
+}
+
+/// What the step size and the minibatches add to λ̂, and what was taken off.
+fn write_biases(out: &mut String, point: &Section) -> std::fmt::Result {
+    let share = |path: &str| 100.0 * point.number(path) / point.number("/llc/mean").abs();
+    let step = share("/diagnostics/step_bias");
+    if !step.is_finite() {
+        return Ok(());
+    }
+    write!(out, "{:<16}step {step:+.1} %", "bias")?;
+    let minibatch = share("/diagnostics/minibatch_bias");
+    if minibatch != 0.0 {
+        write!(out, "   minibatches up to {minibatch:+.1} %")?;
+    }
+    if point.0["extrapolation"].is_object() {
+        let (bias, mcse) = (share("/extrapolation/bias/value"), share("/extrapolation/bias/mcse"));
+        write!(out, "   taken off: {bias:+.1} ± {mcse:.1} %, by chains at ε/2")?;
+    }
+    writeln!(out)
 }
 
 fn write_verdict(out: &mut String, point: &Section) -> std::fmt::Result {

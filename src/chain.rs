@@ -6,6 +6,7 @@
 //! *Tested by*: `tests/conformance.rs` (every sampler: same key, same draws; chain 3 of 4 equals chain 3 of 8; thinning keeps every
 //! k-th state; a cancelled chain keeps what it drew) and the law tests.
 
+mod gradients;
 pub(crate) mod saved;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,8 @@ use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::target::{Batch, Target, TargetError};
 use crate::update;
+pub(crate) use gradients::GradientLook;
+pub use gradients::GradientRow;
 use saved::Saved;
 
 /// Says how long a chain is and what it records; the same for all chains of a run.
@@ -104,6 +107,8 @@ pub struct ChainRun {
     pub trace: DrawBlock,
     /// Virial terms (w − w*)·∇U per tensor, a row per recorded draw after warm-up.
     pub virial: Vec<Vec<f64>>,
+    /// What gradients say at the same draws.
+    pub gradients: Vec<GradientRow>,
     /// Distances of the kept draws per tensor, where the plan asks for them.
     pub tensor_distances: TensorDistances,
     /// Step size, for samplers that have one.
@@ -124,6 +129,7 @@ impl ChainRun {
         ChainRun {
             trace: DrawBlock::default(),
             virial: Vec::new(),
+            gradients: Vec::new(),
             tensor_distances: TensorDistances::default(),
             epsilon: None,
             last: None,
@@ -220,7 +226,7 @@ fn sample<K: Kernel>(
     let mut probe_batches = Batches::new(chain, Role::Probe, target, K::GRADIENT);
     let mut state = kernel.init(start, target, batches.at(out.num_steps))?;
     state.go_on_after(out.num_steps);
-    let mut grad = start.zeros_like()?;
+    let mut look = GradientLook::new(start)?;
     let w_star = target.local().w_star().try_clone()?;
     for draw in out.trace.loss.len()..plan.num_draws {
         let mut acceptance = Mean::default();
@@ -260,15 +266,10 @@ fn sample<K: Kernel>(
             out.tensor_distances.add(state.w(), &w_star)?;
         }
         if kept.is_some_and(|kept| plan.virial_every > 0 && kept.is_multiple_of(plan.virial_every)) {
-            let terms = match state.exact_gradient() {
-                Some(grad) => update::virial_terms(target.local(), grad, state.w())?,
-                None => {
-                    // A batch that the point has not seen: the gradient's noise then averages to nothing.
-                    target.loss_and_grad(state.w(), probe_batches.at(out.num_steps), &mut grad)?;
-                    update::virial_terms(target.local(), &grad, state.w())?
-                }
-            };
+            let unseen = (&mut probe_batches, &mut batches, out.num_steps);
+            let (terms, row) = look.at(kernel, &state, target, chain, unseen, loss)?;
             out.virial.push(terms);
+            out.gradients.push(row);
         }
         block.emit_if_due(chain, &mut out.trace);
         let is_cancelled = chain.is_cancelled() && draw + 1 < plan.num_draws;

@@ -48,7 +48,7 @@ impl Problem {
             Precision::F64 => tch::Kind::Double,
             Precision::F32 | Precision::Bf16 => tch::Kind::Float,
         };
-        let local = LocalPosterior::new(config.n_beta(), sampler.gamma, truth.w_star.to(kind, device)?)?;
+        let local = LocalPosterior::new(config.n_beta(), sampler.fixed_gamma(), truth.w_star.to(kind, device)?)?;
         let key = Key::new(config.seed());
         let n = config.data().num_training_data as u64;
         let began = Instant::now();

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::chain::{ChainRun, End};
-use crate::diagnostics::Draws;
+use crate::config::{ExtrapolateStep, LossTrace};
+use crate::diagnostics::{Draws, Estimate};
 use crate::distance::TensorDistances;
 use crate::kernel::{GradientNeed, KernelError, Sampler};
 use crate::llc::LlcEstimate;
@@ -14,11 +15,12 @@ use crate::observe::{Event, Observers};
 use crate::params::Params;
 use crate::probe;
 use crate::rng::{Key, Role};
-use crate::run::{Chains, Progress, RunError};
+use crate::run::{Chains, Progress, RunError, Start};
 use crate::summary::{Density, Diagnostics, KeptDraws, summarise};
 use crate::target::{Batch, ConditionalDraw, Target, TargetError};
 use crate::verdict::{
-    Evidence, HELD_SHARE, Judgement, LOCALISATION_FACTOR, Localisation, LocalisationCheck, is_below, judge,
+    Evidence, Extrapolation, HELD_SHARE, Judgement, LOCALISATION_FACTOR, Localisation, LocalisationCheck, TOLERANCE,
+    is_below, is_sloped, judge,
 };
 
 /// What an estimate came to.
@@ -37,8 +39,14 @@ pub struct Estimation {
     pub judgement: Judgement,
     /// How much of λ̂ is the rounding of passes in bfloat16: mean over the chains' last draws; `None` where passes are not coarse.
     pub rounding_shift: Option<f64>,
+    /// λ̂ at ε and ε/2, where `llc` is extrapolated from both.
+    pub extrapolation: Option<Extrapolation>,
     /// What became of the run's repetition at a smaller γ.
     pub localisation: Localisation,
+    /// nβ of the density.
+    pub n_beta: f64,
+    /// γ of the density.
+    pub gamma: f64,
     /// Step size of each chain that has one.
     pub epsilon: Vec<f64>,
     /// nβ·(L_n(w*) − lowest loss that gradient descent finds from w*).
@@ -86,14 +94,31 @@ pub fn estimate(
     let w_star = target.local().w_star().try_clone().map_err(TargetError::from).map_err(RunError::from)?;
     let probes = Probes::of(target, chains.key)?;
     let began = Instant::now();
+    let mut chains = chains.clone();
+    let is_biased = !sampler.is_exact() && chains.extrapolate_step != ExtrapolateStep::Off;
+    chains.plan.keep_last |= is_biased;
     let runs = chains.run(sampler, target, &w_star, cancel, &mut |progress| forward(progress, observers))?;
-    let sampling_s = began.elapsed().as_secs_f64();
-    let mut sampled = Sampled::new(target, chains, runs, sampling_s)?;
+    let starts = if is_biased { Start::after(&runs, 0.5).map_err(KernelError::from)? } else { None };
+    let mut sampled = Sampled::new(target, &chains, runs, began.elapsed().as_secs_f64())?;
     sampled.is_interrupted = cancel.load(Ordering::Relaxed);
+    if let Some(starts) = starts.filter(|_| !sampled.is_interrupted)
+        && (chains.extrapolate_step == ExtrapolateStep::On || sampled.is_biased())
+    {
+        observers.emit(&Event::Stage("sampling again at half the step size, to take off what the step size adds"));
+        let at_half = sample_finer(target, sampler, &chains, &starts, cancel)?;
+        sampled.is_interrupted |= cancel.load(Ordering::Relaxed);
+        if let Some((llc, diagnostics)) = at_half.filter(|_| !sampled.is_interrupted) {
+            sampled.extrapolate(llc, &diagnostics, &probes);
+        }
+        sampled.sampling_s = began.elapsed().as_secs_f64();
+    }
     let wanted = check_localisation && !sampled.is_interrupted && sampled.num_diverged < chains.num_chains;
-    let localisation = if wanted && !is_below(sampled.diagnostics.held_by_gamma, HELD_SHARE) {
+    // Where the draws at one γ show that λ̂ depends on it, another γ has nothing to add.
+    let is_open =
+        !is_below(sampled.diagnostics.held_by_gamma, HELD_SHARE) && !is_sloped(&sampled.llc, &sampled.diagnostics);
+    let localisation = if wanted && is_open {
         observers.emit(&Event::Stage("sampling again at a smaller γ, to see what the localisation hides"));
-        sample_localised(target, sampler, chains, &w_star, cancel)?
+        sample_localised(target, sampler, &chains, &w_star, cancel)?
     } else {
         Localisation::NotChecked
     };
@@ -134,6 +159,10 @@ pub struct Sampled {
     /// Chains whose loss was no longer finite.
     pub num_diverged: usize,
     num_chains: usize,
+    extrapolation: Option<Extrapolation>,
+    is_loss_full: bool,
+    n_beta: f64,
+    gamma: f64,
     loss: Draws,
     distance_per_tensor: Option<Vec<f64>>,
     rounding_shift: Option<f64>,
@@ -168,6 +197,10 @@ impl Sampled {
             is_interrupted: false,
             num_diverged,
             num_chains: chains.num_chains,
+            extrapolation: None,
+            is_loss_full: chains.plan.batch_size.is_none() || chains.plan.loss_trace == LossTrace::Full,
+            n_beta: density.n_beta,
+            gamma: density.gamma,
             loss,
             distance_per_tensor,
             rounding_shift,
@@ -177,6 +210,29 @@ impl Sampled {
         })
     }
 
+    /// Whether the biases that were measured are to be taken off: an extrapolation has two to three times the error, so that it pays only
+    /// where they would be refused.
+    fn is_biased(&self) -> bool {
+        let Diagnostics { step_bias, minibatch_bias, .. } = &self.diagnostics;
+        let bias: f64 = [step_bias, minibatch_bias].into_iter().flatten().map(|bias| bias.value).sum();
+        self.num_diverged == 0 && TOLERANCE * self.llc.mean.abs() < bias
+    }
+
+    /// Takes off what the step size adds, by `at_half`, λ̂ of chains at half of it.
+    fn extrapolate(&mut self, at_half: LlcEstimate, diagnostics: &Diagnostics, probes: &Probes) {
+        let llc = LlcEstimate::extrapolated(&self.llc, &at_half);
+        let epsilon = self.epsilon.iter().copied().fold(0.0, f64::max);
+        let mcse = 2.0 * self.llc.mcse.hypot(at_half.mcse);
+        self.extrapolation = Some(Extrapolation {
+            bias: Estimate { value: self.llc.mean - llc.mean, mcse },
+            rhat: diagnostics.rhat,
+            ess_bulk: diagnostics.ess_bulk,
+            largest_share: 0.25 * epsilon * (self.n_beta * probes.largest_curvature + self.gamma),
+            at_epsilon: std::mem::replace(&mut self.llc, llc),
+            at_half_epsilon: at_half,
+        });
+    }
+
     /// The estimate, judged on this, on `probes` and on what became of a repetition at a smaller γ.
     pub fn judged(self, sampler: &dyn Sampler, probes: &Probes, localisation: Localisation) -> Estimation {
         let Sampled { llc, diagnostics, rounding_shift, .. } = self;
@@ -184,6 +240,10 @@ impl Sampled {
             llc: &llc,
             diagnostics: &diagnostics,
             is_adjusted: sampler.is_exact(),
+            is_loss_full: self.is_loss_full,
+            extrapolation: self.extrapolation.as_ref(),
+            n_beta: self.n_beta,
+            gamma: self.gamma,
             num_diverged: self.num_diverged,
             num_chains: self.num_chains,
             is_interrupted: self.is_interrupted,
@@ -203,7 +263,10 @@ impl Sampled {
             diagnostics,
             judgement,
             rounding_shift,
+            extrapolation: self.extrapolation,
             localisation,
+            n_beta: self.n_beta,
+            gamma: self.gamma,
             epsilon: self.epsilon,
             descent: probes.descent,
             largest_curvature: probes.largest_curvature,
@@ -238,6 +301,32 @@ fn rounding(target: &mut dyn Target, w: &Params) -> Result<Option<f64>, KernelEr
     }
 }
 
+/// λ̂ at half the step size, from chains that start where those at the whole one ended: twice their kept draws, behind a tenth of that as
+/// warm-up, since the laws of both differ little. `None` where a chain met a loss that is not finite, or it was cancelled.
+fn sample_finer(
+    target: &dyn Target,
+    sampler: &dyn Sampler,
+    chains: &Chains,
+    starts: &[Start],
+    cancel: &AtomicBool,
+) -> Result<Option<(LlcEstimate, Diagnostics)>, EstimateError> {
+    let mut finer = chains.clone();
+    let num_kept = chains.plan.num_draws - chains.plan.num_warmup;
+    finer.key = chains.key.role(Role::Extrapolation);
+    finer.plan.num_warmup = num_kept / 5;
+    finer.plan.num_draws = 2 * num_kept + finer.plan.num_warmup;
+    finer.plan.virial_every = 0;
+    finer.plan.tensor_distances = false;
+    finer.plan.keep_last = false;
+    finer.journal = chains.journal.stage("half-epsilon");
+    let runs = finer.run_from(sampler, target, starts, cancel, &mut |_| {})?;
+    if cancel.load(Ordering::Relaxed) || runs.iter().any(ChainRun::has_diverged) {
+        return Ok(None);
+    }
+    let kept = kept(runs, finer.plan.num_warmup)?;
+    Ok(Some(summarise(&kept, &density(target, chains.plan.init_loss))))
+}
+
 /// λ̂ at γ/4 from chains of half the length. A failure there costs the check, not the estimate.
 fn sample_localised(
     target: &dyn Target,
@@ -254,6 +343,7 @@ fn sample_localised(
     shorter.plan.num_warmup = chains.plan.num_warmup / 2;
     shorter.plan.virial_every = 0;
     shorter.plan.tensor_distances = false;
+    shorter.plan.keep_last = false;
     shorter.journal = chains.journal.stage("localisation");
     let runs = shorter.run(sampler, target.as_ref(), w_star, cancel, &mut |_| {})?;
     if cancel.load(Ordering::Relaxed) {
@@ -304,6 +394,7 @@ pub(crate) fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDra
             distance: tail(run.trace.distance),
             acceptance: tail(run.trace.acceptance),
             virial: run.virial,
+            gradients: run.gradients,
         });
     }
     let longest = kept.iter().map(|chain| chain.loss.len()).max().unwrap_or(0);

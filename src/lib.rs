@@ -46,6 +46,7 @@ pub mod relu;
 pub mod rng;
 #[cfg(feature = "torch")]
 pub mod run;
+pub mod scale;
 #[cfg(feature = "torch")]
 mod slices;
 #[cfg(feature = "torch")]

@@ -2,11 +2,13 @@
 
 use crate::config::network::NetworkPrecision;
 use crate::config::network::point::{LossAround, PointConfig, UnknownTensors};
-use crate::config::{RunConfig, SamplerConfig};
+use crate::config::{Gamma, RunConfig, SamplerConfig};
 use crate::data::Samples;
-use crate::kernel::Sampler;
+use crate::kernel::{KernelError, Sampler};
+use crate::probe;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
+use crate::scale;
 use crate::target::TargetError;
 use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use crate::train::Objective;
@@ -58,10 +60,15 @@ impl Around<'_> {
             },
             sampled: self.point.sampled(&names)?,
         };
-        let density = (self.sampler.n_beta(n), self.sampler.gamma);
+        let n_beta = self.sampler.n_beta(n);
+        let density = (n_beta, self.sampler.fixed_gamma());
         // Chains have their own number of threads; what is read here has all of them.
         tch::set_num_threads(self.run.threads as i32);
-        let target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
+        let mut target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
+        if self.sampler.gamma == Gamma::Auto {
+            let largest_curvature = probe::largest_curvature(&mut target, key.role(Role::Probe))?;
+            target = target.at_gamma(scale::gamma(n_beta, largest_curvature))?;
+        }
         let mut chains = Chains::new(self.sampler, self.run, key, target.init_loss());
         chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
         Ok(Posterior { target, sampler: self.sampler.kernel.sampler(), chains })
@@ -83,4 +90,7 @@ pub enum PosteriorError {
     /// The loss at w* could not be evaluated.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The largest curvature at w*, which γ is chosen by, could not be found.
+    #[error("cannot choose γ by the largest curvature at w*: {0}; give one by --gamma")]
+    Curvature(#[from] KernelError),
 }

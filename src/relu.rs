@@ -70,7 +70,7 @@ fn trial(
     journal: Journal,
 ) -> Result<Trial, TargetError> {
     let kind = if run.precision == Precision::F64 { Kind::Double } else { Kind::Float };
-    let local = LocalPosterior::new(sampler.n_beta(n), sampler.gamma, w_star.to(kind, Device::Cpu)?)?;
+    let local = LocalPosterior::new(sampler.n_beta(n), sampler.fixed_gamma(), w_star.to(kind, Device::Cpu)?)?;
     let inputs = SyntheticInputs::new(key.role(Role::Data), InputDist::Uniform, widths[0], n as u64);
     let target = Box::new(ReluNetwork::new(&inputs, widths, local)?);
     Ok(Trial { target, sampler, run: run.of_a_chain(), key, journal })

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use crate::chain::saved::{self, Saved};
 use crate::chain::{Chain, ChainRun, End, Plan};
-use crate::config::{RunConfig, SamplerConfig};
+use crate::config::{ExtrapolateStep, RunConfig, SamplerConfig};
 use crate::journal::Journal;
 use crate::kernel::{KernelError, Sampler};
 use crate::observe::DrawBlock;
@@ -31,6 +31,8 @@ pub struct Chains {
     pub plan: Plan,
     /// Where they keep what they have done; nowhere unless it is set.
     pub journal: Journal,
+    /// Whether they are repeated at half the step size, where an estimate is made of them.
+    pub extrapolate_step: ExtrapolateStep,
 }
 
 /// Where a chain starts.
@@ -103,7 +105,15 @@ impl Chains {
             keep_last: false,
         };
         let RunConfig { threads, threads_per_chain, .. } = *run;
-        Chains { key, num_chains: sampler.num_chains, threads, threads_per_chain, plan, journal: Journal::default() }
+        Chains {
+            key,
+            num_chains: sampler.num_chains,
+            threads,
+            threads_per_chain,
+            plan,
+            journal: Journal::default(),
+            extrapolate_step: sampler.extrapolate_step(),
+        }
     }
 
     /// Runs `sampler` on copies of `target` from `start`, and reports to `progress` from the calling thread. The chains come back in

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::chain::GradientRow;
 use crate::diagnostics::{
-    Draws, Estimate, Trend, ess_bulk, ess_tail, gamma_sensitivity, rhat, trend, variance_ratio, virial_ratio,
+    Draws, Estimate, Trend, ess_bulk, ess_tail, gamma_sensitivity, gamma_sensitivity_by_pull, mean_interval, rhat,
+    slope, trend, variance_ratio, virial_ratio,
 };
 use crate::llc::LlcEstimate;
 
@@ -20,6 +22,8 @@ pub struct KeptDraws {
     pub acceptance: Vec<f64>,
     /// Virial terms (w − w*)·∇U per tensor, a row per recorded draw.
     pub virial: Vec<Vec<f64>>,
+    /// What gradients say at the same draws.
+    pub gradients: Vec<GradientRow>,
 }
 
 /// The density that the draws are from.
@@ -68,6 +72,14 @@ pub struct Diagnostics {
     pub trend_distance: Trend,
     /// dλ̂/dlnγ: to first order minus what the localisation takes from λ̂.
     pub gamma_sensitivity: Estimate,
+    /// What the step size adds to λ̂, in its unit, to first order in ε; none where the sampler's law does not depend on it.
+    pub step_bias: Option<Estimate>,
+    /// What the noise of the minibatches adds to λ̂, at most, in its unit and to first order in ε; none likewise.
+    pub minibatch_bias: Option<Estimate>,
+    /// How far λ̂ may move, in its unit, as ‖w − w*‖² settles: infinite where too much of that is missing to say.
+    pub unsettled_shift: f64,
+    /// Half the width of the 90 % interval of E‖w − w*‖², relative to it.
+    pub distance_error: f64,
     /// √E‖w − w*‖²: the radius of the region that λ̂ describes.
     pub radius: f64,
     /// γ·E‖w − w*‖²/d: the share of the directions that the localisation holds, not the loss.
@@ -93,6 +105,12 @@ impl Serialize for Diagnostics {
         map.serialize_entry("trend_distance", &self.trend_distance)?;
         map.serialize_entry("gamma_sensitivity", &self.gamma_sensitivity.value)?;
         map.serialize_entry("gamma_sensitivity_mcse", &self.gamma_sensitivity.mcse)?;
+        map.serialize_entry("step_bias", &self.step_bias.map(|bias| bias.value))?;
+        map.serialize_entry("step_bias_mcse", &self.step_bias.map(|bias| bias.mcse))?;
+        map.serialize_entry("minibatch_bias", &self.minibatch_bias.map(|bias| bias.value))?;
+        map.serialize_entry("minibatch_bias_mcse", &self.minibatch_bias.map(|bias| bias.mcse))?;
+        map.serialize_entry("unsettled_shift", &self.unsettled_shift)?;
+        map.serialize_entry("distance_error", &self.distance_error)?;
         map.serialize_entry("radius", &self.radius)?;
         map.serialize_entry("held_by_gamma", &self.held_by_gamma)?;
         map.end()
@@ -118,22 +136,59 @@ pub fn summarise(chains: &[KeptDraws], density: &Density) -> (LlcEstimate, Diagn
         .iter()
         .enumerate()
         .map(|(index, (name, len))| (name.clone(), virial_ratio(&virial_of(&|row| row[index]), *len)));
+    let virial = virial_ratio(&virial_of(&|row| row.iter().sum()), d);
+    let of_rows = |f: fn(&GradientRow) -> f64| {
+        Draws::new(&chains.iter().map(|c| c.gradients.iter().map(f).collect::<Vec<f64>>()).collect::<Vec<_>>())
+    };
+    let bias = |f: fn(&GradientRow) -> f64| {
+        let draws = of_rows(f);
+        draws.mean().is_finite().then(|| Estimate::of_mean(&draws))
+    };
+    let by_distance = gamma_sensitivity(&loss, &distance, density.n_beta, density.gamma);
+    let by_pull = gamma_sensitivity_by_pull(&of_rows(|row| row.excess), &of_rows(|row| row.pull));
+    let half_width = {
+        let [low, high] = mean_interval(&squares, 0.9);
+        0.5 * (high - low)
+    };
     let diagnostics = Diagnostics {
         rhat: rhat(&loss),
         rhat_distance: rhat(&distance),
         ess_bulk: ess_bulk(&loss),
         ess_tail: ess_tail(&loss),
         acceptance: (!accepted.is_empty()).then(|| accepted.iter().sum::<f64>() / accepted.len() as f64),
-        virial: virial_ratio(&virial_of(&|row| row.iter().sum()), d),
+        virial,
         virial_per_tensor: virial_per_tensor.collect(),
         variance_ratio: variance_ratio(&loss, density.init_loss, density.n_beta),
         trend: relative(trend(&excess), llc.mean),
         trend_distance: relative(trend(&squares), squares.mean()),
-        gamma_sensitivity: gamma_sensitivity(&loss, &distance, density.n_beta, density.gamma),
+        // Both have the same mean; which is the sharper depends on how many directions γ holds.
+        gamma_sensitivity: if by_pull.mcse < by_distance.mcse { by_pull } else { by_distance },
+        step_bias: bias(|row| row.step_bias),
+        minibatch_bias: bias(|row| row.minibatch_bias),
+        unsettled_shift: unsettled_shift(&excess, &squares, half_width, virial, density),
+        distance_error: half_width / squares.mean(),
         radius: squares.mean().sqrt(),
         held_by_gamma: density.gamma * squares.mean() / d as f64,
     };
     (llc, diagnostics)
+}
+
+/// Largest share of E‖w − w*‖² that may be missing or unknown for a straight line to say what it does to λ̂.
+const MAX_MISSING: f64 = 0.25;
+
+/// How far λ̂ may move as ‖w − w*‖² settles: its slope over ‖w − w*‖² among the draws, two standard errors steeper, times what is not known
+/// of E‖w − w*‖² (`half_width` of its interval) and what the virial identity says is missing from it, (1 − V)·d/γ. Infinite where that is
+/// more than a quarter of E‖w − w*‖²: λ̂ may be anything there.
+fn unsettled_shift(excess: &Draws, squares: &Draws, half_width: f64, virial: Estimate, density: &Density) -> f64 {
+    // What is within the ratio's own error is not missing.
+    let missing = (1.0 - virial.value - 2.0 * virial.mcse).max(0.0) * density.num_parameters() as f64 / density.gamma;
+    let open = half_width + missing;
+    // A NaN is below nothing.
+    if !crate::verdict::is_below(open, MAX_MISSING * squares.mean()) {
+        return f64::INFINITY;
+    }
+    let slope = slope(excess, squares);
+    (slope.value.abs() + 2.0 * slope.mcse) * open
 }
 
 fn relative(trend: Trend, scale: f64) -> Trend {

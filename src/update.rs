@@ -297,6 +297,23 @@ fn virial_term<T: Element>(
     Some(term)
 }
 
+/// Σ aᵢ·bᵢ and Σ (aᵢ² + bᵢ²) over tensor `index` of two buffers, in f64.
+///
+/// # Errors
+/// Whatever libtorch reports.
+pub fn gradient_products(index: usize, a: &Params, b: &Params) -> Result<[f64; 2], tch::TchError> {
+    fn on_cpu<T: Element>(range: std::ops::Range<usize>, a: &Params, b: &Params) -> Option<[f64; 2]> {
+        let inputs = [&a.as_slice::<T>()?[range.clone()], &b.as_slice()?[range]];
+        Some(sums(inputs, |[a, b]| [a.wide() * b.wide(), a.wide() * a.wide() + b.wide() * b.wide()]))
+    }
+    let range = a.layout().range(index);
+    if let Some(products) = on_cpu::<f64>(range.clone(), a, b).or_else(|| on_cpu::<f32>(range, a, b)) {
+        return Ok(products);
+    }
+    let (a, b) = (a.view(index), b.view(index));
+    Ok([sum_over(a, b)?, sum_of_squares(a)? + sum_of_squares(b)?])
+}
+
 /// Σ x² over a tensor, in f64.
 pub(crate) fn sum_of_squares(x: &Tensor) -> Result<f64, tch::TchError> {
     sum_over(x, x)

@@ -185,15 +185,17 @@ fn made_old(run: &Path) {
 #[test]
 fn a_curve_that_an_older_version_began_is_continued_on_labels() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let whole_report = report(&curve(whole.path(), "--loss-around labels"));
-    let first = curve(parts.path(), "--train-steps 8 --loss-around labels");
+    // Such a version had no other scale than the one given.
+    let whole_report = report(&curve(whole.path(), "--loss-around labels --gamma 1"));
+    let first = curve(parts.path(), "--train-steps 8 --loss-around labels --gamma 1");
     assert!(first.status.success(), "{}", stderr(&first));
     let old = parts.path().join("1");
     made_old(&old);
     let second = llc(parts.path(), &format!("curve --resume {} --train-steps 20", old.display()));
     assert!(second.status.success(), "{}", stderr(&second));
     assert_eq!(timeless(&report(&second)["points"]), timeless(&whole_report["points"]));
-    assert!(parts.path().join("2/draws.zarr").exists() && !parts.path().join("2/draws-step0000000.zarr").exists());
+    assert!(!stderr(&second).contains("estimated again"), "{}", stderr(&second));
+    assert!(parts.path().join("2/draws.zarr").exists() && !parts.path().join("2/draws-step0000008.zarr").exists());
 
     // The same run, interrupted and continued in its own folder.
     let replace = |name: &str, from: &str, to: &str| {
@@ -207,7 +209,25 @@ fn a_curve_that_an_older_version_began_is_continued_on_labels() {
         Command::new(env!("CARGO_BIN_EXE_llc")).arg("resume").arg(&old).args(["--json", "--quiet"]).output().unwrap();
     assert!(resumed.status.success(), "{}", stderr(&resumed));
     assert_eq!(timeless(&report(&resumed)["points"]), timeless(&whole_report["points"]));
+    assert!(!stderr(&resumed).contains("estimated again"), "{}", stderr(&resumed));
     assert!(old.join("draws-step0000020.zarr").exists());
+}
+
+#[test]
+fn all_points_of_a_curve_have_the_scale_that_its_last_network_gives() {
+    let base = tempfile::tempdir().unwrap();
+    let gammas = |report: &Value| -> Vec<f64> {
+        report["points"].as_array().unwrap().iter().map(|point| point["gamma"].as_f64().unwrap()).collect()
+    };
+    let whole = report(&curve(base.path(), "--gamma auto"));
+    let [first, ref others @ ..] = gammas(&whole)[..] else { panic!("no points") };
+    assert!(others.len() == 3 && others.iter().all(|gamma| *gamma == first), "{whole}");
+    assert_eq!(whole["gamma"].as_f64(), Some(first));
+    let last = base.path().join("1/checkpoint/step0000020.safetensors");
+    let flags = format!("estimate --checkpoint {} --crop 8 --loss-around own-function {CHAINS}", last.display());
+    let estimate = report(&llc(base.path(), &flags));
+    let own = estimate["gamma"].as_f64().unwrap();
+    assert!((own / first - 1.0).abs() < 0.2, "{own} and {first}");
 }
 
 #[test]

@@ -308,7 +308,7 @@ pub fn draw_shape(canvas: &mut Canvas, shape: Shape, at: [f64; 2], radius: f64, 
             canvas.polygon(&[[x - r, y - r], [x + r, y - r], [x + r, y + r], [x - r, y + r]], paint, opacity);
         }
         Shape::Diamond => {
-            let r = 1.25 * radius;
+            let r = 1.15 * radius;
             canvas.polygon(&[[x, y - r], [x + r, y], [x, y + r], [x - r, y]], paint, opacity);
         }
         Shape::Ring => canvas.circle(at, radius - 0.4, paint, true, opacity),

@@ -45,7 +45,7 @@ impl Verdict {
     pub fn name(self) -> &'static str {
         match self {
             Self::Trusted => "trusted",
-            Self::TrustedAtScale => "trusted at its scale",
+            Self::TrustedAtScale => "trusted at scale",
             Self::LocalPlateau => "local plateau",
             Self::NotTrusted => "not trusted",
             Self::Unknown => "another verdict",
@@ -56,8 +56,8 @@ impl Verdict {
     pub fn shape(self) -> Shape {
         match self {
             Self::Trusted => Shape::Disc,
-            Self::TrustedAtScale => Shape::Square,
-            Self::LocalPlateau => Shape::Diamond,
+            Self::TrustedAtScale => Shape::Diamond,
+            Self::LocalPlateau => Shape::Square,
             Self::NotTrusted => Shape::Ring,
             Self::Unknown => Shape::Cross,
         }

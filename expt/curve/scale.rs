@@ -15,17 +15,16 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// The one that `sampler` has for `n` samples.
+    /// The one that `sampler` has for `n` samples, as far as that is known before the loss is looked at.
     pub fn configured(sampler: &SamplerConfig, n: usize) -> Scale {
-        Scale { n_beta: sampler.n_beta(n), gamma: sampler.gamma }
+        Scale { n_beta: sampler.n_beta(n), gamma: sampler.fixed_gamma() }
     }
 
     /// `sampler` at this scale.
     pub fn of(self, sampler: &SamplerConfig) -> anyhow::Result<SamplerConfig> {
-        let mut scaled = sampler.clone();
+        let mut scaled = sampler.with_gamma(self.gamma);
         let n_beta = PositiveF64::new(self.n_beta).with_context(|| format!("nβ is {}", self.n_beta))?;
         scaled.tempering = Some(Tempering::NBeta(n_beta));
-        scaled.gamma = self.gamma;
         Ok(scaled)
     }
 }

@@ -11,7 +11,7 @@ use super::experiment::{CommandLine, Configuration};
 use super::network::point::{LossAround, PointConfig, PointDefaults, PointLabels};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, data, model, point};
 use super::run::Work;
-use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
+use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
 use super::{ConfigError, Key, Kind, RawConfig, RunConfig, run};
 use crate::data::DatasetName;
 use crate::kernel::SamplerKind;
@@ -55,6 +55,8 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     // The losses at w* are known for every sample, so that it costs nothing.
     minibatch_trace: LossTrace::ControlVariate,
     check_localisation: Switch::On,
+    gamma: Gamma::Auto,
+    extrapolate_step: ExtrapolateStep::Auto,
 };
 
 /// A legal configuration of `llc estimate`.

@@ -9,7 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::relu::{self, ReluRun};
-use super::sampler::{self, ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch};
+use super::sampler::{
+    self, ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch,
+};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
 use crate::kernel::hmc::HmcConfig;
 use crate::kernel::mala::MalaConfig;
@@ -163,13 +165,15 @@ impl MalaVsSgldConfig {
         SamplerConfig {
             kernel,
             tempering: None,
-            gamma: given.gamma,
+            gamma: Gamma::Fixed(given.gamma),
             num_steps: if is_hmc { given.num_steps.div_ceil(given.leapfrog_steps) } else { given.num_steps },
             warmup: if is_hmc { given.hmc_warmup } else { given.warmup },
             thin: 1,
             num_chains: 1,
             loss_trace: if kind == SamplerKind::Sgld { LossTrace::Minibatch } else { LossTrace::Full },
             check_localisation: Switch::Off,
+            extrapolate_step: None,
+            default_extrapolate_step: ExtrapolateStep::Off,
         }
     }
 }

@@ -72,7 +72,9 @@ pub use relu::ReluRun;
 pub use rescaling::RescalingConfig;
 pub use run::{Device, Precision, RunConfig};
 pub use saddle::SaddleConfig;
-pub use sampler::{ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch, Tempering};
+pub use sampler::{
+    ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch, Tempering,
+};
 pub use storage::check_storage;
 pub use theory_args::TheoryDlnArgs;
 pub use threads::{TASK_THREADS, available_threads};

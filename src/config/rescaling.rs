@@ -10,7 +10,9 @@ use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::relu::{self, ReluRun};
-use super::sampler::{self, ConfigWarning, Epsilon, Gradient, LossTrace, SamplerConfig, Switch};
+use super::sampler::{
+    self, ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch,
+};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
 use crate::kernel::KernelConfig;
 use crate::kernel::sgld::SgldConfig;
@@ -177,13 +179,15 @@ impl RescalingConfig {
                 preconditioner: Some(factors),
             }),
             tempering: None,
-            gamma: self.sampler.gamma,
+            gamma: Gamma::Fixed(self.sampler.gamma),
             num_steps: self.sampler.num_steps,
             warmup: self.sampler.warmup,
             thin: self.sampler.thin,
             num_chains: 1,
             loss_trace: LossTrace::Full,
             check_localisation: Switch::Off,
+            extrapolate_step: None,
+            default_extrapolate_step: ExtrapolateStep::Off,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::dln::InputDist;
 use super::experiment::{CommandLine, Configuration};
 use super::run::Work;
 use super::sampler::check::Subject;
-use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
+use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
 use super::typed::to_usize;
 use super::{ConfigError, Key, PositiveF64, RawConfig, RunConfig, Value, run};
 use crate::kernel::SamplerKind;
@@ -63,6 +63,8 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     minibatch_trace: LossTrace::Minibatch,
     // A second run at every point would double the cost.
     check_localisation: Switch::Off,
+    gamma: Gamma::Fixed(sampler::defaults::GAMMA),
+    extrapolate_step: ExtrapolateStep::Off,
 };
 
 /// A legal configuration of `llc saddle`.
@@ -311,7 +313,7 @@ fn gibbs(
         return Ok(None);
     }
     let key = raw.key("saddle.gibbs_sweeps")?;
-    if sampler.gamma == 0.0 {
+    if sampler.gamma == Gamma::Fixed(0.0) {
         let reason =
             "without localisation Gibbs has no law to draw from: give --gibbs-sweeps 0 with --gamma 0".to_owned();
         return Err(ConfigError::Refused { key, reason });
@@ -320,7 +322,7 @@ fn gibbs(
         ("sampler.num_steps", Value::Whole(saddle.gibbs_sweeps as u64)),
         ("sampler.warmup", Value::Real(GIBBS_WARMUP)),
         ("sampler.num_chains", Value::Whole(saddle.gibbs_chains as u64)),
-        ("sampler.gamma", Value::Real(sampler.gamma)),
+        ("sampler.gamma", Value::Real(sampler.fixed_gamma())),
     ];
     let gibbs = sampler::check::of_kind(SamplerKind::Gibbs, &settings, &SAMPLER, subject);
     gibbs.map(Some).map_err(|error| match error {

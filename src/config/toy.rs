@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::experiment::{CommandLine, Configuration};
 use super::run::Work;
 use super::sampler::check::Subject;
-use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
+use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, Value, nearest, run};
 use crate::kernel::{GradientNeed, SamplerKind};
 use crate::theory::Toy;
@@ -43,6 +43,8 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     minibatch_trace: LossTrace::Full,
     // γ is part of the exact value that λ̂ is compared with.
     check_localisation: Switch::Off,
+    gamma: Gamma::Fixed(sampler::defaults::GAMMA),
+    extrapolate_step: ExtrapolateStep::Off,
 };
 const NUM_CHAINS: usize = 4;
 const WARMUP: f64 = 0.2;

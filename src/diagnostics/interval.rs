@@ -29,6 +29,9 @@ use super::draws::{mean, variance};
 use super::special::student_quantile;
 use super::{Draws, ess_mean};
 
+/// How much more often each of the two intervals may miss than the wider of them is to.
+const EACH: f64 = 1.3;
+
 /// Interval `[low, high]` that covers the mean of the chains' common law with probability about `level` (0 < level < 1),
 /// in the draws' unit. NaN wherever [`super::mcse_mean`] is.
 ///
@@ -40,7 +43,7 @@ use super::{Draws, ess_mean};
 /// assert!(low < 1.5 && 1.5 < high);
 /// ```
 pub fn mean_interval(draws: &Draws, level: f64) -> [f64; 2] {
-    let p = 0.5 + level / 2.0;
+    let p = 1.0 - EACH * 0.5 * (1.0 - level);
     let centre = draws.mean();
     let ess = ess_mean(draws);
     let mut half_width = student_quantile(p, ess - 1.0) * (draws.variance() / ess).sqrt();

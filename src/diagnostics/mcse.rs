@@ -21,6 +21,11 @@ impl Estimate {
         Self { value, mcse: mcse_mean(influence) }
     }
 
+    /// The mean of `draws` with its error.
+    pub fn of_mean(draws: &Draws) -> Self {
+        Self::from_influence(draws.mean(), draws)
+    }
+
     /// (value − expected)/mcse: a standard normal where `expected` is true and the chains are long; NaN without a
     /// standard error.
     ///

@@ -55,7 +55,7 @@ pub use proportion::proportion_interval;
 pub use quantile::quantile;
 pub use rank::rank_normalise;
 pub use rhat::rhat;
-pub use sensitivity::gamma_sensitivity;
+pub use sensitivity::{gamma_sensitivity, gamma_sensitivity_by_pull, slope};
 pub use trend::{Trend, trend};
 pub use variance_ratio::variance_ratio;
 pub use virial::virial_ratio;

@@ -32,7 +32,7 @@ pub fn teacher(config: &SaddleConfig, cancel: &AtomicBool) -> Result<DeepLinear,
     let data = config.data();
     let inputs =
         SyntheticInputs::new(key.role(Role::Data), data.input_dist, data.teacher.len(), data.num_training_data as u64);
-    let local = LocalPosterior::new(config.n_beta(), config.sampler().gamma, start(config)?)?;
+    let local = LocalPosterior::new(config.n_beta(), config.sampler().fixed_gamma(), start(config)?)?;
     DeepLinear::towards(inputs, local, Tensor::f_from_slice(&data.teacher)?.f_diag(0)?, cancel)
 }
 

@@ -42,6 +42,12 @@ pub trait Kernel {
     /// What the kernel needs of the loss.
     const GRADIENT: GradientNeed;
 
+    /// ε and its factor per tensor (1 everywhere where there is none), of a Langevin step without an accept step: its law is the
+    /// posterior's only up to terms of first order in ε.
+    fn unadjusted_step(&self) -> Option<(f64, &[f64])> {
+        None
+    }
+
     /// The state that starts at `at`.
     fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<Self::State, KernelError>;
 

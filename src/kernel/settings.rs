@@ -41,6 +41,11 @@ pub struct About {
 }
 
 impl About {
+    /// Whether its step size changes its stationary law: whether it takes `--extrapolate-step on`.
+    pub fn is_biased(&self) -> bool {
+        self.has_epsilon && !self.is_exact
+    }
+
     /// Whether the sampler takes the setting at `path`, out of those that not every sampler takes.
     pub fn takes(&self, path: &str) -> bool {
         match path {

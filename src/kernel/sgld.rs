@@ -155,6 +155,10 @@ mod sampling {
         type State = SgldState;
         const GRADIENT: GradientNeed = SgldConfig::ABOUT.gradient;
 
+        fn unadjusted_step(&self) -> Option<(f64, &[f64])> {
+            Some((self.epsilon, &self.preconditioner))
+        }
+
         fn init(&self, at: &Params, _: &mut dyn Target, _: Batch) -> Result<SgldState, KernelError> {
             let before = match self.acceptance_every {
                 0 => None,
@@ -220,9 +224,9 @@ mod sampling {
                     chain::run(&kernel(epsilon), chain, start, target)
                 }
                 None => match tuning::langevin_step_size(&kernel, &mut chain, start, target) {
-                    Ok(Tuned { kernel, epsilon, .. }) => {
+                    Ok(Tuned { kernel, epsilon, w }) => {
                         chain.epsilon = Some(epsilon);
-                        chain::run(&kernel, chain, start, target)
+                        chain::run(&kernel, chain, &w, target)
                     }
                     Err(error) => ChainRun::failed(error),
                 },

@@ -5,13 +5,12 @@
 //! *Reference*: Hoffman and Gelman, JMLR 15 (2014), <https://arxiv.org/abs/1111.4246>, section 3.2 (dual averaging).
 
 use super::{GradientNeed, Kernel, KernelError, State};
-use crate::chain::{self, Batches, Chain, ChainRun};
+use crate::chain::{self, Batches, Chain, ChainRun, GradientLook, GradientRow};
 use crate::config::Epsilon;
 use crate::params::Params;
 use crate::probe::largest_curvature;
 use crate::rng::Role;
 use crate::target::{Batch, Target};
-use crate::update;
 
 /// What a search found.
 #[derive(Debug)]
@@ -118,22 +117,38 @@ fn first_step_size<K: Kernel>(
     Err(KernelError::NoStepSize { smallest: first.min(epsilon), largest: first.max(epsilon) })
 }
 
-/// Share of the largest stable step 4/(nβ·h_max + γ) that SGLD starts from: the stiffest mode's variance at w* is then
+/// Share of the largest stable step 4/(nβ·h_max + γ) that a search starts from: the stiffest mode's variance at w* is then
 /// 1/(1 − 0.04) times too large, the other modes' less. (Curvatures grow as flat directions widen: on 10→10,10 of rank 5, λ̂ came
 /// out 5.6 % too large at a share of 0.1, and 1.2 ± 0.7 % at 0.04.)
 const STABLE_SHARE: f64 = 0.04;
 
+/// The share that it may grow to where its pilots measure that this adds little to λ̂: the stiffest mode is then a quarter too energetic.
+const MAX_SHARE: f64 = 0.2;
+
+/// What the step size and the minibatches may add to λ̂ together, as measured: two thirds of the verdict's tolerance.
+const TARGET_BIAS: f64 = 0.02;
+
 /// Largest virial ratio of a tensor that a step size may show: 1/(1 − εa/4) of its modes on average, three percent.
 const MAX_VIRIAL: f64 = 1.03;
 
-/// Steps per check of a step size, at most; a chain of fewer steps is checked on as many as it has.
-const CHECK_STEPS: u64 = 1000;
+/// Share of the chain's steps that one pilot makes, and the most and the fewest steps of one.
+const PILOT_SHARE: f64 = 0.04;
+const PILOT_STEPS: [usize; 2] = [40, 1000];
 
-/// Most step sizes that are tried: at a flat w* nothing tells the scale, and the first may be off by twelve decades.
+/// Pilots that run to their end: with the gradients measured along them these take a fifth of the chain's steps at most.
+const MAX_PILOTS: usize = 3;
+
+/// Most step sizes that are tried, those included at which a pilot breaks: at a flat w* nothing tells the scale, and the first may be off
+/// by twelve decades.
 const MAX_TRIES: usize = 40;
 
-/// Finds ε for a Langevin kernel without acceptance: a share of 4/(nβ·h_max + γ), halved until no tensor's virial ratio
-/// over a short run from `start` exceeds 1.03 by more than two standard errors, and divided by eight where such a run diverges.
+/// A change of ε that is worth another pilot.
+const WORTH_A_PILOT: f64 = 1.25;
+
+/// Finds ε for a Langevin kernel without acceptance. Pilots from `start` measure what ε adds to λ̂, by its step and by the noise of the
+/// minibatches ([`crate::chain::GradientRow`]): both are proportional to ε, so that the next ε is the one at which they add
+/// [`TARGET_BIAS`], within [`MAX_SHARE`] of the largest stable step. A tensor whose virial ratio is above 1.03 by more than two standard
+/// errors halves it; a pilot that diverges divides it by eight.
 pub fn langevin_step_size<K: Kernel>(
     kernel: &dyn Fn(f64) -> K,
     chain: &mut Chain,
@@ -142,49 +157,90 @@ pub fn langevin_step_size<K: Kernel>(
 ) -> Result<Tuned<K>, KernelError> {
     let key = chain.stream(Role::Tuning);
     let stiffness = target.local().n_beta() * largest_curvature(target, key.part(0))? + target.local().gamma();
-    let first = STABLE_SHARE * 4.0 / if stiffness > 0.0 { stiffness } else { 1.0 };
-    let mut epsilon = first;
+    let stable = 4.0 / if stiffness > 0.0 { stiffness } else { 1.0 };
+    let first = STABLE_SHARE * stable;
+    let (mut epsilon, mut num_pilots) = (first, 0);
+    let mut w = start.try_clone()?;
     for attempt in 0..MAX_TRIES {
-        let kernel = kernel(epsilon);
-        match short_run(&kernel, key.part(1 + attempt as u64), chain, start, target) {
-            Ok((w, too_large)) if !too_large || chain.is_cancelled() => return Ok(Tuned { kernel, epsilon, w }),
-            Ok(_) => epsilon /= 2.0,
-            Err(KernelError::Diverged) => epsilon /= 8.0,
+        let at = kernel(epsilon);
+        match pilot(&at, key.part(1 + attempt as u64), chain, &w, target) {
+            Ok(found) => {
+                num_pilots += 1;
+                w = found.w;
+                let wanted = match found.is_too_large {
+                    true => 0.5 * epsilon,
+                    // A pilot that measured nothing (a flat loss, a single step) leaves ε.
+                    false if found.bias > 0.0 && found.llc > 0.0 => {
+                        (epsilon * TARGET_BIAS * found.llc / found.bias).min(MAX_SHARE * stable)
+                    }
+                    false => epsilon,
+                };
+                let change = (wanted / epsilon).max(epsilon / wanted);
+                // The last pilot's word is taken: what its ε adds is measured again by the chain.
+                epsilon = if change > 1.0 { wanted } else { epsilon };
+                if change < WORTH_A_PILOT || num_pilots == MAX_PILOTS || chain.is_cancelled() {
+                    return Ok(Tuned { kernel: kernel(epsilon), epsilon, w });
+                }
+            }
+            Err(KernelError::Diverged) => {
+                epsilon /= 8.0;
+                w.copy_from(start)?;
+            }
             Err(error) => return Err(error),
         }
     }
     Err(KernelError::NoStepSize { smallest: epsilon, largest: first })
 }
 
-/// Where a short run ends, and whether its virial ratios say that the step is too large.
-fn short_run<K: Kernel>(
+/// What a pilot found.
+struct Pilot {
+    /// Where it ended.
+    w: Params,
+    /// Whether a tensor's virial ratio says that the step is too large.
+    is_too_large: bool,
+    /// What ε adds to λ̂, in its unit.
+    bias: f64,
+    /// λ̂ along it.
+    llc: f64,
+}
+
+/// Runs a pilot from `start` and measures along its second half.
+fn pilot<K: Kernel>(
     kernel: &K,
     key: crate::rng::Key,
     chain: &Chain,
     start: &Params,
     target: &mut dyn Target,
-) -> Result<(Params, bool), KernelError> {
+) -> Result<Pilot, KernelError> {
+    let [fewest, most] = PILOT_STEPS;
+    let of_chain = chain.plan.num_draws * chain.plan.thin;
+    let num_steps = ((PILOT_SHARE * of_chain as f64) as usize).clamp(fewest, most).min(of_chain) as u64;
     let mut batches = Batches::new(chain, Role::Minibatch, target, GradientNeed::Minibatch);
+    let mut unseen = Batches::new(chain, Role::Probe, target, GradientNeed::Minibatch);
     let mut state = kernel.init(start, target, Batch::Full)?;
-    let mut grad = start.zeros_like()?;
+    let mut look = GradientLook::new(start)?;
     let sizes: Vec<f64> = start.layout().specs().iter().map(|spec| spec.len() as f64).collect();
-    let mut terms: Vec<Vec<f64>> = Vec::new();
-    let num_steps = CHECK_STEPS.min((chain.plan.num_draws * chain.plan.thin) as u64);
+    let (mut terms, mut rows): (Vec<Vec<f64>>, Vec<GradientRow>) = (Vec::new(), Vec::new());
     for step in 0..num_steps {
         kernel.step(key.step(step), &mut state, target, batches.at(step))?;
         if step >= num_steps / 2 && step % 10 == 0 {
-            target.loss_and_grad(state.w(), Batch::Probe, &mut grad)?;
-            terms.push(update::virial_terms(target.local(), &grad, state.w())?);
+            // The next step's batch: the point has not seen it.
+            let unseen = (&mut unseen, &mut batches, step + 1);
+            let (virial, row) = look.at(kernel, &state, target, chain, unseen, f64::NAN)?;
+            terms.push(virial);
+            rows.push(row);
         }
         if chain.is_cancelled() {
             break;
         }
     }
     let n = terms.len() as f64;
-    let too_large = sizes.iter().enumerate().any(|(tensor, &size)| {
+    let is_too_large = sizes.iter().enumerate().any(|(tensor, &size)| {
         let mean = terms.iter().map(|row| row[tensor] / size).sum::<f64>() / n;
         let variance = terms.iter().map(|row| (row[tensor] / size - mean).powi(2)).sum::<f64>() / n;
         !mean.is_finite() || mean - 2.0 * (variance / n).sqrt() > MAX_VIRIAL
     });
-    Ok((state.w().try_clone()?, too_large))
+    let mean = |of: fn(&GradientRow) -> f64| rows.iter().map(of).sum::<f64>() / n;
+    let (bias, llc) = (mean(|row| row.step_bias + row.minibatch_bias), mean(|row| row.excess));
+    Ok(Pilot { w: state.w().try_clone()?, is_too_large, bias, llc })
 }

@@ -43,6 +43,8 @@ pub enum Role {
     Probe = 8,
     /// A run's repetition at a smaller γ.
     Localisation = 9,
+    /// A run's repetition at half the step size.
+    Extrapolation = 10,
     /// The random start of a training.
     Init = 20,
     /// Order of the samples in a training's minibatches.

@@ -147,6 +147,28 @@ impl NetworkTarget {
         Ok(target)
     }
 
+    /// The same target with memory of its own, at localisation γ.
+    ///
+    /// # Errors
+    /// As [`NetworkTarget::new`].
+    pub fn at_gamma(&self, gamma: f64) -> Result<NetworkTarget, TargetError> {
+        let share = |place: &Place| match place {
+            Place::Sampled(index) => Place::Sampled(*index),
+            Place::Fixed(tensor) => Place::Fixed(tensor.shallow_clone()),
+        };
+        Ok(NetworkTarget {
+            local: self.local.with_gamma(gamma)?,
+            network: self.network.clone(),
+            buffers: self.buffers.try_clone()?,
+            samples: self.samples.clone(),
+            evaluation: self.evaluation.clone(),
+            places: self.places.iter().map(share).collect(),
+            probabilities: self.probabilities.as_ref().map(Tensor::shallow_clone),
+            centre: self.centre.clone(),
+            probed: self.probed.clone(),
+        })
+    }
+
     /// L_n(w*).
     pub fn init_loss(&self) -> f64 {
         mean(&self.centre)
@@ -314,21 +336,7 @@ impl Target for NetworkTarget {
     }
 
     fn with_gamma(&self, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
-        let share = |place: &Place| match place {
-            Place::Sampled(index) => Place::Sampled(*index),
-            Place::Fixed(tensor) => Place::Fixed(tensor.shallow_clone()),
-        };
-        Ok(Box::new(NetworkTarget {
-            local: self.local.with_gamma(gamma)?,
-            network: self.network.clone(),
-            buffers: self.buffers.try_clone()?,
-            samples: self.samples.clone(),
-            evaluation: self.evaluation.clone(),
-            places: self.places.iter().map(share).collect(),
-            probabilities: self.probabilities.as_ref().map(Tensor::shallow_clone),
-            centre: self.centre.clone(),
-            probed: self.probed.clone(),
-        }))
+        Ok(Box::new(self.at_gamma(gamma)?))
     }
 }
 

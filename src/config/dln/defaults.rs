@@ -7,7 +7,7 @@
 
 use super::OptimizerConfig;
 use crate::config::PositiveF64;
-use crate::config::sampler::{LossTrace, SamplerDefaults, Switch};
+use crate::config::sampler::{ExtrapolateStep, Gamma, LossTrace, SamplerDefaults, Switch};
 use crate::kernel::SamplerKind;
 
 /// Seed of everything random.
@@ -30,6 +30,8 @@ pub const SAMPLER: SamplerDefaults = SamplerDefaults {
     // What the sampler has at hand without another pass.
     minibatch_trace: LossTrace::Minibatch,
     check_localisation: Switch::On,
+    gamma: Gamma::Fixed(crate::config::sampler::defaults::GAMMA),
+    extrapolate_step: ExtrapolateStep::Off,
 };
 /// Share of layers whose rank is reduced, as published.
 pub const PROP_RANK_REDUCE: f64 = 0.5;

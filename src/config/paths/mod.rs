@@ -22,7 +22,7 @@ use super::network::point::{LossAround, PointConfig, PointDefaults, PointLabels}
 use super::network::train::{Length, TrainDefaults};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
-use super::sampler::{self, ConfigWarning, LossTrace, SamplerConfig, SamplerDefaults, Switch};
+use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, run};
 use crate::data::DatasetName;
 use crate::kernel::SamplerKind;
@@ -55,6 +55,8 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     minibatch_trace: LossTrace::ControlVariate,
     // A second run at every point would double the cost of the path.
     check_localisation: Switch::Off,
+    gamma: Gamma::Auto,
+    extrapolate_step: ExtrapolateStep::Auto,
 };
 
 /// A legal configuration of `llc paths`.

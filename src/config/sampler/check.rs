@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use super::keys;
-use super::{Epsilon, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults};
+use super::{
+    Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults,
+};
 use crate::config::error::minibatch_samplers;
 use crate::config::{ConfigError, Key, RawConfig, Value};
-use crate::kernel::{Given, GradientNeed, SamplerKind};
+use crate::kernel::{About, Given, GradientNeed, SamplerKind};
 
 /// What is sampled, as far as a configuration knows it before the data are read.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +67,7 @@ impl fmt::Display for ConfigWarning {
 pub fn warnings(raw: &RawConfig, sampler: &SamplerConfig) -> Vec<ConfigWarning> {
     let mut warnings = Vec::new();
     let is_set = |path| raw.get(path).is_some();
-    if sampler.gamma == 0.0 {
+    if sampler.gamma == Gamma::Fixed(0.0) {
         warnings.push(ConfigWarning::FlatDirectionsAreFree);
     }
     if is_set("sampler.batch_size") && sampler.kernel.batch_size().is_none() {
@@ -96,7 +98,11 @@ pub fn of_kind(
 pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Result<SamplerConfig, ConfigError> {
     let kind = raw.word("sampler.kind").and_then(SamplerKind::from_name).unwrap_or(base.kind);
     let gradient = gradient(raw, kind, base, subject.num_samples)?;
-    let gamma = raw.non_negative("sampler.gamma")?.unwrap_or(defaults::GAMMA);
+    let gamma = match raw.get("sampler.gamma") {
+        Some(Value::Text(_)) => Gamma::Auto,
+        Some(_) => raw.non_negative("sampler.gamma")?.map_or(base.gamma, Gamma::Fixed),
+        None => base.gamma,
+    };
     let epsilon = raw.positive("sampler.epsilon")?.map_or(Epsilon::Auto, Epsilon::Fixed);
     let open_unit = |value: f64| value > 0.0 && value < 1.0;
     let target_acceptance = raw.within("sampler.target_acceptance", "(0, 1)", open_unit)?;
@@ -112,7 +118,9 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
     let share = |value: f64| (0.0..1.0).contains(&value);
     let warmup = raw.within("sampler.warmup", "[0, 1)", share)?.or(base.warmup).unwrap_or(kind.about().warmup);
     check_takes(raw, kind)?;
-    let given = Given { raw, num_tensors: subject.num_tensors, gradient, gamma, epsilon, target_acceptance };
+    let given_gamma = gamma.fixed().unwrap_or(defaults::GAMMA);
+    let given =
+        Given { raw, num_tensors: subject.num_tensors, gradient, gamma: given_gamma, epsilon, target_acceptance };
     let sampler = SamplerConfig {
         kernel: kind.read(&given)?,
         tempering: beta.or(n_beta),
@@ -127,6 +135,11 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
             Some(_) => Switch::On,
             None => base.check_localisation,
         },
+        extrapolate_step: extrapolate_step(raw, kind)?,
+        default_extrapolate_step: match kind.about().is_biased() {
+            true => base.extrapolate_step,
+            false => ExtrapolateStep::Off,
+        },
     };
     ensure_enough_draws(raw.key("sampler.num_steps")?, &sampler, 1)?;
     // As f64: the product may not fit.
@@ -135,6 +148,21 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
         return Err(ConfigError::TooManyDraws { key: raw.key("sampler.num_steps")?, num_steps, draws });
     }
     Ok(sampler)
+}
+
+fn extrapolate_step(raw: &RawConfig, kind: SamplerKind) -> Result<Option<ExtrapolateStep>, ConfigError> {
+    let path = "sampler.extrapolate_step";
+    let asked = match raw.word(path) {
+        None => return Ok(None),
+        Some("auto") => ExtrapolateStep::Auto,
+        Some("on") => ExtrapolateStep::On,
+        Some(_) => ExtrapolateStep::Off,
+    };
+    if asked == ExtrapolateStep::On && !kind.about().is_biased() {
+        let used_by = SamplerKind::those(About::is_biased);
+        return Err(ConfigError::NotForThisSampler { key: raw.key(path)?, sampler: kind.name(), used_by });
+    }
+    Ok(Some(asked))
 }
 
 /// What gradients are taken over; exact for a sampler that takes none.

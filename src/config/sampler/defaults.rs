@@ -1,7 +1,7 @@
 //! States the defaults of the sampler's settings: tune the numbers here. What depends on the sampler is stated in its file
 //! ([`crate::kernel::About`]); the help texts are made of the same numbers.
 
-use super::{LossTrace, Switch};
+use super::{ExtrapolateStep, Gamma, LossTrace, Switch};
 use crate::kernel::SamplerKind;
 
 /// What an experiment's sampler is where nothing is said.
@@ -21,6 +21,10 @@ pub struct SamplerDefaults {
     pub minibatch_trace: LossTrace,
     /// Whether the run is repeated at a smaller γ.
     pub check_localisation: Switch,
+    /// Localisation γ.
+    pub gamma: Gamma,
+    /// Whether the run is repeated at half the step size, by a sampler without an accept step.
+    pub extrapolate_step: ExtrapolateStep,
 }
 
 /// Localisation γ, as published.

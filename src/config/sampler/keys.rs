@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::defaults::{GAMMA, THIN};
-use super::{LossTrace, SamplerDefaults, Switch};
+use super::defaults::THIN;
+use super::{ExtrapolateStep, Gamma, LossTrace, SamplerDefaults, Switch};
 use crate::config::error::minibatch_samplers;
 use crate::config::{Key, Kind};
 use crate::kernel::{About, GradientNeed, SamplerKind};
@@ -37,6 +37,22 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
         Switch::On => "on",
         Switch::Off => "off",
     };
+    let (gamma_kind, gamma) = match defaults.gamma {
+        Gamma::Fixed(gamma) => (Kind::Real, format!(" [default: {gamma}]")),
+        Gamma::Auto => {
+            let ratio = crate::scale::STIFFNESS_RATIO;
+            (
+                Kind::RealOrAuto,
+                format!("; auto: n_beta times the largest curvature at w*, over {ratio} [default: auto]"),
+            )
+        }
+    };
+    let extrapolate = match defaults.extrapolate_step {
+        ExtrapolateStep::Auto => "auto",
+        ExtrapolateStep::On => "on",
+        ExtrapolateStep::Off => "off",
+    };
+    let biased = SamplerKind::those(About::is_biased);
     let mut keys = vec![
         Key::new(
             SAMPLER,
@@ -68,9 +84,9 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
         Key::new(
             "sampler.gamma",
             "gamma",
-            Kind::Real,
+            gamma_kind,
             "GAMMA",
-            text(format!("Localisation: gamma/2 |w - w*|^2 is added to the potential, untempered [default: {GAMMA}]")),
+            text(format!("Localisation: gamma/2 |w - w*|^2 is added to the potential, untempered{gamma}")),
         ),
         Key::new("sampler.beta", "beta", Kind::Real, "BETA", "Inverse temperature [default: 1/ln n]"),
         Key::new(
@@ -149,6 +165,17 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
                  is called trusted [default: {check}]"
             )),
         ),
+        Key::new(
+            "sampler.extrapolate_step",
+            "extrapolate-step",
+            Kind::Choice(&["auto", "on", "off"]),
+            "auto|on|off",
+            text(format!(
+                "{biased}: whether a second set of chains at epsilon/2 takes off what the step size and the minibatches add to the \
+                 estimate; auto: where what was measured of that is above 3 % [default: {extrapolate}]"
+            )),
+        )
+        .chosen_for(&[SAMPLER]),
     ];
     keys.extend(samplers_own(has_blocks));
     keys

@@ -25,8 +25,8 @@ pub struct SamplerConfig {
     /// β or nβ, if one was given; [`SamplerConfig::n_beta`] gives the number to use.
     #[serde(flatten)]
     pub tempering: Option<Tempering>,
-    /// Localisation γ: finite, 0 or more; above 0 for Gibbs.
-    pub gamma: f64,
+    /// Localisation γ.
+    pub gamma: Gamma,
     /// Steps of a chain, warm-up included.
     pub num_steps: usize,
     /// Share of the draws that is warm-up, in [0, 1).
@@ -39,6 +39,52 @@ pub struct SamplerConfig {
     pub loss_trace: LossTrace,
     /// Whether the run is repeated at a smaller γ, to see what the localisation hides.
     pub check_localisation: Switch,
+    /// Whether the run is repeated at half the step size, if it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extrapolate_step: Option<ExtrapolateStep>,
+    /// What holds where it was not.
+    #[serde(skip)]
+    pub(in crate::config) default_extrapolate_step: ExtrapolateStep,
+}
+
+/// The strength of the localisation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Gamma {
+    /// Chosen by the largest curvature at w* ([`crate::scale`]).
+    Auto,
+    /// As given: finite, 0 or more; above 0 for Gibbs.
+    Fixed(f64),
+}
+
+impl Gamma {
+    /// The number, where it is known before the loss is looked at.
+    pub fn fixed(self) -> Option<f64> {
+        match self {
+            Self::Auto => None,
+            Self::Fixed(gamma) => Some(gamma),
+        }
+    }
+}
+
+impl Serialize for Gamma {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Fixed(gamma) => gamma.serialize(serializer),
+        }
+    }
+}
+
+/// Whether a run of a sampler without an accept step is repeated at half the step size, to take off what the step size adds to λ̂.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExtrapolateStep {
+    /// Where the biases that were measured call for it.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// Whether something is done.
@@ -60,6 +106,21 @@ impl SamplerConfig {
             Some(Tempering::Beta(beta)) => n * beta.get(),
             None => n / n.ln(),
         }
+    }
+
+    /// γ where no look at the loss chooses it: a configuration that leaves it to such a look has the default of all others here.
+    pub fn fixed_gamma(&self) -> f64 {
+        self.gamma.fixed().unwrap_or(defaults::GAMMA)
+    }
+
+    /// Whether the run is repeated at half the step size.
+    pub fn extrapolate_step(&self) -> ExtrapolateStep {
+        self.extrapolate_step.unwrap_or(self.default_extrapolate_step)
+    }
+
+    /// The same sampler at localisation `gamma`.
+    pub fn with_gamma(&self, gamma: f64) -> SamplerConfig {
+        SamplerConfig { gamma: Gamma::Fixed(gamma), ..self.clone() }
     }
 
     /// Draws of a chain, warm-up included: ⌊num_steps / thin⌋.

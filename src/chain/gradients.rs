@@ -1,0 +1,121 @@
+//! Measures, at some of the kept draws, what gradients say of the chain's law: virial terms, the pull of the loss, and the two biases of a
+//! Langevin step without an accept step.
+//!
+//! With g₁, g₂ the gradients of L on two batches that are independent of w and of each other, δ = w − w*, and p the factor of ε per tensor:
+//!
+//! | column | formula | mean over the law |
+//! |---|---|---|
+//! | `excess` | nβ·(L₂(w) − L₂(w*)) | λ̂ |
+//! | `pull` | nβ·δ·g₁ | Σf, twice λ̂ on a quadratic |
+//! | `step_bias` | (ε/8)·Σ p·(nβ²·g₁g₂ + 2nβγ·g₁δ + γ²δ² − γ) | what the step size adds to λ̂, to first order in ε |
+//! | `minibatch_bias` | (ε/16)·Σ p·nβ²·(g₁ − g₂)² | what the noise of the minibatches adds, at most, to first order in ε |
+//!
+//! *Why.* On a mode of curvature h, a = nβh + γ, f = nβh/a, SGLD has the variance (1 + εC/4)/(a·(1 − εa/4)), so that λ̂ = f/2 becomes
+//! f/2·(1 + εa/4 + εC/4 + …), C the variance of nβ·g on a batch. Σ f·a = nβ·tr H, and by Stein's identity E‖∇U‖² = nβ·tr H + γd under the
+//! posterior: the first column of biases is (ε/8)·(E‖∇U‖² − γd). The second takes f = 1 for the noise, which is an upper bound; noise along
+//! directions that γ holds adds less.
+//!
+//! *Convention*: drift ε/2, noise variance ε. *Reference*: derived for this project; the same first-order terms are in Vollmer, Zygalakis
+//! and Teh 2016, <https://jmlr.org/papers/v17/15-494.html>, section 3. *Tested by* `tests/biases.rs` against the closed forms of
+//! [`crate::theory::sampler_law`].
+
+use super::{Batches, Chain};
+use crate::kernel::{Kernel, KernelError, State};
+use crate::params::Params;
+use crate::target::{Batch, Target};
+use crate::update;
+
+/// One row of measurements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GradientRow {
+    /// ‖w − w*‖².
+    pub squared_distance: f64,
+    /// nβ·(L(w) − L(w*)), on a batch that the pull has not seen.
+    pub excess: f64,
+    /// nβ·(w − w*)·∇L.
+    pub pull: f64,
+    /// What the step size adds to λ̂; NaN for a kernel whose law does not depend on it.
+    pub step_bias: f64,
+    /// What the noise of minibatches adds to λ̂, at most; NaN likewise.
+    pub minibatch_bias: f64,
+}
+
+impl GradientRow {
+    /// Number of columns.
+    pub(super) const WIDTH: usize = 5;
+
+    pub(super) fn columns(&self) -> [f64; Self::WIDTH] {
+        [self.squared_distance, self.excess, self.pull, self.step_bias, self.minibatch_bias]
+    }
+
+    pub(super) fn from_columns(columns: &[f64; Self::WIDTH]) -> GradientRow {
+        let [squared_distance, excess, pull, step_bias, minibatch_bias] = *columns;
+        GradientRow { squared_distance, excess, pull, step_bias, minibatch_bias }
+    }
+}
+
+/// Buffers for two gradients.
+pub(crate) struct GradientLook {
+    first: Params,
+    second: Params,
+}
+
+impl GradientLook {
+    pub(crate) fn new(like: &Params) -> Result<GradientLook, tch::TchError> {
+        Ok(GradientLook { first: like.zeros_like()?, second: like.zeros_like()? })
+    }
+
+    /// The virial terms (w − w*)·∇U per tensor at the state's point, whose loss on all samples is `loss` where the kernel knows it, and the
+    /// row that goes with them. Batches come from `batches` and `next`, neither of which the point has seen: the noise of a gradient then
+    /// averages to nothing.
+    pub(crate) fn at<K: Kernel>(
+        &mut self,
+        kernel: &K,
+        state: &K::State,
+        target: &mut dyn Target,
+        chain: &Chain,
+        (batches, next, num_steps): (&mut Batches, &mut Batches, u64),
+        loss: f64,
+    ) -> Result<(Vec<f64>, GradientRow), KernelError> {
+        let w = state.w();
+        let init_loss = chain.plan.init_loss;
+        let mut is_noisy = false;
+        let (mut loss, mut at_centre) = (loss, init_loss);
+        if state.exact_gradient().is_none() {
+            let batch = batches.at(num_steps);
+            is_noisy = matches!(batch, Batch::Minibatch { .. });
+            loss = target.loss_and_grad(w, batch, &mut self.first)?;
+        }
+        if is_noisy {
+            let batch = next.at(num_steps);
+            loss = target.loss_and_grad(w, batch, &mut self.second)?;
+            at_centre = target.loss_at_centre(batch).unwrap_or(init_loss);
+        }
+        let first = state.exact_gradient().unwrap_or(&self.first);
+        let second = if is_noisy { &self.second } else { first };
+        let local = target.local();
+        let (n_beta, gamma) = (local.n_beta(), local.gamma());
+        let terms = update::virial_terms(local, first, w)?;
+        let (mut squared_distance, mut pull) = (0.0, 0.0);
+        let (mut step_bias, mut minibatch_bias) = (0.0, 0.0);
+        let step = kernel.unadjusted_step();
+        for (index, (spec, term)) in w.layout().specs().iter().zip(&terms).enumerate() {
+            let range = w.layout().range(index);
+            let square = update::squared_distance_within(range, w, local.w_star())?;
+            let along = term - gamma * square;
+            squared_distance += square;
+            pull += along;
+            let Some((epsilon, scale)) = step else { continue };
+            let share = epsilon * scale.get(index).copied().unwrap_or(1.0) / 8.0;
+            let [product, squares] = update::gradient_products(index, first, second)?;
+            let held = 2.0 * gamma * along + gamma * gamma * square - gamma * spec.len() as f64;
+            step_bias += share * (n_beta * n_beta * product + held);
+            minibatch_bias += share * n_beta * n_beta * (0.5 * squares - product);
+        }
+        if step.is_none() {
+            (step_bias, minibatch_bias) = (f64::NAN, f64::NAN);
+        }
+        let excess = n_beta * (loss - at_centre);
+        Ok((terms, GradientRow { squared_distance, excess, pull, step_bias, minibatch_bias }))
+    }
+}
