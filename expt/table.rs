@@ -84,6 +84,7 @@ pub fn render_curve(report: &Value) -> String {
     let points = run.list("/points");
     // Writing to a String cannot fail.
     let _ = writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"));
+    let _ = writeln!(out, "{:<16}{}", "loss around", run.text("/loss_around"));
     let _ = write_setting(&mut out, &run);
     let seconds = |path: &str| points.iter().map(|point| Section(point).number(path)).fold(0.0, |sum, s| sum + s);
     let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));

@@ -1,7 +1,7 @@
 //! Builds what samples around a trained network from its configuration: target, sampler and chains.
 
 use crate::config::network::NetworkPrecision;
-use crate::config::network::point::{PointConfig, UnknownTensors};
+use crate::config::network::point::{LossAround, PointConfig, UnknownTensors};
 use crate::config::{Gamma, RunConfig, SamplerConfig};
 use crate::data::Samples;
 use crate::kernel::{KernelError, Sampler};
@@ -54,7 +54,10 @@ impl Around<'_> {
         let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
         let evaluation = Evaluation {
             objective: self.objective.clone(),
-            answers: if self.point.force_realisable { Answers::OwnOutputs } else { Answers::Labels },
+            answers: match self.point.loss_around {
+                LossAround::OwnFunction => Answers::OwnOutputs,
+                LossAround::Labels => Answers::Labels,
+            },
             sampled: self.point.sampled(&names)?,
         };
         let n_beta = self.sampler.n_beta(n);

@@ -57,7 +57,7 @@ impl Paths<'_> {
         let mut posterior = around.posterior(&trained, &samples, self.path_key().part(1 + index as u64))?;
         let init_loss = posterior.chains.plan.init_loss;
         let name = format!("curve{index:04}");
-        observers.emit(&Event::Point(&PointInfo { name: name.clone(), init_loss }));
+        observers.emit(&Event::Point(&PointInfo { name: name.clone(), init_loss, n_beta: None }));
         let check = config.sampler().check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
         chains.journal = session::journal(context, observers, config).stage(&name);

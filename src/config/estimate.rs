@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use super::experiment::{CommandLine, Configuration};
-use super::network::point::{PointConfig, PointLabels};
+use super::network::point::{LossAround, PointConfig, PointDefaults, PointLabels};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, data, model, point};
 use super::run::Work;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
@@ -43,7 +43,7 @@ const CHECKPOINT: &str = "checkpoint";
 const MODEL_NAME: &str = "model.name";
 const MODEL: ModelDefaults = ModelDefaults { name: None };
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: false };
-const LABELS: PointLabels = PointLabels::Training;
+const POINT: PointDefaults = PointDefaults { labels: PointLabels::Training, loss_around: LossAround::Labels };
 const SEED: u64 = 0;
 
 const SAMPLER: SamplerDefaults = SamplerDefaults {
@@ -143,7 +143,7 @@ impl Configuration for EstimateConfig {
             ];
             keys.extend(model::keys(&MODEL));
             keys.extend(data::keys(&DATA));
-            keys.extend(point::keys(LABELS));
+            keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
             keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
             keys.extend(run::network_keys());
@@ -168,7 +168,7 @@ impl Configuration for EstimateConfig {
                 None
             }
         };
-        let point = point::check(raw, LABELS)?;
+        let point = point::check(raw, POINT)?;
         let sampler = sampler::check::sampler(raw, &SAMPLER, point.subject(&data))?;
         let work = Work::Network { num_chains: sampler.num_chains };
         let run = run::check(raw, work, sampler.kernel.kind(), threads)?;
