@@ -46,7 +46,8 @@ impl Around<'_> {
         key: Key,
     ) -> Result<Posterior, PosteriorError> {
         let n = samples.len();
-        if let Some(batch_size) = self.sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
+        let sampler = self.sampler.for_samples(n);
+        if let Some(batch_size) = sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
             return Err(PosteriorError::BatchTooLarge { batch_size, n });
         }
         let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
@@ -59,9 +60,9 @@ impl Around<'_> {
         // Chains have their own number of threads; what is read here has all of them.
         tch::set_num_threads(self.run.threads as i32);
         let target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
-        let mut chains = Chains::new(self.sampler, self.run, key, target.init_loss());
+        let mut chains = Chains::new(&sampler, self.run, key, target.init_loss());
         chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
-        Ok(Posterior { target, sampler: self.sampler.kernel.sampler(), chains })
+        Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
     }
 }
 
