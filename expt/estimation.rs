@@ -31,10 +31,10 @@ pub fn has_diverged(report: &Value) -> bool {
     report["reasons"].as_array().into_iter().flatten().any(|reason| reason == Reason::Diverged.as_str())
 }
 
-/// `report` with `notes` behind its own.
+/// `report` with `notes` ahead of its own.
 pub fn with_notes(mut report: Value, notes: &[String]) -> Value {
     if let Some(own) = report["notes"].as_array_mut() {
-        own.extend(notes.iter().map(|note| note.as_str().into()));
+        own.splice(0..0, notes.iter().map(|note| note.as_str().into()));
     }
     report
 }

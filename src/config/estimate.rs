@@ -41,7 +41,7 @@ const HEADINGS: [(&str, &str); 8] = [
     (OVERRIDES, "The trained network"),
     ("train.", "The trained network"),
     ("model.", "The trained network"),
-    ("data.", "The pictures"),
+    ("data.", "The images (default: those that the checkpoint was trained on)"),
     ("point.", "The loss around the network"),
     ("sampler.", "The sampler"),
     ("", "The run"),
@@ -187,7 +187,8 @@ fn files(text: &str) -> Result<Vec<PathBuf>, CheckpointFilesError> {
             Ok(found) => found.collect::<Result<Vec<_>, _>>(),
             Err(error) => return Err(CheckpointFilesError::Pattern { pattern, reason: error.msg }),
         };
-        let found = found.map_err(|source| CheckpointFilesError::Search { source })?;
+        let mut found = found.map_err(|source| CheckpointFilesError::Search { source })?;
+        found.sort_by_cached_key(|file| natural(&file.to_string_lossy()));
         if found.is_empty() {
             return Err(CheckpointFilesError::NoMatch { pattern });
         }
@@ -198,6 +199,20 @@ fn files(text: &str) -> Result<Vec<PathBuf>, CheckpointFilesError> {
         }
     }
     Ok(files)
+}
+
+/// The parts of a name in turn, text and numbers, so that `e_2` comes before `e_10`.
+fn natural(name: &str) -> Vec<(String, u64)> {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let (text, behind) = rest.split_at(rest.find(is_digit).unwrap_or(rest.len()));
+        let (digits, behind) = behind.split_at(behind.find(|c| !is_digit(c)).unwrap_or(behind.len()));
+        parts.push((text.to_owned(), digits.parse().unwrap_or(0)));
+        rest = behind;
+    }
+    parts
 }
 
 impl Configuration for EstimateConfig {
@@ -233,7 +248,8 @@ impl Configuration for EstimateConfig {
                 ),
             ];
             keys.extend(model::keys(&MODEL));
-            keys.push(train::loss_key());
+            let help = "What the network was trained to minimise, as `llc train --loss` takes it [default: the checkpoint's, else cross-entropy]";
+            keys.push(Key { help, ..train::loss_key() });
             keys.extend(data::keys(&DATA));
             keys.extend(point::keys(LABELS));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
@@ -321,6 +337,22 @@ mod tests {
             "--checkpoint x.pt,y.pt --loss squared-error --override-checkpoint loss,data.crop",
             "--checkpoint x.pt --llc-labels clean --params fc.* --llc-size 5000 --check-localisation off",
         ]);
+    }
+
+    #[test]
+    fn a_pattern_gives_files_in_the_order_of_their_numbers_and_each_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["e_10.pt", "e_2.pt", "other,name.pt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let at = |name: &str| folder.path().join(name);
+        let text =
+            |names: &[&str]| names.iter().map(|name| at(name).display().to_string()).collect::<Vec<_>>().join(",");
+        assert_eq!(files(&text(&["e_*.pt", "e_2.pt"])).unwrap(), [at("e_2.pt"), at("e_10.pt")]);
+        assert_eq!(files(&text(&["other,name.pt"])).unwrap(), [at("other,name.pt")], "a file that is called so");
+        assert_eq!(files("x.pt").unwrap(), [PathBuf::from("x.pt")], "the run says that it is not there");
+        let error = files(&text(&["z*"])).unwrap_err().to_string();
+        assert!(error.contains("no file matches") && error.contains("in quotes"), "{error}");
     }
 
     #[test]
