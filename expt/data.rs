@@ -216,10 +216,8 @@ fn stats(args: &StatsArgs) -> anyhow::Result<Outcome> {
         format!("{}\n", serde_json::to_string(&found)?)
     } else {
         let [channels, height, width] = found.shape;
-        let mut text = format!(
-            "{} of {channels}×{height}×{width}, in units of 255 levels\n",
-            counted(found.n as usize, "picture")
-        );
+        let mut text =
+            format!("{} of {channels}×{height}×{width}, in units of 255 levels\n", counted(found.n, "picture"));
         for (channel, (mean, deviation)) in found.mean.iter().zip(&found.deviation).enumerate() {
             text += &format!("channel {channel}: mean {mean:.6}, deviation {deviation:.6}\n");
         }

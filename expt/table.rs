@@ -214,13 +214,11 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     } else {
         format!("Aoyagi's, a lower bound here; at w* between {} and {}", bounds[0], bounds[1])
     };
-    writeln!(
-        out,
-        "{:<16}{} ({kind}); λ̂ is {:+.2} % off",
-        "λ",
-        run.text("/lambda_true_exact"),
-        100.0 * run.number("/relative_error")
-    )?;
+    let off = match 100.0 * run.number("/relative_error") {
+        percent if percent.is_finite() => format!("λ̂ is {percent:+.2} % off"),
+        _ => "there is no λ̂".to_owned(),
+    };
+    writeln!(out, "{:<16}{} ({kind}); {off}", "λ", run.text("/lambda_true_exact"))?;
     write_diagnostics(out, &run)?;
     writeln!(out)?;
     write_verdict(out, &run)?;
@@ -387,4 +385,35 @@ impl Section<'_> {
 /// Decimals that show an error to two significant digits.
 pub fn decimals(error: f64) -> usize {
     if error > 0.0 && error.is_finite() { (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize } else { 3 }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_found_is_a_dash_in_every_line_and_table_and_one_chain_is_one_chain() {
+        // As of a run whose chains all diverged: JSON has null for NaN.
+        let report = json!({
+            "network": "mlp", "d": 5, "num_parameters": 5, "step": 3, "t": 0.5, "n": 10, "n_beta": 4.0, "gamma": 1.0,
+            "train_loss": 1.0, "train_accuracy": 0.5, "test_loss": 1.0, "test_accuracy": 0.5, "sampler": "sgld",
+            "num_chains": 1, "num_draws": 1, "num_warmup": 0, "timing": {"sampling_s": 1.0, "steps_per_s": 2.0},
+            "llc": {"mean": null, "mcse": null, "ci90": null, "per_chain": [null]},
+            "llc_wbic_slope": {"mean": 1.5, "mcse": null, "ci90": [null, null]},
+            "diagnostics": {"rhat": null, "ess_bulk": null, "variance_ratio": 1.25, "virial": null},
+            "localisation_check": {"gamma": 2.0, "llc": null, "mcse": null},
+            "hessian_trace": {"mean": null, "mcse": null},
+            "lambda_true_is_local": true, "lambda_true_exact": "5/2", "multiplicity": 1, "relative_error": null,
+            "verdict": "not_trusted", "reasons": ["diverged"],
+        });
+        for shown in [render_network(&report), render(&report), curve_line(&report), path_line(&report)] {
+            assert!(!shown.contains("NaN"), "{shown}");
+            assert!(shown.contains('—'), "{shown}");
+        }
+        let shown = render_network(&report);
+        assert!(shown.contains("sgld, 1 chain × 1 draw, the first 0 warm-up"), "{shown}");
+        assert!(shown.contains("1.500 ± —") && shown.contains("variance ratio 1.250 ± —   virial —"), "{shown}");
+    }
 }

@@ -2,7 +2,9 @@
 #![cfg(feature = "torch")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use llc::checkpoint::Checkpoint;
 use serde_json::{Value, json};
@@ -220,4 +222,37 @@ fn a_pattern_of_checkpoints_gives_the_points_of_one_record_at_one_scale() {
     assert_eq!(points[1]["init_loss"], alone["init_loss"]);
     let missing = estimated(base.path(), &folder.join("none*"), "");
     assert!(stderr(&missing).contains("no file matches"), "{}", stderr(&missing));
+}
+
+#[test]
+fn a_pattern_of_checkpoints_that_is_interrupted_goes_on_behind_its_last_point() {
+    let base = tempfile::tempdir().unwrap();
+    let (_, latest) = trained(base.path(), "--data mnist --checkpoint-every 1");
+    let pattern = latest.parent().unwrap().join("e_*.safetensors");
+    let long = "--num-steps 20000 --thin 20";
+    let chains = CHAINS.replace("--num-steps 60", long);
+    let flags = format!("estimate --checkpoint {} {chains} --data-dir {FIXTURES} --json", pattern.display());
+    let start = |base: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_llc"));
+        command.args(flags.split_whitespace()).arg("-F").arg(base).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let whole = report(&start(base.path()).wait_with_output().unwrap());
+    let other = tempfile::tempdir().unwrap();
+    let stopped = start(other.path());
+    let began = Instant::now();
+    while !other.path().join("1/draws-step0000008.zarr").exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "no second point");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-TERM", &stopped.id().to_string()]).status().unwrap().success());
+    assert_eq!(stopped.wait_with_output().unwrap().status.code(), Some(75));
+    let mut again = Command::new(env!("CARGO_BIN_EXE_llc"));
+    let again = report(&again.arg("resume").arg(other.path().join("1")).arg("--json").output().unwrap());
+    let timeless = |report: &Value| {
+        let mut points = report["points"].as_array().unwrap().clone();
+        points.iter_mut().for_each(|point| drop(point.as_object_mut().unwrap().remove("timing")));
+        points
+    };
+    assert_eq!(timeless(&again), timeless(&whole));
 }
