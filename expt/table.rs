@@ -89,7 +89,9 @@ pub fn render_curve(report: &Value) -> String {
     let seconds = |path: &str| points.iter().map(|point| Section(point).number(path)).fold(0.0, |sum, s| sum + s);
     let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));
     let sampled_s = seconds("/timing/sampling_s");
-    let _ = writeln!(out, "{:<16}training {}, sampling {}", "time", duration(trained_s), duration(sampled_s));
+    // Points of checkpoints were trained elsewhere.
+    let training = if trained_s.is_finite() { format!("training {}, ", duration(trained_s)) } else { String::new() };
+    let _ = writeln!(out, "{:<16}{training}sampling {}", "time", duration(sampled_s));
     let _ = write_record(&mut out, &run);
     out
 }

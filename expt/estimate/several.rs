@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use anyhow::Context as _;
 use llc::checkpoint::{Checkpoint, CheckpointError, Header};
 use llc::config::EstimateConfig;
+use llc::model::Network;
 use llc::observe::{Event, Observers, Status};
 use llc::rng::Key;
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -
     let config = taking.config;
     let files = ordered(distinct(config.checkpoints()?, observers)?);
     let first = files.first().context("--checkpoint names no file")?;
+    let taken = taking.take(&first.path, observers)?;
+    let subject = Subject::of(&taken.trained.network, config)?;
     let journal = session::journal(context, observers, config);
     let trajectory = Trajectory {
         context,
@@ -43,94 +46,132 @@ pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -
         samples: taking.samples,
         journal: journal.stage("estimates"),
     };
-    let mut of_first = Some(taking.take(&first.path, observers)?);
-    let (network, num_parameters, d) = of_first.as_ref().map_or(Ok(Default::default()), |taken| {
-        let network = &taken.trained.network;
-        let names: Vec<&str> = network.params().iter().map(|spec| spec.name.as_str()).collect();
-        let sizes: Vec<usize> = network.params().iter().map(|spec| spec.shape.iter().product()).collect();
-        let sampled = config.point().sampled(&names)?.unwrap_or_else(|| (0..sizes.len()).collect());
-        let d: usize = sampled.iter().map(|&index| sizes[index]).sum();
-        anyhow::Ok((network.name().to_owned(), network.num_parameters(), d))
-    })?;
-    observers.emit(&Event::Started(&trajectory.run_info(EstimateConfig::EXPERIMENT, config, d)?));
+    observers.emit(&Event::Started(&trajectory.run_info(EstimateConfig::EXPERIMENT, config, subject.d)?));
     session::ensure_recorded(observers)?;
-    let mut points = Points::of(&journal)?;
-    let mut follow = || -> anyhow::Result<bool> {
-        let is_known = |points: &Points, file: &File| {
-            points.all().iter().any(|point| point["checkpoint"].as_str() == file.path.to_str())
-        };
-        let num_left = files.iter().filter(|file| !is_known(&points, file)).count();
-        let mut num_points = Some(num_left);
-        for (index, file) in files.iter().enumerate() {
-            let taken = if index == 0 { of_first.take() } else { None };
-            if is_known(&points, file) {
-                continue;
-            }
-            if context.cancel.load(Ordering::Relaxed) {
-                return Ok(true);
-            }
-            let taken = taken.map_or_else(|| taking.take(&file.path, observers), Ok)?;
-            let Taken { mut trained, on_train, on_test, notes, .. } = taken;
-            anyhow::ensure!(
-                (trained.network.name(), trained.network.num_parameters()) == (network.as_str(), num_parameters),
-                "{} is of {} with {} parameters, and {} of {network} with {num_parameters}: give each network a run of its own",
-                file.path.display(),
-                trained.network.name(),
-                trained.network.num_parameters(),
-                first.path.display()
-            );
-            trained.see_first(taking.samples, taking.objective.clone())?;
-            let step = file.step.unwrap_or(index as u64);
-            let place = Place {
-                name: name(&files, index),
-                step,
-                on_train,
-                on_test,
-                facts: json!({
-                    "step": step,
-                    "epoch": file.epoch,
-                    "index": index,
-                    "checkpoint": file.path.to_str(),
-                }),
-            };
-            let key = Key::new(config.seed()).part(step);
-            let point =
-                trajectory.estimate(&place, &trained, taking.objective.clone(), key, num_points.take(), observers)?;
-            let Some(point) = point else { return Ok(true) };
-            points.push(estimation::with_notes(point, &notes))?;
+    let mut several = Several { taking, files, subject, trajectory, points: Points::of(&journal)? };
+    let followed = several.follow(taken, observers);
+    several.points.finish()?;
+    match followed {
+        Ok(is_interrupted) => {
+            several.end(if is_interrupted { Status::Interrupted } else { Status::Completed }, &[], observers)
         }
-        Ok(false)
-    };
-    let followed = follow();
-    points.finish()?;
-    let (status, fail_trace) = match followed {
-        Ok(true) => (Status::Interrupted, Vec::new()),
-        Ok(false) => (Status::Completed, Vec::new()),
         // The points so far are worth keeping.
         Err(error) if session::has_diverged(&error) => {
             cli::print_error(&error);
-            (Status::Failed, session::fail_trace(&error))
+            several.end(Status::Failed, &session::fail_trace(&error), observers)
         }
-        Err(error) => return Err(error),
-    };
-    let report = estimation::merged(
-        trajectory.report(),
-        json!({
-            "experiment": EstimateConfig::EXPERIMENT,
-            "checkpoint": config.checkpoint(),
-            "network": network,
-            "num_parameters": num_parameters,
-            "d": d,
-            "data": config.data().name,
-            "points": points.all(),
-            "seed": config.seed(),
-            "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-            "status": status.as_str(),
-        }),
-    );
-    observers.emit(&Event::Artifact { name: "curve.csv", content: &table::checkpoints_csv(points.all())? });
-    session::end(context, observers, status, (&report, &table::render_curve(&report)), &fail_trace)?;
-    Ok(session::outcome(status, points.all()))
+        Err(error) => Err(error),
+    }
+}
+
+/// The network that every file must hold.
+#[derive(Debug, PartialEq, Eq)]
+struct Subject {
+    network: String,
+    num_parameters: usize,
+    /// Parameters that are sampled.
+    d: usize,
+}
+
+impl Subject {
+    fn of(network: &Network, config: &EstimateConfig) -> anyhow::Result<Subject> {
+        let names: Vec<&str> = network.params().iter().map(|spec| spec.name.as_str()).collect();
+        let sizes: Vec<usize> = network.params().iter().map(|spec| spec.shape.iter().product()).collect();
+        let d = match config.point().sampled(&names)? {
+            Some(sampled) => sampled.iter().map(|&index| sizes[index]).sum(),
+            None => sizes.iter().sum(),
+        };
+        Ok(Subject { network: network.name().to_owned(), num_parameters: network.num_parameters(), d })
+    }
+}
+
+/// The files with what is needed to estimate each.
+struct Several<'a> {
+    taking: &'a Taking<'a>,
+    files: Vec<File>,
+    subject: Subject,
+    trajectory: Trajectory<'a>,
+    points: Points,
+}
+
+impl Several<'_> {
+    /// Estimates one file after the other, of which the first is `taken` already; whether that was interrupted.
+    fn follow(&mut self, taken: Taken, observers: &mut Observers) -> anyhow::Result<bool> {
+        let known: HashSet<&str> = self.points.all().iter().filter_map(|point| point["checkpoint"].as_str()).collect();
+        let is_left = |index: &usize| self.files[*index].path.to_str().is_none_or(|path| !known.contains(path));
+        let left: Vec<usize> = (0..self.files.len()).filter(is_left).collect();
+        let mut first = Some(taken);
+        for (count, &index) in left.iter().enumerate() {
+            if self.trajectory.context.cancel.load(Ordering::Relaxed) {
+                return Ok(true);
+            }
+            let of_first = if index == 0 { first.take() } else { None };
+            let taken = of_first.map_or_else(|| self.taking.take(&self.files[index].path, observers), Ok)?;
+            let num_points = (count == 0).then_some(left.len());
+            let Some(point) = self.point(index, taken, num_points, observers)? else { return Ok(true) };
+            self.points.push(point)?;
+        }
+        Ok(false)
+    }
+
+    /// The report of the file `index`, which was taken; `None` where that was interrupted.
+    fn point(
+        &self,
+        index: usize,
+        taken: Taken,
+        num_points: Option<usize>,
+        observers: &mut Observers,
+    ) -> anyhow::Result<Option<Value>> {
+        let (file, objective) = (&self.files[index], self.taking.objective);
+        let Taken { mut trained, on_train, on_test, notes } = taken;
+        let found = Subject::of(&trained.network, self.taking.config)?;
+        anyhow::ensure!(
+            found == self.subject,
+            "{} is of {} with {} parameters, and {} of {} with {}: give each network a run of its own",
+            file.path.display(),
+            found.network,
+            found.num_parameters,
+            self.files[0].path.display(),
+            self.subject.network,
+            self.subject.num_parameters
+        );
+        trained.see_first(self.taking.samples, objective.clone())?;
+        let step = file.step.unwrap_or(index as u64);
+        let place = Place {
+            name: name(&self.files, index),
+            step,
+            on_train,
+            on_test,
+            facts: json!({"step": step, "epoch": file.epoch, "index": index, "checkpoint": file.path.to_str()}),
+        };
+        // As a curve has them: its estimate at this step is repeated.
+        let key = Key::new(self.taking.config.seed()).part(step);
+        let point = self.trajectory.estimate(&place, &trained, objective.clone(), key, num_points, observers)?;
+        Ok(point.map(|point| estimation::with_notes(point, &notes)))
+    }
+
+    fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
+        let (config, points) = (self.taking.config, self.points.all());
+        let report = estimation::merged(
+            self.trajectory.report(),
+            json!({
+                "experiment": EstimateConfig::EXPERIMENT,
+                "checkpoint": config.checkpoint(),
+                "network": self.subject.network,
+                "num_parameters": self.subject.num_parameters,
+                "d": self.subject.d,
+                "data": config.data().name,
+                "points": points,
+                "seed": config.seed(),
+                "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
+                "status": status.as_str(),
+            }),
+        );
+        observers.emit(&Event::Artifact { name: "curve.csv", content: &table::checkpoints_csv(points)? });
+        let shown = table::render_curve(&report);
+        session::end(self.trajectory.context, observers, status, (&report, &shown), fail_trace)?;
+        Ok(session::outcome(status, points))
+    }
 }
 
 /// The files without those that are the same as one before, which is named.
