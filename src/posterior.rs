@@ -48,7 +48,8 @@ impl Around<'_> {
         key: Key,
     ) -> Result<Posterior, PosteriorError> {
         let n = samples.len();
-        if let Some(batch_size) = self.sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
+        let sampler = self.sampler.for_samples(n);
+        if let Some(batch_size) = sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
             return Err(PosteriorError::BatchTooLarge { batch_size, n });
         }
         let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
@@ -69,9 +70,9 @@ impl Around<'_> {
             let largest_curvature = probe::largest_curvature(&mut target, key.role(Role::Probe))?;
             target = target.at_gamma(scale::gamma(n_beta, largest_curvature))?;
         }
-        let mut chains = Chains::new(self.sampler, self.run, key, target.init_loss());
+        let mut chains = Chains::new(&sampler, self.run, key, target.init_loss());
         chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
-        Ok(Posterior { target, sampler: self.sampler.kernel.sampler(), chains })
+        Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
     }
 }
 

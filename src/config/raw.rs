@@ -120,6 +120,19 @@ impl RawConfig {
         self.layer(layer)
     }
 
+    /// Lays a table, nested as in a file, under what is there: a choice that was made otherwise takes back what the table says for its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawConfig::layer_table`].
+    pub(super) fn layer_under(&mut self, table: &toml::Table) -> Result<(), ConfigError> {
+        let mut under = RawConfig::new(self.keys);
+        under.layer_table(table)?;
+        under.layer(std::mem::take(&mut self.values).into_iter().collect())?;
+        *self = under;
+        Ok(())
+    }
+
     /// The key of that name.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     kind: SamplerKind::Sgld,
     num_steps: Some(1000),
     warmup: Some(0.5),
-    batch_size: 256,
+    batch_size: sampler::BATCH_SIZE,
     num_chains: 4,
     // The losses at a point are known for every sample, so that it costs nothing.
     minibatch_trace: LossTrace::ControlVariate,
