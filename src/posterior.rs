@@ -9,7 +9,7 @@ use crate::probe;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::scale;
-use crate::target::TargetError;
+use crate::target::{Target as _, TargetError};
 use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use crate::train::Objective;
 
@@ -73,6 +73,28 @@ impl Around<'_> {
         let mut chains = Chains::new(&sampler, self.run, key, target.init_loss());
         chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
         Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
+    }
+}
+
+impl Around<'_> {
+    /// The sampler with a γ of its own: the configured one, or that which the largest curvature around `trained` chooses. For points that are
+    /// to compare, of which `trained` is one.
+    ///
+    /// # Errors
+    /// As [`Around::posterior`].
+    pub fn at_one_scale(
+        &self,
+        trained: &TrainedNetwork,
+        samples: &Samples,
+        key: Key,
+    ) -> Result<SamplerConfig, PosteriorError> {
+        match self.sampler.gamma {
+            Gamma::Fixed(_) => Ok(self.sampler.clone()),
+            Gamma::Auto => {
+                let posterior = self.posterior(trained, samples, key)?;
+                Ok(self.sampler.with_gamma(posterior.target.local().gamma()))
+            }
+        }
     }
 }
 

@@ -9,9 +9,10 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use llc::checkpoint::{Checkpoint, CheckpointError, Header};
-use llc::config::EstimateConfig;
+use llc::config::{EstimateConfig, Gamma, SamplerConfig};
 use llc::model::Network;
 use llc::observe::{Event, Observers, Status};
+use llc::posterior::Around;
 use llc::rng::Key;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -36,12 +37,13 @@ pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -
     let files = ordered(distinct(config.checkpoints()?, observers)?);
     let first = files.first().context("--checkpoint names no file")?;
     let taken = taking.take(&first.path, observers)?;
+    let sampler = at_one_scale(taking, &files, observers)?;
     let subject = Subject::of(&taken.trained.network, config)?;
     let journal = session::journal(context, observers, config);
     let trajectory = Trajectory {
         context,
         point: config.point(),
-        sampler: config.sampler(),
+        sampler: &sampler,
         run: config.run(),
         samples: taking.samples,
         journal: journal.stage("estimates"),
@@ -62,6 +64,21 @@ pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -
         }
         Err(error) => Err(error),
     }
+}
+
+/// The sampler at one γ for all files, chosen around the last of them: that of the most trained network, where they are in the order of a
+/// training.
+fn at_one_scale(taking: &Taking, files: &[File], observers: &mut Observers) -> anyhow::Result<SamplerConfig> {
+    let config = taking.config;
+    let (Gamma::Auto, Some(last)) = (config.sampler().gamma, files.last()) else {
+        return Ok(config.sampler().clone());
+    };
+    observers.emit(&Event::Stage("choosing the scale of all points around the last network"));
+    let Taken { mut trained, .. } = taking.take(&last.path, observers)?;
+    trained.see_first(taking.samples, taking.objective.clone())?;
+    let objective = taking.objective.clone();
+    let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
+    Ok(around.at_one_scale(&trained, taking.samples, Key::new(config.seed()))?)
 }
 
 /// The network that every file must hold.
