@@ -229,7 +229,7 @@ fn a_pattern_of_checkpoints_that_is_interrupted_goes_on_behind_its_last_point() 
     let base = tempfile::tempdir().unwrap();
     let (_, latest) = trained(base.path(), "--data mnist --checkpoint-every 1");
     let pattern = latest.parent().unwrap().join("e_*.safetensors");
-    let long = "--num-steps 20000 --thin 20";
+    let long = "--num-steps 3000 --thin 5";
     let chains = CHAINS.replace("--num-steps 60", long);
     let flags = format!("estimate --checkpoint {} {chains} --data-dir {FIXTURES} --json", pattern.display());
     let start = |base: &Path| {

@@ -1,4 +1,4 @@
-//! Draws λ̂, test accuracy and training loss over trainings followed by `llc curve`: means over seeds, with their intervals.
+//! Draws λ̂, test accuracy and training loss over trainings followed by `llc curve`, or by `llc estimate` on several checkpoints: means over seeds, with their intervals.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,11 @@ pub const AGAINST_LOSS: Figure = Figure {
     draw: draw_against,
 };
 
+/// Whether the run has a curve: that of a training, or of several checkpoints of one.
+fn is_followed(run: &Run) -> bool {
+    ["curve", "estimate"].contains(&run.command.as_str()) && !points(run).is_empty()
+}
+
 /// One point of a curve.
 pub struct At {
     pub step: u64,
@@ -53,7 +58,7 @@ pub fn points(run: &Run) -> Vec<At> {
 
 /// The curves among the runs of `input`.
 pub fn curves<'a>(input: &Input<'a>) -> Result<Vec<&'a Run>, NoData> {
-    let runs: Vec<&Run> = input.runs.iter().filter(|run| run.command == "curve" && !points(run).is_empty()).collect();
+    let runs: Vec<&Run> = input.runs.iter().filter(|run| is_followed(run)).collect();
     if runs.is_empty() { Err(NoData::of("a curve (llc curve)")) } else { Ok(runs) }
 }
 
