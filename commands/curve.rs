@@ -26,7 +26,7 @@ themselves (--widths) are given several times. Without --model and --width-facto
 Examples:
   gen-commands curve --optimizer sgd,adam --learning-rate 0.001,0.01 --momentum 0,0.9 --seeds 0..5
       30 lines: Adam takes no momentum, and its lines are told once.
-  gen-commands curve --label-noise 0,0.25,0.5 --width-factor 8,64 -- --label-corruption-kind noise --llc-labels clean
+  gen-commands curve --label-noise 0,0.25,0.5 --width-factor 8,64 -- --label-corruption-kind noise --loss-around labels --llc-labels clean
   gen-commands curve --l2 0,1e-4 --seeds 0..3 -o curves.txt -- --device cuda --train-steps 20000";
 
 /// The subcommand.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use llc::record::atomic::{self, Durability};
+use llc::words::counted;
 
 use crate::Usage;
 
@@ -52,7 +53,7 @@ impl Output {
 
     /// Writes `lines`, and tells on standard error how many there are.
     pub fn write(&self, lines: &[String]) -> anyhow::Result<()> {
-        let count = if lines.len() == 1 { "1 command".to_owned() } else { format!("{} commands", lines.len()) };
+        let count = counted(lines.len(), "command");
         if let Some(path) = &self.output {
             let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
             atomic::replace(path, text.as_bytes(), Durability::Process)
@@ -76,7 +77,8 @@ impl Output {
 
 /// How many lines the file at `path` has, in brackets; nothing where it can't be read.
 fn describe(path: &Path) -> String {
-    fs::read_to_string(path).map_or_else(|_| String::new(), |text| format!(" ({} lines)", text.lines().count()))
+    fs::read_to_string(path)
+        .map_or_else(|_| String::new(), |text| format!(" ({})", counted(text.lines().count(), "line")))
 }
 
 /// Files beside `path` that look like files of commands: those of the same ending, in order.

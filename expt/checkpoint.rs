@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use llc::checkpoint::{Checkpoint, NamedTensor};
 use llc::model::shape;
+use llc::words::{MISSING, counted};
 use serde_json::{Value, json};
 use tch::Kind;
 
@@ -101,9 +102,9 @@ fn table(checkpoint: &Checkpoint, rows: &[Row]) -> anyhow::Result<String> {
     writeln!(out, "{:<width$}  {:<14}  {:<5}  {:>11}", "tensor", "shape", "dtype", "norm")?;
     for (name, Row { tensor, norm }) in names.iter().zip(rows) {
         let shape = if tensor.shape.is_empty() { "1".to_owned() } else { shape(&tensor.shape) };
-        let norm = norm.map_or_else(|| "–".to_owned(), |norm| format!("{norm:.5e}"));
+        let norm = norm.map_or_else(|| MISSING.to_owned(), |norm| format!("{norm:.5e}"));
         writeln!(out, "{name:<width$}  {shape:<14}  {:<5}  {norm:>11}", tensor.dtype)?;
     }
-    writeln!(out, "{} tensors, {} elements", rows.len(), num_elements(rows))?;
+    writeln!(out, "{}, {}", counted(rows.len(), "tensor"), counted(num_elements(rows), "element"))?;
     Ok(out)
 }

@@ -1,5 +1,6 @@
 //! Keeps a training's checkpoints in its run's folder `checkpoint/`: the newest and the one before it, others under names of their own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,10 +38,40 @@ impl Checkpoints {
         Ok(checkpoint.write_keeping(&self.run_dir.join(FOLDER).join(LATEST))?)
     }
 
+    /// Where the one of the network after `step` steps is.
+    pub fn at_step(&self, step: u64) -> PathBuf {
+        self.run_dir.join(FOLDER).join(format!("{}.safetensors", step_name(step)))
+    }
+
+    /// Takes over the checkpoint `path` of another run as the one at `step`, if there is none yet. Checkpoints are replaced, never changed,
+    /// so that two runs may share the file.
+    pub fn adopt(&self, path: &Path, step: u64) -> Result<(), ResumeError> {
+        let own = self.at_step(step);
+        if own.exists() {
+            return Ok(());
+        }
+        let adopted = fs::hard_link(path, &own).or_else(|_| fs::copy(path, &own).map(drop));
+        Ok(adopted.map_err(|source| CheckpointError::Write { path: own, source })?)
+    }
+
     /// Writes `checkpoint` under `name`, without extension.
     pub fn keep(&self, checkpoint: &Checkpoint, name: &str) -> Result<(), ResumeError> {
         Ok(checkpoint.write(&self.run_dir.join(FOLDER).join(format!("{name}.safetensors")))?)
     }
+}
+
+/// The name, without extension, of the checkpoint that stays for the network after `step` steps.
+pub fn step_name(step: u64) -> String {
+    format!("step{step:07}")
+}
+
+/// The checkpoints by their steps, as far as [`step_name`] names them, in the folder that the checkpoint `path` lies in.
+pub fn steps_beside(path: &Path) -> BTreeMap<u64, PathBuf> {
+    let step =
+        |path: &Path| path.file_name()?.to_str()?.strip_prefix("step")?.strip_suffix(".safetensors")?.parse().ok();
+    let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.filter_map(|path| Some((step(&path)?, path))).collect()
 }
 
 /// The newest checkpoint of the run in `run_dir`.

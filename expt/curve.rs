@@ -1,41 +1,65 @@
 //! Runs `llc curve`: the local learning coefficient of a network followed over its training.
+//!
+//! The run has two phases. It trains to the end and keeps the network at every logging point; then it estimates λ at each of them in turn,
+//! all at one scale (nβ and γ), which is chosen around the trained network. Points are kept as they complete, so that a run that is
+//! interrupted in either phase continues where it was.
+//!
+//! *Tested by* `tests/network_commands.rs`, and by interrupted runs against unbroken ones in `tests/resume.rs`.
 
+mod former;
+mod point;
+mod scale;
+
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use llc::checkpoint::Checkpoint;
 use llc::config::network::model;
-use llc::config::{CurveConfig, Switch};
+use llc::config::{CurveConfig, Gamma, Switch};
 use llc::data::Samples;
-use llc::estimate::{Estimation, estimate};
+use llc::journal::Journal;
 use llc::model::ModelSpec;
-use llc::observe::{Event, Observers, PointInfo, RunInfo, Status};
-use llc::posterior::{Around, Posterior};
+use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::posterior::Posterior;
 use llc::rng::Key;
+use llc::target::Target as _;
 use llc::target::network::TrainedNetwork;
-use llc::train::{Evaluation, NetworkTrainer, Objective, StepLosses, TrainingData};
-use serde_json::{Map, Value, json};
+use llc::train::{NetworkTrainer, StepLosses, TrainError, TrainingData};
+use serde_json::json;
 
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{self, Context, Outcome};
 use crate::estimate::samples;
+use crate::points::Points;
 use crate::registry::Experiment;
-use crate::{estimation, expected, session, table};
+use crate::{expected, session, table};
+use former::{Estimated, Former};
+use scale::{Decision, Scale};
+
+/// Steps of the training between two looks at the clock.
+const STRETCH: u64 = 50;
+
+/// The stage of the journal that holds points and their chains. Versions that estimated while they trained had no such stage: what they
+/// left of an unfinished point is not found, and its chains are drawn again.
+const STAGE: &str = "curve";
 
 impl Experiment for CurveConfig {
     /// Follows λ̂, records the run, and prints a line for each point.
     fn run(&self, context: &Context) -> anyhow::Result<Outcome> {
         session::record(context, |observers| {
             let mut curve = Curve::new(self, context, observers)?;
+            curve.start(observers)?;
             match curve.follow(observers) {
                 Ok(is_interrupted) => {
                     let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
                     curve.end(status, &[], observers)
                 }
                 // The points so far are worth keeping.
-                Err(error) if curve.is_started && session::has_diverged(&error) => {
+                Err(error) if session::has_diverged(&error) => {
                     cli::print_error(&error);
                     curve.end(Status::Failed, &session::fail_trace(&error), observers)
                 }
@@ -44,9 +68,6 @@ impl Experiment for CurveConfig {
         })
     }
 }
-
-/// What a checkpoint's header calls the points so far.
-const POINTS: &str = "points";
 
 /// A training with what is needed to estimate along it.
 struct Curve<'a> {
@@ -58,10 +79,18 @@ struct Curve<'a> {
     test: Samples,
     /// What estimates are made on.
     samples: Samples,
-    /// The points so far, as the report has them.
-    points: Vec<Value>,
-    /// Whether the run has told what it is, which it does at its first point.
-    is_started: bool,
+    checkpoints: Checkpoints,
+    /// The steps at which the network is kept.
+    kept: BTreeSet<u64>,
+    /// Steps that were made in all; the trainer itself returns to earlier ones.
+    num_steps: u64,
+    journal: Journal,
+    /// The points so far.
+    points: Points,
+    /// Those that the checkpoint brought from which this run continues.
+    former: Option<Former>,
+    /// The scale of all points, once it is chosen.
+    scale: Option<Scale>,
 }
 
 impl<'a> Curve<'a> {
@@ -74,223 +103,297 @@ impl<'a> Curve<'a> {
         let network = Arc::new(spec.build().context("the network cannot be built")?);
         let samples = samples(&data, config.point())?;
         let key = Key::new(config.seed());
+        let run_dir = observers.run_dir().context("the run has no folder for checkpoints")?;
+        let journal = session::journal(context, observers, config).stage(STAGE);
         let mut curve = Curve {
             trainer: NetworkTrainer::new(network, data.train, config.train(), key, device)?,
             test: data.test,
-            points: Vec::new(),
-            is_started: false,
+            checkpoints: Checkpoints::create(&run_dir)?,
+            kept: BTreeSet::new(),
+            num_steps: 0,
+            points: Points::of(&journal)?,
+            journal,
+            former: None,
+            scale: None,
             config,
             context,
             spec,
             samples,
         };
         let own = context.resumed.as_deref().filter(|run_dir| checkpoints::latest_in(run_dir).exists());
-        if let Some(from) = own.or(config.resume()) {
-            curve.resume(from, own.is_some())?;
-        }
-        if own.is_some() && !curve.points.is_empty() {
-            curve.start_again(observers)?;
+        match (own, config.resume()) {
+            (Some(run_dir), _) => curve.continue_own(run_dir)?,
+            (None, Some(from)) => curve.continue_another(from)?,
+            (None, None) => {}
         }
         Ok(curve)
     }
 
-    /// Goes on from where the run in the folder `from` was, or from the checkpoint that `from` names; `is_own` says that it is this run.
-    fn resume(&mut self, from: &Path, is_own: bool) -> anyhow::Result<()> {
-        let path = if from.is_dir() { checkpoints::latest_in(from) } else { from.to_owned() };
+    /// Continues from where an earlier process of this run, whose folder is `run_dir`, was.
+    fn continue_own(&mut self, run_dir: &Path) -> anyhow::Result<()> {
+        let path = checkpoints::latest_in(run_dir);
+        let checkpoint = Checkpoint::read(&path)?;
+        self.trainer.resume(&checkpoint).with_context(|| path.display().to_string())?;
+        let step = self.trainer.num_steps();
+        self.kept = checkpoints::steps_beside(&path).into_keys().filter(|&kept| kept <= step).collect();
+        self.former = Former::of(&checkpoint, Some(run_dir), self.configured());
+        Ok(())
+    }
+
+    /// Begins where the run in the folder `from` was, or the checkpoint that `from` names. What that kept of the network before is taken
+    /// over.
+    fn continue_another(&mut self, from: &Path) -> anyhow::Result<()> {
+        let (run_dir, path) = match from.is_dir() {
+            true => (Some(from), checkpoints::latest_in(from)),
+            false => (from.parent().and_then(Path::parent), from.to_owned()),
+        };
         let checkpoint = Checkpoint::read(&path)?;
         self.trainer.resume(&checkpoint).with_context(|| format!("--resume {}", from.display()))?;
-        if let Some(Value::Array(points)) = checkpoint.header.facts.get(POINTS) {
-            self.points = points.clone();
-        }
         let step = self.trainer.num_steps();
+        let configured = self.configured();
+        self.former = Former::of(&checkpoint, run_dir, configured.clone()).map(Former::of_another_run);
+        let is_over = |former: &Former| former.has(step) && former.estimated.loss_around == configured.loss_around;
         anyhow::ensure!(
-            is_own || !(self.trainer.is_finished() && self.is_known(step)),
-            "--resume {}: that run is at its end, step {step}; a larger --train-steps goes on",
+            !(self.trainer.is_finished() && self.former.as_ref().is_some_and(is_over)),
+            "--resume {}: that run is at its end, step {step}; give a larger --train-steps to continue it",
             from.display()
         );
+        for (kept, path) in checkpoints::steps_beside(&path).into_iter().filter(|(kept, _)| *kept <= step) {
+            self.checkpoints.adopt(&path, kept)?;
+            self.kept.insert(kept);
+        }
         Ok(())
     }
 
-    /// Starts a run that has points in its own folder: those stay as they are.
-    fn start_again(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
-        let sampler = self.config.sampler();
-        observers.emit(&Event::Started(&RunInfo {
-            num_chains: sampler.num_chains,
-            num_draws: sampler.num_draws(),
-            num_warmup: sampler.num_warmup_draws(),
-            num_parameters: self.trainer.network().num_parameters(),
-            n_beta: sampler.n_beta(self.samples.len()),
-            init_loss: self.points[0]["init_loss"].as_f64().unwrap_or(f64::NAN),
-            ..session::run_info(CurveConfig::EXPERIMENT, self.config, self.context)?
-        }));
+    /// What points share where nothing else is known than the configuration.
+    fn configured(&self) -> Estimated {
+        self.estimated(Scale::configured(self.config.sampler(), self.samples.len()))
+    }
+
+    /// What points at `scale` share.
+    fn estimated(&self, scale: Scale) -> Estimated {
+        Estimated::new(self.config.point().loss_around, scale)
+    }
+
+    /// Starts the record, after a look at the network as it is now: what can't be sampled is refused before the training.
+    fn start(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
+        let (trained, step) = (self.network_now()?, self.trainer.num_steps());
+        // The scale is not known yet; it changes nothing of what is looked at here.
+        let sampler = self.config.sampler().with_gamma(self.config.sampler().fixed_gamma());
+        let mut posterior = self.posterior(&trained, &sampler, step)?;
+        let info = session::run_info(CurveConfig::EXPERIMENT, self.config, self.context)?;
+        let info = RunInfo { draws_at_points: true, ..session::info_around(info, &posterior) };
+        observers.emit(&Event::Started(&info));
         session::ensure_recorded(observers)?;
-        self.is_started = true;
-        Ok(())
-    }
-
-    /// Whether there is a point at `step`.
-    fn is_known(&self, step: u64) -> bool {
-        self.points.last().is_some_and(|point| point["step"] == json!(step))
-    }
-
-    /// Trains and estimates in turn, to the end of the training; whether that was interrupted.
-    fn follow(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
-        let period = self.config.curve().logging_period as u64;
-        let planned = self.trainer.num_steps_planned();
-        loop {
-            let step = self.trainer.num_steps();
-            let is_due = step.is_multiple_of(period) || self.trainer.is_finished();
-            if is_due && !self.is_known(step) && !self.estimate(observers)? {
-                return Ok(true);
-            }
-            if self.trainer.is_finished() {
-                return Ok(false);
-            }
-            let until = ((step / period + 1) * period).min(planned);
-            self.train(until, planned, observers)?;
-            if self.context.cancel.load(Ordering::Relaxed) {
-                self.save(None, observers)?;
-                return Ok(true);
-            }
-        }
-    }
-
-    /// Trains to step `until`, or until it is cancelled.
-    fn train(&mut self, until: u64, planned: u64, observers: &mut Observers) -> anyhow::Result<()> {
-        while self.trainer.num_steps() < until && !self.context.cancel.load(Ordering::Relaxed) {
-            let num_steps = until - self.trainer.num_steps();
-            let mut tell = |StepLosses { first_step, loss }: StepLosses| {
-                observers.emit(&Event::Training { first_step, num_steps: planned, loss });
-            };
-            self.trainer.advance(num_steps, &self.context.cancel, &mut tell)?;
-        }
-        Ok(())
-    }
-
-    /// Estimates λ where the training is now; `false` where that was interrupted.
-    fn estimate(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
-        let (config, step) = (self.config, self.trainer.num_steps());
-        tch::set_num_threads(config.run().threads as i32);
-        let (on_train, on_test) = (self.trainer.evaluate_train()?, self.trainer.evaluate(&self.test)?);
-        let objective = self.objective();
-        let mut trained = TrainedNetwork {
-            network: Arc::clone(self.trainer.network()),
-            w: self.trainer.w().to(objective.kind(), self.trainer.w().device())?,
-            buffers: self.trainer.buffers().to(objective.kind(), self.trainer.w().device())?,
-        };
-        trained.see_first(&self.samples, objective.clone())?;
-        let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
-        let key = Key::new(config.seed()).part(step);
-        let mut posterior = around.posterior(&trained, &self.samples, key)?;
-        let init_loss = posterior.chains.plan.init_loss;
-        // The run starts with its first point, which tells how large the posterior is.
-        if !self.is_started {
-            let info = session::run_info(CurveConfig::EXPERIMENT, config, self.context)?;
-            observers.emit(&Event::Started(&session::info_around(info, &posterior)));
-            session::ensure_recorded(observers)?;
-            self.is_started = true;
-            self.tell_expected(&mut posterior, observers)?;
-        } else {
-            observers.emit(&Event::Point(&PointInfo { name: format!("step{step:07}"), init_loss }));
-        }
-        let check = config.sampler().check_localisation == Switch::On;
-        let Posterior { target, sampler, chains } = &mut posterior;
-        chains.journal = session::journal(self.context, observers, config).stage(&format!("step{step:07}"));
-        let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, observers)?;
-        if done.is_interrupted {
-            self.save(None, observers)?;
-            return Ok(false);
-        }
-        self.tell(&done, init_loss, on_train, on_test, observers)?;
-        Ok(true)
-    }
-
-    /// Records a point: metrics, a line, the checkpoint.
-    fn tell(
-        &mut self,
-        done: &Estimation,
-        init_loss: f64,
-        on_train: Evaluation,
-        on_test: Evaluation,
-        observers: &mut Observers,
-    ) -> anyhow::Result<()> {
-        let step = self.trainer.num_steps();
-        let point = estimation::merged(
-            estimation::report(done),
-            json!({
-                "step": step,
-                "epoch": step as f64 / self.trainer.num_steps_per_epoch() as f64,
-                "init_loss": init_loss,
-                "train_loss": on_train.loss,
-                "train_accuracy": on_train.accuracy,
-                "test_loss": on_test.loss,
-                "test_accuracy": on_test.accuracy,
-                "train_s": self.trainer.runtime_s(),
-            }),
-        );
-        observers.emit(&Event::Metrics {
-            step,
-            values: &[
-                ("curve.llc", done.llc.mean),
-                ("curve.llc_mcse", done.llc.mcse),
-                ("curve.init_loss", init_loss),
-                ("curve.train_loss", on_train.loss),
-                ("curve.train_accuracy", on_train.accuracy),
-                ("curve.test_loss", on_test.loss),
-                ("curve.test_accuracy", on_test.accuracy),
-            ],
-        });
-        observers.emit(&Event::Line(&table::curve_line(&point)));
-        self.points.push(point);
-        self.save(Some(format!("step{step:07}")), observers)
-    }
-
-    /// Writes the checkpoint to go on from, and keeps it under `name` as well.
-    fn save(&self, name: Option<String>, observers: &mut Observers) -> anyhow::Result<()> {
-        observers.emit(&Event::Saving);
-        let Some(run_dir) = observers.run_dir() else { return Ok(()) };
-        let facts = Map::from_iter([(POINTS.to_owned(), json!(self.points))]);
-        let checkpoint = self.trainer.save(&self.spec, facts)?;
-        Ok(Checkpoints::create(&run_dir)?.write(&checkpoint, name)?)
-    }
-
-    fn objective(&self) -> Objective {
-        let Objective { has_channels_last, loss, .. } = self.trainer.objective();
-        Objective { has_channels_last, ..crate::estimate::objective(self.config.run().precision, loss) }
-    }
-
-    /// Says how long all estimates will take, where that is long: training comes on top.
-    fn tell_expected(&self, posterior: &mut Posterior, observers: &mut Observers) -> anyhow::Result<()> {
         let check = self.config.sampler().check_localisation == Switch::On;
-        let Posterior { target, sampler, chains } = posterior;
+        let Posterior { target, sampler, chains } = &mut posterior;
         let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
-        let left = self.trainer.num_steps_planned() - self.trainer.num_steps();
-        let num_points = 1 + left.div_ceil(self.config.curve().logging_period as u64);
+        let left = self.trainer.num_steps_planned().saturating_sub(step);
+        let to_come = left.div_ceil(self.config.curve().logging_period as u64);
+        let so_far = self.kept.len() + usize::from(!self.kept.contains(&step));
+        let num_points = (so_far as u64 + to_come).saturating_sub(self.points.all().len() as u64);
         expected::tell(once_s * num_points as f64, self.context, observers);
         Ok(())
     }
 
+    /// Trains, and then estimates at every point that was kept; whether that was interrupted. Of a training that diverges the points before
+    /// are estimated.
+    fn follow(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
+        let trained = self.train(observers);
+        self.num_steps = self.trainer.num_steps();
+        let end = match &trained {
+            Ok(true) => return Ok(true),
+            Ok(false) => u64::MAX,
+            Err(error) => match diverged_at(error) {
+                Some(step) => {
+                    let text =
+                        format!("the training diverged at step {step}: only the points before that are estimated");
+                    observers.emit(&Event::Warning(&text));
+                    step
+                }
+                None => return trained,
+            },
+        };
+        let is_interrupted = self.estimate_all(end, observers)?;
+        if is_interrupted { Ok(true) } else { trained }
+    }
+
+    /// Trains to the end, and keeps the network at every logging point; whether that was interrupted.
+    fn train(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
+        let period = self.config.curve().logging_period as u64;
+        let planned = self.trainer.num_steps_planned();
+        let mut saved_at = Instant::now();
+        tch::set_num_threads(self.config.run().threads as i32);
+        loop {
+            let step = self.trainer.num_steps();
+            let is_due = step.is_multiple_of(period) || self.trainer.is_finished();
+            if is_due && !self.kept.contains(&step) {
+                if self.trainer.is_finished() {
+                    // No further step would notice that the last one was too far.
+                    self.trainer.evaluate_train()?;
+                }
+                self.save(Some(step), observers)?;
+                saved_at = Instant::now();
+            }
+            if self.trainer.is_finished() {
+                return Ok(false);
+            }
+            if self.context.cancel.load(Ordering::Relaxed) {
+                self.save(None, observers)?;
+                return Ok(true);
+            }
+            if saved_at.elapsed() > self.context.pace.every {
+                self.save(None, observers)?;
+                saved_at = Instant::now();
+            }
+            let until = ((step / period + 1) * period).min(planned);
+            let mut report = |StepLosses { first_step, loss }: StepLosses| {
+                observers.emit(&Event::Training { first_step, num_steps: planned, loss });
+            };
+            self.trainer.advance((until - step).min(STRETCH), &self.context.cancel, &mut report)?;
+        }
+    }
+
+    /// Writes the checkpoint from which a training that is stopped continues, and keeps it for an estimate at `step`, if it is one.
+    fn save(&mut self, step: Option<u64>, observers: &mut Observers) -> anyhow::Result<()> {
+        observers.emit(&Event::Saving);
+        let facts = self.former.as_ref().map(Former::facts).unwrap_or_default();
+        let checkpoint = self.trainer.save(&self.spec, facts)?;
+        self.checkpoints.write(&checkpoint, step.map(checkpoints::step_name))?;
+        self.kept.extend(step);
+        Ok(())
+    }
+
+    /// Estimates at every network that was kept before step `end`, in order; whether that was interrupted.
+    ///
+    /// One point at a time: its chains run side by side where the network is small, and in turn with all threads where it is large, so that
+    /// no thread is idle unless there are more of them than chains.
+    fn estimate_all(&mut self, end: u64, observers: &mut Observers) -> anyhow::Result<bool> {
+        let steps: Vec<u64> = self.kept.range(..end).copied().collect();
+        let Some(&last) = steps.last() else { return Ok(false) };
+        let Some(Decision { scale, num_former }) = self.decide(last, observers)? else { return Ok(true) };
+        self.scale = Some(scale);
+        let sampler = scale.of(self.config.sampler())?;
+        for step in steps {
+            if self.points.all().iter().any(|point| point["step"] == json!(step)) {
+                continue;
+            }
+            if self.context.cancel.load(Ordering::Relaxed) {
+                return Ok(true);
+            }
+            self.go_to(step)?;
+            let is_first = self.points.all().len() == num_former;
+            let Some(point) = self.estimate(&sampler, is_first, observers)? else { return Ok(true) };
+            observers.emit(&Event::Saving);
+            self.points.push(point)?;
+        }
+        self.points.finish()?;
+        Ok(false)
+    }
+
+    /// The scale, and how many points of another run stand before this one's: as an earlier process of this run decided, or chosen around the
+    /// network at step `last`. `None` where that was interrupted.
+    fn decide(&mut self, last: u64, observers: &mut Observers) -> anyhow::Result<Option<Decision>> {
+        let mut entry = scale::entry(&self.journal);
+        let known = scale::read(&entry)?;
+        let scale = match known {
+            Some(Decision { scale, .. }) => scale,
+            None => {
+                self.go_to(last)?;
+                let trained = self.network_now()?;
+                let scale = self.choose_scale(&trained)?;
+                if self.context.cancel.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                scale
+            }
+        };
+        let former = if self.points.all().is_empty() { self.former_at(scale, observers) } else { None };
+        let num_former = former.as_ref().filter(|former| former.is_another).map_or(0, |former| former.points.len());
+        let decision = known.unwrap_or(Decision { scale, num_former });
+        if known.is_none() {
+            scale::write(&mut entry, decision)?;
+        }
+        if let Some(former) = former {
+            self.points.extend(former.points)?;
+        }
+        Ok(Some(decision))
+    }
+
+    /// Chooses the scale of all points around `trained`, the network at the end of the training. **This is the one place for it**: it is
+    /// called once in a run, before the first point, and what it returns is kept in the journal for the processes that continue the run.
+    fn choose_scale(&mut self, trained: &TrainedNetwork) -> anyhow::Result<Scale> {
+        let sampler = self.config.sampler();
+        if sampler.gamma != Gamma::Auto {
+            return Ok(Scale::configured(sampler, self.samples.len()));
+        }
+        let posterior = self.posterior(trained, sampler, self.trainer.num_steps())?;
+        let local = posterior.target.local();
+        Ok(Scale { n_beta: local.n_beta(), gamma: local.gamma() })
+    }
+
+    /// The points that the checkpoint brought, where they were estimated around the same loss and at `scale`; others are estimated again.
+    fn former_at(&mut self, scale: Scale, observers: &mut Observers) -> Option<Former> {
+        let former = self.former.take()?;
+        if former.estimated == self.estimated(scale) {
+            return Some(former);
+        }
+        let lost = former.points.iter().filter_map(|point| point["step"].as_u64());
+        let num_lost = lost.filter(|step| !self.kept.contains(step)).count();
+        let mut text =
+            "the points so far are around another loss or at another scale (n_beta, gamma): they are estimated again"
+                .to_owned();
+        if num_lost > 0 {
+            text += &format!(", but for the {num_lost} whose network was not kept");
+        }
+        observers.emit(&Event::Warning(&text));
+        None
+    }
+
+    /// Returns the trainer to `step`, where the network is kept.
+    fn go_to(&mut self, step: u64) -> anyhow::Result<()> {
+        let path = self.checkpoints.at_step(step);
+        let checkpoint = Checkpoint::read(&path)?;
+        self.trainer.resume(&checkpoint).with_context(|| path.display().to_string())?;
+        Ok(())
+    }
+
     fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
+        let scale = self.scale.unwrap_or(Scale::configured(self.config.sampler(), self.samples.len()));
+        let points = self.points.all();
         let report = json!({
             "experiment": CurveConfig::EXPERIMENT,
             "network": self.trainer.network().name(),
             "num_parameters": self.trainer.network().num_parameters(),
             "data": self.config.data().name,
             "n": self.samples.len(),
+            "loss_around": self.config.point().loss_around,
             "sampler": self.config.sampler().kernel.kind().name(),
             "num_chains": self.config.sampler().num_chains,
             "num_draws": self.config.sampler().num_draws(),
             "num_warmup": self.config.sampler().num_warmup_draws(),
-            "gamma": self.config.sampler().gamma,
-            "n_beta": self.config.sampler().n_beta(self.samples.len()),
-            "points": self.points,
-            "num_steps": self.trainer.num_steps(),
+            "gamma": scale.gamma,
+            "n_beta": scale.n_beta,
+            "points": points,
+            "num_steps": self.num_steps,
             "seed": self.config.seed(),
             "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
             "status": status.as_str(),
         });
-        observers.emit(&Event::Artifact { name: "curve.csv", content: &table::curve_csv(&self.points)? });
+        if !points.is_empty() {
+            observers.emit(&Event::Saving);
+            former::leave(self.checkpoints.run_dir(), points, &self.estimated(scale))?;
+        }
+        observers.emit(&Event::Artifact { name: "curve.csv", content: &table::curve_csv(points)? });
         session::end(self.context, observers, status, (&report, &table::render_curve(&report)), fail_trace)?;
-        Ok(session::outcome(status, &self.points))
+        Ok(session::outcome(status, points))
     }
+}
+
+/// The step whose loss is not finite, where `error` is that of a training that diverged.
+fn diverged_at(error: &anyhow::Error) -> Option<u64> {
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(TrainError::Diverged { step, .. }) => Some(*step),
+        _ => None,
+    })
 }

@@ -13,6 +13,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use llc::data::fetch::{self, FetchError, Progress, Stage};
 use llc::data::{DataError, DatasetName, Pictures, Split, Statistics};
+use llc::words::counted;
 
 use crate::cli::{self, Outcome};
 
@@ -203,7 +204,9 @@ fn split_summary(name: DatasetName, dir: &Path, split: Split) -> Result<String, 
         Some(published) if published != n => format!(" (a part: {published} are published)"),
         _ => String::new(),
     };
-    Ok(format!("{split_name}: {n} pictures of {channels}×{height}×{width}, {num_classes} classes of {each}{part}\n"))
+    let (pictures, classes) =
+        (counted(n, "picture"), if num_classes == 1 { "1 class".to_owned() } else { format!("{num_classes} classes") });
+    Ok(format!("{split_name}: {pictures} of {channels}×{height}×{width}, {classes} of {each}{part}\n"))
 }
 
 fn stats(args: &StatsArgs) -> anyhow::Result<Outcome> {
@@ -213,7 +216,8 @@ fn stats(args: &StatsArgs) -> anyhow::Result<Outcome> {
         format!("{}\n", serde_json::to_string(&found)?)
     } else {
         let [channels, height, width] = found.shape;
-        let mut text = format!("{} pictures of {channels}×{height}×{width}, in units of 255 levels\n", found.n);
+        let mut text =
+            format!("{} of {channels}×{height}×{width}, in units of 255 levels\n", counted(found.n, "picture"));
         for (channel, (mean, deviation)) in found.mean.iter().zip(&found.deviation).enumerate() {
             text += &format!("channel {channel}: mean {mean:.6}, deviation {deviation:.6}\n");
         }

@@ -1,11 +1,11 @@
-//! Runs `llc estimate`: the local learning coefficient of a network out of a checkpoint.
+//! Runs `llc estimate`: the local learning coefficient of a network out of a checkpoint, or of several.
 
-use std::sync::Arc;
+mod several;
 
-use anyhow::Context as _;
-use llc::checkpoint::{Checkpoint, assign, load_into};
+use std::path::Path;
+
+use llc::config::network::NetworkPrecision;
 use llc::config::network::point::{PointConfig, PointLabels};
-use llc::config::network::{NetworkPrecision, model};
 use llc::config::{EstimateConfig, Precision, Switch};
 use llc::data::Samples;
 use llc::estimate::estimate;
@@ -13,12 +13,12 @@ use llc::observe::{Event, Observers, Status};
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::Target as _;
-use llc::target::network::TrainedNetwork;
-use llc::train::{self, Objective, TrainingData};
+use llc::train::{Objective, TrainingData};
 use serde_json::json;
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
+use crate::trained::{Taken, Taking};
 use crate::{estimation, expected, session, table};
 
 impl Experiment for EstimateConfig {
@@ -33,34 +33,13 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     tch::set_num_threads(config.run().threads as i32);
     let data = TrainingData::load(config.data())?;
     let samples = samples(&data, config.point())?;
-    let checkpoint = Checkpoint::read(config.checkpoint())?;
-    let spec = match (config.model(), &checkpoint.header.model) {
-        (Some(given), _) => model::for_data(given, samples.input_shape(), samples.num_classes()),
-        (None, Some(known)) => known.clone(),
-        (None, None) => anyhow::bail!(
-            "{} does not say which network it is of: name it, for example --model resnet18; `llc model list` lists them",
-            config.checkpoint().display()
-        ),
-    };
-    let network = Arc::new(spec.build().context("the network cannot be built")?);
-    let path = || config.checkpoint().display().to_string();
-    if assign(&checkpoint, &network).with_context(path)?.is_by_order {
-        observers.emit(&Event::Warning(
-            "the checkpoint's tensors have other names than the network's: they were taken by their order and shapes; compare the losses below \
-             with those of the training",
-        ));
-    }
-    train::check_fit(&network, &samples).context("the data are not as in the training (--data, --crop)")?;
-    let (w, buffers) = load_into(&checkpoint, &network).with_context(path)?;
     let device = session::device(config.run().device)?;
     let objective = objective(config.run().precision, config.loss());
-    let w = w.to(objective.kind(), device)?;
-    let mut trained = TrainedNetwork { buffers: buffers.to(objective.kind(), device)?, network, w };
-    let [on_train, on_test] = [&samples, &data.test].map(|samples| {
-        let TrainedNetwork { network, w, buffers } = &mut trained;
-        train::evaluate(network, w, buffers, samples, None, &objective, device)
-    });
-    let (on_train, on_test) = (on_train?, on_test?);
+    let taking = Taking { config, samples: &samples, test: &data.test, objective: &objective, device };
+    if config.is_of_several() {
+        return several::estimate(&taking, context, observers);
+    }
+    let Taken { trained, on_train, on_test, notes, .. } = taking.take(Path::new(config.checkpoint()), observers)?;
     let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
     let mut posterior = around.posterior(&trained, &samples, Key::new(config.seed()))?;
     let experiment = EstimateConfig::EXPERIMENT;
@@ -90,7 +69,7 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     };
     let of_run = json!({
         "experiment": EstimateConfig::EXPERIMENT,
-        "checkpoint": path(),
+        "checkpoint": config.checkpoint(),
         "network": trained.network.name(),
         "data": config.data().name,
         "sampler": config.sampler().kernel.kind().name(),
@@ -111,7 +90,7 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
         "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
         "status": status.as_str(),
     });
-    let report = estimation::merged(estimation::report(&done), of_run);
+    let report = estimation::with_notes(estimation::merged(estimation::report(&done), of_run), &notes);
     let explanations = done.judgement.findings.iter().map(|f| format!("{}\n", f.explanation)).collect::<Vec<_>>();
     session::end(context, observers, status, (&report, &table::render_network(&report)), &explanations)?;
     Ok(match status {

@@ -34,6 +34,14 @@ pub fn has_diverged(report: &Value) -> bool {
     report["reasons"].as_array().into_iter().flatten().any(|reason| reason == Reason::Diverged.as_str())
 }
 
+/// `report` with `notes` ahead of its own.
+pub fn with_notes(mut report: Value, notes: &[String]) -> Value {
+    if let Some(own) = report["notes"].as_array_mut() {
+        own.splice(0..0, notes.iter().map(|note| note.as_str().into()));
+    }
+    report
+}
+
 /// The keys of both objects; `over` wins.
 pub fn merged(mut under: Value, over: Value) -> Value {
     if let (Value::Object(under), Value::Object(over)) = (&mut under, over) {

@@ -31,6 +31,8 @@ mod table;
 mod theory;
 mod toy;
 mod train;
+mod trained;
+mod trajectory;
 mod trials;
 
 use std::process::ExitCode;

@@ -7,6 +7,7 @@ use llc::kernel::SamplerKind;
 use llc::observe::{Event, Observers, RunInfo};
 use llc::relu::compared;
 use llc::trials::{Measured, Trial, cannot_build};
+use llc::words::{MISSING, counted, fixed};
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
@@ -80,10 +81,11 @@ fn measure(config: &MalaVsSgldConfig, context: &Context, observers: &mut Observe
         let Place { n, sampler, .. } = places[index];
         (num_told[group] == num_runs).then(|| {
             format!(
-                "n {n:>7}  {:<5} λ̂ {} over {} of {num_runs} runs",
+                "n {n:>7}  {:<5} λ̂ {} over {} of {}",
                 sampler.name(),
                 trials::shown(&llc),
-                llc["num_seeds"]
+                llc["num_seeds"],
+                counted(num_runs, "run")
             )
         })
     };
@@ -152,10 +154,14 @@ fn csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
 /// The table at the end: a line for each n and sampler.
 fn render(config: &MalaVsSgldConfig, report: &Value) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
-    writeln!(out, "\nmeans over {} runs without those that diverged ± standard error\n", config.comparison().num_runs)?;
+    writeln!(
+        out,
+        "\nmeans over {} without those that diverged ± standard error\n",
+        counted(config.comparison().num_runs, "run")
+    )?;
     writeln!(out, "{:>9}  {:<7}{:>18}{:>16}{:>20}", "n", "sampler", "λ̂", "acceptance", "seconds")?;
     for point in report["points"].as_array().into_iter().flatten() {
-        let acceptance = point["acceptance"]["mean"].as_f64().map_or("–".to_owned(), |mean| format!("{mean:.3}"));
+        let acceptance = point["acceptance"]["mean"].as_f64().map_or(MISSING.to_owned(), |mean| fixed(mean, 3));
         let diverged = point["num_diverged"].as_u64().filter(|&count| count > 0);
         writeln!(
             out,

@@ -58,6 +58,14 @@ impl Points {
         Ok(())
     }
 
+    /// Adds all of `points`, and keeps them at once.
+    pub fn extend(&mut self, points: Vec<Value>) -> anyhow::Result<()> {
+        self.all.extend(points);
+        self.entry.write_now(self.content())?;
+        self.num_kept = self.all.len();
+        Ok(())
+    }
+
     /// As [`Points::push`], but leaves it to a later one to keep those that come thick and fast: for points that can be made again.
     pub fn push_quick(&mut self, point: Value) -> anyhow::Result<()> {
         if self.entry.is_hardly_newer() {

@@ -6,6 +6,7 @@ use llc::config::RescalingConfig;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::relu::rescaled;
 use llc::trials::{Measured, Trial, cannot_build};
+use llc::words::counted;
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
@@ -86,9 +87,10 @@ fn measure(config: &RescalingConfig, context: &Context, observers: &mut Observer
         let (network, factor) = (&config.model().networks[network], config.rescaling().factors[factor].get());
         (num_told[group] == num_seeds).then(|| {
             format!(
-                "{network} at {factor:9.3e}  λ̂ {} over {} of {num_seeds} seeds",
+                "{network} at {factor:9.3e}  λ̂ {} over {} of {}",
                 trials::shown(&llc),
-                llc["num_seeds"]
+                llc["num_seeds"],
+                counted(num_seeds, "seed")
             )
         })
     };
@@ -188,8 +190,8 @@ fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<St
     let mut out = String::new();
     writeln!(
         out,
-        "\nλ̂ over {} seeds without those that diverged, mean ± standard error\n",
-        config.rescaling().num_seeds
+        "\nλ̂ over {} without those that diverged, mean ± standard error\n",
+        counted(config.rescaling().num_seeds, "seed")
     )?;
     write!(out, "{:>10}", "factor")?;
     networks.iter().try_for_each(|network| write!(out, "{:>20}", network.to_string()))?;

@@ -1,8 +1,10 @@
 //! Lays a report out as the table that a person reads at the end of a run.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use llc::record::time::duration;
+use llc::words::{counted, fixed, interval, with_error};
 use serde_json::Value;
 
 /// The report of a run on a deep linear network, in lines of at most about 100 columns.
@@ -46,15 +48,16 @@ fn write_network(out: &mut String, report: &Value) -> std::fmt::Result {
 pub fn curve_line(point: &Value) -> String {
     let point = Section(point);
     let mcse = point.number("/llc/mcse");
-    let digits = decimals(mcse).min(3);
+    let file = Path::new(point.text("/checkpoint")).file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
+    let file = if file.is_empty() { String::new() } else { format!("{file}  ") };
     format!(
-        "step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {:.digits$} ± {mcse:.digits$}  {}",
+        "{file}step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {}  {}",
         point.number("/step"),
         point.number("/train_loss"),
         100.0 * point.number("/train_accuracy"),
         point.number("/test_loss"),
         100.0 * point.number("/test_accuracy"),
-        point.number("/llc/mean"),
+        with_error(point.number("/llc/mean"), mcse, decimals(mcse).min(3)),
         point.verdict(),
     )
 }
@@ -64,15 +67,13 @@ pub fn path_line(point: &Value) -> String {
     let point = Section(point);
     let mcse = point.number("/llc/mcse");
     let digits = decimals(mcse).min(3);
-    let interval = point.numbers("/llc/ci90");
     format!(
-        "t {:.3}  train {:.4}  test {:.4}  λ̂ {:.digits$} ± {mcse:.digits$}  90 % interval [{:.digits$}, {:.digits$}]  {}",
+        "t {:.3}  train {:.4}  test {:.4}  λ̂ {}  90 % interval {}  {}",
         point.number("/t"),
         point.number("/train_loss"),
         point.number("/test_loss"),
-        point.number("/llc/mean"),
-        interval.first().unwrap_or(&f64::NAN),
-        interval.get(1).unwrap_or(&f64::NAN),
+        with_error(point.number("/llc/mean"), mcse, digits),
+        interval(&point.numbers("/llc/ci90"), digits),
         point.verdict(),
     )
 }
@@ -84,39 +85,52 @@ pub fn render_curve(report: &Value) -> String {
     let points = run.list("/points");
     // Writing to a String cannot fail.
     let _ = writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"));
+    let _ = writeln!(out, "{:<16}{}", "loss around", run.text("/loss_around"));
     let _ = write_setting(&mut out, &run);
     let seconds = |path: &str| points.iter().map(|point| Section(point).number(path)).fold(0.0, |sum, s| sum + s);
     let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));
     let sampled_s = seconds("/timing/sampling_s");
-    let _ = writeln!(out, "{:<16}training {}, sampling {}", "time", duration(trained_s), duration(sampled_s));
+    // Points of checkpoints were trained elsewhere.
+    let training = if trained_s.is_finite() { format!("training {}, ", duration(trained_s)) } else { String::new() };
+    let _ = writeln!(out, "{:<16}{training}sampling {}", "time", duration(sampled_s));
     let _ = write_record(&mut out, &run);
     out
 }
 
+/// A column's name, and where its values are in a report.
+type Column = (&'static str, &'static str);
+
+/// The columns of a curve.
+const CURVE: [Column; 14] = [
+    ("step", "/step"),
+    ("epoch", "/epoch"),
+    ("train_loss", "/train_loss"),
+    ("train_accuracy", "/train_accuracy"),
+    ("test_loss", "/test_loss"),
+    ("test_accuracy", "/test_accuracy"),
+    ("init_loss", "/init_loss"),
+    ("llc", "/llc/mean"),
+    ("llc_mcse", "/llc/mcse"),
+    ("ci90_low", "/llc/ci90/0"),
+    ("ci90_high", "/llc/ci90/1"),
+    ("rhat", "/diagnostics/rhat"),
+    ("descent", "/descent"),
+    ("sampling_s", "/timing/sampling_s"),
+];
+
 /// The points of a curve as a table for other programs.
 pub fn curve_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    const COLUMNS: [(&str, &str); 14] = [
-        ("step", "/step"),
-        ("epoch", "/epoch"),
-        ("train_loss", "/train_loss"),
-        ("train_accuracy", "/train_accuracy"),
-        ("test_loss", "/test_loss"),
-        ("test_accuracy", "/test_accuracy"),
-        ("init_loss", "/init_loss"),
-        ("llc", "/llc/mean"),
-        ("llc_mcse", "/llc/mcse"),
-        ("ci90_low", "/llc/ci90/0"),
-        ("ci90_high", "/llc/ci90/1"),
-        ("rhat", "/diagnostics/rhat"),
-        ("descent", "/descent"),
-        ("sampling_s", "/timing/sampling_s"),
-    ];
-    estimates_csv(&COLUMNS, points)
+    estimates_csv(&CURVE, &[], points)
+}
+
+/// The points of several checkpoints: as [`curve_csv`], with the file of each.
+pub fn checkpoints_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
+    estimates_csv(&CURVE, &[("checkpoint", "/checkpoint")], points)
 }
 
 /// The estimates on a path between minima as a table for other programs.
 pub fn path_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    const COLUMNS: [(&str, &str); 12] = [
+    const COLUMNS: [Column; 12] = [
         ("index", "/index"),
         ("t", "/t"),
         ("train_loss", "/train_loss"),
@@ -130,17 +144,20 @@ pub fn path_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
         ("descent", "/descent"),
         ("sampling_s", "/timing/sampling_s"),
     ];
-    estimates_csv(&COLUMNS, points)
+    estimates_csv(&COLUMNS, &[], points)
 }
 
-/// The numbers of each point at those places of its report, and its verdict.
-fn estimates_csv(columns: &[(&str, &str)], points: &[Value]) -> anyhow::Result<Vec<u8>> {
+/// The numbers of each point at those places of its report, its verdict, and the texts at further ones.
+fn estimates_csv(numbers: &[Column], texts: &[Column], points: &[Value]) -> anyhow::Result<Vec<u8>> {
+    let names = |columns: &[Column]| columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(columns.iter().map(|(name, _)| *name).chain(["verdict", "reasons"]))?;
+    table.write_record([names(numbers), vec!["verdict", "reasons"], names(texts)].concat())?;
     for point in points {
         let point = Section(point);
-        let numbers = columns.iter().map(|(_, path)| point.number(path).to_string());
-        table.write_record(numbers.chain([point.text("/verdict").to_owned(), point.reasons().join(" ")]))?;
+        let mut row: Vec<String> = numbers.iter().map(|(_, path)| point.number(path).to_string()).collect();
+        row.extend([point.text("/verdict").to_owned(), point.reasons().join(" ")]);
+        row.extend(texts.iter().map(|(_, path)| point.text(path).to_owned()));
+        table.write_record(row)?;
     }
     Ok(table.into_inner()?)
 }
@@ -157,11 +174,11 @@ fn write_setting(out: &mut String, run: &Section) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "{:<16}{}, {} chains × {} draws, the first {} warm-up",
+        "{:<16}{}, {} × {}, the first {} warm-up",
         "sampler",
         run.text("/sampler"),
-        run.number("/num_chains"),
-        run.number("/num_draws"),
+        run.counted("/num_chains", "chain"),
+        run.counted("/num_draws", "draw"),
         run.number("/num_warmup")
     )
 }
@@ -200,13 +217,11 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     } else {
         format!("Aoyagi's, a lower bound here; at w* between {} and {}", bounds[0], bounds[1])
     };
-    writeln!(
-        out,
-        "{:<16}{} ({kind}); λ̂ is {:+.2} % off",
-        "λ",
-        run.text("/lambda_true_exact"),
-        100.0 * run.number("/relative_error")
-    )?;
+    let off = match 100.0 * run.number("/relative_error") {
+        percent if percent.is_finite() => format!("λ̂ is {percent:+.2} % off"),
+        _ => "there is no λ̂".to_owned(),
+    };
+    writeln!(out, "{:<16}{} ({kind}); {off}", "λ", run.text("/lambda_true_exact"))?;
     write_diagnostics(out, &run)?;
     writeln!(out)?;
     write_verdict(out, &run)?;
@@ -220,7 +235,7 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
 fn write_trained(out: &mut String, trained: &Section) -> std::fmt::Result {
     writeln!(out)?;
     match trained.number("/num_steps") {
-        num_steps if num_steps.is_finite() => write!(out, "{:<16}{num_steps} steps", "trained")?,
+        num_steps if num_steps.is_finite() => write!(out, "{:<16}{}", "trained", counted(num_steps as usize, "step"))?,
         _ => write!(out, "{:<16}not to the end", "trained")?,
     }
     if trained.number("/train_loss").is_finite() {
@@ -258,13 +273,12 @@ fn write_llc(out: &mut String, point: &Section) -> std::fmt::Result {
             continue;
         }
         let mcse = point.number(&format!("{path}/mcse"));
-        let interval = point.numbers(&format!("{path}/ci90"));
         let digits = decimals(mcse);
         writeln!(
             out,
-            "{label:<16}{mean:.digits$} ± {mcse:.digits$}   90 % interval [{:.digits$}, {:.digits$}]",
-            interval.first().unwrap_or(&f64::NAN),
-            interval.get(1).unwrap_or(&f64::NAN)
+            "{label:<16}{}   90 % interval {}",
+            with_error(mean, mcse, digits),
+            interval(&point.numbers(&format!("{path}/ci90")), digits)
         )?;
     }
     Ok(())
@@ -274,16 +288,16 @@ fn write_llc(out: &mut String, point: &Section) -> std::fmt::Result {
 fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
     let digits = decimals(point.number("/llc/mcse"));
     let chains = point.numbers("/llc/per_chain");
-    let shown: Vec<String> = chains.iter().take(8).map(|llc| format!("{llc:.digits$}")).collect();
+    let shown: Vec<String> = chains.iter().take(8).map(|llc| fixed(*llc, digits)).collect();
     writeln!(out, "{:<16}{}", "chains", shown.join("  "))?;
     let diagnostic = |name: &str| point.number(&format!("/diagnostics/{name}"));
     write!(
         out,
-        "{:<16}R-hat {:.3}   ESS bulk {:.0} tail {:.0}",
+        "{:<16}R-hat {}   ESS bulk {} tail {}",
         "diagnostics",
-        diagnostic("rhat"),
-        diagnostic("ess_bulk"),
-        diagnostic("ess_tail")
+        fixed(diagnostic("rhat"), 3),
+        fixed(diagnostic("ess_bulk"), 0),
+        fixed(diagnostic("ess_tail"), 0)
     )?;
     if diagnostic("acceptance").is_finite() {
         write!(out, "   acceptance {:.3}", diagnostic("acceptance"))?;
@@ -291,13 +305,11 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
     writeln!(out)?;
     writeln!(
         out,
-        "{:<16}variance ratio {:.3} ± {:.3}   virial {:.3} ± {:.3}   radius {:.3}",
+        "{:<16}variance ratio {}   virial {}   radius {}",
         "",
-        diagnostic("variance_ratio"),
-        diagnostic("variance_ratio_mcse"),
-        diagnostic("virial"),
-        diagnostic("virial_mcse"),
-        diagnostic("radius")
+        with_error(diagnostic("variance_ratio"), diagnostic("variance_ratio_mcse"), 3),
+        with_error(diagnostic("virial"), diagnostic("virial_mcse"), 3),
+        fixed(diagnostic("radius"), 3)
     )?;
     write_biases(out, point)?;
     if diagnostic("gamma_sensitivity").is_finite() {
@@ -308,11 +320,10 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
     if point.0["localisation_check"].is_object() {
         writeln!(
             out,
-            "{:<16}at γ = {}: λ̂ = {:.digits$} ± {:.digits$}",
+            "{:<16}at γ = {}: λ̂ = {}",
             "localisation",
             point.number("/localisation_check/gamma"),
-            point.number("/localisation_check/llc"),
-            point.number("/localisation_check/mcse")
+            with_error(point.number("/localisation_check/llc"), point.number("/localisation_check/mcse"), digits)
         )?;
     }
     if point.0["functional_rank"].is_number() {
@@ -320,9 +331,8 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
     }
     if point.0["hessian_trace"].is_object() {
         let mcse = point.number("/hessian_trace/mcse");
-        let digits = decimals(mcse);
-        let mean = point.number("/hessian_trace/mean");
-        writeln!(out, "{:<16}trace {mean:.digits$} ± {mcse:.digits$}", "Hessian")?;
+        let trace = with_error(point.number("/hessian_trace/mean"), mcse, decimals(mcse));
+        writeln!(out, "{:<16}trace {trace}", "Hessian")?;
     }
     let layers = point.numbers("/distance_per_layer");
     if !layers.is_empty() {
@@ -368,6 +378,11 @@ impl Section<'_> {
         self.0.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN)
     }
 
+    /// The count at `path` with its noun: `1 chain`.
+    pub fn counted(&self, path: &str, noun: &str) -> String {
+        counted(self.number(path) as usize, noun)
+    }
+
     /// The text at `path`; empty where there is none.
     pub fn text(&self, path: &str) -> &str {
         self.0.pointer(path).and_then(Value::as_str).unwrap_or("")
@@ -403,4 +418,35 @@ impl Section<'_> {
 /// Decimals that show an error to two significant digits.
 pub fn decimals(error: f64) -> usize {
     if error > 0.0 && error.is_finite() { (1.0 - error.log10().floor()).clamp(0.0, 12.0) as usize } else { 3 }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_found_is_a_dash_in_every_line_and_table_and_one_chain_is_one_chain() {
+        // As of a run whose chains all diverged: JSON has null for NaN.
+        let report = json!({
+            "network": "mlp", "d": 5, "num_parameters": 5, "step": 3, "t": 0.5, "n": 10, "n_beta": 4.0, "gamma": 1.0,
+            "train_loss": 1.0, "train_accuracy": 0.5, "test_loss": 1.0, "test_accuracy": 0.5, "sampler": "sgld",
+            "num_chains": 1, "num_draws": 1, "num_warmup": 0, "timing": {"sampling_s": 1.0, "steps_per_s": 2.0},
+            "llc": {"mean": null, "mcse": null, "ci90": null, "per_chain": [null]},
+            "llc_wbic_slope": {"mean": 1.5, "mcse": null, "ci90": [null, null]},
+            "diagnostics": {"rhat": null, "ess_bulk": null, "variance_ratio": 1.25, "virial": null},
+            "localisation_check": {"gamma": 2.0, "llc": null, "mcse": null},
+            "hessian_trace": {"mean": null, "mcse": null},
+            "lambda_true_is_local": true, "lambda_true_exact": "5/2", "multiplicity": 1, "relative_error": null,
+            "verdict": "not_trusted", "reasons": ["diverged"],
+        });
+        for shown in [render_network(&report), render(&report), curve_line(&report), path_line(&report)] {
+            assert!(!shown.contains("NaN"), "{shown}");
+            assert!(shown.contains('—'), "{shown}");
+        }
+        let shown = render_network(&report);
+        assert!(shown.contains("sgld, 1 chain × 1 draw, the first 0 warm-up"), "{shown}");
+        assert!(shown.contains("1.500 ± —") && shown.contains("variance ratio 1.250 ± —   virial —"), "{shown}");
+    }
 }

@@ -10,6 +10,7 @@ use llc::observe::{Event, Observers, Status};
 use llc::record::time::duration;
 use llc::target::Batch;
 use llc::trials::{Measured, Trial, side_by_side};
+use llc::words::{counted, fixed, with_error};
 use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
@@ -43,8 +44,8 @@ pub fn run(
             (done, num_done) = (done + costs[index], num_done + 1);
             let left_s = began.elapsed().as_secs_f64() * (all - done) / done;
             let left = duration(left_s);
-            let text =
-                format!("{num_done} of {} chains, the last λ̂ {:.2}, about {left} left", costs.len(), measured.llc.mean);
+            let (chains, last) = (counted(costs.len(), "chain"), fixed(measured.llc.mean, 2));
+            let text = format!("{num_done} of {chains}, the last λ̂ {last}, about {left} left");
             observers.emit(&Event::Stage(&text));
             if let Some(line) = told(index, measured).filter(|_| !measured.is_interrupted) {
                 observers.emit(&Event::Line(&line));
@@ -108,9 +109,8 @@ pub fn over_seeds(per_seed: &[f64]) -> Value {
 /// `mean ± standard error` of what [`over_seeds`] laid out.
 pub fn shown(value: &Value) -> String {
     match (value["mean"].as_f64(), value["standard_error"].as_f64()) {
-        (Some(mean), Some(error)) => format!("{mean:.2} ± {error:.2}"),
-        (Some(mean), None) => format!("{mean:.2}"),
-        _ => "–".to_owned(),
+        (Some(mean), Some(error)) => with_error(mean, error, 2),
+        (mean, _) => fixed(mean.unwrap_or(f64::NAN), 2),
     }
 }
 

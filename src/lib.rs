@@ -66,3 +66,4 @@ pub mod update;
 mod vectors;
 pub mod verdict;
 pub mod wbic_slope;
+pub mod words;

@@ -1,7 +1,7 @@
 //! Builds what samples around a trained network from its configuration: target, sampler and chains.
 
 use crate::config::network::NetworkPrecision;
-use crate::config::network::point::{PointConfig, UnknownTensors};
+use crate::config::network::point::{LossAround, PointConfig, UnknownTensors};
 use crate::config::{Gamma, RunConfig, SamplerConfig};
 use crate::data::Samples;
 use crate::kernel::{KernelError, Sampler};
@@ -9,7 +9,7 @@ use crate::probe;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::scale;
-use crate::target::TargetError;
+use crate::target::{Target as _, TargetError};
 use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use crate::train::Objective;
 
@@ -48,13 +48,17 @@ impl Around<'_> {
         key: Key,
     ) -> Result<Posterior, PosteriorError> {
         let n = samples.len();
-        if let Some(batch_size) = self.sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
+        let sampler = self.sampler.for_samples(n);
+        if let Some(batch_size) = sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
             return Err(PosteriorError::BatchTooLarge { batch_size, n });
         }
         let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
         let evaluation = Evaluation {
             objective: self.objective.clone(),
-            answers: if self.point.force_realisable { Answers::OwnOutputs } else { Answers::Labels },
+            answers: match self.point.loss_around {
+                LossAround::OwnFunction => Answers::OwnOutputs,
+                LossAround::Labels => Answers::Labels,
+            },
             sampled: self.point.sampled(&names)?,
         };
         let n_beta = self.sampler.n_beta(n);
@@ -66,9 +70,31 @@ impl Around<'_> {
             let largest_curvature = probe::largest_curvature(&mut target, key.role(Role::Probe))?;
             target = target.at_gamma(scale::gamma(n_beta, largest_curvature))?;
         }
-        let mut chains = Chains::new(self.sampler, self.run, key, target.init_loss());
+        let mut chains = Chains::new(&sampler, self.run, key, target.init_loss());
         chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
-        Ok(Posterior { target, sampler: self.sampler.kernel.sampler(), chains })
+        Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
+    }
+}
+
+impl Around<'_> {
+    /// The sampler with a γ of its own: the configured one, or that which the largest curvature around `trained` chooses. For points that are
+    /// to compare, of which `trained` is one.
+    ///
+    /// # Errors
+    /// As [`Around::posterior`].
+    pub fn at_one_scale(
+        &self,
+        trained: &TrainedNetwork,
+        samples: &Samples,
+        key: Key,
+    ) -> Result<SamplerConfig, PosteriorError> {
+        match self.sampler.gamma {
+            Gamma::Fixed(_) => Ok(self.sampler.clone()),
+            Gamma::Auto => {
+                let posterior = self.posterior(trained, samples, key)?;
+                Ok(self.sampler.with_gamma(posterior.target.local().gamma()))
+            }
+        }
     }
 }
 

@@ -570,8 +570,8 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
     finding(
         Reason::TooFewEffectiveDraws,
         format!(
-            "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails ({wanted:.0} wanted), \
-             and λ̂'s standard error is {:.1} %; try more steps (--num-steps)",
+            "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails, where {wanted:.0} are needed, \
+             and the error of λ̂ is {:.1} %; try more steps (--num-steps)",
             100.0 * relative
         ),
     )
@@ -580,7 +580,8 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
 /// Why the flat directions have not settled, if they have not.
 fn flat_directions_unsettled(diagnostics: &Diagnostics) -> Option<String> {
     let Diagnostics { rhat_distance, trend_distance, virial, .. } = diagnostics;
-    if !is_below(*rhat_distance, MAX_RHAT_DISTANCE) && !is_below(diagnostics.distance_error, TOLERANCE) {
+    let is_known = is_below(diagnostics.distance_error, TOLERANCE) && !rhat_distance.is_nan();
+    if !is_below(*rhat_distance, MAX_RHAT_DISTANCE) && !is_known {
         return Some(format!("R-hat of the distance from w* is {rhat_distance:.3}"));
     }
     if !is_below(trend_distance.z.abs(), SIGNIFICANT) && !is_below(trend_distance.difference.abs(), TOLERANCE) {

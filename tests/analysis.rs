@@ -228,6 +228,59 @@ fn curves_are_means_over_seeds_within_their_intervals() {
 }
 
 #[test]
+fn llc_over_training_shows_every_point_of_every_run_with_its_interval_its_verdict_and_both_losses() {
+    let folder = drawn(&["llc-over-training", "config.experiment=curve"]);
+    let table = rows(&folder.path().join("llc-over-training.csv"));
+    let number = |point: &Value, pointer: &str| point.pointer(pointer).unwrap().as_f64().unwrap();
+    let mut table = table.iter();
+    for run in [11, 12, 13, 14] {
+        for point in report(run)["points"].as_array().unwrap() {
+            let row = table.next().unwrap();
+            assert_eq!(
+                (&row["group"], row["verdict"].as_str()),
+                (&format!("run {run}"), point["verdict"].as_str().unwrap())
+            );
+            for (column, pointer) in [
+                ("step", "/step"),
+                ("llc", "/llc/mean"),
+                ("ci90_low", "/llc/ci90/0"),
+                ("ci90_high", "/llc/ci90/1"),
+                ("train_loss", "/train_loss"),
+                ("test_loss", "/test_loss"),
+            ] {
+                assert_close(real(row, column), number(point, pointer));
+            }
+        }
+    }
+    assert!(table.next().is_none());
+    let by_rate = drawn(&["llc-over-training", "--hue", "config.train.learning_rate"]);
+    let groups: Vec<String> =
+        rows(&by_rate.path().join("llc-over-training.csv")).iter().map(|row| row["group"].clone()).collect();
+    assert_eq!(groups, [vec!["0.02"; 6], vec!["0.1"; 6]].concat());
+}
+
+#[test]
+fn verdicts_of_a_newer_llc_are_drawn_and_keep_apart() {
+    let base = tempfile::tempdir().unwrap();
+    let (from, to) = (records().join("11"), base.path().join("1"));
+    fs::create_dir(&to).unwrap();
+    for name in ["config.json", "run.json", "report.json"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    let mut changed = report(11);
+    for (index, verdict) in ["trusted", "trusted_at_scale", "trusted_on_sundays"].into_iter().enumerate() {
+        changed["points"][index]["verdict"] = verdict.into();
+    }
+    fs::write(to.join("report.json"), changed.to_string()).unwrap();
+    let output = base.path().join("drawn");
+    let [base, output] = [base.path(), output.as_path()].map(|path| path.to_str().unwrap());
+    stdout(&["figures", "-F", base, "-o", output, "llc-over-training"]);
+    let verdicts: Vec<String> =
+        rows(&Path::new(output).join("llc-over-training.csv")).iter().map(|row| row["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["trusted", "trusted_at_scale", "unknown"]);
+}
+
+#[test]
 fn saddle_to_saddle_dynamics_show_every_point_of_the_report_and_means_of_ten() {
     let folder = drawn(&["dln-saddle-to-saddle", "config.experiment=saddle"]);
     let rows = rows(&folder.path().join("dln-saddle-to-saddle.csv"));

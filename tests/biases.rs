@@ -25,7 +25,7 @@ const EPSILON: f64 = 0.002;
 /// λ̂ by SGLD at `epsilon` where each batch's ∇L has noise of deviation `sigma`.
 fn sampled(epsilon: f64, sigma: f64, extrapolate: &str, seed: u64) -> Estimation {
     let flags = format!(
-        "dln --layer-widths 2 --sampler sgld --epsilon {epsilon} --batch-size 10 --num-steps 60000 --warmup 0.02 --loss-trace minibatch \
+        "--layer-widths 2 --sampler sgld --epsilon {epsilon} --batch-size 10 --num-steps 60000 --warmup 0.02 --loss-trace minibatch \
          --check-localisation off --extrapolate-step {extrapolate} --threads 2"
     );
     let config = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap().resolve().unwrap().config;
@@ -81,7 +81,7 @@ fn the_bias_of_the_step_and_that_of_the_minibatches_are_those_of_the_law() {
 
 #[test]
 fn an_exact_sampler_has_no_bias_to_measure() {
-    let flags = "dln --layer-widths 2 --sampler hmc --num-steps 200 --threads 1";
+    let flags = "--layer-widths 2 --sampler hmc --num-steps 200 --threads 1";
     let config = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap().resolve().unwrap().config;
     let law = Law::Quadratic { curvatures: CURVATURES.to_vec() };
     let mut target = LawTarget::new(law, GradientNoise::None, N_BETA, GAMMA).unwrap();

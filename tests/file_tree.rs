@@ -79,7 +79,9 @@ fn draws_around_another_point_go_to_a_folder_of_their_own_and_no_draw_is_lost() 
         draw(&mut observer, chain, 0..3000);
     }
     observer.on_event(&Event::Training { first_step: 0, num_steps: 2, loss: &[3.0, 2.0] }).unwrap();
-    observer.on_event(&Event::Point(&PointInfo { name: "trained".to_owned(), init_loss: 0.125 })).unwrap();
+    observer
+        .on_event(&Event::Point(&PointInfo { name: "trained".to_owned(), init_loss: 0.125, n_beta: None }))
+        .unwrap();
     draw(&mut observer, 0, 0..700);
     end(&mut observer, Status::Interrupted, None, &[]);
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use llc::checkpoint::{Checkpoint, NamedTensor};
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
@@ -61,9 +62,10 @@ fn timeless(points: &Value) -> Vec<Value> {
 #[test]
 fn a_curve_has_a_point_for_each_period_and_the_end_with_a_record_of_each() {
     let base = tempfile::tempdir().unwrap();
-    let output = curve(base.path(), "");
+    let output = curve(base.path(), "--loss-around labels");
     assert!(output.status.success(), "{}", stderr(&output));
     let report = report(&output);
+    assert_eq!(report["loss_around"], "labels");
     let points = report["points"].as_array().unwrap();
     let steps: Vec<u64> = points.iter().map(|point| point["step"].as_u64().unwrap()).collect();
     assert_eq!(steps, [0, 8, 16, 20]);
@@ -118,24 +120,138 @@ fn a_training_that_diverges_ends_with_3_and_keeps_the_points_before() {
 }
 
 #[test]
-fn its_own_outputs_make_every_point_a_minimum() {
+fn its_own_function_makes_every_point_a_minimum_and_is_the_default_by_either_name() {
     let base = tempfile::tempdir().unwrap();
-    let report = report(&curve(base.path(), "--force-realisable --epsilon 1e-4 --num-steps 400"));
+    let chains = "--epsilon 1e-4 --num-steps 400";
+    let reports = ["", "--force-realisable", "--loss-around own-function", "--set point.force_realisable=on"]
+        .map(|flags| report(&curve(base.path(), &format!("{chains} {flags}"))));
+    let [report, others @ ..] = &reports;
+    assert_eq!(report["loss_around"], "own-function");
+    for other in others {
+        assert_eq!(timeless(&other["points"]), timeless(&report["points"]));
+    }
     for point in report["points"].as_array().unwrap() {
         assert!(!point["reasons"].as_array().unwrap().contains(&"not_a_minimum".into()), "{point}");
         assert!(point["llc"]["mean"].as_f64().unwrap() > 0.0, "{point}");
     }
 }
 
+/// The tensors of a network in a checkpoint, without the state of its training.
+fn weights(path: &Path) -> Vec<NamedTensor> {
+    let checkpoint = Checkpoint::read(path).unwrap_or_else(|error| panic!("{error}"));
+    checkpoint.tensors.into_iter().filter(|tensor| !tensor.name.starts_with("train.")).collect()
+}
+
+#[test]
+fn a_curve_is_trained_before_it_is_sampled_and_as_llc_train_would() {
+    let base = tempfile::tempdir().unwrap();
+    let output = curve(base.path(), "--preprocessing scale");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let trained = llc(
+        base.path(),
+        &format!(
+            "train {NETWORK} --preprocessing scale --learning-rate 0.05 --momentum 0 --batch-size 20 --num-steps 20 --threads 1 --seed 4"
+        ),
+    );
+    assert!(trained.status.success(), "{}", stderr(&trained));
+    let [of_curve, of_train] = ["1", "2"].map(|run| base.path().join(run).join("checkpoint/latest.safetensors"));
+    assert!(!weights(&of_curve).is_empty() && weights(&of_curve) == weights(&of_train));
+    assert_eq!(weights(&of_curve), weights(&base.path().join("1/checkpoint/step0000020.safetensors")));
+    let changed = |metrics: &Value, name: &str| {
+        let at = metrics[name]["timestamps"].as_array().unwrap();
+        [at[0].as_str().unwrap().to_owned(), at.last().unwrap().as_str().unwrap().to_owned()]
+    };
+    let metrics = std::fs::read_to_string(base.path().join("1/metrics.json")).unwrap();
+    let metrics = llc::record::json::parse(&metrics).unwrap();
+    let ([_, last_step], [first_point, _]) = (changed(&metrics, "train.loss"), changed(&metrics, "curve.llc"));
+    assert!(last_step <= first_point, "{last_step} is after {first_point}");
+}
+
+/// Makes the record in `run` look as versions left it that estimated while they trained: a switch in the configuration, and the points alone
+/// in the checkpoint.
+fn made_old(run: &Path) {
+    let path = run.join("config.json");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let old = config.replace("\"loss_around\": \"labels\"", "\"force_realisable\": false");
+    assert_ne!(config, old);
+    std::fs::write(&path, old).unwrap();
+    let path = run.join("checkpoint/latest.safetensors");
+    let mut checkpoint = Checkpoint::read(&path).unwrap();
+    assert!(checkpoint.header.facts.remove("estimated").is_some());
+    assert!(checkpoint.header.facts["points"].is_array());
+    checkpoint.write(&path).unwrap();
+}
+
+#[test]
+fn a_curve_that_an_older_version_began_is_continued_on_labels() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Such a version had no other scale than the one given.
+    let whole_report = report(&curve(whole.path(), "--loss-around labels --gamma 1"));
+    let first = curve(parts.path(), "--train-steps 8 --loss-around labels --gamma 1");
+    assert!(first.status.success(), "{}", stderr(&first));
+    let old = parts.path().join("1");
+    made_old(&old);
+    let second = llc(parts.path(), &format!("curve --resume {} --train-steps 20", old.display()));
+    assert!(second.status.success(), "{}", stderr(&second));
+    assert_eq!(timeless(&report(&second)["points"]), timeless(&whole_report["points"]));
+    assert!(!stderr(&second).contains("estimated again"), "{}", stderr(&second));
+    assert!(parts.path().join("2/draws.zarr").exists() && !parts.path().join("2/draws-step0000008.zarr").exists());
+
+    // The same run, interrupted and continued in its own folder.
+    let replace = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(old.join(name)).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(old.join(name), text.replace(from, to)).unwrap();
+    };
+    replace("config.json", "\"num_steps\": 8", "\"num_steps\": 20");
+    replace("run.json", "\"COMPLETED\"", "\"INTERRUPTED\"");
+    let resumed =
+        Command::new(env!("CARGO_BIN_EXE_llc")).arg("resume").arg(&old).args(["--json", "--quiet"]).output().unwrap();
+    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    assert_eq!(timeless(&report(&resumed)["points"]), timeless(&whole_report["points"]));
+    assert!(!stderr(&resumed).contains("estimated again"), "{}", stderr(&resumed));
+    assert!(old.join("draws-step0000020.zarr").exists());
+}
+
+#[test]
+fn all_points_of_a_curve_have_the_scale_that_its_last_network_gives() {
+    let base = tempfile::tempdir().unwrap();
+    let gammas = |report: &Value| -> Vec<f64> {
+        report["points"].as_array().unwrap().iter().map(|point| point["gamma"].as_f64().unwrap()).collect()
+    };
+    let whole = report(&curve(base.path(), "--gamma auto"));
+    let [first, ref others @ ..] = gammas(&whole)[..] else { panic!("no points") };
+    assert!(others.len() == 3 && others.iter().all(|gamma| *gamma == first), "{whole}");
+    assert_eq!(whole["gamma"].as_f64(), Some(first));
+    let last = base.path().join("1/checkpoint/step0000020.safetensors");
+    let flags = format!("estimate --checkpoint {} --crop 8 --loss-around own-function {CHAINS}", last.display());
+    let estimate = report(&llc(base.path(), &flags));
+    let own = estimate["gamma"].as_f64().unwrap();
+    assert!((own / first - 1.0).abs() < 0.2, "{own} and {first}");
+}
+
+#[test]
+fn another_loss_has_the_points_of_a_finished_curve_estimated_again() {
+    let base = tempfile::tempdir().unwrap();
+    let on_labels = report(&curve(base.path(), "--loss-around labels"));
+    let own = report(&curve(base.path(), "--loss-around own-function"));
+    assert_ne!(timeless(&own["points"]), timeless(&on_labels["points"]));
+    let first = base.path().join("1");
+    let again = llc(base.path(), &format!("curve --resume {} --loss-around own-function", first.display()));
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert!(stderr(&again).contains("are estimated again"), "{}", stderr(&again));
+    assert_eq!(timeless(&report(&again)["points"]), timeless(&own["points"]));
+}
+
 #[test]
 fn a_checkpoint_of_a_curve_has_the_loss_and_about_the_coefficient_that_the_curve_had_there() {
     let base = tempfile::tempdir().unwrap();
     let chains = "--num-steps 2000 --epsilon 1e-4";
-    let curve = report(&curve(base.path(), &format!("--force-realisable --logging-period 20 {chains}")));
+    let curve = report(&curve(base.path(), &format!("--logging-period 20 {chains}")));
     let last = curve["points"].as_array().unwrap().last().unwrap();
     let checkpoint = base.path().join("1/checkpoint/step0000020.safetensors");
     let flags = format!(
-        "estimate --checkpoint {} --crop 8 --force-realisable {CHAINS} {chains} --num-chains 4 --check-localisation off",
+        "estimate --checkpoint {} --loss-around own-function {CHAINS} {chains} --num-chains 4 --check-localisation off",
         checkpoint.display()
     );
     let output = llc(base.path(), &flags);
@@ -148,7 +264,7 @@ fn a_checkpoint_of_a_curve_has_the_loss_and_about_the_coefficient_that_the_curve
     let error = of(&estimate, "mcse").hypot(of(last, "mcse"));
     let difference = (of(&estimate, "mean") - of(last, "mean")).abs();
     assert!(difference < 6.0 * error, "{} and {}, ± {error}", of(&estimate, "mean"), of(last, "mean"));
-    let other = llc(base.path(), &format!("estimate --checkpoint {} {CHAINS}", checkpoint.display()));
+    let other = llc(base.path(), &format!("estimate --checkpoint {} --crop 12 {CHAINS}", checkpoint.display()));
     assert!(!other.status.success() && stderr(&other).contains("--crop"), "{}", stderr(&other));
     let again = llc(base.path(), &format!("curve --resume {}", base.path().join("1").display()));
     assert!(!again.status.success() && stderr(&again).contains("at its end, step 20"), "{}", stderr(&again));
@@ -166,6 +282,8 @@ fn mistakes_are_refused_with_what_to_do() {
         ("estimate --checkpoint no-such-file.pt", "no-such-file.pt"),
         ("estimate --checkpoint x.pt --widths 5", "give --model as well"),
         ("curve --model resnet19", "did you mean"),
+        ("curve --loss accuracy --loss-around own-function", "give --loss-around labels"),
+        ("curve --force-realisable --loss-around labels", "--loss-around (point.loss_around) are both given"),
         ("curve --model mlp --params fc9.* --num-steps 60 --batch-size 50", "no tensor is called `fc9.*`"),
         ("curve --model mlp --num-steps 60 --batch-size 500", "there are 200 samples"),
         ("curve --model mlp --sampler gibbs", "gibbs"),

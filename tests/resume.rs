@@ -172,6 +172,60 @@ fn an_interrupted_run_goes_on_under_its_number_and_ends_as_if_nothing_had_been()
     assert!(String::from_utf8_lossy(&again.stderr).contains("is complete"));
 }
 
+/// A curve on the images of tests/fixtures, whose phases take some seconds each.
+const CURVE: &str = "curve --model mlp --widths 32 --crop 16 --train-steps 1500 --logging-period 500 --learning-rate 0.01 --train-batch-size 50 \
+                     --num-steps 600 --num-chains 2 --epsilon 1e-6 --batch-size 50 --data cifar10 --threads 1 --seed 5 --quiet";
+
+/// What a report says of every point of a curve, but for times.
+fn points(run_dir: &Path) -> Vec<Value> {
+    let mut points = read(&run_dir.join("report.json"))["points"].as_array().cloned().unwrap_or_default();
+    for point in &mut points {
+        let point = point.as_object_mut().unwrap();
+        point.retain(|name, _| !["timing", "train_s"].contains(&name.as_str()));
+    }
+    points
+}
+
+/// The weights of the newest checkpoint, with the state of its training.
+fn weights(run_dir: &Path) -> Vec<llc::checkpoint::NamedTensor> {
+    llc::checkpoint::Checkpoint::read(&run_dir.join("checkpoint/latest.safetensors")).unwrap().tensors
+}
+
+#[test]
+fn a_curve_that_is_interrupted_while_it_trains_and_again_while_it_samples_ends_as_an_unbroken_one() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cifar10");
+    let words = format!("{CURVE} --data-dir {}", data.display());
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let (_keep, expected) = unbroken(&words);
+    let base = tempfile::tempdir().unwrap();
+    let run_dir = base.path().join("runs/1");
+    let journal = run_dir.join("checkpoint/journal");
+    let resume = ["resume", "runs/1", "--quiet"];
+    let stages = [
+        (&words[..], run_dir.join("checkpoint/step0000500.safetensors")),
+        (&resume[..], journal.join("curve.points.safetensors")),
+    ];
+    for (words, sign) in stages {
+        let mut child = llc(base.path(), &[words, &OFTEN].concat()).spawn().unwrap();
+        while !sign.exists() && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(Command::new("kill").args(["-USR1", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(75), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(status(&run_dir), "INTERRUPTED");
+        let num_points = points(&run_dir).len();
+        assert_eq!(num_points > 0, sign.starts_with(&journal), "{num_points} points");
+        assert!(num_points < 4, "it was over before it was interrupted");
+    }
+    let output = finish(llc(base.path(), &resume));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_same(&run_dir, &expected);
+    assert!(weights(&run_dir) == weights(&expected), "other weights");
+    assert_eq!(points(&expected).len(), 4);
+    assert_eq!(points(&run_dir), points(&expected));
+}
+
 #[test]
 fn a_job_that_was_put_back_in_its_queue_goes_on_with_its_own_run() {
     let words =
@@ -329,19 +383,7 @@ mod slow {
             assert!(num_kills >= 2, "only {num_kills} kills of {run}");
             let found = base.path().join("runs/1");
             assert_same(&found, &expected);
-            let weights = |run_dir: &Path| {
-                let path = run_dir.join("checkpoint/latest.safetensors");
-                llc::checkpoint::Checkpoint::read(&path).unwrap().tensors
-            };
             assert!(weights(&found) == weights(&expected), "other weights");
-            let points = |run_dir: &Path| {
-                let report = read(&run_dir.join("report.json"));
-                let points = report["points"].as_array().cloned().unwrap_or_default();
-                points
-                    .iter()
-                    .map(|point| [&point["step"], &point["llc"], &point["test_loss"]].map(Value::clone))
-                    .collect::<Vec<_>>()
-            };
             assert_eq!(points(&found), points(&expected));
         }
     }

@@ -28,14 +28,16 @@ pub const AGAINST_LOSS: Figure = Figure {
 };
 
 /// One point of a curve.
-struct At {
-    step: u64,
-    estimate: Option<Estimate>,
-    test_accuracy: f64,
-    train_loss: f64,
+pub struct At {
+    pub step: u64,
+    pub estimate: Option<Estimate>,
+    pub test_accuracy: f64,
+    pub train_loss: f64,
+    pub test_loss: f64,
 }
 
-fn points(run: &Run) -> Vec<At> {
+/// The points of the curve that `run` followed; none where it is of another kind.
+pub fn points(run: &Run) -> Vec<At> {
     let points = run.report.as_ref().and_then(|report| report["points"].as_array());
     let read = |point: &Value| {
         Some(At {
@@ -43,12 +45,14 @@ fn points(run: &Run) -> Vec<At> {
             estimate: Estimate::read(point),
             test_accuracy: point["test_accuracy"].as_f64().unwrap_or(f64::NAN),
             train_loss: point["train_loss"].as_f64().unwrap_or(f64::NAN),
+            test_loss: point["test_loss"].as_f64().unwrap_or(f64::NAN),
         })
     };
     points.into_iter().flatten().filter_map(read).collect()
 }
 
-fn curves<'a>(input: &Input<'a>) -> Result<Vec<&'a Run>, NoData> {
+/// The curves among the runs of `input`.
+pub fn curves<'a>(input: &Input<'a>) -> Result<Vec<&'a Run>, NoData> {
     let runs: Vec<&Run> = input.runs.iter().filter(|run| run.command == "curve" && !points(run).is_empty()).collect();
     if runs.is_empty() { Err(NoData::of("a curve (llc curve)")) } else { Ok(runs) }
 }

@@ -92,5 +92,5 @@ pub fn thinned(points: impl ExactSizeIterator<Item = [f64; 2]>, most: usize) -> 
 
 /// `n` and the word for it: "1 run", "12 runs".
 pub fn counted(n: usize, word: &str) -> String {
-    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+    llc::words::counted(n, word)
 }

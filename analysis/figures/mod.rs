@@ -19,6 +19,7 @@ mod loss_function;
 mod multiplicity;
 mod networks;
 mod noisy_weights;
+mod over_training;
 mod paths;
 mod plane;
 mod profile;

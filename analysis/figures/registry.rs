@@ -3,12 +3,13 @@
 use super::figure::Figure;
 use super::{
     acceptance, against_lambda, chain_panels, corruption, curves, descent, divergence, estimates, kernel_regression,
-    learning_curves, loss_function, multiplicity, networks, noisy_weights, paths, plane, profile, relative_error,
+    learning_curves, loss_function, multiplicity, networks, noisy_weights, over_training, paths, plane, profile,
+    relative_error,
     rescaling, saddle, sampler_comparison, spectra, theory, toy, traces,
 };
 
 /// Every figure of runs, in the order of a report.
-pub const FIGURES: [Figure; 42] = [
+pub const FIGURES: [Figure; 43] = [
     against_lambda::FIGURE,
     against_lambda::LINEAR,
     against_lambda::TRAINED,
@@ -16,6 +17,7 @@ pub const FIGURES: [Figure; 42] = [
     relative_error::BY_GROUP,
     relative_error::AGAINST_SIZE,
     estimates::FIGURE,
+    over_training::FIGURE,
     curves::FAMILIES,
     curves::AGAINST_LOSS,
     profile::FIGURE,

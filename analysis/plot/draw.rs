@@ -302,6 +302,11 @@ pub fn draw_shape(canvas: &mut Canvas, shape: Shape, at: [f64; 2], radius: f64, 
     let [x, y] = at;
     match shape {
         Shape::Disc => canvas.circle(at, radius, paint, false, opacity),
+        // As large to the eye as a disc of that radius.
+        Shape::Square => {
+            let r = 0.88 * radius;
+            canvas.polygon(&[[x - r, y - r], [x + r, y - r], [x + r, y + r], [x - r, y + r]], paint, opacity);
+        }
         Shape::Diamond => {
             let r = 1.15 * radius;
             canvas.polygon(&[[x, y - r], [x + r, y], [x, y + r], [x - r, y]], paint, opacity);

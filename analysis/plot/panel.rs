@@ -68,6 +68,7 @@ impl Axis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Disc,
+    Square,
     Diamond,
     Ring,
     Cross,

@@ -12,17 +12,21 @@ pub enum Verdict {
     TrustedAtScale,
     LocalPlateau,
     NotTrusted,
+    /// A word that this program does not know, of a newer `llc`.
+    Unknown,
 }
 
 impl Verdict {
-    pub const ALL: [Self; 4] = [Self::Trusted, Self::TrustedAtScale, Self::LocalPlateau, Self::NotTrusted];
+    pub const ALL: [Self; 5] =
+        [Self::Trusted, Self::TrustedAtScale, Self::LocalPlateau, Self::NotTrusted, Self::Unknown];
 
     fn read(report: &Value) -> Self {
         match report["verdict"].as_str() {
             Some("trusted") => Self::Trusted,
             Some("trusted_at_scale") => Self::TrustedAtScale,
             Some("local_plateau") => Self::LocalPlateau,
-            _ => Self::NotTrusted,
+            Some("not_trusted") | None => Self::NotTrusted,
+            Some(_) => Self::Unknown,
         }
     }
 
@@ -33,6 +37,7 @@ impl Verdict {
             Self::TrustedAtScale => "trusted_at_scale",
             Self::LocalPlateau => "local_plateau",
             Self::NotTrusted => "not_trusted",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -43,16 +48,18 @@ impl Verdict {
             Self::TrustedAtScale => "trusted at scale",
             Self::LocalPlateau => "local plateau",
             Self::NotTrusted => "not trusted",
+            Self::Unknown => "another verdict",
         }
     }
 
-    /// How its points look.
+    /// How its points look: filled unless it speaks against the estimate.
     pub fn shape(self) -> Shape {
         match self {
             Self::Trusted => Shape::Disc,
             Self::TrustedAtScale => Shape::Diamond,
-            Self::LocalPlateau => Shape::Ring,
-            Self::NotTrusted => Shape::Cross,
+            Self::LocalPlateau => Shape::Square,
+            Self::NotTrusted => Shape::Ring,
+            Self::Unknown => Shape::Cross,
         }
     }
 }
@@ -131,4 +138,21 @@ impl<'a> Known<'a> {
 /// Every run of a network whose λ is known.
 pub fn known(runs: &[Run]) -> Vec<Known<'_>> {
     runs.iter().filter_map(Known::read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_verdict_is_read_by_its_word_and_a_newer_one_is_not_taken_for_another() {
+        let read = |word: &str| Verdict::read(&json!({"verdict": word}));
+        for verdict in Verdict::ALL.into_iter().filter(|&verdict| verdict != Verdict::Unknown) {
+            assert_eq!(read(verdict.word()), verdict);
+        }
+        assert_eq!(read("trusted_on_sundays"), Verdict::Unknown);
+        assert_eq!(Verdict::read(&json!({})), Verdict::NotTrusted, "a report without a verdict");
+    }
 }

@@ -99,7 +99,12 @@ fn page(Found { runs, details }: &Found, filters: &[Filter], arguments: &Argumen
         body += &format!(
             "<p>{left} more runs are in the table only; --max-sections shows them, conditions choose among them.</p>\n"
         );
-        let _ = writeln!(io::stderr(), "{left} runs are in the table only; --max-sections {} shows them", runs.len());
+        let _ = writeln!(
+            io::stderr(),
+            "{} in the table only; --max-sections {} shows the sections",
+            counted(left, "run"),
+            runs.len()
+        );
     }
     body += "</section>\n";
     let version = env!("CARGO_PKG_VERSION");

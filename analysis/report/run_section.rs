@@ -20,7 +20,7 @@ use crate::records::chains::Chains;
 use crate::records::estimate::{Estimate, final_point};
 
 /// What a run's own section shows of the registry: what it did over its training.
-const OVER_TRAINING: [&str; 2] = ["curves", "learning-curves"];
+const OVER_TRAINING: [&str; 2] = ["llc-over-training", "learning-curves"];
 
 /// Diagnostics in a report: what they are called, and where they are.
 const DIAGNOSTICS: [(&str, &str); 8] = [

@@ -17,6 +17,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use llc::config::available_threads;
 use llc::sweep::command_file::{self, Command as Line};
+use llc::words::counted;
 
 use crate::Usage;
 use job_log::{Entry, JobLog};
@@ -128,7 +129,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     failed.sort_unstable();
     let num_left = num_due - outcome.num_ended;
     let num_done = lines.len() - num_left - failed.len();
-    eprintln!("{num_done} of {} lines succeeded{}", lines.len(), summary(&failed, num_left));
+    eprintln!("{num_done} of {} succeeded{}", counted(lines.len(), "line"), summary(&failed, num_left));
     Ok(match () {
         () if outcome.is_interrupted => ExitCode::from(EXIT_INTERRUPTED),
         () if failed.is_empty() => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use llc::config::DescentConfig;
 use llc::observe::Status;
+use llc::words::counted;
 use serde_json::{Value, json};
 
 use super::{Descent, INITIAL, TRAINED};
@@ -72,9 +73,9 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     writeln!(out, "{:<12}{}", "loss", text("loss"))?;
     writeln!(
         out,
-        "{:<12}{} epochs of batches of {} in {:.1} s, {:.0} epochs/s",
+        "{:<12}{} of batches of {} in {:.1} s, {:.0} epochs/s",
         "descent",
-        report["num_epochs"],
+        counted(report["num_epochs"].as_u64().unwrap_or(0) as usize, "epoch"),
         report["batch_size"],
         number("/runtime_s"),
         number("/epochs_per_s")

@@ -81,7 +81,11 @@ fn try_run(
         });
     }
     observers.emit(&Event::Stage("sampling around the trained point"));
-    observers.emit(&Event::Point(&PointInfo { name: "trained".to_owned(), init_loss: chains.plan.init_loss }));
+    observers.emit(&Event::Point(&PointInfo {
+        name: "trained".to_owned(),
+        init_loss: chains.plan.init_loss,
+        n_beta: None,
+    }));
     let check = config.sampler().check_localisation == Switch::On;
     let sampler = problem.sampler.as_ref();
     let done = estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers)?;

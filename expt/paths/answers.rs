@@ -1,6 +1,7 @@
 //! Answers the questions of the published exercise with the numbers of the run.
 
 use llc::landscape::Scores;
+use llc::words::{counted, with_error};
 use serde_json::{Value, json};
 
 use super::Found;
@@ -39,7 +40,7 @@ fn mean(values: &[f64], digits: usize) -> String {
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
     match values.len() {
         1 => format!("{mean:.digits$}"),
-        _ => format!("{mean:.digits$} ± {:.digits$} (pairs share minima)", (variance / n).sqrt()),
+        _ => format!("{} (pairs share minima)", with_error(mean, (variance / n).sqrt(), digits)),
     }
 }
 
@@ -65,7 +66,7 @@ fn regular(segments: &[&Segments], what: &str) -> Option<String> {
     let profiles: Vec<_> = segments.iter().map(|segment| along(segment, |at| at.train_loss)).collect();
     let num_monotone = profiles.iter().filter(|profile| profile.is_monotone).count();
     let turns = match profiles.iter().map(|profile| profile.turns).collect::<Option<Vec<_>>>() {
-        Some(turns) => format!("with at most {} turns", turns.into_iter().max().unwrap_or(0)),
+        Some(turns) => format!("with at most {}", counted(turns.into_iter().max().unwrap_or(0), "turn")),
         None => "and somewhere not finite".to_owned(),
     };
     let heights = barriers(segments, |at| at.train_loss);
@@ -74,8 +75,8 @@ fn regular(segments: &[&Segments], what: &str) -> Option<String> {
         format!(" Beyond, at t = {:.2}, it is {:.3}.", first.t[first.t.len() - 1], at.train_loss)
     });
     Some(format!(
-        "{what}: the training loss is monotone on {num_monotone} of {} segments, {turns}; the barrier is {}.{beyond}",
-        segments.len(),
+        "{what}: the training loss is monotone on {num_monotone} of {}, {turns}; the barrier is {}.{beyond}",
+        counted(segments.len(), "segment"),
         mean(&heights, 3)
     ))
 }
@@ -90,12 +91,11 @@ fn curve(found: &Found, num_test: usize) -> Option<String> {
     let sampling = (error.max * (1.0 - error.max) / num_test as f64).sqrt();
     Some(format!(
         "Along the fitted curve the training loss is at most {:.4}{against}, {:.4} above the higher end, on average {:.4} by length; the test \
-         error is at most {:.2} ± {:.2} %.",
+         error is at most {} %.",
         loss.max,
         loss.barrier,
         loss.integral,
-        100.0 * error.max,
-        100.0 * sampling
+        with_error(100.0 * error.max, 100.0 * sampling, 2)
     ))
 }
 
@@ -111,12 +111,10 @@ fn train_and_test(found: &Found, num_test: usize) -> Option<String> {
         format!(", and between {least:.3} and {most:.3} along the curve")
     });
     Some(format!(
-        "Test loss less training loss is {:.3} ± {:.3} at minimum 0, {:.3} ± {:.3} on the segment's top{in_curve} (standard errors over {num_test} \
-         test pictures).",
-        gap(end),
-        end.test_loss_error,
-        gap(top),
-        top.test_loss_error
+        "Test loss less training loss is {} at minimum 0, {} on the segment's top{in_curve} (standard errors over {}).",
+        with_error(gap(end), end.test_loss_error, 3),
+        with_error(gap(top), top.test_loss_error, 3),
+        counted(num_test, "test image")
     ))
 }
 
@@ -124,7 +122,10 @@ fn train_and_test(found: &Found, num_test: usize) -> Option<String> {
 fn coefficient(estimates: &[Value]) -> Option<String> {
     let number = |point: &Value, pointer: &str| point.pointer(pointer).and_then(Value::as_f64);
     let [first, .., last] = estimates else { return None };
-    let told = |point: &Value| Some(format!("{:.2} ± {:.2}", number(point, "/llc/mean")?, number(point, "/llc/mcse")?));
+    let told = |point: &Value| {
+        let error = number(point, "/llc/mcse").unwrap_or(f64::NAN);
+        Some(with_error(number(point, "/llc/mean")?, error, 2))
+    };
     let by_llc = |a: &&Value, b: &&Value| {
         let llc = |point: &Value| number(point, "/llc/mean").unwrap_or(f64::NAN);
         llc(a).total_cmp(&llc(b))

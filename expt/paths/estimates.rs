@@ -22,13 +22,14 @@ impl Paths<'_> {
         let chosen: Vec<usize> = (0..last).step_by(every).chain([last]).collect();
         let mut points = Points::of(&self.journal.stage("estimates"))?;
         let num_known = points.all().len().min(chosen.len());
+        self.found.estimates = points.all().to_vec();
         for (count, index) in chosen[num_known..].iter().copied().enumerate() {
             let num_left = (count == 0).then_some(chosen.len() - num_known);
             let point = if self.is_cancelled() { None } else { self.estimate_at(index, num_left, observers)? };
             let Some(point) = point else { break };
             points.push(point)?;
+            self.found.estimates = points.all().to_vec();
         }
-        self.found.estimates = points.all().to_vec();
         points.finish()
     }
 
@@ -53,11 +54,18 @@ impl Paths<'_> {
         let w = w.to(objective.kind(), self.device)?;
         let trained = TrainedNetwork { network: Arc::clone(&self.network), w, buffers };
         let samples = crate::estimate::samples(&self.data, config.point())?;
-        let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
+        let mut around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
+        // Points compare at one scale: that of the first one, which is a minimum.
+        let known = self.found.estimates.first().and_then(|point| point["gamma"].as_f64());
+        let at_one_scale = match known {
+            Some(gamma) => config.sampler().with_gamma(gamma),
+            None => around.at_one_scale(&trained, &samples, self.path_key())?,
+        };
+        around.sampler = &at_one_scale;
         let mut posterior = around.posterior(&trained, &samples, self.path_key().part(1 + index as u64))?;
         let init_loss = posterior.chains.plan.init_loss;
         let name = format!("curve{index:04}");
-        observers.emit(&Event::Point(&PointInfo { name: name.clone(), init_loss }));
+        observers.emit(&Event::Point(&PointInfo { name: name.clone(), init_loss, n_beta: None }));
         let check = config.sampler().check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
         chains.journal = session::journal(context, observers, config).stage(&name);

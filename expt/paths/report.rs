@@ -7,6 +7,7 @@ use llc::config::PathsConfig;
 use llc::landscape::Scores;
 use llc::observe::Status;
 use llc::record::time::duration;
+use llc::words::counted;
 use serde_json::{Value, json};
 
 use super::answers;
@@ -222,8 +223,7 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     }
     if report["curve"].is_object() {
         let num_bends = report["curve"]["num_bends"].as_u64().unwrap_or(0);
-        let bends = if num_bends == 1 { "1 bend".to_owned() } else { format!("{num_bends} bends") };
-        let name = format!("  {} with {bends}", text("/curve/shape"));
+        let name = format!("  {} with {}", text("/curve/shape"), counted(num_bends as usize, "bend"));
         line(out, &name, &report["curve"])?;
         writeln!(
             out,

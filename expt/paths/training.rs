@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use llc::config::network::TrainConfig;
+use llc::config::network::{TrainConfig, TrainedOn};
 use llc::journal::Entry;
 use llc::landscape::{Curve, CurveFit, Scores, places};
 use llc::model::Buffers;
@@ -11,6 +11,7 @@ use llc::observe::{Event, Observers};
 use llc::params::Params;
 use llc::rng::Key;
 use llc::train::{NetworkTrainer, StepLosses, Stop, reaches_threshold};
+use llc::words::counted;
 use serde_json::Map;
 
 use super::{Paths, tell};
@@ -71,12 +72,12 @@ impl Paths<'_> {
             };
             tell("minima", index as u64, &minimum.scores, observers);
             observers.emit(&Event::Line(&format!(
-                "minimum {index}   train {:.4} {:6.2} %   test {:.4} {:6.2} %   {} steps",
+                "minimum {index}   train {:.4} {:6.2} %   test {:.4} {:6.2} %   {}",
                 scores.train_loss,
                 100.0 * scores.train_accuracy,
                 scores.test_loss,
                 100.0 * scores.test_accuracy,
-                minimum.num_steps
+                counted(minimum.num_steps as usize, "step")
             )));
             self.found.minima.push(minimum);
         }
@@ -170,7 +171,9 @@ impl Paths<'_> {
     /// Writes a checkpoint that `llc estimate --checkpoint` reads.
     fn keep(&self, name: &str, w: &Params, buffers: &Buffers) -> anyhow::Result<()> {
         let Some(checkpoints) = &self.checkpoints else { return Ok(()) };
-        let checkpoint = llc::checkpoint::Checkpoint::from_parts(&self.spec, w, buffers, Map::new(), Vec::new())?;
+        let mut facts = Map::new();
+        TrainedOn::new(&self.config.train().loss, self.data.train.origin()).insert_into(&mut facts);
+        let checkpoint = llc::checkpoint::Checkpoint::from_parts(&self.spec, w, buffers, facts, Vec::new())?;
         Ok(checkpoints.keep(&checkpoint, name)?)
     }
 }

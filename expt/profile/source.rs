@@ -1,16 +1,13 @@
 //! Opens what a ladder is climbed around: its target, what is known of it exactly, and the test data.
 
-use std::sync::Arc;
+use std::path::Path;
 
-use anyhow::Context as _;
-use llc::checkpoint::{Checkpoint, assign, load_into};
-use llc::config::network::model;
 use llc::config::profile::{self, PotentialConfig};
 use llc::config::{DlnConfig, EstimateConfig, ProfileConfig};
 use llc::data::Samples;
 use llc::dln::Problem;
 use llc::dln::known::Known;
-use llc::observe::{Event, Observers};
+use llc::observe::Observers;
 use llc::params::Params;
 use llc::posterior::Around;
 use llc::profile::Scale;
@@ -25,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::table::Columns;
 use crate::cli::Context;
+use crate::trained::{Taken, Taking};
 use crate::{estimate, session};
 
 /// What a ladder is climbed around.
@@ -106,40 +104,21 @@ impl Test {
 fn checkpoint(config: &EstimateConfig, key: Key, observers: &mut Observers) -> anyhow::Result<Source> {
     let data = TrainingData::load(config.data())?;
     let samples = estimate::samples(&data, config.point())?;
-    let checkpoint = Checkpoint::read(config.checkpoint())?;
-    let spec = match (config.model(), &checkpoint.header.model) {
-        (Some(given), _) => model::for_data(given, samples.input_shape(), samples.num_classes()),
-        (None, Some(known)) => known.clone(),
-        (None, None) => anyhow::bail!(
-            "{} does not say which network it is of: name it, for example --model resnet18; `llc model list` lists them",
-            config.checkpoint().display()
-        ),
-    };
-    let network = Arc::new(spec.build().context("the network cannot be built")?);
-    let path = || config.checkpoint().display().to_string();
-    if assign(&checkpoint, &network).with_context(path)?.is_by_order {
-        observers.emit(&Event::Warning(
-            "the checkpoint's tensors have other names than the network's: they were taken by their order and shapes; compare the losses below \
-             with those of the training",
-        ));
-    }
-    train::check_fit(&network, &samples).context("the data are not as in the training (--data, --crop)")?;
-    let (w, buffers) = load_into(&checkpoint, &network).with_context(path)?;
     let device = session::device(config.run().device)?;
     let objective = estimate::objective(config.run().precision, config.loss());
-    let w = w.to(objective.kind(), device)?;
-    let mut trained = TrainedNetwork { buffers: buffers.to(objective.kind(), device)?, network, w };
-    let [on_train, on_test] = [&samples, &data.test].map(|samples| {
-        let TrainedNetwork { network, w, buffers } = &mut trained;
-        train::evaluate(network, w, buffers, samples, None, &objective, device)
-    });
-    let (on_train, on_test) = (on_train?, on_test?);
+    anyhow::ensure!(
+        !config.is_of_several(),
+        "--checkpoint {}: a ladder is climbed around one network; run one for each, and `llc-analysis figures profile` shows them side by side",
+        config.checkpoint()
+    );
+    let taking = Taking { config, samples: &samples, test: &data.test, objective: &objective, device };
+    let Taken { trained, on_train, on_test, notes } = taking.take(Path::new(config.checkpoint()), observers)?;
     let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
     let posterior = around.posterior(&trained, &samples, key)?;
     let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
     let sampled = config.point().sampled(&names)?;
     let facts = json!({
-        "checkpoint": path(),
+        "checkpoint": config.checkpoint(),
         "network": trained.network.name(),
         "data": config.data().name,
         "n": samples.len(),
@@ -148,6 +127,7 @@ fn checkpoint(config: &EstimateConfig, key: Key, observers: &mut Observers) -> a
         "train_accuracy": on_train.accuracy,
         "test_loss": on_test.loss,
         "test_accuracy": on_test.accuracy,
+        "notes": notes,
     });
     Ok(Source {
         init_loss: posterior.target.init_loss(),

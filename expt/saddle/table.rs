@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use llc::record::time::duration;
+use llc::words::{fixed, with_error};
 use serde_json::{Value, json};
 
 use crate::table::{Section, decimals, write_record};
@@ -10,10 +11,7 @@ use crate::table::{Section, decimals, write_record};
 /// One point, in a line.
 pub fn line(point: &Value) -> String {
     let point = Section(point);
-    let shown = |mean: f64, mcse: f64| {
-        let digits = decimals(mcse).min(3);
-        format!("{mean:.digits$} ± {mcse:.digits$}")
-    };
+    let shown = |mean: f64, mcse: f64| with_error(mean, mcse, decimals(mcse).min(3));
     let gibbs = match point.number("/gibbs/llc/mean") {
         mean if mean.is_finite() => format!("  Gibbs {}", shown(mean, point.number("/gibbs/llc/mcse"))),
         _ => String::new(),
@@ -82,10 +80,7 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
             [low, high] if low < high => format!("{exact} (to {high})"),
             _ => exact.to_string(),
         };
-        let shown = |path: &str| match stage.number(path) {
-            mean if mean.is_finite() => format!("{mean:.3}"),
-            _ => "–".to_owned(),
-        };
+        let shown = |path: &str| fixed(stage.number(path), 3);
         writeln!(
             out,
             "{steps:>17}  {:>4}  {exact:<18} {:>9}  {:>9}",

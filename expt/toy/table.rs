@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use llc::theory::Toy;
+use llc::words::{MISSING, fixed, with_error};
 use serde_json::Value;
 
 use crate::table::{Section, decimals, write_record};
@@ -61,19 +62,19 @@ fn write_round(out: &mut String, round: &[Value], multiplicity: f64) -> std::fmt
         let point = Section(point);
         write!(out, "{:<4}{:<10}", "", point.text("/sampler"))?;
         if !point.text("/left_out").is_empty() {
-            writeln!(out, "–  {}", point.text("/left_out"))?;
+            writeln!(out, "{MISSING}  {}", point.text("/left_out"))?;
             continue;
         }
         let mcse = point.number("/llc/mcse");
         let digits = decimals(mcse).min(5);
         writeln!(
             out,
-            "{:.digits$} ± {mcse:.digits$}   z {:>5.1}   {:<9} ESS {:>6.0}   R-hat {:.3}",
-            point.number("/llc/mean"),
-            point.number("/z"),
+            "{}   z {:>5}   {:<9} ESS {:>6}   R-hat {}",
+            with_error(point.number("/llc/mean"), mcse, digits),
+            fixed(point.number("/z"), 1),
             point.text("/agreement"),
-            point.number("/diagnostics/ess_bulk"),
-            point.number("/diagnostics/rhat")
+            fixed(point.number("/diagnostics/ess_bulk"), 0),
+            fixed(point.number("/diagnostics/rhat"), 3)
         )?;
     }
     Ok(())

@@ -6,6 +6,7 @@ use llc::checkpoint::Checkpoint;
 use llc::config::training::TrainingConfig;
 use llc::observe::Status;
 use llc::train::Evaluation;
+use llc::words::counted;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -82,14 +83,15 @@ pub fn table(report: &Value) -> String {
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let count = |name: &str, noun: &str| counted(report[name].as_u64().unwrap_or(0) as usize, noun);
     writeln!(out)?;
     writeln!(out, "{:<12}{}   d = {}", "network", report["model"]["name"].as_str().unwrap_or_default(), report["d"])?;
     writeln!(
         out,
-        "{:<12}{} epochs, {} steps in {:.1} s, {:.0} samples/s",
+        "{:<12}{}, {} in {:.1} s, {:.0} samples/s",
         "training",
-        report["num_epochs"],
-        report["num_steps"],
+        count("num_epochs", "epoch"),
+        count("num_steps", "step"),
         number("/runtime_s"),
         number("/samples_per_s")
     )?;
@@ -102,9 +104,9 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     if report["threshold"].is_object() {
         writeln!(
             out,
-            "{:<12}after {} epochs, {:.2} min",
+            "{:<12}after {}, {:.2} min",
             "threshold",
-            report["epochs_to_overfit"],
+            count("epochs_to_overfit", "epoch"),
             number("/time_to_overfit")
         )?;
     }

@@ -6,6 +6,7 @@ use llc::config::dln::OptimizerConfig;
 use llc::config::training::{Style, TrainingConfig};
 use llc::data::PixelCorruption;
 use llc::train::{Evaluation, NetworkTrainer, TrainingData};
+use llc::words::counted;
 
 use super::Kind;
 use super::report::Threshold;
@@ -103,11 +104,11 @@ pub fn opening(
     let mut lines = vec![match config.run().style {
         Style::FittingRandomLabels => format!("Number of parameters: {}", trainer.w().len()),
         _ => format!(
-            "{} with {} parameters, {} training and {} test samples, {:.2} % of the training labels changed",
+            "{} with {}, {} training and {}, {:.2} % of the training labels changed",
             trainer.network().name(),
-            trainer.w().len(),
+            counted(trainer.w().len(), "parameter"),
             data.train.len(),
-            data.test.len(),
+            counted(data.test.len(), "test sample"),
             100.0 * data.share_of_changed_labels()
         ),
     }];
@@ -118,9 +119,9 @@ pub fn opening(
         _ => {}
     }
     lines.push(format!(
-        "resumed after {} epochs, {} steps and {:.1} s",
-        trainer.num_epochs(),
-        trainer.num_steps(),
+        "resumed after {}, {} and {:.1} s",
+        counted(trainer.num_epochs() as usize, "epoch"),
+        counted(trainer.num_steps() as usize, "step"),
         trainer.runtime_s()
     ));
     lines
@@ -163,7 +164,8 @@ pub fn threshold_lines(config: &TrainingConfig, threshold: &Threshold) -> Vec<St
             ),
         ],
         _ => vec![format!(
-            "interpolation threshold reached after {epoch} epochs and {runtime_s:.1} s, with test accuracy {:.4}",
+            "interpolation threshold reached after {} and {runtime_s:.1} s, with test accuracy {:.4}",
+            counted(*epoch as usize, "epoch"),
             test.accuracy
         )],
     }

@@ -36,10 +36,28 @@ pub enum CheckpointError {
         "the checkpoint is not of the network `{network}`: {mismatch}; give the network that it is of by --model (`llc model list`) and its options"
     )]
     Mismatch { network: String, mismatch: Mismatch },
+    /// Weights or running statistics that are not finite.
+    #[error(
+        "the checkpoint's tensor {} has {} of {num_elements} elements that are NaN or infinite{}: its training had diverged by then; \
+         take an earlier checkpoint, or train again at a smaller --learning-rate",
+        tensor.escape_debug(),
+        num_not_finite,
+        others(*num_others)
+    )]
+    NotFinite { tensor: String, num_not_finite: usize, num_elements: usize, num_others: usize },
     /// libtorch refused.
     #[cfg(feature = "torch")]
     #[error("the checkpoint's tensors can't be used: {}", .0.to_string().lines().next().unwrap_or_default())]
     Libtorch(#[from] tch::TchError),
+}
+
+/// How many further tensors a message is about.
+fn others(num_others: usize) -> String {
+    match num_others {
+        0 => String::new(),
+        1 => ", and so has another tensor".to_owned(),
+        _ => format!(", and so have {num_others} other tensors"),
+    }
 }
 
 /// Why a file's bytes are no checkpoint.

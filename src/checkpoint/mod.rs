@@ -71,6 +71,13 @@ pub struct Header {
     pub facts: Map<String, Value>,
 }
 
+impl Header {
+    /// The header that `llc` wrote into the file `path`, without reading its tensors; `None` for any other file.
+    pub fn peek(path: &Path) -> Option<Header> {
+        safetensors::peek(path)
+    }
+}
+
 impl Checkpoint {
     /// Reads the file `path`, whichever of the formats it has.
     ///

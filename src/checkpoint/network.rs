@@ -14,7 +14,7 @@ use crate::params::Params;
 ///
 /// # Errors
 ///
-/// [`CheckpointError::OtherNetwork`], [`CheckpointError::Mismatch`] or [`CheckpointError::Libtorch`].
+/// [`CheckpointError::OtherNetwork`], [`CheckpointError::Mismatch`], [`CheckpointError::NotFinite`] or [`CheckpointError::Libtorch`].
 ///
 /// ```
 /// use llc::checkpoint::{Checkpoint, load_into};
@@ -33,6 +33,8 @@ use crate::params::Params;
 /// ```
 pub fn load_into(checkpoint: &Checkpoint, network: &Network) -> Result<(Params, Buffers), CheckpointError> {
     let assignment = assign(checkpoint, network)?;
+    let used = assignment.params.iter().chain(assignment.buffers.iter().flatten());
+    check_finite(used.map(|&index| &checkpoint.tensors[index]))?;
     let load = || -> Result<(Params, Buffers), TchError> {
         let w = Params::zeros(&network.layout(), Kind::Float, Device::Cpu)?;
         for (view, &index) in w.views().iter().zip(&assignment.params) {
@@ -47,6 +49,28 @@ pub fn load_into(checkpoint: &Checkpoint, network: &Network) -> Result<(Params, 
         Ok((w, buffers))
     };
     load().map_err(CheckpointError::from)
+}
+
+/// Refuses tensors with an element that is NaN or infinite: the first of them is named.
+fn check_finite<'a>(tensors: impl Iterator<Item = &'a NamedTensor>) -> Result<(), CheckpointError> {
+    let mut first: Option<(&NamedTensor, usize)> = None;
+    let mut num_wrong = 0;
+    for tensor in tensors {
+        let finite = tensor.to_tensor()?.f_isfinite()?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+        let num_not_finite = tensor.num_elements() - finite as usize;
+        if num_not_finite > 0 {
+            num_wrong += 1;
+            first.get_or_insert((tensor, num_not_finite));
+        }
+    }
+    first.map_or(Ok(()), |(tensor, num_not_finite)| {
+        Err(CheckpointError::NotFinite {
+            tensor: tensor.name.clone(),
+            num_not_finite,
+            num_elements: tensor.num_elements(),
+            num_others: num_wrong - 1,
+        })
+    })
 }
 
 impl Checkpoint {

@@ -1,6 +1,9 @@
 //! Reads and writes safetensors: a JSON header of names, formats, shapes and places, then the numbers.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
 use safetensors::tensor::{Metadata, TensorView};
 use safetensors::{Dtype as Format, SafeTensorError, SafeTensors};
@@ -34,6 +37,23 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
         tensors.push(tensor);
     }
     Ok(Checkpoint { header: header(&metadata)?, tensors })
+}
+
+/// The header of the file `path`, which is read no further; `None` where it can't be read or is not a safetensors file of `llc`.
+pub(super) fn peek(path: &Path) -> Option<Header> {
+    // As the format's own reader: a longer one is no file of networks.
+    const MAX_HEADER_BYTES: u64 = 100_000_000;
+    let mut file = File::open(path).ok()?;
+    let mut start = [0; 8];
+    file.read_exact(&mut start).ok()?;
+    let length = u64::from_le_bytes(start);
+    if length > MAX_HEADER_BYTES {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).ok()?;
+    let all: Value = serde_json::from_slice(&bytes).ok()?;
+    serde_json::from_str(all.get("__metadata__")?.get(HEADER_KEY)?.as_str()?).ok()
 }
 
 fn header(metadata: &Metadata) -> Result<Header, FormatError> {

@@ -17,6 +17,11 @@ pub struct NamedTensor {
 }
 
 impl NamedTensor {
+    /// Number of its elements.
+    pub fn num_elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
     /// Whether the bytes are as many as shape and format say.
     ///
     /// # Errors

@@ -178,6 +178,7 @@ impl<C: Configuration> ExperimentArgs<C> {
         if let Some(preset) = &self.preset {
             C::fill_preset(preset, &mut raw);
         }
+        C::fill_from_files(&mut raw)?;
         Ok(raw)
     }
 

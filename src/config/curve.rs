@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
-use super::network::point::{PointConfig, PointLabels};
+use super::network::point::{LossAround, PointConfig, PointDefaults, PointLabels};
 use super::network::train::{Length, TrainDefaults};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
@@ -24,10 +24,10 @@ const EXAMPLES: &str = "\
 Examples:
   llc curve --model resnet18 --width-factor 8 --train-steps 3000 --logging-period 300 --num-chains 2
       A small ResNet18 on CIFAR-10, an estimate at ten points of its training; `llc data fetch cifar10` brings the pictures.
-  llc curve --model mlp1 --data mnist --crop 28 --train-steps 2000 --force-realisable
-      The coefficient of the function that the network computes, not of the loss on labels.
-  llc curve --label-corruption 0.5 --label-corruption-kind noise --llc-labels clean
-      Trained on noisy labels, estimated on clean ones, as published.
+  llc curve --model mlp1 --data mnist --crop 28 --train-steps 2000
+      A perceptron on MNIST; each point is the coefficient of the function that the network computes there.
+  llc curve --label-corruption 0.5 --label-corruption-kind noise --loss-around labels --llc-labels clean
+      Trained on noisy labels, and the loss taken on clean ones, as published.
   llc curve --resume runs/7
       Go on with an interrupted run.
 
@@ -46,7 +46,7 @@ const HEADINGS: [(&str, &str); 7] = [
 
 const MODEL: ModelDefaults = ModelDefaults { name: Some("resnet18") };
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: false };
-const LABELS: PointLabels = PointLabels::Clean;
+const POINT: PointDefaults = PointDefaults { labels: PointLabels::Clean, loss_around: LossAround::OwnFunction };
 /// Steps from one estimate to the next, as published.
 const LOGGING_PERIOD: usize = 200;
 const SEED: u64 = 0;
@@ -190,7 +190,7 @@ impl Configuration for CurveConfig {
                 "Go on with the run in that folder (or from that checkpoint), at its settings where no flag says otherwise \
                  [default: start anew]",
             ));
-            keys.extend(point::keys(LABELS));
+            keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
             keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
             keys.extend(run::network_keys());
@@ -204,7 +204,9 @@ impl Configuration for CurveConfig {
         let model = model::check(raw, &MODEL, data.shape())?;
         let train = train::check(raw, &TRAIN)?;
         let logging_period = raw.count("curve.logging_period", 1)?.unwrap_or(LOGGING_PERIOD);
-        let point = point::check(raw, LABELS)?;
+        // Labels where a network's own outputs are not a minimum, unless they were asked for: that is refused below.
+        let loss_around = if train.loss.is_minimal_at_own_outputs() { POINT.loss_around } else { LossAround::Labels };
+        let point = point::check(raw, PointDefaults { loss_around, ..POINT })?;
         if let Some((_, num_classes)) = data.shape() {
             train::check_classes(raw, &train.loss, num_classes)?;
         }
@@ -226,7 +228,9 @@ impl Configuration for CurveConfig {
     }
 
     fn warnings(&self, raw: &RawConfig) -> Vec<ConfigWarning> {
-        sampler::check::warnings(raw, &self.sampler)
+        let mut warnings = point::warnings(raw, &self.point, POINT.loss_around);
+        warnings.extend(sampler::check::warnings(raw, &self.sampler));
+        warnings
     }
 
     fn remark(&self) -> String {
@@ -241,7 +245,8 @@ impl Configuration for CurveConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::testing::{assert_examples_are_legal, assert_printed_reads_back};
+    use crate::config::ExperimentArgs;
+    use crate::config::testing::{assert_examples_are_legal, assert_printed_reads_back, resolved};
 
     #[test]
     fn a_printed_configuration_reads_back_to_an_equal_one() {
@@ -250,11 +255,64 @@ mod tests {
             "--model mlp --widths 20,30 --data mnist --train-steps 50 --schedule exponential --precision bf16 --seed 7",
             "--label-corruption 0.3 --llc-labels training --params fc.* --llc-size 5000 --sampler hmc --resume runs/3",
             "--num-epochs 3 --optimizer adam --train-size 1000 --force-realisable --n-beta 100",
+            "--loss-around labels --llc-labels training",
+            "--loss accuracy",
         ]);
     }
 
     #[test]
     fn the_commands_that_help_shows_are_legal() {
         assert_examples_are_legal::<CurveConfig>(4);
+    }
+
+    fn around(line: &str) -> LossAround {
+        resolved::<CurveConfig>(line).unwrap_or_else(|error| panic!("{line}: {error}")).point().loss_around
+    }
+
+    #[test]
+    fn a_curve_is_taken_around_the_network_s_own_function_unless_labels_are_asked_for_by_either_name() {
+        assert_eq!(around(""), LossAround::OwnFunction);
+        assert_eq!(around("--loss-around labels"), LossAround::Labels);
+        assert_eq!(around("--force-realisable"), LossAround::OwnFunction);
+        assert_eq!(around("--force-realisable=off"), LossAround::Labels);
+        assert_eq!(around("--set point.force_realisable=off"), LossAround::Labels);
+        assert_eq!(around("--force-realisable --loss-around own-function"), LossAround::OwnFunction);
+    }
+
+    #[test]
+    fn former_and_present_name_at_odds_are_refused_and_a_later_layer_wins() {
+        let error = resolved::<CurveConfig>("--force-realisable --loss-around labels").unwrap_err().to_string();
+        assert!(error.contains("--force-realisable") && error.contains("--loss-around"), "{error}");
+        let record = "[point]\nforce_realisable = false\nlabels = \"clean\"".parse().unwrap();
+        let of_record = |flags: &[(&str, &str)]| {
+            let mut raw = RawConfig::new(CurveConfig::keys());
+            raw.layer_table(&record).unwrap();
+            raw.layer_text(flags.iter().copied()).unwrap();
+            CurveConfig::check(&raw, 1).unwrap()
+        };
+        assert_eq!(of_record(&[]).config.point().loss_around, LossAround::Labels);
+        assert_eq!(of_record(&[]).updates["point"]["loss_around"], "labels");
+        let flagged = of_record(&[("point.loss_around", "own-function")]);
+        assert_eq!(flagged.config.point().loss_around, LossAround::OwnFunction);
+        let former = of_record(&[("point.force_realisable", "on")]);
+        assert_eq!(former.config.point().loss_around, LossAround::OwnFunction);
+    }
+
+    #[test]
+    fn a_loss_that_own_outputs_do_not_minimise_takes_labels_with_a_warning_or_is_refused() {
+        let warnings = |line: &str| {
+            let args = ExperimentArgs::<CurveConfig>::try_parse_from(line.split_whitespace()).unwrap();
+            args.resolve().unwrap().warnings
+        };
+        assert_eq!(around("--loss accuracy"), LossAround::Labels);
+        assert_eq!(warnings("--loss accuracy"), [ConfigWarning::LabelsAreTheTargets]);
+        assert_eq!(warnings("--loss accuracy --loss-around labels"), []);
+        let error = resolved::<CurveConfig>("--loss accuracy --loss-around own-function").unwrap_err().to_string();
+        assert!(
+            error.contains("--loss-around (point.loss_around): a network's own outputs are not a minimum"),
+            "{error}"
+        );
+        assert_eq!(warnings("--llc-labels clean"), [ConfigWarning::LabelsAreUnused]);
+        assert_eq!(warnings("--llc-labels clean --loss-around labels"), []);
     }
 }

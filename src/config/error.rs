@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::Key;
+use super::network::trained_on::Deviations;
 use crate::kernel::{GradientNeed, SamplerKind};
 use crate::mongo::address::AddressError;
 
@@ -361,6 +362,19 @@ pub enum ConfigError {
         line: usize,
         /// What the parser said.
         message: String,
+    },
+    /// Settings that are not those of the training that a checkpoint is of.
+    #[error(
+        "the checkpoint {} contradicts these settings: {deviations}; leave out what contradicts it, or ask for the deviation by name: \
+         --override-checkpoint {}",
+        path.display(),
+        deviations.0.iter().map(|deviation| deviation.key.flag).collect::<Vec<_>>().join(",")
+    )]
+    ContradictsCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        deviations: Deviations,
     },
     /// A run that is not there.
     #[error(

@@ -43,6 +43,15 @@ pub trait Configuration: Sized + Serialize {
     /// Lays the preset `name`, one of [`CommandLine::presets`], under what `raw` has.
     fn fill_preset(_name: &str, _raw: &mut RawConfig) {}
 
+    /// Lays what the files that `raw` names say of themselves, such as a checkpoint, under what `raw` has. A file that can't be read says
+    /// nothing here: the run reports it.
+    ///
+    /// # Errors
+    /// As [`RawConfig::layer_table`].
+    fn fill_from_files(_raw: &mut RawConfig) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// What is legal but probably not meant.
     fn warnings(&self, raw: &RawConfig) -> Vec<ConfigWarning>;
 

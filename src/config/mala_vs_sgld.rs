@@ -17,6 +17,7 @@ use crate::kernel::hmc::HmcConfig;
 use crate::kernel::mala::MalaConfig;
 use crate::kernel::sgld::SgldConfig;
 use crate::kernel::{KernelConfig, SamplerKind};
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -329,7 +330,7 @@ impl Configuration for MalaVsSgldConfig {
     fn remark(&self) -> String {
         let d: usize = self.model.widths.windows(2).map(|pair| (pair[0] + 1) * pair[1]).sum();
         let Comparison { n, samplers, num_runs } = &self.comparison;
-        format!("d = {d} parameters, {} chains", n.len() * samplers.len() * num_runs)
+        format!("d = {d} parameters, {}", counted(n.len() * samplers.len() * num_runs, "chain"))
     }
 
     fn threads(&self) -> usize {

@@ -201,6 +201,10 @@ impl Configuration for ProfileConfig {
         Ok(config)
     }
 
+    fn fill_from_files(raw: &mut RawConfig) -> Result<(), ConfigError> {
+        EstimateConfig::fill_from_files(raw)
+    }
+
     fn warnings(&self, raw: &RawConfig) -> Vec<ConfigWarning> {
         sampler::check::warnings(raw, self.sampler())
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::ConfigError;
 use super::key::{self, Key, Value};
+use super::network::point;
 
 /// Settings by key, from as many layers as were laid over each other. A later layer wins.
 #[derive(Debug, Clone)]
@@ -21,6 +22,21 @@ const ALTERNATIVES: [(&str, &str); 4] = [
     ("train.batch_size", "train.full_batch"),
     ("toy.n", "toy.n_beta"),
 ];
+
+/// A switch that a key with words has replaced. Files, records and flags may still use it.
+struct FormerSwitch {
+    path: &'static str,
+    replaced_by: &'static str,
+    on: &'static str,
+    off: &'static str,
+}
+
+const FORMER_SWITCHES: [FormerSwitch; 1] = [FormerSwitch {
+    path: point::FORCE_REALISABLE,
+    replaced_by: point::LOSS_AROUND,
+    on: point::OWN_FUNCTION,
+    off: point::LABELS,
+}];
 
 impl RawConfig {
     /// No settings yet, out of `keys`.
@@ -104,6 +120,19 @@ impl RawConfig {
         self.layer(layer)
     }
 
+    /// Lays a table, nested as in a file, under what is there: a choice that was made otherwise takes back what the table says for its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`RawConfig::layer_table`].
+    pub(super) fn layer_under(&mut self, table: &toml::Table) -> Result<(), ConfigError> {
+        let mut under = RawConfig::new(self.keys);
+        under.layer_table(table)?;
+        under.layer(std::mem::take(&mut self.values).into_iter().collect())?;
+        *self = under;
+        Ok(())
+    }
+
     /// The key of that name.
     ///
     /// # Errors
@@ -140,6 +169,7 @@ impl RawConfig {
     }
 
     fn layer(&mut self, layer: Vec<(&'static str, Value)>) -> Result<(), ConfigError> {
+        let layer = self.by_present_names(layer)?;
         for (first, second) in ALTERNATIVES {
             let sets = |path| layer.iter().any(|(set, _)| *set == path);
             match (sets(first), sets(second)) {
@@ -166,6 +196,25 @@ impl RawConfig {
         }
         self.values.extend(layer);
         Ok(())
+    }
+
+    /// The settings of `layer` with those that former switches stand for, which must not say otherwise than the layer itself.
+    fn by_present_names(
+        &self,
+        mut layer: Vec<(&'static str, Value)>,
+    ) -> Result<Vec<(&'static str, Value)>, ConfigError> {
+        for FormerSwitch { path, replaced_by, on, off } in FORMER_SWITCHES {
+            let last = |path| layer.iter().rev().find(|(set, _)| *set == path).map(|(_, value)| value.clone());
+            let Some(switch) = last(path) else { continue };
+            let word = if switch == Value::Text("on".to_owned()) { on } else { off };
+            let value = Value::Text(word.to_owned());
+            if last(replaced_by).is_some_and(|given| given != value) {
+                return Err(ConfigError::Alternatives { first: self.key(path)?, second: self.key(replaced_by)? });
+            }
+            layer.retain(|(set, _)| *set != path);
+            layer.push((replaced_by, value));
+        }
+        Ok(layer)
     }
 
     fn flatten(

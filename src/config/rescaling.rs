@@ -16,6 +16,7 @@ use super::sampler::{
 use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
 use crate::kernel::KernelConfig;
 use crate::kernel::sgld::SgldConfig;
+use crate::words::counted;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -358,7 +359,7 @@ impl Configuration for RescalingConfig {
 
     fn remark(&self) -> String {
         let chains = self.model.networks.len() * self.rescaling.factors.len() * self.rescaling.num_seeds;
-        format!("{chains} chains")
+        counted(chains, "chain")
     }
 
     fn threads(&self) -> usize {

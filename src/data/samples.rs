@@ -15,6 +15,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::preprocessing::Normalise;
 use super::{Augmentation, Pictures, Preprocessing};
+use crate::config::network::DataConfig;
 use crate::params::tensor_slice_mut;
 use crate::rng::Key;
 
@@ -29,6 +30,8 @@ pub struct Samples {
     normalise: Normalise,
     labels: Arc<[u8]>,
     num_classes: usize,
+    /// The settings that made them, where they are all that these settings say.
+    origin: Option<Arc<DataConfig>>,
 }
 
 /// An augmentation, the stream that it draws from, and the epoch; `None` leaves pictures as they are.
@@ -71,6 +74,7 @@ impl Samples {
             normalise: preprocessing.normalise.clone(),
             labels: cropped.labels.into(),
             num_classes: cropped.classes.len(),
+            origin: None,
         })
     }
 
@@ -88,7 +92,8 @@ impl Samples {
             return Err(TchError::Shape(misfit));
         }
         inputs.par_chunks_exact_mut(self.input_len()).for_each(|picture| normalise.apply(picture, self.shape[0]));
-        Ok(Samples { inputs: Inputs::Floats(inputs.into()), normalise: Normalise::Scale, ..self.clone() })
+        let inputs = Inputs::Floats(inputs.into());
+        Ok(Samples { inputs, normalise: Normalise::Scale, origin: None, ..self.clone() })
     }
 
     /// The same inputs with other labels.
@@ -102,12 +107,27 @@ impl Samples {
             let (n, classes) = (self.labels.len(), self.num_classes);
             return Err(TchError::Shape(format!("{} labels for {n} samples of {classes} classes", labels.len())));
         }
-        Ok(Samples { labels: labels.into(), ..self.clone() })
+        Ok(Samples { labels: labels.into(), origin: None, ..self.clone() })
+    }
+
+    /// The same samples, which `origin` describes in full.
+    pub fn with_origin(self, origin: DataConfig) -> Samples {
+        Samples { origin: Some(Arc::new(origin)), ..self }
+    }
+
+    /// The settings that describe these samples in full; `None` where labels or numbers were changed behind the settings' back.
+    pub fn origin(&self) -> Option<&DataConfig> {
+        self.origin.as_deref()
     }
 
     /// The first `n` samples, or all where there are no more.
     pub fn first(&self, n: usize) -> Samples {
-        Samples { labels: self.labels[..n.min(self.labels.len())].into(), ..self.clone() }
+        if n >= self.labels.len() {
+            return self.clone();
+        }
+        let origin = self.origin.as_deref().cloned();
+        let origin = origin.map(|origin| Arc::new(DataConfig { train_size: Some(n), ..origin }));
+        Samples { labels: self.labels[..n].into(), origin, ..self.clone() }
     }
 
     /// Number of samples n.

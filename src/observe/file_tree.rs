@@ -194,11 +194,15 @@ impl FileTreeObserver {
 
     /// Begins the draws around another point, in a folder of their own.
     fn begin_point(&mut self, point: &PointInfo) -> Result<(), ObserverError> {
-        let Some(Running { info, started, writer, .. }) = &self.running else {
+        let Some(Running { info, started, writer, .. }) = &mut self.running else {
             return Ok(());
         };
+        info.n_beta = point.n_beta.unwrap_or(info.n_beta);
         let info = RunInfo { init_loss: point.init_loss, ..info.clone() };
-        let path = self.folder.path().join(format!("draws-{}.zarr", point.name));
+        let path = self.folder.path().join(match point.name.as_str() {
+            "" => "draws.zarr".to_owned(),
+            name => format!("draws-{name}.zarr"),
+        });
         let attributes = draw_attributes(&info, *started);
         let mut draws = Draws { path, extent: Extent::of(&info), attributes, writer: None };
         draws.writer()?;

@@ -126,7 +126,8 @@ impl Metrics {
     pub fn begin_point(&mut self, name: &str, info: &RunInfo) {
         self.finish();
         let series = std::mem::take(&mut self.series);
-        *self = Self { prefix: format!("{name}."), series, ..Self::new(info) };
+        let prefix = if name.is_empty() { String::new() } else { format!("{name}.") };
+        *self = Self { prefix, series, ..Self::new(info) };
     }
 
     /// Adds losses of the steps `first_step..` of a training of `num_steps`.

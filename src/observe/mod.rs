@@ -57,12 +57,21 @@ pub struct RunInfo {
 }
 
 /// Describes another point of the same run, around which as many chains make as many draws as around w*.
+///
+/// ```
+/// use llc::observe::PointInfo;
+/// let point = PointInfo { name: "trained".to_owned(), init_loss: 0.5, ..PointInfo::default() };
+/// assert_eq!(point.n_beta, None);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PointInfo {
-    /// Its name in records, such as "trained": lower-case letters.
+    /// Its name in records, such as "trained": lower-case letters. Empty for the first point of a run whose draws are all around points
+    /// ([`RunInfo::draws_at_points`]): its draws and metrics are named as those around w* are.
     pub name: String,
     /// L_n there.
     pub init_loss: f64,
+    /// nβ there and at the points after it, where that is another one than before.
+    pub n_beta: Option<f64>,
 }
 
 /// Holds consecutive draws of one chain: structure of arrays, all of one length.

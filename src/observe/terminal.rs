@@ -94,7 +94,8 @@ impl TerminalObserver {
     /// The bar starts again for the draws around another point.
     fn begin_point(&mut self, point: &PointInfo) {
         if let Some(info) = self.info.take() {
-            self.start(&RunInfo { init_loss: point.init_loss, ..info });
+            let n_beta = point.n_beta.unwrap_or(info.n_beta);
+            self.start(&RunInfo { init_loss: point.init_loss, n_beta, ..info });
         }
     }
 
@@ -314,11 +315,15 @@ mod tests {
         observer.on_event(&Event::Training { first_step: 0, num_steps: 50, loss: &[2.0, 1.0] }).unwrap();
         observer.on_event(&Event::Training { first_step: 2, num_steps: 50, loss: &[0.5] }).unwrap();
         assert_eq!((observer.bar.position(), observer.bar.length()), (3, Some(50)));
-        let point = PointInfo { name: "trained".to_owned(), init_loss: 0.5 };
+        let point = PointInfo { name: "trained".to_owned(), init_loss: 0.5, n_beta: None };
         observer.on_event(&Event::Point(&point)).unwrap();
         observer.on_event(&Event::Draws { chain: 0, first_draw: 0, block: &constant(1.5, 20) }).unwrap();
         assert_eq!((observer.bar.position(), observer.bar.length()), (20, Some(300)));
         assert_eq!(observer.progress.as_ref().unwrap().running.llc(), Some(10.0), "of the new point's own loss");
+        let hotter = PointInfo { n_beta: Some(5.0), ..point };
+        observer.on_event(&Event::Point(&hotter)).unwrap();
+        observer.on_event(&Event::Draws { chain: 0, first_draw: 0, block: &constant(1.5, 20) }).unwrap();
+        assert_eq!(observer.progress.as_ref().unwrap().running.llc(), Some(5.0), "at the new point's own nβ");
     }
 
     #[test]

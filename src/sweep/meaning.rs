@@ -7,6 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::experiment::{Experiment, WITHOUT_RUN};
+use crate::config::network::point;
 use crate::config::{ConfigError, Configuration, ExperimentArgs};
 use crate::record::redact;
 
@@ -95,7 +96,9 @@ impl Meaning {
 /// A text that recorded configurations share if they mean the same: threads aside, keys in order, 1.0 as 1 (MongoDB and JSON differ there).
 pub fn fingerprint(config: &Value) -> String {
     let mut text = String::new();
-    push(&mut text, &without_threads(config));
+    let mut config = without_threads(config);
+    point::by_present_name(&mut config);
+    push(&mut text, &config);
     text
 }
 
@@ -171,6 +174,19 @@ mod tests {
         recorded["sampler"]["gamma"] = json!(1.5);
         assert!(!line.is_recorded_as(&recorded));
         assert!(!mean("dln --preset 1k --seed 4").unwrap().is_recorded_as(line.config()));
+    }
+
+    #[test]
+    fn a_record_with_a_former_switch_matches_the_line_that_says_the_same_by_its_present_name() {
+        let line = mean("curve --model mlp1 --loss-around labels").unwrap();
+        let mut recorded = line.config().clone();
+        recorded["point"].as_object_mut().unwrap().remove("loss_around");
+        recorded["point"]["force_realisable"] = json!(false);
+        assert!(line.is_recorded_as(&recorded));
+        assert!(mean("curve --model mlp1 --force-realisable=off").unwrap().is_recorded_as(&recorded));
+        assert!(!mean("curve --model mlp1").unwrap().is_recorded_as(&recorded));
+        recorded["point"]["force_realisable"] = json!(true);
+        assert!(mean("curve --model mlp1").unwrap().is_recorded_as(&recorded));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tch::Tensor;
 
 use super::{NetworkTrainer, OptimizerState, Running, TrainError, WeightNoise};
 use crate::checkpoint::{Checkpoint, CheckpointError, load_into};
+use crate::config::network::trained_on::{Deviations, TrainedOn};
 use crate::model::ModelSpec;
 
 /// What the header says of a training, under the key `training`.
@@ -59,6 +60,11 @@ pub enum ResumeError {
     /// It is another training.
     #[error("the checkpoint is of a training with {what} {found}, not {expected}: give the settings of that training")]
     Other { what: &'static str, found: String, expected: String },
+    /// It is on other samples, or of another loss.
+    #[error(
+        "the checkpoint is of another training: {0}; leave the flag out, give the training's value, or start a new training"
+    )]
+    Deviates(Deviations),
 }
 
 impl From<CheckpointError> for ResumeError {
@@ -85,6 +91,7 @@ impl NetworkTrainer {
         };
         // Numbers and text: there is nothing to refuse.
         facts.insert(FACTS.to_owned(), serde_json::to_value(training).unwrap_or_default());
+        self.trained_on().insert_into(&mut facts);
         let theta = self.moved.iter().map(|_| (THETA.to_owned(), self.theta().flat().shallow_clone()));
         let state = tensors.into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor));
         let extras: Vec<(String, Tensor)> = theta.chain(state).collect();
@@ -105,6 +112,7 @@ impl NetworkTrainer {
         let facts = checkpoint.header.facts.get(FACTS).cloned().ok_or(ResumeError::NoTraining)?;
         let facts: Facts = serde_json::from_value(facts).map_err(|_| ResumeError::NoTraining)?;
         self.check_identity(&facts)?;
+        self.check_trained_on(checkpoint)?;
         let state = self.state_in(checkpoint, READ_OPTIMIZER, facts.optimizer_steps)?;
         let noise_steps = checkpoint.header.facts.get(NOISE_STEPS).and_then(Value::as_i64).unwrap_or(0);
         let of_noise = self.state_in(checkpoint, READ_NOISE, i32::try_from(noise_steps).unwrap_or(0))?;
@@ -162,6 +170,21 @@ impl NetworkTrainer {
             }
         }
         Ok(())
+    }
+
+    /// What it is trained on and towards, which every checkpoint carries.
+    pub fn trained_on(&self) -> TrainedOn {
+        TrainedOn::new(&self.plan.objective.loss, self.samples().origin())
+    }
+
+    /// Refuses a checkpoint of a training on other samples or towards the minimum of another loss.
+    fn check_trained_on(&self, checkpoint: &Checkpoint) -> Result<(), ResumeError> {
+        let Some(before) = TrainedOn::of(&checkpoint.header) else { return Ok(()) };
+        let deviations = before.deviations(self.samples().origin(), &self.plan.objective.loss);
+        match deviations.is_empty() {
+            true => Ok(()),
+            false => Err(ResumeError::Deviates(Deviations(deviations))),
+        }
     }
 
     /// What must agree for a training to be the same.

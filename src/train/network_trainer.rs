@@ -208,6 +208,11 @@ impl NetworkTrainer {
         &self.buffers
     }
 
+    /// What it is trained on.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
     /// Samples that it is trained on.
     pub fn num_samples(&self) -> u64 {
         self.samples.len() as u64

@@ -56,7 +56,7 @@ impl TrainingData {
         truncate(&mut corrupted, num_train, num_test);
         let [train_samples, test_samples] = corrupted.samples(&preprocessing)?;
         Ok(TrainingData {
-            train: train_samples,
+            train: train_samples.with_origin(config.clone()),
             test: test_samples,
             clean_train_labels: train.labels[..num_train].to_vec(),
             clean_test_labels: test.labels[..num_test].to_vec(),

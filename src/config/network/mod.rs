@@ -13,6 +13,7 @@ pub mod point;
 mod tests;
 pub mod train;
 mod train_keys;
+pub mod trained_on;
 
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -20,6 +21,7 @@ use serde::{Serialize, Serializer};
 pub use data::{DataConfig, DataDefaults, LabelCorruption, PreprocessingConfig};
 pub use model::ModelDefaults;
 pub use train::{BatchSize, Length, NetworkPrecision, TrainConfig, TrainDefaults};
+pub use trained_on::{Deviation, Overrides, TrainedOn};
 
 pub use crate::loss::Loss;
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::data::DataConfig;
 use crate::config::sampler::check::Subject;
-use crate::config::{ConfigError, Key, Kind, RawConfig};
+use crate::config::{ConfigError, ConfigWarning, Key, Kind, RawConfig};
 use crate::loss::Loss;
 
 /// The loss around a trained network, in files the table `point`.
@@ -13,8 +13,8 @@ use crate::loss::Loss;
 pub struct PointConfig {
     /// Which labels the loss is taken on.
     pub labels: PointLabels,
-    /// Whether the network's own outputs are its targets, rather than labels.
-    pub force_realisable: bool,
+    /// What the loss compares the network's outputs with.
+    pub loss_around: LossAround,
     /// Only the first so many of the training pictures; all where it is `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
@@ -33,9 +33,54 @@ pub enum PointLabels {
     Training,
 }
 
-/// The settings of a point, in the order of `--help`; `labels` is the default.
-pub fn keys(labels: PointLabels) -> Vec<Key> {
-    let help = match labels {
+/// What the loss around a point compares the network's outputs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossAround {
+    /// The outputs of the trained network itself, which is a minimum of this loss by construction.
+    OwnFunction,
+    /// Labels.
+    Labels,
+}
+
+impl LossAround {
+    /// The word in files, flags and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OwnFunction => OWN_FUNCTION,
+            Self::Labels => LABELS,
+        }
+    }
+}
+
+/// What an experiment takes where the user says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointDefaults {
+    /// Which labels.
+    pub labels: PointLabels,
+    /// What the loss is taken around.
+    pub loss_around: LossAround,
+}
+
+/// The key that says what the loss is taken around.
+pub(in crate::config) const LOSS_AROUND: &str = "point.loss_around";
+/// The switch that said so before: on for [`OWN_FUNCTION`], off for [`LABELS`].
+pub(in crate::config) const FORCE_REALISABLE: &str = "point.force_realisable";
+pub(in crate::config) const OWN_FUNCTION: &str = "own-function";
+pub(in crate::config) const LABELS: &str = "labels";
+
+/// Puts what a recorded configuration says by the former switch under its present name.
+pub(crate) fn by_present_name(config: &mut serde_json::Value) {
+    let Some(point) = config.get_mut("point").and_then(serde_json::Value::as_object_mut) else { return };
+    if let Some(switch) = point.remove("force_realisable") {
+        let around = if switch == true { OWN_FUNCTION } else { LABELS };
+        point.entry("loss_around").or_insert_with(|| around.into());
+    }
+}
+
+/// The settings of a point, in the order of `--help`.
+pub fn keys(defaults: PointDefaults) -> Vec<Key> {
+    let help = match defaults.labels {
         PointLabels::Clean => {
             "Labels of the loss around the network: clean, whatever it was trained on, as published; or those of its training \
              [default: clean]"
@@ -45,14 +90,26 @@ pub fn keys(labels: PointLabels) -> Vec<Key> {
              [default: training]"
         }
     };
+    let around = match defaults.loss_around {
+        LossAround::OwnFunction => {
+            "What the loss around the network compares its outputs with: own-function, its outputs at w*, so that w* is a minimum \
+             also in the middle of a training; or labels, those of --llc-labels [default: own-function, or labels for a --loss \
+             that a network's own outputs do not minimise]"
+        }
+        LossAround::Labels => {
+            "What the loss around the network compares its outputs with: labels; or own-function, its outputs at w*, so that w* \
+             is a minimum whether the training has converged or not [default: labels]"
+        }
+    };
     vec![
+        Key::new(LOSS_AROUND, "loss-around", Kind::Choice(&[OWN_FUNCTION, LABELS]), "own-function|labels", around),
         Key::new("point.labels", "llc-labels", Kind::Choice(&["clean", "training"]), "clean|training", help),
         Key::new(
-            "point.force_realisable",
+            FORCE_REALISABLE,
             "force-realisable",
             Kind::Switch,
             "on|off",
-            "Targets are the network's own outputs, so that it stands at a minimum: the coefficient of its function [default: off]",
+            "Former name of --loss-around: on for own-function, off for labels",
         ),
         Key::new(
             "point.size",
@@ -76,7 +133,7 @@ pub fn keys(labels: PointLabels) -> Vec<Key> {
 ///
 /// # Errors
 /// The [`ConfigError`] of the first setting that is not legal.
-pub fn check(raw: &RawConfig, labels: PointLabels) -> Result<PointConfig, ConfigError> {
+pub fn check(raw: &RawConfig, defaults: PointDefaults) -> Result<PointConfig, ConfigError> {
     let params = raw.word("point.params").map(str::to_owned);
     if let Some(params) = &params {
         for pattern in patterns(params) {
@@ -90,9 +147,13 @@ pub fn check(raw: &RawConfig, labels: PointLabels) -> Result<PointConfig, Config
         labels: match raw.word("point.labels") {
             Some("clean") => PointLabels::Clean,
             Some(_) => PointLabels::Training,
-            None => labels,
+            None => defaults.labels,
         },
-        force_realisable: raw.is_on("point.force_realisable"),
+        loss_around: match raw.word(LOSS_AROUND) {
+            Some(OWN_FUNCTION) => LossAround::OwnFunction,
+            Some(_) => LossAround::Labels,
+            None => defaults.loss_around,
+        },
         // Below 3, 1/ln n is no sensible β.
         size: raw.count("point.size", 3)?,
         params,
@@ -101,11 +162,23 @@ pub fn check(raw: &RawConfig, labels: PointLabels) -> Result<PointConfig, Config
 
 /// Refuses a loss that a network's own outputs don't minimise, where they are the targets of `point`.
 pub(in crate::config) fn check_loss(raw: &RawConfig, point: &PointConfig, loss: &Loss) -> Result<(), ConfigError> {
-    if point.force_realisable && !loss.is_minimal_at_own_outputs() {
-        let reason = format!("the network's own outputs are no minimum of the loss {}: leave it out", loss.name());
-        return Err(ConfigError::Refused { key: raw.key("point.force_realisable")?, reason });
+    if point.loss_around == LossAround::OwnFunction && !loss.is_minimal_at_own_outputs() {
+        let reason = format!(
+            "a network's own outputs are not a minimum of the loss {}: give --loss-around labels, or another --loss",
+            loss.name()
+        );
+        return Err(ConfigError::Refused { key: raw.key(LOSS_AROUND)?, reason });
     }
     Ok(())
+}
+
+/// What is legal in `point`, which was made of `raw` where `usual` is the default of an experiment, but probably not meant.
+pub(in crate::config) fn warnings(raw: &RawConfig, point: &PointConfig, usual: LossAround) -> Vec<ConfigWarning> {
+    match (raw.get(LOSS_AROUND), point.loss_around) {
+        (None, LossAround::Labels) if usual == LossAround::OwnFunction => vec![ConfigWarning::LabelsAreTheTargets],
+        (None, LossAround::OwnFunction) if raw.get("point.labels").is_some() => vec![ConfigWarning::LabelsAreUnused],
+        _ => Vec::new(),
+    }
 }
 
 impl PointConfig {
@@ -162,7 +235,7 @@ mod tests {
         let names = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight", "fc.weight", "fc.bias"];
         let config = |params: &str| PointConfig {
             labels: PointLabels::Clean,
-            force_realisable: false,
+            loss_around: LossAround::Labels,
             size: None,
             params: Some(params.to_owned()),
         };

@@ -7,7 +7,7 @@ use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
 use crate::loss::{Loss, LossError};
 use crate::train::Schedule;
 
-pub use super::train_keys::keys;
+pub use super::train_keys::{keys, loss_key};
 
 pub(super) const OPTIMIZER: &str = "train.optimizer";
 pub(super) const SCHEDULE: &str = "train.schedule";
@@ -164,8 +164,8 @@ pub fn check(raw: &RawConfig, defaults: &TrainDefaults) -> Result<TrainConfig, C
     })
 }
 
-/// What is minimised.
-fn loss(raw: &RawConfig) -> Result<Loss, ConfigError> {
+/// The loss that `raw` asks for; cross-entropy where it says nothing.
+pub(in crate::config) fn loss(raw: &RawConfig) -> Result<Loss, ConfigError> {
     let path = "train.loss";
     let key = raw.key(path)?;
     let refused = |error: LossError| ConfigError::Refused { key, reason: error.to_string() };

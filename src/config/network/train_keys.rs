@@ -135,14 +135,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
                 Length::Steps(num_steps) => Some(*num_steps),
             }))),
         ),
-        Key::new(
-            "train.loss",
-            "loss",
-            Kind::Text,
-            "LOSS",
-            "What is minimised: cross-entropy in nats; squared-error against one-hot labels, averaged over classes; accuracy, 1 - p of the \
-             label; or, for two classes, a function of p - label: 'piecewise: [-1,0,1]: -x; x' [default: cross-entropy]",
-        ),
+        loss_key(),
         Key::new(
             "train.augmentation",
             "augmentation",
@@ -197,4 +190,16 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             "Lay pictures out with their channels last in memory: the same numbers, often faster [default: off]",
         ),
     ]
+}
+
+/// The setting of the loss.
+pub fn loss_key() -> Key {
+    Key::new(
+        "train.loss",
+        "loss",
+        Kind::Text,
+        "LOSS",
+        "What is minimised: cross-entropy in nats; squared-error against one-hot labels, averaged over classes; accuracy, 1 - p of the \
+         label; or, for two classes, a function of p - label: 'piecewise: [-1,0,1]: -x; x' [default: cross-entropy]",
+    )
 }

@@ -10,7 +10,7 @@ Examples:
       Segments between all pairs of four minima, a Bézier curve of three bends, and no plane.
   llc paths --preset garipov/vgg16-bn --device cuda
       As published with the paper: VGG16 with batch norm on CIFAR-10.
-  llc paths --llc-every 6 --force-realisable
+  llc paths --llc-every 6 --loss-around own-function
       The coefficient of the function that each point of the curve computes, rather than of the loss on labels.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";

@@ -18,7 +18,7 @@ pub use fit::{CurveShape, FitConfig, FitSchedule};
 pub use points::PointsConfig;
 
 use super::experiment::{CommandLine, Configuration};
-use super::network::point::{PointConfig, PointLabels};
+use super::network::point::{LossAround, PointConfig, PointDefaults, PointLabels};
 use super::network::train::{Length, TrainDefaults};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
@@ -30,7 +30,7 @@ use crate::model::ModelSpec;
 
 const MODEL: ModelDefaults = ModelDefaults { name: Some("mlp") };
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Mnist, is_normalised: false };
-const LABELS: PointLabels = PointLabels::Training;
+const POINT: PointDefaults = PointDefaults { labels: PointLabels::Training, loss_around: LossAround::Labels };
 const SEED: u64 = 0;
 
 const TRAIN: TrainDefaults = TrainDefaults {
@@ -49,7 +49,7 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     kind: SamplerKind::Sgld,
     num_steps: Some(1000),
     warmup: Some(0.5),
-    batch_size: 256,
+    batch_size: sampler::BATCH_SIZE,
     num_chains: 4,
     // The losses at a point are known for every sample, so that it costs nothing.
     minibatch_trace: LossTrace::ControlVariate,
@@ -148,7 +148,7 @@ impl Configuration for PathsConfig {
             keys.extend(train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)));
             keys.extend(points::keys());
             keys.extend(fit::keys());
-            keys.extend(point::keys(LABELS));
+            keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
             keys.push(Key::new(
                 "seed",
@@ -172,7 +172,7 @@ impl Configuration for PathsConfig {
         }
         let paths = points::check(raw)?;
         let fit = fit::check(raw)?;
-        let point = point::check(raw, LABELS)?;
+        let point = point::check(raw, POINT)?;
         point::check_loss(raw, &point, &train.loss)?;
         let sampler = sampler::check::sampler(raw, &SAMPLER, point.subject(&data))?;
         let work = Work::Network { num_chains: sampler.num_chains };

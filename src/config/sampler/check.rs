@@ -30,6 +30,10 @@ pub enum ConfigWarning {
     BatchSizeIsUnused,
     /// A target acceptance beside a given step size.
     TargetAcceptanceIsUnused,
+    /// A training loss that a network's own outputs do not minimise, where they would be the targets.
+    LabelsAreTheTargets,
+    /// A choice of labels where none are used.
+    LabelsAreUnused,
 }
 
 impl fmt::Display for ConfigWarning {
@@ -48,6 +52,13 @@ impl fmt::Display for ConfigWarning {
             Self::TargetAcceptanceIsUnused => {
                 f.write_str("--target-acceptance has no effect beside a given --epsilon; leave one of them out")
             }
+            Self::LabelsAreTheTargets => f.write_str(
+                "the loss around the network is taken on labels, because a network's own outputs do not minimise this --loss; \
+                 give --loss-around labels to say so yourself",
+            ),
+            Self::LabelsAreUnused => f.write_str(
+                "--llc-labels has no effect: the loss is taken around the network's own function; give --loss-around labels as well",
+            ),
         }
     }
 }

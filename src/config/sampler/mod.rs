@@ -5,6 +5,7 @@
 
 pub(super) mod check;
 pub mod defaults;
+mod few_samples;
 pub(super) mod keys;
 
 use serde::{Serialize, Serializer};
@@ -14,6 +15,7 @@ use crate::kernel::KernelConfig;
 
 pub use check::ConfigWarning;
 pub use defaults::SamplerDefaults;
+pub use few_samples::BATCH_SIZE;
 
 /// The sampler and the local posterior that it draws from, U(w) = nβ·L_n(w) + γ/2·‖w − w*‖².
 #[derive(Debug, Clone, PartialEq, Serialize)]

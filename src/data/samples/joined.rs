@@ -26,7 +26,7 @@ impl Samples {
             }
             _ => return Err(TchError::Shape("samples of two kinds can't be one set".to_owned())),
         };
-        Ok(Samples { inputs, labels: [&self.labels[..], &other.labels].concat().into(), ..self.clone() })
+        Ok(Samples { inputs, labels: [&self.labels[..], &other.labels].concat().into(), origin: None, ..self.clone() })
     }
 }
 

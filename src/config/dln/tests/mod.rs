@@ -42,7 +42,7 @@ fn later_layers_win() {
     assert_eq!(config.seed(), 3);
     assert_eq!(config.data().input_dist, InputDist::Uniform, "defaults lie lowest");
     assert_eq!(sampler.kernel.kind(), SamplerKind::Sgld, "the preset lies over them");
-    assert_eq!(sampler.gamma, 2.0, "the file over the preset");
+    assert_eq!(sampler.fixed_gamma(), 2.0, "the file over the preset");
     assert_eq!(sampler.thin, 3, "--set over the file");
     assert_eq!(sampler.num_steps, 700, "flags over --set");
     assert_eq!(config.run().threads, 5);
@@ -86,7 +86,7 @@ const LEGAL: [&str; 12] = [
     "--truth zero --sampler hmc --epsilon 0.1 --leapfrog-steps 7 --target-acceptance 0.9",
     "--sampler mala --gradient exact --epsilon auto --loss-trace full",
     "--sampler sgld --epsilon 2e-8 --batch-size 32 --mala-every 0 --preconditioner 1,0.5,2",
-    "--sampler sgld --gradient exact --gamma 0",
+    "--sampler sgld --gradient exact --gamma 0 --extrapolate-step on",
     "--preset 100m --seed 4",
     "--train --momentum 0 --learning-rate 1e-3 --train-batch-size 10 --train-steps 1e3 --estimator wbic-slope --functional-rank \
      --functional-rank-threshold 1e-6 --hessian-trace --hessian-probes 2 --spectra --compute-distance --save-true-param",
@@ -232,7 +232,7 @@ fn presets_are_legal_for_many_seeds_and_for_every_sampler() {
             let run = checked(&format!("--preset {name} --seed {seed}"));
             assert_eq!(run.warnings, []);
             let sampler = run.config.sampler();
-            assert_eq!((sampler.num_chains, sampler.warmup, sampler.gamma), (1, 0.9, 1.0));
+            assert_eq!((sampler.num_chains, sampler.warmup, sampler.fixed_gamma()), (1, 0.9, 1.0));
             assert_eq!(run.config.truth().kind, Truth::RandRank { prop_rank_reduce: 0.5 });
             for kind in SamplerKind::ALL.into_iter().filter(|&kind| kind != SamplerKind::Sgld) {
                 let sampler = kind.name();

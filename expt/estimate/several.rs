@@ -1,0 +1,282 @@
+//! Estimates several checkpoints as the points of one record, at one nβ, γ and sampler: the curve of a training that is over.
+//!
+//! Points are in the order of the training's steps where every checkpoint says its step, else as the files were named. A file that is
+//! byte for byte another one (`latest.safetensors` and the last epoch's) is left out.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context as _;
+use llc::checkpoint::{Checkpoint, CheckpointError, Header};
+use llc::config::{EstimateConfig, Gamma, SamplerConfig};
+use llc::model::Network;
+use llc::observe::{Event, Observers, Status};
+use llc::posterior::Around;
+use llc::rng::Key;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::cli::{self, Context, Outcome};
+use crate::points::Points;
+use crate::trained::{Taken, Taking};
+use crate::trajectory::{Place, Trajectory};
+use crate::{estimation, session, table};
+
+/// One of the files, with what its header says of when it was written.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    step: Option<u64>,
+    epoch: Option<f64>,
+}
+
+/// Estimates each file that the configuration of `taking` names.
+pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
+    let config = taking.config;
+    let files = ordered(distinct(config.checkpoints()?, observers)?);
+    let first = files.first().context("--checkpoint names no file")?;
+    let taken = taking.take(&first.path, observers)?;
+    let sampler = at_one_scale(taking, &files, observers)?;
+    let subject = Subject::of(&taken.trained.network, config)?;
+    let journal = session::journal(context, observers, config);
+    let trajectory = Trajectory {
+        context,
+        point: config.point(),
+        sampler: &sampler,
+        run: config.run(),
+        samples: taking.samples,
+        journal: journal.stage("estimates"),
+    };
+    observers.emit(&Event::Started(&trajectory.run_info(EstimateConfig::EXPERIMENT, config, subject.d)?));
+    session::ensure_recorded(observers)?;
+    let mut several = Several { taking, files, subject, trajectory, points: Points::of(&journal)? };
+    let followed = several.follow(taken, observers);
+    several.points.finish()?;
+    match followed {
+        Ok(is_interrupted) => {
+            several.end(if is_interrupted { Status::Interrupted } else { Status::Completed }, &[], observers)
+        }
+        // The points so far are worth keeping.
+        Err(error) if session::has_diverged(&error) => {
+            cli::print_error(&error);
+            several.end(Status::Failed, &session::fail_trace(&error), observers)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The sampler at one γ for all files, chosen around the last of them: that of the most trained network, where they are in the order of a
+/// training.
+fn at_one_scale(taking: &Taking, files: &[File], observers: &mut Observers) -> anyhow::Result<SamplerConfig> {
+    let config = taking.config;
+    let (Gamma::Auto, Some(last)) = (config.sampler().gamma, files.last()) else {
+        return Ok(config.sampler().clone());
+    };
+    observers.emit(&Event::Stage("choosing the scale of all points around the last network"));
+    let Taken { mut trained, .. } = taking.take(&last.path, observers)?;
+    trained.see_first(taking.samples, taking.objective.clone())?;
+    let objective = taking.objective.clone();
+    let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
+    Ok(around.at_one_scale(&trained, taking.samples, Key::new(config.seed()))?)
+}
+
+/// The network that every file must hold.
+#[derive(Debug, PartialEq, Eq)]
+struct Subject {
+    network: String,
+    num_parameters: usize,
+    /// Parameters that are sampled.
+    d: usize,
+}
+
+impl Subject {
+    fn of(network: &Network, config: &EstimateConfig) -> anyhow::Result<Subject> {
+        let names: Vec<&str> = network.params().iter().map(|spec| spec.name.as_str()).collect();
+        let sizes: Vec<usize> = network.params().iter().map(|spec| spec.shape.iter().product()).collect();
+        let d = match config.point().sampled(&names)? {
+            Some(sampled) => sampled.iter().map(|&index| sizes[index]).sum(),
+            None => sizes.iter().sum(),
+        };
+        Ok(Subject { network: network.name().to_owned(), num_parameters: network.num_parameters(), d })
+    }
+}
+
+/// The files with what is needed to estimate each.
+struct Several<'a> {
+    taking: &'a Taking<'a>,
+    files: Vec<File>,
+    subject: Subject,
+    trajectory: Trajectory<'a>,
+    points: Points,
+}
+
+impl Several<'_> {
+    /// Estimates one file after the other, of which the first is `taken` already; whether that was interrupted.
+    fn follow(&mut self, taken: Taken, observers: &mut Observers) -> anyhow::Result<bool> {
+        let known: HashSet<&str> = self.points.all().iter().filter_map(|point| point["checkpoint"].as_str()).collect();
+        let is_left = |index: &usize| self.files[*index].path.to_str().is_none_or(|path| !known.contains(path));
+        let left: Vec<usize> = (0..self.files.len()).filter(is_left).collect();
+        let mut first = Some(taken);
+        for (count, &index) in left.iter().enumerate() {
+            if self.trajectory.context.cancel.load(Ordering::Relaxed) {
+                return Ok(true);
+            }
+            let of_first = if index == 0 { first.take() } else { None };
+            let taken = of_first.map_or_else(|| self.taking.take(&self.files[index].path, observers), Ok)?;
+            let num_points = (count == 0).then_some(left.len());
+            let Some(point) = self.point(index, taken, num_points, observers)? else { return Ok(true) };
+            self.points.push(point)?;
+        }
+        Ok(false)
+    }
+
+    /// The report of the file `index`, which was taken; `None` where that was interrupted.
+    fn point(
+        &self,
+        index: usize,
+        taken: Taken,
+        num_points: Option<usize>,
+        observers: &mut Observers,
+    ) -> anyhow::Result<Option<Value>> {
+        let (file, objective) = (&self.files[index], self.taking.objective);
+        let Taken { mut trained, on_train, on_test, notes } = taken;
+        let found = Subject::of(&trained.network, self.taking.config)?;
+        anyhow::ensure!(
+            found == self.subject,
+            "{} is of {} with {} parameters, and {} of {} with {}: give each network a run of its own",
+            file.path.display(),
+            found.network,
+            found.num_parameters,
+            self.files[0].path.display(),
+            self.subject.network,
+            self.subject.num_parameters
+        );
+        trained.see_first(self.taking.samples, objective.clone())?;
+        let step = file.step.unwrap_or(index as u64);
+        let place = Place {
+            name: name(&self.files, index),
+            step,
+            on_train,
+            on_test,
+            facts: json!({"step": step, "epoch": file.epoch, "index": index, "checkpoint": file.path.to_str()}),
+        };
+        // As a curve has them: its estimate at this step is repeated.
+        let key = Key::new(self.taking.config.seed()).part(step);
+        let point = self.trajectory.estimate(&place, &trained, objective.clone(), key, num_points, observers)?;
+        Ok(point.map(|point| estimation::with_notes(point, &notes)))
+    }
+
+    fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
+        let (config, points) = (self.taking.config, self.points.all());
+        let report = estimation::merged(
+            self.trajectory.report(),
+            json!({
+                "experiment": EstimateConfig::EXPERIMENT,
+                "checkpoint": config.checkpoint(),
+                "network": self.subject.network,
+                "num_parameters": self.subject.num_parameters,
+                "d": self.subject.d,
+                "data": config.data().name,
+                "points": points,
+                "seed": config.seed(),
+                "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
+                "status": status.as_str(),
+            }),
+        );
+        observers.emit(&Event::Artifact { name: "curve.csv", content: &table::checkpoints_csv(points)? });
+        let shown = table::render_curve(&report);
+        session::end(self.trajectory.context, observers, status, (&report, &shown), fail_trace)?;
+        Ok(session::outcome(status, points))
+    }
+}
+
+/// The files without those that are the same as one before, which is named.
+fn distinct(paths: Vec<PathBuf>, observers: &mut Observers) -> anyhow::Result<Vec<File>> {
+    let mut known = HashSet::new();
+    let mut files = Vec::new();
+    for path in paths {
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read the checkpoint {}", path.display()))?;
+        if known.insert(Sha256::digest(&bytes)) {
+            let format = |source| CheckpointError::Format { path: path.clone(), source };
+            let (step, epoch) = when(&Checkpoint::read_bytes(&bytes).map_err(format)?.header);
+            files.push(File { path, step, epoch });
+        } else {
+            observers.emit(&Event::Line(&format!("{} is the same file as another one: left out", path.display())));
+        }
+    }
+    Ok(files)
+}
+
+/// In the order of their steps, or else of their epochs, where all of them say so.
+fn ordered(mut files: Vec<File>) -> Vec<File> {
+    if files.iter().all(|file| file.step.is_some()) {
+        files.sort_by_key(|file| file.step);
+    } else if files.iter().all(|file| file.epoch.is_some()) {
+        files.sort_by(|a, b| a.epoch.unwrap_or(0.0).total_cmp(&b.epoch.unwrap_or(0.0)));
+    }
+    files
+}
+
+/// The name of a point's draws: by its step, as a curve has it, where that names it alone, else by its place.
+fn name(files: &[File], index: usize) -> String {
+    let steps: HashSet<u64> = files.iter().filter_map(|file| file.step).collect();
+    match files[index].step {
+        Some(step) if steps.len() == files.len() => format!("step{step:07}"),
+        _ => format!("point{index:04}"),
+    }
+}
+
+/// The step and the epoch at which a training wrote the checkpoint, as far as its header says: ours, or another program's facts of the
+/// usual names.
+fn when(header: &Header) -> (Option<u64>, Option<f64>) {
+    let usual = |names: &[&str]| names.iter().find_map(|name| header.facts.get(*name));
+    let Some(training) = header.facts.get("training") else {
+        let step = usual(&["step", "global_step", "iteration"]).and_then(Value::as_u64);
+        return (step, usual(&["epoch"]).and_then(Value::as_f64));
+    };
+    let number = |name: &str| training.get(name).and_then(Value::as_u64);
+    let step = number("step");
+    let epoch = match (step, number("num_samples"), number("batch_size")) {
+        (Some(step), Some(n), Some(batch_size)) if batch_size > 0 && n > 0 => {
+            Some(step as f64 / n.div_ceil(batch_size) as f64)
+        }
+        _ => number("epoch").map(|epoch| epoch as f64),
+    };
+    (step, epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, step: Option<u64>, epoch: Option<f64>) -> File {
+        File { path: path.into(), step, epoch }
+    }
+
+    #[test]
+    fn files_are_ordered_and_named_by_their_steps_where_all_have_one() {
+        let paths = |files: &[File]| files.iter().map(|file| file.path.display().to_string()).collect::<Vec<_>>();
+        let all = ordered(vec![file("b", Some(20), None), file("a", Some(3), None)]);
+        assert_eq!(paths(&all), ["a", "b"]);
+        assert_eq!([name(&all, 0), name(&all, 1)], ["step0000003", "step0000020"]);
+        let some = ordered(vec![file("b", Some(20), None), file("a", None, None)]);
+        assert_eq!(paths(&some), ["b", "a"]);
+        assert_eq!([name(&some, 0), name(&some, 1)], ["point0000", "point0001"]);
+        let equal = ordered(vec![file("b", Some(3), None), file("a", Some(3), None)]);
+        assert_eq!([name(&equal, 0), name(&equal, 1)], ["point0000", "point0001"], "two trainings");
+    }
+
+    #[test]
+    fn a_training_s_step_gives_the_epoch_in_parts() {
+        let mut header = Header::default();
+        assert_eq!(when(&header), (None, None));
+        header
+            .facts
+            .insert("training".to_owned(), json!({"step": 10, "num_samples": 50, "batch_size": 20, "epoch": 3}));
+        assert_eq!(when(&header), (Some(10), Some(10.0 / 3.0)));
+        header.facts.clear();
+        header.facts.extend([("epoch".to_owned(), json!(7)), ("global_step".to_owned(), json!(70))]);
+        assert_eq!(when(&header), (Some(70), Some(7.0)), "as PyTorch Lightning has them");
+    }
+}

@@ -1,0 +1,130 @@
+//! Estimates λ at one of several points of a training and records it: the draws under the point's name, metrics, a line, a row of `curve.csv`.
+//!
+//! What a point is, the caller says: a step of a training that goes on, or a checkpoint that was written before.
+
+use llc::config::network::point::PointConfig;
+use llc::config::{Configuration, RunConfig, SamplerConfig, Switch};
+use llc::data::Samples;
+use llc::estimate::estimate;
+use llc::journal::Journal;
+use llc::observe::{Event, Observers, PointInfo, RunInfo};
+use llc::posterior::{Around, Posterior};
+use llc::rng::Key;
+use llc::target::network::TrainedNetwork;
+use llc::train::{Evaluation, Objective};
+use serde_json::{Value, json};
+
+use crate::cli::Context;
+use crate::{estimation, expected, session, table};
+
+/// What is the same at every point.
+#[derive(Debug)]
+pub struct Trajectory<'a> {
+    pub context: &'a Context,
+    /// Labels, targets and tensors.
+    pub point: &'a PointConfig,
+    pub sampler: &'a SamplerConfig,
+    pub run: &'a RunConfig,
+    /// What the loss is taken on.
+    pub samples: &'a Samples,
+    pub journal: Journal,
+}
+
+/// One point.
+#[derive(Debug)]
+pub struct Place {
+    /// Of its draws, `draws-NAME.zarr`: lower-case letters and digits.
+    pub name: String,
+    /// Where it is among the metrics.
+    pub step: u64,
+    pub on_train: Evaluation,
+    pub on_test: Evaluation,
+    /// What its report says besides: `step`, `epoch`, ….
+    pub facts: Value,
+}
+
+impl Trajectory<'_> {
+    /// What a run of `experiment` reports of itself when it starts, before its first point.
+    pub fn run_info(&self, experiment: &str, config: &impl Configuration, d: usize) -> anyhow::Result<RunInfo> {
+        Ok(RunInfo {
+            num_chains: self.sampler.num_chains,
+            num_draws: self.sampler.num_draws(),
+            num_warmup: self.sampler.num_warmup_draws(),
+            num_parameters: d,
+            n_beta: self.sampler.n_beta(self.samples.len()),
+            draws_at_points: true,
+            ..session::run_info(experiment, config, self.context)?
+        })
+    }
+
+    /// The report of λ̂ around `trained`, which stands at `place`; `None` where that was interrupted. The first of `num_points` says how
+    /// long all of them take.
+    pub fn estimate(
+        &self,
+        place: &Place,
+        trained: &TrainedNetwork,
+        objective: Objective,
+        key: Key,
+        num_points: Option<usize>,
+        observers: &mut Observers,
+    ) -> anyhow::Result<Option<Value>> {
+        let around = Around { point: self.point, sampler: self.sampler, run: self.run, objective };
+        let mut posterior = around.posterior(trained, self.samples, key)?;
+        let init_loss = posterior.chains.plan.init_loss;
+        observers.emit(&Event::Point(&PointInfo { name: place.name.clone(), init_loss, n_beta: None }));
+        let check = self.sampler.check_localisation == Switch::On;
+        let Posterior { target, sampler, chains } = &mut posterior;
+        chains.journal = self.journal.stage(&place.name);
+        if let Some(num_points) = num_points {
+            let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
+            expected::tell(once_s * num_points as f64, self.context, observers);
+        }
+        let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, observers)?;
+        tch::set_num_threads(self.run.threads as i32);
+        if done.is_interrupted {
+            return Ok(None);
+        }
+        let point = estimation::merged(
+            estimation::merged(estimation::report(&done), scores(place, init_loss)),
+            place.facts.clone(),
+        );
+        observers.emit(&Event::Metrics {
+            step: place.step,
+            values: &[
+                ("curve.llc", done.llc.mean),
+                ("curve.llc_mcse", done.llc.mcse),
+                ("curve.init_loss", init_loss),
+                ("curve.train_loss", place.on_train.loss),
+                ("curve.train_accuracy", place.on_train.accuracy),
+                ("curve.test_loss", place.on_test.loss),
+                ("curve.test_accuracy", place.on_test.accuracy),
+            ],
+        });
+        observers.emit(&Event::Line(&table::curve_line(&point)));
+        Ok(Some(point))
+    }
+
+    /// What a report says of all points.
+    pub fn report(&self) -> Value {
+        json!({
+            "n": self.samples.len(),
+            "sampler": self.sampler.kernel.kind().name(),
+            "num_chains": self.sampler.num_chains,
+            "num_draws": self.sampler.num_draws(),
+            "num_warmup": self.sampler.num_warmup_draws(),
+            "gamma": self.sampler.gamma,
+            "n_beta": self.sampler.n_beta(self.samples.len()),
+        })
+    }
+}
+
+/// What the network does at `place`.
+fn scores(place: &Place, init_loss: f64) -> Value {
+    json!({
+        "init_loss": init_loss,
+        "train_loss": place.on_train.loss,
+        "train_accuracy": place.on_train.accuracy,
+        "test_loss": place.on_test.loss,
+        "test_accuracy": place.on_test.accuracy,
+    })
+}
