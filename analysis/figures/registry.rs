@@ -4,8 +4,7 @@ use super::figure::Figure;
 use super::{
     acceptance, against_lambda, chain_panels, corruption, curves, descent, divergence, estimates, kernel_regression,
     learning_curves, loss_function, multiplicity, networks, noisy_weights, over_training, paths, plane, profile,
-    relative_error,
-    rescaling, saddle, sampler_comparison, spectra, theory, toy, traces,
+    relative_error, rescaling, saddle, sampler_comparison, spectra, theory, toy, traces,
 };
 
 /// Every figure of runs, in the order of a report.
