@@ -9,8 +9,8 @@ use crate::probe;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::scale;
-use crate::target::{Target as _, TargetError};
 use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
+use crate::target::{Target as _, TargetError};
 use crate::train::Objective;
 
 /// A trained network ready to be sampled around.

@@ -274,11 +274,11 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     .flatten()
     .collect();
     let incomplete = incomplete(evidence);
-    let slope = level(evidence);
+    let slope = slope(evidence);
     let verdict = match (findings.is_empty(), unsettled.is_some() || incomplete.is_some(), &slope) {
         (false, _, _) => Verdict::NotTrusted,
         (true, true, _) => Verdict::LocalPlateau,
-        (true, false, Level::Level) => Verdict::Trusted,
+        (true, false, Slope::Level) => Verdict::Trusted,
         (true, false, _) => Verdict::TrustedAtScale,
     };
     let mut notes = Vec::new();
@@ -289,14 +289,14 @@ pub fn judge(evidence: &Evidence) -> Judgement {
         ));
     }
     match slope {
-        Level::Level => {}
-        Level::Sloped(how) => notes.push(format!(
+        Slope::Level => {}
+        Slope::Sloped(how) => notes.push(format!(
             "λ̂ depends on the scale: {how}. It describes the network at γ = {}, nβ = {} and radius {:.3}",
             compact(evidence.gamma),
             compact(evidence.n_beta),
             diagnostics.radius
         )),
-        Level::Unknown(why) => notes.push(format!(
+        Slope::Unknown(why) => notes.push(format!(
             "whether λ̂ is level in γ is not known: {:.0} % of the directions are held by γ at radius {:.3}, and {why}",
             100.0 * diagnostics.held_by_gamma,
             diagnostics.radius
@@ -312,7 +312,7 @@ fn compact(value: f64) -> String {
 }
 
 /// Whether λ̂ depends on γ.
-enum Level {
+enum Slope {
     /// Not within the tolerance: λ̂ is the coefficient.
     Level,
     /// It does, in words.
@@ -327,11 +327,11 @@ pub fn is_sloped(llc: &LlcEstimate, diagnostics: &Diagnostics) -> bool {
     is_below(TOLERANCE * llc.mean.abs() + SIGNIFICANT * sensitivity.mcse, -sensitivity.value)
 }
 
-fn level(evidence: &Evidence) -> Level {
+fn slope(evidence: &Evidence) -> Slope {
     let Evidence { llc, diagnostics, .. } = evidence;
     let sensitivity = &diagnostics.gamma_sensitivity;
     if is_sloped(llc, diagnostics) {
-        return Level::Sloped(format!(
+        return Slope::Sloped(format!(
             "dλ̂/dlnγ = {:.3} ± {:.3}, {:.0} % of λ̂",
             sensitivity.value,
             sensitivity.mcse,
@@ -339,11 +339,11 @@ fn level(evidence: &Evidence) -> Level {
         ));
     }
     if is_below(diagnostics.held_by_gamma, HELD_SHARE) {
-        return Level::Level;
+        return Slope::Level;
     }
     match evidence.localisation {
-        Localisation::NotChecked => Level::Unknown("no run at a smaller γ was made".to_owned()),
-        Localisation::Failed { gamma, why } => Level::Unknown(format!("the run at γ = {gamma} failed ({why})")),
+        Localisation::NotChecked => Slope::Unknown("no run at a smaller γ was made".to_owned()),
+        Localisation::Failed { gamma, why } => Slope::Unknown(format!("the run at γ = {gamma} failed ({why})")),
         Localisation::Sampled(check) => {
             // The run at the smaller γ is at ε too.
             let llc = evidence.extrapolation.map_or(*llc, |both| &both.at_epsilon);
@@ -361,10 +361,10 @@ fn level(evidence: &Evidence) -> Level {
                 100.0 * change / llc.mean
             );
             match (is_sharp, is_below(change.abs(), LEVEL * scale + mcse)) {
-                (true, true) => Level::Level,
-                (true, false) => Level::Sloped(how),
-                (false, _) if is_below(TOLERANCE * scale + SIGNIFICANT * mcse, change.abs()) => Level::Sloped(how),
-                (false, _) => Level::Unknown(format!(
+                (true, true) => Slope::Level,
+                (true, false) => Slope::Sloped(how),
+                (false, _) if is_below(TOLERANCE * scale + SIGNIFICANT * mcse, change.abs()) => Slope::Sloped(how),
+                (false, _) => Slope::Unknown(format!(
                     "the run at γ = {} is too short to say (R-hat {:.3}, standard error {:.1} %)",
                     check.gamma,
                     check.rhat,

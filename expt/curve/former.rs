@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use llc::checkpoint::{Checkpoint, CheckpointError};
+use llc::checkpoint::Checkpoint;
 use llc::config::network::point::LossAround;
 use llc::record::json;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ fn recorded_loss_around(run_dir: &Path) -> Option<LossAround> {
 }
 
 /// Leaves `points` in the newest checkpoint of the run in `run_dir`, for a run that begins where this one ends.
-pub fn leave(run_dir: &Path, points: &[Value], estimated: &Estimated) -> Result<(), CheckpointError> {
+pub fn leave(run_dir: &Path, points: &[Value], estimated: &Estimated) -> anyhow::Result<()> {
     let path = checkpoints::latest_in(run_dir);
     if let Some(mut checkpoint) = Checkpoint::read_newest(&path)? {
         checkpoint.header.facts.insert(POINTS.to_owned(), json!(points));
