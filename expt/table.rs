@@ -438,7 +438,7 @@ mod tests {
             "diagnostics": {"rhat": null, "ess_bulk": null, "variance_ratio": 1.25, "virial": null},
             "localisation_check": {"gamma": 2.0, "llc": null, "mcse": null},
             "hessian_trace": {"mean": null, "mcse": null},
-            "lambda_true_is_local": true, "lambda_true_exact": "5/2", "multiplicity": 1, "relative_error": null,
+            "rank_true": 2, "lambda_true_is_local": true, "lambda_true_exact": "5/2", "multiplicity": 1, "relative_error": null,
             "verdict": "not_trusted", "reasons": ["diverged"],
         });
         for shown in [render_network(&report), render(&report), curve_line(&report), path_line(&report)] {
