@@ -120,24 +120,26 @@ impl<'a> Curve<'a> {
             spec,
             samples,
         };
-        let own = context.resumed.as_deref().filter(|run_dir| checkpoints::latest_in(run_dir).exists());
-        match (own, config.resume()) {
-            (Some(run_dir), _) => curve.continue_own(run_dir)?,
-            (None, Some(from)) => curve.continue_another(from)?,
-            (None, None) => {}
+        let is_own = match &context.resumed {
+            Some(run_dir) => curve.continue_own(run_dir)?,
+            None => false,
+        };
+        if let (false, Some(from)) = (is_own, config.resume()) {
+            curve.continue_another(from)?;
         }
         Ok(curve)
     }
 
-    /// Continues from where an earlier process of this run, whose folder is `run_dir`, was.
-    fn continue_own(&mut self, run_dir: &Path) -> anyhow::Result<()> {
+    /// Continues from where an earlier process of this run, whose folder is `run_dir`, was; `false` where that left nothing. It may have
+    /// been killed while it replaced its newest checkpoint.
+    fn continue_own(&mut self, run_dir: &Path) -> anyhow::Result<bool> {
         let path = checkpoints::latest_in(run_dir);
-        let checkpoint = Checkpoint::read(&path)?;
+        let Some(checkpoint) = Checkpoint::read_newest(&path)? else { return Ok(false) };
         self.trainer.resume(&checkpoint).with_context(|| path.display().to_string())?;
         let step = self.trainer.num_steps();
         self.kept = checkpoints::steps_beside(&path).into_keys().filter(|&kept| kept <= step).collect();
         self.former = Former::of(&checkpoint, Some(run_dir), self.configured());
-        Ok(())
+        Ok(true)
     }
 
     /// Begins where the run in the folder `from` was, or the checkpoint that `from` names. What that kept of the network before is taken
