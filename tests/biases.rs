@@ -96,9 +96,11 @@ fn an_exact_sampler_has_no_bias_to_measure() {
 /// 2λ̂(ε/2) − λ̂(ε) of the law, not of the posterior: what is left of second order is the extrapolation's own.
 #[test]
 fn the_extrapolation_has_the_mean_of_its_law_and_takes_both_biases_off() {
+    // Large enough for every mutant to be far outside the noise.
+    let epsilon = 2.0 * EPSILON;
     for (sigma, seed) in [(0.0, 2), (0.2, 3)] {
-        let done = sampled(EPSILON, sigma, "on", seed);
-        let (whole, half) = (llc(EPSILON, sigma), llc(0.5 * EPSILON, sigma));
+        let done = sampled(epsilon, sigma, "on", seed);
+        let (whole, half) = (llc(epsilon, sigma), llc(0.5 * epsilon, sigma));
         let expected = 2.0 * half - whole;
         let extrapolation = done.extrapolation.as_ref().unwrap();
         assert!(z(&extrapolation.at_epsilon, whole).abs() < MAX_Z, "{extrapolation:?} against {whole}");
@@ -110,8 +112,8 @@ fn the_extrapolation_has_the_mean_of_its_law_and_takes_both_biases_off() {
         {
             assert!(z(&done.llc, mutant).abs() > MAX_Z, "σ {sigma}: {name} would pass for the extrapolated value");
         }
-        // A tenth of the bias is left.
-        assert!((expected - exact()).abs() < 0.1 * (whole - exact()), "{expected} {whole} {}", exact());
+        // Of the bias, x²/2 for x is left: (εa/4)²/2 is 2 % for the stiffest mode.
+        assert!((expected - exact()).abs() < 0.12 * (whole - exact()), "{expected} {whole} {}", exact());
         let [low, high] = done.llc.ci90;
         assert!(low < high && done.llc.per_chain.len() == 4);
     }
