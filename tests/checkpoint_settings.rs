@@ -158,7 +158,7 @@ fn own_outputs_are_refused_as_targets_of_the_loss_that_a_checkpoint_carries_wher
     let (_, checkpoint) = trained(base.path(), "--data mnist --loss accuracy");
     let refused = estimated(base.path(), &checkpoint, "--force-realisable");
     assert_eq!(refused.status.code(), Some(2));
-    assert!(stderr(&refused).contains("no minimum of the loss accuracy"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("not a minimum of the loss accuracy"), "{}", stderr(&refused));
 }
 
 #[test]
