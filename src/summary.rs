@@ -142,7 +142,11 @@ pub fn summarise(chains: &[KeptDraws], density: &Density) -> (LlcEstimate, Diagn
     };
     let bias = |f: fn(&GradientRow) -> f64| {
         let draws = of_rows(f);
-        draws.mean().is_finite().then(|| Estimate::of_mean(&draws))
+        let known = || {
+            if draws.is_constant() { Estimate { value: draws.mean(), mcse: 0.0 } } else { Estimate::of_mean(&draws) }
+        };
+        // Without minibatches there is no noise: a constant, known without error.
+        draws.mean().is_finite().then(known)
     };
     let by_distance = gamma_sensitivity(&loss, &distance, density.n_beta, density.gamma);
     let by_pull = gamma_sensitivity_by_pull(&of_rows(|row| row.excess), &of_rows(|row| row.pull));

@@ -506,7 +506,9 @@ fn biases(evidence: &Evidence) -> Option<Biases> {
 fn step_too_large(evidence: &Evidence) -> Option<Finding> {
     let Diagnostics { virial, acceptance, .. } = evidence.diagnostics;
     let mut found = Vec::new();
-    if virial.z(1.0 + TOLERANCE) > SIGNIFICANT {
+    // A step that is too large shows in the virial ratio as well, but not by how much λ̂ is off.
+    let is_measured = !evidence.is_adjusted && biases(evidence).is_some();
+    if !is_measured && virial.z(1.0 + TOLERANCE) > SIGNIFICANT {
         found.push(format!("the virial ratio is {:.3} ± {:.3}, above 1", virial.value, virial.mcse));
     }
     if evidence.is_adjusted {
@@ -567,14 +569,20 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
     if *ess_bulk >= wanted && *ess_tail >= wanted && relative <= MAX_RELATIVE_MCSE {
         return None;
     }
-    finding(
-        Reason::TooFewEffectiveDraws,
-        format!(
-            "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails, where {wanted:.0} are needed, \
-             and the error of λ̂ is {:.1} %; try more steps (--num-steps)",
-            100.0 * relative
-        ),
-    )
+    let mut found = Vec::new();
+    if !(*ess_bulk >= wanted && *ess_tail >= wanted) {
+        found.push(format!(
+            "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails, and {wanted:.0} are needed"
+        ));
+    }
+    if !(relative <= MAX_RELATIVE_MCSE) {
+        found.push(format!(
+            "the error of λ̂ is {:.1} %, and at most {:.0} % are allowed",
+            100.0 * relative,
+            100.0 * MAX_RELATIVE_MCSE
+        ));
+    }
+    finding(Reason::TooFewEffectiveDraws, format!("{}; try more steps (--num-steps)", found.join("; ")))
 }
 
 /// Why the flat directions have not settled, if they have not.

@@ -58,11 +58,9 @@ fn z(estimate: &LlcEstimate, expected: f64) -> f64 {
 fn the_bias_of_the_step_and_that_of_the_minibatches_are_those_of_the_law() {
     for sigma in [0.0, 0.2] {
         let done = sampled(EPSILON, sigma, "off", 1);
-        // (ε/8)·(E‖∇U‖² − γd), with E‖∇U‖² = Σ a²V at the stationary variance V; (ε/8)·Σ C.
-        let precision = |h: f64| N_BETA * h + GAMMA;
-        let squares: f64 =
-            CURVATURES.iter().map(|&h| precision(h).powi(2) * law(h, EPSILON, sigma).stationary_variance()).sum();
-        let step = EPSILON / 8.0 * (squares - GAMMA * CURVATURES.len() as f64);
+        // (ε/8)·Σ nβh·a·V at the stationary variance V; (ε/8)·Σ C.
+        let product = |h: f64| N_BETA * h * (N_BETA * h + GAMMA) * law(h, EPSILON, sigma).stationary_variance();
+        let step = EPSILON / 8.0 * CURVATURES.iter().map(|&h| product(h)).sum::<f64>();
         let minibatch = EPSILON / 8.0 * CURVATURES.len() as f64 * (N_BETA * sigma).powi(2);
         let found = done.diagnostics.step_bias.unwrap();
         assert!(found.z(step).abs() < MAX_Z, "σ {sigma}: {found:?} against {step}");
@@ -73,9 +71,12 @@ fn the_bias_of_the_step_and_that_of_the_minibatches_are_those_of_the_law() {
         } else {
             assert_eq!(found.value, 0.0);
         }
-        // And they are what λ̂ is too large by, up to terms of second order: (εa/4)² is 1 % for the stiffest mode.
+        // And they are what λ̂ is too large by: the step's part exactly, the noise's up to f, 0.96 to 0.99 here.
         let bias = llc(EPSILON, sigma) - exact();
-        assert!(((step + minibatch) / bias - 1.0).abs() < 0.05, "{step} + {minibatch} against {bias}");
+        assert!(
+            ((step + minibatch) / bias - 1.0).abs() < if sigma > 0.0 { 0.03 } else { 1e-12 },
+            "{step} {minibatch} {bias}"
+        );
     }
 }
 

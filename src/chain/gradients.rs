@@ -7,13 +7,14 @@
 //! |---|---|---|
 //! | `excess` | nβ·(L₂(w) − L₂(w*)) | λ̂ |
 //! | `pull` | nβ·δ·g₁ | Σf, twice λ̂ on a quadratic |
-//! | `step_bias` | (ε/8)·Σ p·(nβ²·g₁g₂ + 2nβγ·g₁δ + γ²δ² − γ) | what the step size adds to λ̂, to first order in ε |
+//! | `step_bias` | (ε/8)·Σ p·(nβ²·g₁g₂ + nβγ·g₁δ) | what the step size adds to λ̂; exact on quadratics |
 //! | `minibatch_bias` | (ε/16)·Σ p·nβ²·(g₁ − g₂)² | what the noise of the minibatches adds, at most, to first order in ε |
 //!
-//! *Why.* On a mode of curvature h, a = nβh + γ, f = nβh/a, SGLD has the variance (1 + εC/4)/(a·(1 − εa/4)), so that λ̂ = f/2 becomes
-//! f/2·(1 + εa/4 + εC/4 + …), C the variance of nβ·g on a batch. Σ f·a = nβ·tr H, and by Stein's identity E‖∇U‖² = nβ·tr H + γd under the
-//! posterior: the first column of biases is (ε/8)·(E‖∇U‖² − γd). The second takes f = 1 for the noise, which is an upper bound; noise along
-//! directions that γ holds adds less.
+//! *Why.* On a mode of curvature h, a = nβh + γ, f = nβh/a, SGLD has the variance V = (1 + q)/(a·(1 − x)), x = εa/4, q = εC/4, C the variance
+//! of nβ·g on a batch. λ̂ = f/2 becomes f/2·(1 + q)/(1 − x), which is f/2 + f/2·x·(1 + q)/(1 − x) + f/2·q. The second term is (ε/8)·nβh·a·V, the
+//! mean of (ε/8)·nβ∇L·∇U: the first column of biases. (By Stein's identity the mean of nβ∇L·∇U is nβ·tr H for any loss.) The third term is
+//! the second column with f = 1, an upper bound: noise along directions that γ holds adds less. On losses that are not quadratic the noise grows
+//! with w, and what it adds is first order in ε only.
 //!
 //! *Convention*: drift ε/2, noise variance ε. *Reference*: derived for this project; the same first-order terms are in Vollmer, Zygalakis
 //! and Teh 2016, <https://jmlr.org/papers/v17/15-494.html>, section 3. *Tested by* `tests/biases.rs` against the closed forms of
@@ -99,7 +100,7 @@ impl GradientLook {
         let (mut squared_distance, mut pull) = (0.0, 0.0);
         let (mut step_bias, mut minibatch_bias) = (0.0, 0.0);
         let step = kernel.unadjusted_step();
-        for (index, (spec, term)) in w.layout().specs().iter().zip(&terms).enumerate() {
+        for (index, term) in terms.iter().enumerate() {
             let range = w.layout().range(index);
             let square = update::squared_distance_within(range, w, local.w_star())?;
             let along = term - gamma * square;
@@ -108,8 +109,7 @@ impl GradientLook {
             let Some((epsilon, scale)) = step else { continue };
             let share = epsilon * scale.get(index).copied().unwrap_or(1.0) / 8.0;
             let [product, squares] = update::gradient_products(index, first, second)?;
-            let held = 2.0 * gamma * along + gamma * gamma * square - gamma * spec.len() as f64;
-            step_bias += share * (n_beta * n_beta * product + held);
+            step_bias += share * (n_beta * n_beta * product + gamma * along);
             minibatch_bias += share * n_beta * n_beta * (0.5 * squares - product);
         }
         if step.is_none() {

@@ -9,13 +9,17 @@ use crate::kernel::KernelConfig;
 /// Samples in a minibatch around a network, where nothing is said.
 pub const BATCH_SIZE: usize = 256;
 
+/// The same around each point of a curve: many points share the time, and around ResNet18 (k = 8) the noise of 256 adds 0.1 % to λ̂.
+pub const BATCH_SIZE_OF_CURVE: usize = 128;
+
 impl SamplerConfig {
-    /// The same sampler for `n` samples: a minibatch of [`BATCH_SIZE`], the default, is all of them where there are fewer.
+    /// The same sampler for `n` samples: a minibatch of a default size is all of them where there are fewer.
     pub fn for_samples(&self, n: usize) -> SamplerConfig {
         let mut fitted = self.clone();
         if let KernelConfig::Sgld(sgld) = &mut fitted.kernel
-            && sgld.gradient == (Gradient::Minibatch { batch_size: BATCH_SIZE })
-            && n < BATCH_SIZE
+            && let Gradient::Minibatch { batch_size } = sgld.gradient
+            && [BATCH_SIZE, BATCH_SIZE_OF_CURVE].contains(&batch_size)
+            && n < batch_size
         {
             sgld.gradient = Gradient::Minibatch { batch_size: n };
         }
