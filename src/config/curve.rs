@@ -68,7 +68,7 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
     kind: SamplerKind::Sgld,
     num_steps: Some(1000),
     warmup: Some(0.5),
-    batch_size: 256,
+    batch_size: sampler::BATCH_SIZE_OF_CURVE,
     num_chains: 4,
     // The losses at w* are known for every sample, so that it costs nothing.
     minibatch_trace: LossTrace::ControlVariate,

@@ -15,7 +15,7 @@ use crate::kernel::KernelConfig;
 
 pub use check::ConfigWarning;
 pub use defaults::SamplerDefaults;
-pub use few_samples::BATCH_SIZE;
+pub use few_samples::{BATCH_SIZE, BATCH_SIZE_OF_CURVE};
 
 /// The sampler and the local posterior that it draws from, U(w) = nβ·L_n(w) + γ/2·‖w − w*‖².
 #[derive(Debug, Clone, PartialEq, Serialize)]
