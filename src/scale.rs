@@ -2,14 +2,14 @@
 //!
 //! A chain has to settle in two kinds of direction. Its step ε is bounded by the stiffest, εa ≲ 0.2 with a = nβ·h_max + γ; directions that
 //! γ alone holds forget where they were in about 1/(εγ) steps. Their ratio κ = nβ·h_max/γ is thus what decides how many steps a chain
-//! needs: 5κ for one such time, 25 of them in the kept draws. Around deep linear networks γ is weak (κ in the hundreds of thousands), because there λ̂
+//! needs: 1.25κ for one such time at the largest step. Around deep linear networks γ is weak (κ in the hundreds of thousands), because there λ̂
 //! is level in γ and exact samplers move the flat directions. Around other networks λ̂ has no such level, and what can be answered is λ̂ at a
 //! scale at which chains do settle.
 //!
-//! κ = [`STIFFNESS_RATIO`] is the largest at which the default chains of SGLD settle around a perceptron, a small convolutional network and a
-//! ResNet18: docs/scale.md has the measurements.
+//! κ = [`STIFFNESS_RATIO`] is one at which the default chains of SGLD settle around a perceptron and a
+//! ResNet18: docs/scale.md has what was measured.
 //!
-//! *Reference*: derived for this project. *Tested by* `tests/scale.rs`.
+//! *Reference*: derived for this project. *Tested by* tests/network_commands.rs.
 
 /// κ = nβ·h_max/γ.
 pub const STIFFNESS_RATIO: f64 = 30.0;

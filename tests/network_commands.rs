@@ -293,3 +293,27 @@ fn mistakes_are_refused_with_what_to_do() {
         assert!(stderr(&output).contains(part), "{flags}: {}", stderr(&output));
     }
 }
+
+#[test]
+fn without_a_gamma_the_localisation_is_a_thirtieth_of_the_stiffest_direction_at_every_checkpoint() {
+    let base = tempfile::tempdir().unwrap();
+    let curve = report(&curve(base.path(), ""));
+    let folder = Path::new(curve["run_dir"].as_str().unwrap()).join("checkpoint");
+    let one = folder.join("step0000020.safetensors");
+    let flags = |checkpoint: &Path| {
+        format!("estimate --checkpoint {} --loss-around own-function {CHAINS}", checkpoint.display())
+    };
+    let alone = report(&llc(base.path(), &flags(&one)));
+    let number = |report: &Value, path: &str| report.pointer(path).unwrap().as_f64().unwrap();
+    let expected = number(&alone, "/n_beta") * number(&alone, "/largest_curvature") / llc::scale::STIFFNESS_RATIO;
+    let gamma = number(&alone, "/gamma");
+    assert!((gamma / expected - 1.0).abs() < 1e-9, "{gamma} against {expected}");
+    // The points of a curve have one scale, and so do several checkpoints: that of the last.
+    let several = report(&llc(base.path(), &flags(&folder.join("step*.safetensors"))));
+    for (report, name) in [(&curve, "curve"), (&several, "several")] {
+        let gammas: Vec<f64> =
+            report["points"].as_array().unwrap().iter().map(|point| number(point, "/gamma")).collect();
+        assert!(gammas.len() > 1 && gammas.iter().all(|gamma| *gamma == gammas[0]), "{name}: {gammas:?}");
+    }
+    assert_eq!(number(&several, "/points/0/gamma"), gamma);
+}
