@@ -177,22 +177,23 @@ pub fn summarise(chains: &[KeptDraws], density: &Density) -> (LlcEstimate, Diagn
     (llc, diagnostics)
 }
 
-/// Largest share of E‖w − w*‖² that may be missing or unknown for a straight line to say what it does to λ̂.
-const MAX_MISSING: f64 = 0.25;
+/// How many times E‖w − w*‖² may still be missing for a straight line over ln ‖w − w*‖² to say what it does to λ̂: the radius then a little
+/// more than doubles. What γ hides of a singular direction comes over several such steps, and shows in the slope before it comes.
+const MAX_MISSING: f64 = 4.0;
 
-/// How far λ̂ may move as ‖w − w*‖² settles: its slope over ‖w − w*‖² among the draws, two standard errors steeper, times what is not known
-/// of E‖w − w*‖² (`half_width` of its interval) and what the virial identity says is missing from it, (1 − V)·d/γ. Infinite where that is
-/// more than a quarter of E‖w − w*‖²: λ̂ may be anything there.
+/// How far λ̂ may move as ‖w − w*‖² settles: its slope over ln ‖w − w*‖² among the draws, two standard errors steeper, times the change of
+/// that by what is not known of E‖w − w*‖² (`half_width` of its interval) and by what the virial identity says is missing from it,
+/// (1 − V)·d/γ. Infinite where that is more than [`MAX_MISSING`] times E‖w − w*‖²: λ̂ may be anything there.
 fn unsettled_shift(excess: &Draws, squares: &Draws, half_width: f64, virial: Estimate, density: &Density) -> f64 {
     // What is within the ratio's own error is not missing.
     let missing = (1.0 - virial.value - 2.0 * virial.mcse).max(0.0) * density.num_parameters() as f64 / density.gamma;
-    let open = half_width + missing;
+    let open = (half_width + missing) / squares.mean();
     // A NaN is below nothing.
-    if !crate::verdict::is_below(open, MAX_MISSING * squares.mean()) {
+    if !crate::verdict::is_below(open, MAX_MISSING) {
         return f64::INFINITY;
     }
-    let slope = slope(excess, squares);
-    (slope.value.abs() + 2.0 * slope.mcse) * open
+    let slope = slope(excess, &squares.map(f64::ln));
+    (slope.value.abs() + 2.0 * slope.mcse) * open.ln_1p()
 }
 
 fn relative(trend: Trend, scale: f64) -> Trend {
