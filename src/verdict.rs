@@ -570,12 +570,12 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
         return None;
     }
     let mut found = Vec::new();
-    if !(*ess_bulk >= wanted && *ess_tail >= wanted) {
+    if is_below(*ess_bulk, wanted) || is_below(*ess_tail, wanted) || ess_bulk.is_nan() || ess_tail.is_nan() {
         found.push(format!(
             "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails, and {wanted:.0} are needed"
         ));
     }
-    if !(relative <= MAX_RELATIVE_MCSE) {
+    if !is_below(relative, MAX_RELATIVE_MCSE) {
         found.push(format!(
             "the error of λ̂ is {:.1} %, and at most {:.0} % are allowed",
             100.0 * relative,

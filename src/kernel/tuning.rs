@@ -147,7 +147,7 @@ const WORTH_A_PILOT: f64 = 1.25;
 
 /// Finds ε for a Langevin kernel without acceptance. Pilots from `start` measure what ε adds to λ̂, by its step and by the noise of the
 /// minibatches ([`crate::chain::GradientRow`]): both are proportional to ε, so that the next ε is the one at which they add
-/// [`TARGET_BIAS`], within [`MAX_SHARE`] of the largest stable step. A tensor whose virial ratio is above 1.03 by more than two standard
+/// 2 % of λ̂, within a fifth of the largest stable step. A tensor whose virial ratio is above 1.03 by more than two standard
 /// errors halves it; a pilot that diverges divides it by eight.
 pub fn langevin_step_size<K: Kernel>(
     kernel: &dyn Fn(f64) -> K,
