@@ -20,10 +20,10 @@ use crate::kernel::{GradientNeed, Kernel, KernelError, State};
 use crate::observe::DrawBlock;
 use crate::params::Params;
 use crate::rng::{Key, Role};
+use crate::summary::GradientRow;
 use crate::target::{Batch, Target, TargetError};
 use crate::update;
 pub(crate) use gradients::GradientLook;
-pub use gradients::GradientRow;
 use saved::Saved;
 
 /// Says how long a chain is and what it records; the same for all chains of a run.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::chain::GradientRow;
 use crate::diagnostics::{
     Draws, Estimate, Trend, ess_bulk, ess_tail, gamma_sensitivity, gamma_sensitivity_by_pull, mean_interval, rhat,
     slope, trend, variance_ratio, virial_ratio,
@@ -24,6 +23,21 @@ pub struct KeptDraws {
     pub virial: Vec<Vec<f64>>,
     /// What gradients say at the same draws.
     pub gradients: Vec<GradientRow>,
+}
+
+/// What gradients say at one of the kept draws; `src/chain/gradients.rs` has the formulas.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GradientRow {
+    /// ‖w − w*‖².
+    pub squared_distance: f64,
+    /// nβ·(L(w) − L(w*)), on a batch that the pull has not seen.
+    pub excess: f64,
+    /// nβ·(w − w*)·∇L.
+    pub pull: f64,
+    /// What the step size adds to λ̂; NaN for a kernel whose law does not depend on it.
+    pub step_bias: f64,
+    /// What the noise of minibatches adds to λ̂, at most; NaN likewise.
+    pub minibatch_bias: f64,
 }
 
 /// The density that the draws are from.

@@ -23,36 +23,22 @@
 use super::{Batches, Chain};
 use crate::kernel::{Kernel, KernelError, State};
 use crate::params::Params;
+use crate::summary::GradientRow;
 use crate::target::{Batch, Target};
 use crate::update;
 
-/// One row of measurements.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GradientRow {
-    /// ‖w − w*‖².
-    pub squared_distance: f64,
-    /// nβ·(L(w) − L(w*)), on a batch that the pull has not seen.
-    pub excess: f64,
-    /// nβ·(w − w*)·∇L.
-    pub pull: f64,
-    /// What the step size adds to λ̂; NaN for a kernel whose law does not depend on it.
-    pub step_bias: f64,
-    /// What the noise of minibatches adds to λ̂, at most; NaN likewise.
-    pub minibatch_bias: f64,
+/// Number of columns of a row.
+pub(super) const WIDTH: usize = 5;
+
+/// The columns of `row`, as a chain keeps them.
+pub(super) fn columns(row: &GradientRow) -> [f64; WIDTH] {
+    [row.squared_distance, row.excess, row.pull, row.step_bias, row.minibatch_bias]
 }
 
-impl GradientRow {
-    /// Number of columns.
-    pub(super) const WIDTH: usize = 5;
-
-    pub(super) fn columns(&self) -> [f64; Self::WIDTH] {
-        [self.squared_distance, self.excess, self.pull, self.step_bias, self.minibatch_bias]
-    }
-
-    pub(super) fn from_columns(columns: &[f64; Self::WIDTH]) -> GradientRow {
-        let [squared_distance, excess, pull, step_bias, minibatch_bias] = *columns;
-        GradientRow { squared_distance, excess, pull, step_bias, minibatch_bias }
-    }
+/// The row of `columns`.
+pub(super) fn from_columns(columns: &[f64; WIDTH]) -> GradientRow {
+    let [squared_distance, excess, pull, step_bias, minibatch_bias] = *columns;
+    GradientRow { squared_distance, excess, pull, step_bias, minibatch_bias }
 }
 
 /// Buffers for two gradients.

@@ -5,7 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ChainRun, End, GradientRow};
+use super::gradients;
+use super::{ChainRun, End};
 use crate::checkpoint::{Checkpoint, Dtype, Header, NamedTensor};
 use crate::distance::TensorDistances;
 use crate::journal::{Entry, JournalError};
@@ -60,13 +61,13 @@ fn content(run: &ChainRun, w: Option<&Params>) -> Result<Checkpoint, tch::TchErr
     let (sums, num_summed) = run.tensor_distances.parts();
     let num_rows = run.virial.len();
     let columns = run.virial.first().map_or(0, Vec::len);
-    let gradients: Vec<f64> = run.gradients.iter().flat_map(GradientRow::columns).collect();
+    let rows: Vec<f64> = run.gradients.iter().flat_map(gradients::columns).collect();
     let mut tensors = vec![
         floats(LOSS, &[run.trace.loss.len()], &run.trace.loss),
         floats(DISTANCE, &[run.trace.distance.len()], &run.trace.distance),
         floats(ACCEPTANCE, &[run.trace.acceptance.len()], &run.trace.acceptance),
         floats(VIRIAL, &[num_rows, columns], &run.virial.concat()),
-        floats(GRADIENTS, &[run.gradients.len(), GradientRow::WIDTH], &gradients),
+        floats(GRADIENTS, &[run.gradients.len(), gradients::WIDTH], &rows),
         floats(TENSOR_DISTANCES, &[sums.len()], sums),
     ];
     for (name, params) in [(POINT, w), (LAST, run.last.as_ref())] {
@@ -103,7 +104,7 @@ fn saved(entry: &Entry, content: &Checkpoint, like: &Params) -> Result<Saved, Jo
     }
     let (shape, virial) = of(VIRIAL)?;
     // Entries of versions before this one have none.
-    let gradients = floats_of(content, GRADIENTS).map_or_else(Vec::new, |(_, values)| values);
+    let rows = floats_of(content, GRADIENTS).map_or_else(Vec::new, |(_, values)| values);
     let columns = shape.get(1).copied().unwrap_or_default().max(1);
     let w = params_of(entry, content, POINT, like)?;
     let end = match &w {
@@ -114,7 +115,7 @@ fn saved(entry: &Entry, content: &Checkpoint, like: &Params) -> Result<Saved, Jo
     let run = ChainRun {
         trace: DrawBlock { loss, distance, acceptance },
         virial: virial.chunks(columns).map(<[f64]>::to_vec).collect(),
-        gradients: gradients.as_chunks().0.iter().map(GradientRow::from_columns).collect(),
+        gradients: rows.as_chunks().0.iter().map(gradients::from_columns).collect(),
         tensor_distances: TensorDistances::from_parts(of(TENSOR_DISTANCES)?.1, count("num_summed")?),
         epsilon: fact("epsilon").as_f64(),
         last: params_of(entry, content, LAST, like)?,

@@ -5,11 +5,12 @@
 //! *Reference*: Hoffman and Gelman, JMLR 15 (2014), <https://arxiv.org/abs/1111.4246>, section 3.2 (dual averaging).
 
 use super::{GradientNeed, Kernel, KernelError, State};
-use crate::chain::{self, Batches, Chain, ChainRun, GradientLook, GradientRow};
+use crate::chain::{self, Batches, Chain, ChainRun, GradientLook};
 use crate::config::Epsilon;
 use crate::params::Params;
 use crate::probe::largest_curvature;
 use crate::rng::Role;
+use crate::summary::GradientRow;
 use crate::target::{Batch, Target};
 
 /// What a search found.
@@ -146,7 +147,7 @@ const MAX_TRIES: usize = 40;
 const WORTH_A_PILOT: f64 = 1.25;
 
 /// Finds ε for a Langevin kernel without acceptance. Pilots from `start` measure what ε adds to λ̂, by its step and by the noise of the
-/// minibatches ([`crate::chain::GradientRow`]): both are proportional to ε, so that the next ε is the one at which they add
+/// minibatches ([`GradientRow`]): both are proportional to ε, so that the next ε is the one at which they add
 /// 2 % of λ̂, within a fifth of the largest stable step. A tensor whose virial ratio is above 1.03 by more than two standard
 /// errors halves it; a pilot that diverges divides it by eight.
 pub fn langevin_step_size<K: Kernel>(
