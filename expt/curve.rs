@@ -87,7 +87,7 @@ struct Curve<'a> {
     journal: Journal,
     /// The points so far.
     points: Points,
-    /// Those that the checkpoint brought from which this run continues.
+    /// Those in the checkpoint from which this run continues.
     former: Option<Former>,
     /// The scale of all points, once it is chosen.
     scale: Option<Scale>,
@@ -334,7 +334,7 @@ impl<'a> Curve<'a> {
         Ok(Scale { n_beta: local.n_beta(), gamma: local.gamma() })
     }
 
-    /// The points that the checkpoint brought, where they were estimated around the same loss and at `scale`; others are estimated again.
+    /// The points in the checkpoint, where they were estimated around the same loss and at `scale`; others are estimated again.
     fn former_at(&mut self, scale: Scale, observers: &mut Observers) -> Option<Former> {
         let former = self.former.take()?;
         if former.estimated == self.estimated(scale) {

@@ -82,8 +82,8 @@ fn climb(
             budget,
         };
         let along = config.profile().along;
-        let mut tell = |news: News| observe(&news, along, num_rungs, observers);
-        let Some(rung) = ladder.climb(&profile, &context.cancel, &mut tell)? else { break false };
+        let mut report = |news: News| observe(&news, along, num_rungs, observers);
+        let Some(rung) = ladder.climb(&profile, &context.cancel, &mut report)? else { break false };
         if rung.estimation.is_interrupted {
             break true;
         }
@@ -97,7 +97,7 @@ fn climb(
     end(config, &ladder, points.all(), (&source, about), is_interrupted, context, observers)
 }
 
-/// γ of a first rung below which the curvature that it follows from is no more than the rounding of a loss that has none.
+/// γ of a first rung below which the curvature that it follows from is only the rounding of a loss that has none.
 const LEAST_GAMMA: f64 = 1e-3;
 
 /// Every rung's scale.
@@ -153,7 +153,7 @@ fn resumed(ladder: Ladder, points: &Points, w_star: &Params) -> anyhow::Result<L
 /// Where the chains of `rung` ended, for the next one.
 fn tensors(rung: &Rung) -> anyhow::Result<Vec<NamedTensor>> {
     let tensor = |(chain, w): (usize, &Params)| Ok(NamedTensor::from_tensor(&format!("chain-{chain}"), w.flat())?);
-    // Behind a rung that has not converged there is no next one.
+    // Behind a rung that has not converged none follows.
     rung.ends.iter().filter(|_| rung.has_converged).flatten().enumerate().map(tensor).collect()
 }
 

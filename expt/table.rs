@@ -352,7 +352,7 @@ fn write_biases(out: &mut String, point: &Section) -> std::fmt::Result {
     write!(out, "{:<16}step {step:+.1} %", "bias")?;
     let minibatch = share("/diagnostics/minibatch_bias");
     if minibatch != 0.0 {
-        write!(out, "   minibatches up to {minibatch:+.1} %")?;
+        write!(out, "   minibatches about {minibatch:+.1} %")?;
     }
     if point.0["extrapolation"].is_object() {
         let (bias, mcse) = (share("/extrapolation/bias/value"), share("/extrapolation/bias/mcse"));
@@ -397,7 +397,7 @@ impl Section<'_> {
         self.list("/reasons").iter().filter_map(|reason| reason.as_str().map(str::to_owned)).collect()
     }
 
-    /// Why the verdict is no better, a line for each reason.
+    /// What is against the estimate, a line for each reason.
     pub fn explanations(&self) -> Vec<String> {
         self.list("/explanations").iter().filter_map(|line| line.as_str().map(|line| format!("{line}\n"))).collect()
     }

@@ -45,6 +45,8 @@ pub struct Plan {
     pub virial_every: usize,
     /// Whether the distance of the kept draws is summed tensor by tensor.
     pub tensor_distances: bool,
+    /// The largest curvature of L at w*, where it is known: a search of the step size need not look for it again.
+    pub largest_curvature: Option<f64>,
     /// Whether the last draw itself is handed over.
     pub keep_last: bool,
 }

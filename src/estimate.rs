@@ -95,6 +95,7 @@ pub fn estimate(
     let probes = Probes::of(target, chains.key)?;
     let began = Instant::now();
     let mut chains = chains.clone();
+    chains.plan.largest_curvature = Some(probes.largest_curvature);
     let is_biased = !sampler.is_exact() && chains.extrapolate_step != ExtrapolateStep::Off;
     chains.plan.keep_last |= is_biased;
     let runs = chains.run(sampler, target, &w_star, cancel, &mut |progress| forward(progress, observers))?;
@@ -107,8 +108,9 @@ pub fn estimate(
         observers.emit(&Event::Stage("sampling again at half the step size, to take off what the step size adds"));
         let at_half = sample_finer(target, sampler, &chains, &starts, cancel)?;
         sampled.is_interrupted |= cancel.load(Ordering::Relaxed);
-        if let Some((llc, diagnostics)) = at_half.filter(|_| !sampled.is_interrupted) {
+        if let Some((llc, diagnostics, num_steps)) = at_half.filter(|_| !sampled.is_interrupted) {
             sampled.extrapolate(llc, &diagnostics, &probes);
+            sampled.num_steps += num_steps;
         }
         sampled.sampling_s = began.elapsed().as_secs_f64();
     }
@@ -302,14 +304,14 @@ fn rounding(target: &mut dyn Target, w: &Params) -> Result<Option<f64>, KernelEr
 }
 
 /// λ̂ at half the step size, from chains that start where those at the whole one ended: twice their kept draws, behind a tenth of that as
-/// warm-up, since the laws of both differ little. `None` where a chain met a loss that is not finite, or it was cancelled.
+/// warm-up, since the laws of both differ little; with the steps of all of them. `None` where a chain met a loss that is not finite, or it was cancelled.
 fn sample_finer(
     target: &dyn Target,
     sampler: &dyn Sampler,
     chains: &Chains,
     starts: &[Start],
     cancel: &AtomicBool,
-) -> Result<Option<(LlcEstimate, Diagnostics)>, EstimateError> {
+) -> Result<Option<(LlcEstimate, Diagnostics, u64)>, EstimateError> {
     let mut finer = chains.clone();
     let num_kept = chains.plan.num_draws - chains.plan.num_warmup;
     finer.key = chains.key.role(Role::Extrapolation);
@@ -323,8 +325,10 @@ fn sample_finer(
     if cancel.load(Ordering::Relaxed) || runs.iter().any(ChainRun::has_diverged) {
         return Ok(None);
     }
+    let num_steps = runs.iter().map(|run| run.num_steps).sum();
     let kept = kept(runs, finer.plan.num_warmup)?;
-    Ok(Some(summarise(&kept, &density(target, chains.plan.init_loss))))
+    let (llc, diagnostics) = summarise(&kept, &density(target, chains.plan.init_loss));
+    Ok(Some((llc, diagnostics, num_steps)))
 }
 
 /// λ̂ at γ/4 from chains of half the length. A failure there costs the check, not the estimate.

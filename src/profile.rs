@@ -187,12 +187,12 @@ impl Ladder {
     /// and is still the next.
     ///
     /// # Errors
-    /// [`EstimateError`]; a chain that diverges is no error but part of the rung.
+    /// [`EstimateError`]; a chain that diverges is part of the rung, not an error.
     pub fn climb(
         &mut self,
         profile: &Profile,
         cancel: &AtomicBool,
-        tell: &mut dyn FnMut(News),
+        report: &mut dyn FnMut(News),
     ) -> Result<Option<Rung>, EstimateError> {
         let Some(&scale) = self.scales.get(self.next).filter(|_| self.stop.is_none()) else { return Ok(None) };
         let round_s = self.seconds_per_draw * profile.chains.plan.num_draws as f64;
@@ -201,7 +201,7 @@ impl Ladder {
             self.stop = Some(Stop::TimeIsUsed { rung: self.next });
             return Ok(None);
         }
-        let rung = profile.rung(self.next, scale, &self.starts, self.spent_s, cancel, tell)?;
+        let rung = profile.rung(self.next, scale, &self.starts, self.spent_s, cancel, report)?;
         self.spent_s += rung.estimation.sampling_s;
         self.seconds_per_draw = rung.estimation.sampling_s / rung.num_draws as f64;
         if rung.estimation.is_interrupted {
@@ -228,7 +228,7 @@ impl Profile<'_> {
         starts: &[Start],
         spent_s: f64,
         cancel: &AtomicBool,
-        tell: &mut dyn FnMut(News),
+        report: &mut dyn FnMut(News),
     ) -> Result<Rung, EstimateError> {
         let mut target = self.target.with_density(scale.n_beta, scale.gamma).map_err(RunError::from)?;
         let share = scale.n_beta / self.target.local().n_beta();
@@ -248,14 +248,14 @@ impl Profile<'_> {
             chains.plan.keep_last = true;
             chains.plan.num_draws = rounds.num_draws;
             chains.plan.num_warmup = if round == 1 { plan.num_warmup } else { 0 };
-            tell(News::Round { rung: index, round, num_draws: rounds.num_draws, so_far: so_far.as_ref() });
+            report(News::Round { rung: index, round, num_draws: rounds.num_draws, so_far: so_far.as_ref() });
             let began = Instant::now();
             let from = continued.as_deref().unwrap_or(starts);
             let runs = chains.run_from(self.sampler, target.as_ref(), from, cancel, &mut |progress| {
                 if let run::Progress::Ended { chain, num_draws, error: Some(error) } = progress
                     && !cancel.load(Ordering::Relaxed)
                 {
-                    tell(News::Failed { chain, num_draws, error: &error });
+                    report(News::Failed { chain, num_draws, error: &error });
                 }
             })?;
             rounds.done(chains.plan.num_draws, seconds(began, &runs, &chains));
@@ -322,7 +322,7 @@ fn half_width(llc: &LlcEstimate) -> f64 {
     0.5 * (llc.ci90[1] - llc.ci90[0]) / llc.mean.abs()
 }
 
-/// Whether the verdict holds nothing against the chains themselves: what else it finds is no matter of more draws.
+/// Whether the verdict holds nothing against the chains themselves: more draws would not mend what else it finds.
 fn has_settled(estimation: &Estimation) -> bool {
     let unsettled = [Reason::Diverged, Reason::NotEquilibrated, Reason::TooFewEffectiveDraws];
     estimation.judgement.findings.iter().all(|finding| !unsettled.contains(&finding.reason))

@@ -102,6 +102,7 @@ impl Chains {
             init_loss,
             virial_every: VIRIAL_EVERY.max(sampler.num_kept_draws() / MAX_VIRIAL_ROWS),
             tensor_distances: false,
+            largest_curvature: None,
             keep_last: false,
         };
         let RunConfig { threads, threads_per_chain, .. } = *run;

@@ -36,7 +36,7 @@ pub struct GradientRow {
     pub pull: f64,
     /// What the step size adds to λ̂; NaN for a kernel whose law does not depend on it.
     pub step_bias: f64,
-    /// What the noise of minibatches adds to λ̂, at most; NaN likewise.
+    /// What the noise of minibatches adds to λ̂; NaN likewise.
     pub minibatch_bias: f64,
 }
 
@@ -88,7 +88,7 @@ pub struct Diagnostics {
     pub gamma_sensitivity: Estimate,
     /// What the step size adds to λ̂, in its unit, to first order in ε; none where the sampler's law does not depend on it.
     pub step_bias: Option<Estimate>,
-    /// What the noise of the minibatches adds to λ̂, at most, in its unit and to first order in ε; none likewise.
+    /// What the noise of the minibatches adds to λ̂, in its unit and to first order in ε; none likewise.
     pub minibatch_bias: Option<Estimate>,
     /// How far λ̂ may move, in its unit, as ‖w − w*‖² settles: infinite where too much of that is missing to say.
     pub unsettled_shift: f64,

@@ -551,7 +551,7 @@ fn minibatch_noise(evidence: &Evidence) -> Option<Finding> {
     finding(
         Reason::MinibatchNoise,
         format!(
-            "the noise of the minibatches adds up to {:.1} % to λ̂, {}; try a larger --batch-size, a smaller --epsilon, or \
+            "the noise of the minibatches adds about {:.1} % to λ̂, {}; try a larger --batch-size, a smaller --epsilon, or \
              --extrapolate-step on",
             100.0 * biases.minibatch,
             biases.how
@@ -563,16 +563,16 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
     let Diagnostics { ess_bulk, ess_tail, .. } = evidence.diagnostics;
     let llc = evidence.llc;
     let ess_bulk = &evidence.extrapolation.map_or(*ess_bulk, |at_half| at_half.ess_bulk.min(*ess_bulk));
-    let wanted = MIN_ESS_PER_CHAIN * llc.per_chain.len().max(1) as f64;
+    let needed = MIN_ESS_PER_CHAIN * llc.per_chain.len().max(1) as f64;
     let error = llc.mcse.max(0.5 * (llc.ci90[1] - llc.ci90[0]) / Z90);
     let relative = if llc.mcse.is_nan() { f64::NAN } else { error / llc.mean.abs() };
-    if *ess_bulk >= wanted && *ess_tail >= wanted && relative <= MAX_RELATIVE_MCSE {
+    if *ess_bulk >= needed && *ess_tail >= needed && relative <= MAX_RELATIVE_MCSE {
         return None;
     }
     let mut found = Vec::new();
-    if is_below(*ess_bulk, wanted) || is_below(*ess_tail, wanted) || ess_bulk.is_nan() || ess_tail.is_nan() {
+    if is_below(*ess_bulk, needed) || is_below(*ess_tail, needed) || ess_bulk.is_nan() || ess_tail.is_nan() {
         found.push(format!(
-            "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails, and {wanted:.0} are needed"
+            "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails, and {needed:.0} are needed"
         ));
     }
     if !is_below(relative, MAX_RELATIVE_MCSE) {

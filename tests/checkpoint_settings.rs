@@ -130,7 +130,7 @@ fn a_contradiction_is_refused_with_both_values_and_one_that_is_asked_for_is_repo
     );
     assert!(stderr(&asked).contains(note), "{}", stderr(&asked));
     assert!((scores(&estimate)[0] - scores(&training)[0]).abs() > 1e-3, "other inputs, another loss");
-    // What agrees is no contradiction.
+    // What agrees is not refused.
     report(&estimated(base.path(), &checkpoint, "--data mnist --label-corruption 0.5 --preprocessing channels"));
     let unknown = estimated(base.path(), &checkpoint, "--override-checkpoint preprocesing");
     assert!(stderr(&unknown).contains("did you mean `preprocessing`?"), "{}", stderr(&unknown));

@@ -112,7 +112,7 @@ pub struct Known<'a> {
 impl<'a> Known<'a> {
     /// `None` where `run` is of another kind, or has no report yet.
     pub fn read(run: &'a Run) -> Option<Self> {
-        // A ladder of scales is no one estimate.
+        // A ladder of scales is not one estimate.
         let report = run.report.as_ref().filter(|report| !report["rungs"].is_array())?;
         Some(Self {
             run,

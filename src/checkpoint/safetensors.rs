@@ -41,7 +41,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
 
 /// The header of the file `path`, which is read no further; `None` where it can't be read or is not a safetensors file of `llc`.
 pub(super) fn peek(path: &Path) -> Option<Header> {
-    // As the format's own reader: a longer one is no file of networks.
+    // As the format's own reader: a longer one does not belong to a network.
     const MAX_HEADER_BYTES: u64 = 100_000_000;
     let mut file = File::open(path).ok()?;
     let mut start = [0; 8];

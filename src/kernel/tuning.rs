@@ -139,7 +139,7 @@ const PILOT_STEPS: [usize; 2] = [40, 1000];
 /// Pilots that run to their end: with the gradients measured along them these take a fifth of the chain's steps at most.
 const MAX_PILOTS: usize = 3;
 
-/// Most step sizes that are tried, those included at which a pilot breaks: at a flat w* nothing tells the scale, and the first may be off
+/// Most step sizes that are tried, those included at which a pilot breaks: at a flat w* nothing gives the scale, and the first may be off
 /// by twelve decades.
 const MAX_TRIES: usize = 40;
 
@@ -157,7 +157,11 @@ pub fn langevin_step_size<K: Kernel>(
     target: &mut dyn Target,
 ) -> Result<Tuned<K>, KernelError> {
     let key = chain.stream(Role::Tuning);
-    let stiffness = target.local().n_beta() * largest_curvature(target, key.part(0))? + target.local().gamma();
+    let curvature = match chain.plan.largest_curvature {
+        Some(curvature) => curvature,
+        None => largest_curvature(target, key.part(0))?,
+    };
+    let stiffness = target.local().n_beta() * curvature + target.local().gamma();
     let stable = 4.0 / if stiffness > 0.0 { stiffness } else { 1.0 };
     let first = STABLE_SHARE * stable;
     let (mut epsilon, mut num_pilots) = (first, 0);
@@ -168,7 +172,7 @@ pub fn langevin_step_size<K: Kernel>(
             Ok(found) => {
                 num_pilots += 1;
                 w = found.w;
-                let wanted = match found.is_too_large {
+                let next = match found.is_too_large {
                     true => 0.5 * epsilon,
                     // A pilot that measured nothing (a flat loss, a single step) leaves ε.
                     false if found.bias > 0.0 && found.llc > 0.0 => {
@@ -176,9 +180,9 @@ pub fn langevin_step_size<K: Kernel>(
                     }
                     false => epsilon,
                 };
-                let change = (wanted / epsilon).max(epsilon / wanted);
+                let change = (next / epsilon).max(epsilon / next);
                 // The last pilot's word is taken: what its ε adds is measured again by the chain.
-                epsilon = if change > 1.0 { wanted } else { epsilon };
+                epsilon = next;
                 if change < WORTH_A_PILOT || num_pilots == MAX_PILOTS || chain.is_cancelled() {
                     return Ok(Tuned { kernel: kernel(epsilon), epsilon, w });
                 }

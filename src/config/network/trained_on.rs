@@ -192,7 +192,7 @@ impl Overrides {
     ///
     /// # Errors
     ///
-    /// A sentence about the first word that is no setting that a checkpoint carries.
+    /// A sentence about the first word that does not name a setting of a checkpoint.
     pub fn parse(text: &str) -> Result<Overrides, String> {
         let mut overrides = Overrides::default();
         for word in text.split(',').map(|word| word.trim().trim_start_matches("--")).filter(|word| !word.is_empty()) {
@@ -300,6 +300,6 @@ mod tests {
         assert!(Overrides::parse("all").unwrap().allow("data.train_size"));
         let error = Overrides::parse("preprocesing").unwrap_err();
         assert!(error.contains("did you mean `preprocessing`?"), "{error}");
-        assert!(Overrides::parse("data-dir").is_err(), "the folder is no part of a checkpoint");
+        assert!(Overrides::parse("data-dir").is_err(), "a checkpoint does not carry the folder");
     }
 }

@@ -12,7 +12,7 @@ use crate::theory::Toy;
 
 const CHECKPOINT: &str = "checkpoint";
 
-/// What help says of the sampler; each source has defaults of its own, which [`described`] tells.
+/// What help says of the sampler; each source has defaults of its own, which [`described`] adds.
 const SAMPLER: SamplerDefaults = SamplerDefaults {
     kind: SamplerKind::Sgld,
     num_steps: None,
