@@ -246,6 +246,7 @@ impl Profile<'_> {
             chains.key = self.chains.key.part(index as u64).part(round as u64);
             chains.journal = self.chains.journal.stage(&format!("rung-{index}")).stage(&format!("round-{round}"));
             chains.plan.keep_last = true;
+            chains.plan.largest_curvature = Some(self.probes.largest_curvature);
             chains.plan.num_draws = rounds.num_draws;
             chains.plan.num_warmup = if round == 1 { plan.num_warmup } else { 0 };
             report(News::Round { rung: index, round, num_draws: rounds.num_draws, so_far: so_far.as_ref() });
