@@ -1,6 +1,6 @@
 //! Estimates λ at one of several points of a training and records it: the draws under the point's name, metrics, a line, a row of `curve.csv`.
 //!
-//! What a point is, the caller says: a step of a training that goes on, or a checkpoint that was written before.
+//! What a point is, the caller says: a step of a training, or a checkpoint of one that is over.
 
 use llc::config::network::point::PointConfig;
 use llc::config::{Configuration, RunConfig, SamplerConfig, Switch};
@@ -10,6 +10,7 @@ use llc::journal::Journal;
 use llc::observe::{Event, Observers, PointInfo, RunInfo};
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
+use llc::target::Target as _;
 use llc::target::network::TrainedNetwork;
 use llc::train::{Evaluation, Objective};
 use serde_json::{Value, json};
@@ -33,8 +34,10 @@ pub struct Trajectory<'a> {
 /// One point.
 #[derive(Debug)]
 pub struct Place {
-    /// Of its draws, `draws-NAME.zarr`: lower-case letters and digits.
+    /// In the journal: lower-case letters and digits.
     pub name: String,
+    /// Of its draws, `draws-NAME.zarr`; empty for `draws.zarr`.
+    pub draws: String,
     /// Where it is among the metrics.
     pub step: u64,
     pub on_train: Evaluation,
@@ -71,7 +74,8 @@ impl Trajectory<'_> {
         let around = Around { point: self.point, sampler: self.sampler, run: self.run, objective };
         let mut posterior = around.posterior(trained, self.samples, key)?;
         let init_loss = posterior.chains.plan.init_loss;
-        observers.emit(&Event::Point(&PointInfo { name: place.name.clone(), init_loss, n_beta: None }));
+        let n_beta = Some(posterior.target.local().n_beta());
+        observers.emit(&Event::Point(&PointInfo { name: place.draws.clone(), init_loss, n_beta }));
         let check = self.sampler.check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
         chains.journal = self.journal.stage(&place.name);

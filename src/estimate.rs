@@ -360,7 +360,13 @@ fn sample_localised(
     }
     let kept = kept(runs, shorter.plan.num_warmup)?;
     let (llc, diagnostics) = summarise(&kept, &density(target.as_ref(), chains.plan.init_loss));
-    Ok(Localisation::Sampled(LocalisationCheck { gamma, llc: llc.mean, mcse: llc.mcse, rhat: diagnostics.rhat }))
+    Ok(Localisation::Sampled(LocalisationCheck {
+        gamma,
+        llc: llc.mean,
+        mcse: llc.mcse,
+        rhat: diagnostics.rhat,
+        radius: diagnostics.radius,
+    }))
 }
 
 pub(crate) fn density(target: &dyn Target, init_loss: f64) -> Density {

@@ -9,6 +9,7 @@ use crate::diagnostics::{
     slope, trend, variance_ratio, virial_ratio,
 };
 use crate::llc::LlcEstimate;
+use crate::verdict::is_below;
 
 /// The kept draws of one chain.
 #[derive(Debug, Clone, Default)]
@@ -90,8 +91,10 @@ pub struct Diagnostics {
     pub step_bias: Option<Estimate>,
     /// What the noise of the minibatches adds to λ̂, in its unit and to first order in ε; none likewise.
     pub minibatch_bias: Option<Estimate>,
-    /// How far λ̂ may move, in its unit, as ‖w − w*‖² settles: infinite where too much of that is missing to say.
-    pub unsettled_shift: f64,
+    /// Slope of λ̂ over ln ‖w − w*‖² among the draws.
+    pub distance_slope: Estimate,
+    /// How far E ln ‖w − w*‖² may still be from where it settles; infinite where too much is missing to say.
+    pub distance_open: f64,
     /// Half the width of the 90 % interval of E‖w − w*‖², relative to it.
     pub distance_error: f64,
     /// √E‖w − w*‖²: the radius of the region that λ̂ describes.
@@ -123,7 +126,9 @@ impl Serialize for Diagnostics {
         map.serialize_entry("step_bias_mcse", &self.step_bias.map(|bias| bias.mcse))?;
         map.serialize_entry("minibatch_bias", &self.minibatch_bias.map(|bias| bias.value))?;
         map.serialize_entry("minibatch_bias_mcse", &self.minibatch_bias.map(|bias| bias.mcse))?;
-        map.serialize_entry("unsettled_shift", &self.unsettled_shift)?;
+        map.serialize_entry("distance_slope", &self.distance_slope.value)?;
+        map.serialize_entry("distance_slope_mcse", &self.distance_slope.mcse)?;
+        map.serialize_entry("distance_open", &self.distance_open)?;
         map.serialize_entry("distance_error", &self.distance_error)?;
         map.serialize_entry("radius", &self.radius)?;
         map.serialize_entry("held_by_gamma", &self.held_by_gamma)?;
@@ -183,7 +188,8 @@ pub fn summarise(chains: &[KeptDraws], density: &Density) -> (LlcEstimate, Diagn
         gamma_sensitivity: if by_pull.mcse < by_distance.mcse { by_pull } else { by_distance },
         step_bias: bias(|row| row.step_bias),
         minibatch_bias: bias(|row| row.minibatch_bias),
-        unsettled_shift: unsettled_shift(&excess, &squares, half_width, virial, density),
+        distance_slope: slope(&excess, &squares.map(f64::ln)),
+        distance_open: distance_open(squares.mean(), half_width, virial, density),
         distance_error: half_width / squares.mean(),
         radius: squares.mean().sqrt(),
         held_by_gamma: density.gamma * squares.mean() / d as f64,
@@ -195,19 +201,14 @@ pub fn summarise(chains: &[KeptDraws], density: &Density) -> (LlcEstimate, Diagn
 /// more than doubles. What γ hides of a singular direction comes over several such steps, and shows in the slope before it comes.
 const MAX_MISSING: f64 = 4.0;
 
-/// How far λ̂ may move as ‖w − w*‖² settles: its slope over ln ‖w − w*‖² among the draws, two standard errors steeper, times the change of
-/// that by what is not known of E‖w − w*‖² (`half_width` of its interval) and by what the virial identity says is missing from it,
-/// (1 − V)·d/γ. Infinite where that is more than [`MAX_MISSING`] times E‖w − w*‖²: λ̂ may be anything there.
-fn unsettled_shift(excess: &Draws, squares: &Draws, half_width: f64, virial: Estimate, density: &Density) -> f64 {
+/// How far ln ‖w − w*‖² may still be from where it settles: by what is not known of its mean `squares` (`half_width` of the interval) and by
+/// what the virial identity says is missing from it, (1 − V)·d/γ. Infinite where that is more than [`MAX_MISSING`] times `squares`.
+fn distance_open(squares: f64, half_width: f64, virial: Estimate, density: &Density) -> f64 {
     // What is within the ratio's own error is not missing.
     let missing = (1.0 - virial.value - 2.0 * virial.mcse).max(0.0) * density.num_parameters() as f64 / density.gamma;
-    let open = (half_width + missing) / squares.mean();
+    let open = (half_width + missing) / squares;
     // A NaN is below nothing.
-    if !crate::verdict::is_below(open, MAX_MISSING) {
-        return f64::INFINITY;
-    }
-    let slope = slope(excess, &squares.map(f64::ln));
-    (slope.value.abs() + 2.0 * slope.mcse) * open.ln_1p()
+    if is_below(open, MAX_MISSING) { open.ln_1p() } else { f64::INFINITY }
 }
 
 fn relative(trend: Trend, scale: f64) -> Trend {

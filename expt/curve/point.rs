@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use llc::config::{SamplerConfig, Switch};
-use llc::estimate::{Estimation, estimate};
-use llc::observe::{Event, Observers, PointInfo};
+use llc::config::SamplerConfig;
+use llc::observe::Observers;
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::network::TrainedNetwork;
-use llc::train::{Evaluation, Objective};
+use llc::train::Objective;
 use serde_json::{Value, json};
 
 use super::Curve;
-use crate::{estimation, table};
+use crate::trajectory::{Place, Trajectory};
 
 impl Curve<'_> {
     /// The network where the trainer stands.
@@ -36,8 +35,7 @@ impl Curve<'_> {
         step: u64,
     ) -> anyhow::Result<Posterior> {
         let (point, run, objective) = (self.config.point(), self.config.run(), self.objective());
-        let key = Key::new(self.config.seed()).part(step);
-        Ok(Around { point, sampler, run, objective }.posterior(trained, &self.samples, key)?)
+        Ok(Around { point, sampler, run, objective }.posterior(trained, &self.samples, self.key_at(step))?)
     }
 
     /// How losses around a point are computed.
@@ -58,58 +56,27 @@ impl Curve<'_> {
         tch::set_num_threads(self.config.run().threads as i32);
         let (on_train, on_test) = (self.trainer.evaluate_train()?, self.trainer.evaluate(&self.test)?);
         let trained = self.network_now()?;
-        let mut posterior = self.posterior(&trained, sampler, step)?;
-        let init_loss = posterior.chains.plan.init_loss;
         let name = format!("step{step:07}");
-        let n_beta = Some(sampler.n_beta(self.samples.len()));
-        let shown = if is_first { String::new() } else { name.clone() };
-        observers.emit(&Event::Point(&PointInfo { name: shown, init_loss, n_beta }));
-        let check = sampler.check_localisation == Switch::On;
-        let Posterior { target, sampler, chains } = &mut posterior;
-        chains.journal = self.journal.stage(&name);
-        let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, observers)?;
-        if done.is_interrupted {
-            return Ok(None);
-        }
-        Ok(Some(self.report_point(&done, init_loss, on_train, on_test, observers)))
+        let facts = json!({
+            "step": step,
+            "epoch": step as f64 / self.trainer.num_steps_per_epoch() as f64,
+            "train_s": self.trainer.runtime_s(),
+        });
+        let draws = if is_first { String::new() } else { name.clone() };
+        let trajectory = Trajectory {
+            context: self.context,
+            point: self.config.point(),
+            sampler,
+            run: self.config.run(),
+            samples: &self.samples,
+            journal: self.journal.clone(),
+        };
+        let place = Place { name, draws, step, on_train, on_test, facts };
+        trajectory.estimate(&place, &trained, self.objective(), self.key_at(step), None, observers)
     }
 
-    /// Records a point, by metrics and a line, and returns it as the report has it.
-    fn report_point(
-        &self,
-        done: &Estimation,
-        init_loss: f64,
-        on_train: Evaluation,
-        on_test: Evaluation,
-        observers: &mut Observers,
-    ) -> Value {
-        let step = self.trainer.num_steps();
-        let point = estimation::merged(
-            estimation::report(done),
-            json!({
-                "step": step,
-                "epoch": step as f64 / self.trainer.num_steps_per_epoch() as f64,
-                "init_loss": init_loss,
-                "train_loss": on_train.loss,
-                "train_accuracy": on_train.accuracy,
-                "test_loss": on_test.loss,
-                "test_accuracy": on_test.accuracy,
-                "train_s": self.trainer.runtime_s(),
-            }),
-        );
-        observers.emit(&Event::Metrics {
-            step,
-            values: &[
-                ("curve.llc", done.llc.mean),
-                ("curve.llc_mcse", done.llc.mcse),
-                ("curve.init_loss", init_loss),
-                ("curve.train_loss", on_train.loss),
-                ("curve.train_accuracy", on_train.accuracy),
-                ("curve.test_loss", on_test.loss),
-                ("curve.test_accuracy", on_test.accuracy),
-            ],
-        });
-        observers.emit(&Event::Line(&table::curve_line(&point)));
-        point
+    /// The random numbers of the point at `step`.
+    fn key_at(&self, step: u64) -> Key {
+        Key::new(self.config.seed()).part(step)
     }
 }

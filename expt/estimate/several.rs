@@ -155,6 +155,7 @@ impl Several<'_> {
         trained.see_first(self.taking.samples, objective.clone())?;
         let step = file.step.unwrap_or(index as u64);
         let place = Place {
+            draws: name(&self.files, index),
             name: name(&self.files, index),
             step,
             on_train,

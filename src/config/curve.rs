@@ -66,7 +66,7 @@ const NOT_HERE: [&str; 4] =
 
 const SAMPLER: SamplerDefaults = SamplerDefaults {
     kind: SamplerKind::Sgld,
-    num_steps: Some(1000),
+    num_steps: Some(1500),
     warmup: Some(0.5),
     batch_size: sampler::BATCH_SIZE_OF_CURVE,
     num_chains: 4,

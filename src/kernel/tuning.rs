@@ -143,12 +143,18 @@ const MAX_PILOTS: usize = 3;
 /// by twelve decades.
 const MAX_TRIES: usize = 40;
 
+/// Steps from one measurement of a pilot to the next.
+const MEASURE_EVERY: u64 = 5;
+
+/// Standard errors by which a tensor's virial ratio must exceed its limit: a network has hundreds of tensors, and one of them would at two.
+const SIGNIFICANT: f64 = 4.0;
+
 /// A change of ε that is worth another pilot.
 const WORTH_A_PILOT: f64 = 1.25;
 
 /// Finds ε for a Langevin kernel without acceptance. Pilots from `start` measure what ε adds to λ̂, by its step and by the noise of the
 /// minibatches ([`GradientRow`]): both are proportional to ε, so that the next ε is the one at which they add
-/// 2 % of λ̂, within a fifth of the largest stable step. A tensor whose virial ratio is above 1.03 by more than two standard
+/// 2 % of λ̂, within a fifth of the largest stable step. A tensor whose virial ratio is above 1.03 by more than four standard
 /// errors halves it; a pilot that diverges divides it by eight.
 pub fn langevin_step_size<K: Kernel>(
     kernel: &dyn Fn(f64) -> K,
@@ -228,7 +234,7 @@ fn pilot<K: Kernel>(
     let (mut terms, mut rows): (Vec<Vec<f64>>, Vec<GradientRow>) = (Vec::new(), Vec::new());
     for step in 0..num_steps {
         kernel.step(key.step(step), &mut state, target, batches.at(step))?;
-        if step >= num_steps / 2 && step % 10 == 0 {
+        if step >= num_steps / 2 && step % MEASURE_EVERY == 0 {
             // The next step's batch: the point has not seen it.
             let unseen = (&mut unseen, &mut batches, step + 1);
             let (virial, row) = look.at(kernel, &state, target, chain, unseen, f64::NAN)?;
@@ -243,7 +249,9 @@ fn pilot<K: Kernel>(
     let is_too_large = sizes.iter().enumerate().any(|(tensor, &size)| {
         let mean = terms.iter().map(|row| row[tensor] / size).sum::<f64>() / n;
         let variance = terms.iter().map(|row| (row[tensor] / size - mean).powi(2)).sum::<f64>() / n;
-        !mean.is_finite() || mean - 2.0 * (variance / n).sqrt() > MAX_VIRIAL
+        // A handful of rows may agree by chance: at least the error that independent draws of normal modes have, variance 2 each.
+        let error = (variance.max(2.0 / size) / n).sqrt();
+        !mean.is_finite() || mean - SIGNIFICANT * error > MAX_VIRIAL
     });
     let mean = |of: fn(&GradientRow) -> f64| rows.iter().map(of).sum::<f64>() / n;
     let (bias, llc) = (mean(|row| row.step_bias + row.minibatch_bias), mean(|row| row.excess));

@@ -20,13 +20,14 @@ fn good() -> (LlcEstimate, Diagnostics, Localisation) {
         gamma_sensitivity: Estimate { value: 0.0, mcse: 0.1 },
         step_bias: None,
         minibatch_bias: None,
-        unsettled_shift: 0.1,
+        distance_slope: Estimate { value: 0.0, mcse: 0.05 },
+        distance_open: 0.1,
         distance_error: 0.01,
         radius: 3.0,
         held_by_gamma: 0.5,
     };
     let llc = LlcEstimate { mean: 50.0, mcse: 0.1, ci90: [49.8, 50.2], per_chain: vec![50.0; 4] };
-    let check = LocalisationCheck { gamma: 0.25, llc: 50.1, mcse: 0.1, rhat: 1.0 };
+    let check = LocalisationCheck { gamma: 0.25, llc: 50.1, mcse: 0.1, rhat: 1.0, radius: 3.0 };
     (llc, diagnostics, Localisation::Sampled(check))
 }
 
@@ -89,7 +90,7 @@ fn a_diagnostic_that_could_not_be_computed_never_counts_in_favour() {
 #[test]
 fn a_check_that_can_not_tell_leaves_an_estimate_at_its_scale() {
     let (llc, diagnostics, _) = good();
-    let check = LocalisationCheck { gamma: 0.25, llc: 50.0, mcse: 0.1, rhat: 1.0 };
+    let check = LocalisationCheck { gamma: 0.25, llc: 50.0, mcse: 0.1, rhat: 1.0, radius: 3.0 };
     for localisation in [
         Localisation::NotChecked,
         Localisation::Failed { gamma: 0.25, why: "diverged".into() },
@@ -105,7 +106,7 @@ fn a_check_that_can_not_tell_leaves_an_estimate_at_its_scale() {
 fn a_dependence_on_gamma_is_a_finding_and_no_reason() {
     let (llc, mut diagnostics, _) = good();
     // λ̂ rises by 2 % to γ/4: four fifths of what slow directions still hide lies beyond.
-    let check = LocalisationCheck { gamma: 0.25, llc: 51.0, mcse: 0.1, rhat: 1.0 };
+    let check = LocalisationCheck { gamma: 0.25, llc: 51.0, mcse: 0.1, rhat: 1.0, radius: 3.0 };
     let judged = verdict(&llc, &diagnostics, &Localisation::Sampled(check));
     assert_eq!((judged.verdict, judged.findings.len()), (Verdict::TrustedAtScale, 0), "{judged:?}");
     assert!(judged.notes.iter().any(|note| note.contains("depends on the scale")), "{judged:?}");
@@ -116,14 +117,21 @@ fn a_dependence_on_gamma_is_a_finding_and_no_reason() {
 
 #[test]
 fn flat_directions_that_have_not_settled_are_a_plateau_only_where_they_do_not_move_the_estimate() {
-    for (shift, expected) in
-        [(0.5, Verdict::LocalPlateau), (2.0, Verdict::NotTrusted), (f64::INFINITY, Verdict::NotTrusted)]
-    {
-        let (llc, mut diagnostics, localisation) = good();
-        (diagnostics.rhat_distance, diagnostics.distance_error, diagnostics.unsettled_shift) = (1.5, 0.1, shift);
-        let judged = verdict(&llc, &diagnostics, &localisation);
-        assert_eq!(judged.verdict, expected, "{shift}: {judged:?}");
-    }
+    let of_slope = |value: f64, mcse: f64, open: f64, radius: f64| {
+        let (llc, mut diagnostics, _) = good();
+        (diagnostics.rhat_distance, diagnostics.distance_error) = (1.5, 0.1);
+        (diagnostics.distance_slope, diagnostics.distance_open) = (Estimate { value, mcse }, open);
+        let check = LocalisationCheck { gamma: 0.25, llc: 50.1, mcse: 0.1, rhat: 1.0, radius };
+        verdict(&llc, &diagnostics, &Localisation::Sampled(check)).verdict
+    };
+    // λ̂ = 50: 3 % are 1.5. Chains of the repetition that are no further away say nothing.
+    assert_eq!(of_slope(0.5, 0.2, 1.0, 3.0), Verdict::LocalPlateau);
+    assert_eq!(of_slope(-0.5, 0.2, 1.0, 3.0), Verdict::LocalPlateau);
+    assert_eq!(of_slope(1.2, 0.2, 1.0, 3.0), Verdict::NotTrusted);
+    assert_eq!(of_slope(0.5, 0.2, f64::INFINITY, 3.0), Verdict::NotTrusted);
+    // Twice as far away with the same λ̂ they have the sharper word.
+    assert_eq!(of_slope(0.5, 2.0, 1.0, 3.0), Verdict::NotTrusted);
+    assert_eq!(of_slope(0.5, 2.0, 1.0, 6.0), Verdict::LocalPlateau);
     // Chains may differ by a large part of a spread that is itself narrow.
     let (llc, mut diagnostics, localisation) = good();
     (diagnostics.rhat_distance, diagnostics.distance_error) = (1.5, 0.005);
