@@ -5,9 +5,9 @@
 //! with and without batch normalisation.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use llc::config::nearest;
 use llc::sweep::product::{self, Axis};
 use llc::sweep::{Experiment, Line, Range, Setting};
+use llc::words::{did_you_mean, nearest};
 
 use crate::{Usage, registry};
 
@@ -120,8 +120,8 @@ fn axis(train: &Experiment, path: &str, values: &[&str]) -> anyhow::Result<Optio
 fn preset(train: &Experiment, name: &str) -> Result<&'static str, Usage> {
     let is_it = |preset: &&&str| **preset == name || preset.rsplit('/').next() == Some(name);
     train.presets.iter().find(is_it).copied().ok_or_else(|| {
-        let nearest = nearest(name, train.presets.iter().map(|preset| preset.rsplit('/').next().unwrap_or(preset)));
-        let hint = nearest.map_or_else(String::new, |nearest| format!(": did you mean {nearest}?"));
+        let names = train.presets.iter().map(|preset| preset.rsplit('/').next().unwrap_or(preset));
+        let hint = did_you_mean(nearest(name, names));
         Usage(format!("--models {name}: `llc train` has no such preset{hint}; it has {}", train.presets.join(", ")))
     })
 }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn an_unknown_network_or_corruption_is_refused_with_the_nearest() {
         let refused = |words: &str| format!("{:#}", made(words).unwrap_err());
-        assert!(refused("--models alexnet-smal").contains("did you mean alexnet-small?"));
+        assert!(refused("--models alexnet-smal").contains("did you mean `alexnet-small`?"));
         assert!(refused("--pixel-corruption shufled").contains("did you mean `shuffled`?"));
         assert!(refused("--label-corruption 2").contains("give a number in [0, 1]"));
         assert!(refused("--seeds 3..1").contains("is no range"));

@@ -23,7 +23,7 @@ Examples:
   llc data fetch mnist --data-dir ~/data
   llc data fetch fashion-mnist --from https://mirror.example.org/fashion-mnist
 
-A download that broke goes on where it ended when the command is run again.";
+A download that broke off continues where it ended when the command is run again.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -154,7 +154,7 @@ fn fetch(args: &FetchArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
             Ok(Outcome::Done)
         }
         Err(FetchError::Cancelled) => {
-            cli::print("interrupted: the same command goes on from there\n")?;
+            cli::print("interrupted: the same command continues from there\n")?;
             Ok(Outcome::Interrupted)
         }
         Err(error) => Err(error.into()),

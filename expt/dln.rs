@@ -28,10 +28,7 @@ impl Experiment for DlnConfig {
 fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
     let sampler_config = config.sampler();
     let mut problem = match Problem::new(config, session::device(config.run().device)?, &context.cancel) {
-        Err(TargetError::Cancelled) => {
-            eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
-            return Ok(Outcome::Interrupted);
-        }
+        Err(TargetError::Cancelled) => return Ok(session::interrupted_before_sampling()),
         other => other?,
     };
     let known = Known::new(config, &problem.truth, problem.target.targets())?;

@@ -1,4 +1,4 @@
-//! Runs `llc estimate`: the local learning coefficient of a network out of a checkpoint, or of several.
+//! Runs `llc estimate`: the local learning coefficient of a network from a checkpoint, or from several.
 
 mod several;
 

@@ -29,8 +29,7 @@ impl Experiment for ProfileConfig {
             tch::set_num_threads(self.run().threads as i32);
             let source = match Source::open(self, context, observers) {
                 Err(error) if matches!(error.downcast_ref(), Some(TargetError::Cancelled)) => {
-                    eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
-                    return Ok(Outcome::Interrupted);
+                    return Ok(session::interrupted_before_sampling());
                 }
                 opened => opened?,
             };
@@ -115,14 +114,13 @@ fn scales(config: &ProfileConfig, source: &Source, probes: &Probes) -> anyhow::R
             let is_derived = given.is_none() && along == Along::Gamma;
             anyhow::ensure!(
                 !is_derived || (from > LEAST_GAMMA && from.is_finite()),
-                "the loss is flat to second order at w* (largest curvature {:.1e}), which says nothing of where to begin: give --from and --to, \
-                 or --ladder",
+                "the first rung cannot be chosen, for the loss has no curvature at w* (largest {:.1e}): give --from and --to, or --ladder",
                 probes.largest_curvature
             );
             let to = to.unwrap_or(from / FALL);
             anyhow::ensure!(
                 to < from || *rungs == 1,
-                "--to is {to}, and the ladder begins at {} = {from}: give a smaller one, or --from",
+                "--to is {to}, which must be smaller than the first rung, {} = {from}: lower it, or raise --from",
                 along.symbol()
             );
             geometric(from, to, *rungs)
@@ -215,7 +213,7 @@ fn stopped(stop: Stop, rungs: &[Value], config: &ProfileConfig) -> String {
     let symbol = config.profile().along.symbol();
     match stop {
         Stop::TimeIsUsed { rung } => {
-            format!("the time that is left does not hold a first round of rung {}; give more with --time", rung + 1)
+            format!("not enough time is left for the first round of rung {}; increase --time", rung + 1)
         }
         Stop::NotConverged { rung } => {
             let Some(last) = rungs.get(rung) else { return format!("rung {} did not converge", rung + 1) };

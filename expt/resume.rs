@@ -25,7 +25,7 @@ pub fn command() -> Command {
             .value_parser(value_parser!(PathBuf)),
     );
     RecordArgs::augment_args(command)
-        .about("Go on with a run that was killed or interrupted: same number, same settings, same random numbers")
+        .about("Resume a run that was killed or interrupted: same number, same settings, same random numbers")
         .after_help(
             "Examples:\n  llc resume runs/12\n  llc-analysis runs list -F runs status=INTERRUPTED      which there are; PROBABLY_DEAD those that were killed\n\n\
              On the CPU, at the same number of threads, the draws equal those of a run that was never stopped, bit for bit.\n\

@@ -33,10 +33,7 @@ impl Experiment for SaddleConfig {
             observers.emit(&Event::Stage("drawing the data"));
             tch::set_num_threads(1);
             let teacher = match saddle::teacher(self, &context.cancel) {
-                Err(TargetError::Cancelled) => {
-                    eprintln!("interrupted before the data were read: nothing was drawn, no record is left");
-                    return Ok(Outcome::Interrupted);
-                }
+                Err(TargetError::Cancelled) => return Ok(session::interrupted_before_sampling()),
                 other => other?,
             };
             observers.emit(&Event::Started(&RunInfo {

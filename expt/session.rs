@@ -57,7 +57,9 @@ pub fn record(
     if let (true, Some(run_dir), Ok(_)) = (observers.is_record_lost(), run_dir, &outcome) {
         let failure = observers.failures().first().map_or("its record failed", String::as_str);
         let run_dir = run_dir.display();
-        anyhow::bail!("{failure}; what {run_dir} has is kept: `llc resume {run_dir}` goes on once this is mended");
+        anyhow::bail!(
+            "{failure}; what is in {run_dir} is kept: `llc resume {run_dir}` continues it once this is fixed"
+        );
     }
     outcome
 }
@@ -134,7 +136,7 @@ pub fn end(
         cli::print(&format!("{report}\n"))?;
     }
     if let (Status::Interrupted, Some(run_dir)) = (status, observers.run_dir()) {
-        eprintln!("interrupted; `llc resume {}` goes on", run_dir.display());
+        eprintln!("interrupted; `llc resume {}` continues it", run_dir.display());
     }
     Ok(())
 }
@@ -161,6 +163,12 @@ pub fn outcome(status: Status, points: &[Value]) -> Outcome {
         _ if points.iter().any(estimation::has_diverged) => Outcome::Diverged,
         _ => Outcome::Done,
     }
+}
+
+/// Says that a run was interrupted while it read its data, which leaves no record.
+pub fn interrupted_before_sampling() -> Outcome {
+    eprintln!("interrupted while reading the data: nothing was sampled, and no record was written");
+    Outcome::Interrupted
 }
 
 /// The device as libtorch knows it.

@@ -7,20 +7,22 @@ use llc::record::time::duration;
 use llc::words::{counted, fixed, interval, with_error};
 use serde_json::Value;
 
-/// The report of a run on a deep linear network, in lines of at most about 100 columns.
-pub fn render(report: &Value) -> String {
+/// What `write` writes.
+pub fn rendered(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = write(&mut out, report);
+    let _ = write(&mut out);
     out
+}
+
+/// The report of a run on a deep linear network, in lines of at most about 100 columns.
+pub fn render(report: &Value) -> String {
+    rendered(|out| write(out, report))
 }
 
 /// The report of an estimate around a trained network.
 pub fn render_network(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_network(&mut out, report);
-    out
+    rendered(|out| write_network(out, report))
 }
 
 fn write_network(out: &mut String, report: &Value) -> std::fmt::Result {
@@ -80,21 +82,21 @@ pub fn path_line(point: &Value) -> String {
 
 /// What the report of a curve says beside its points, each of which had its line when it was there.
 pub fn render_curve(report: &Value) -> String {
+    rendered(|out| write_curve(out, report))
+}
+
+fn write_curve(out: &mut String, report: &Value) -> std::fmt::Result {
     let run = Section(report);
-    let mut out = String::new();
     let points = run.list("/points");
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"));
-    let _ = writeln!(out, "{:<16}{}", "loss around", run.text("/loss_around"));
-    let _ = write_setting(&mut out, &run);
-    let seconds = |path: &str| points.iter().map(|point| Section(point).number(path)).fold(0.0, |sum, s| sum + s);
+    writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"))?;
+    writeln!(out, "{:<16}{}", "loss around", run.text("/loss_around"))?;
+    write_setting(out, &run)?;
+    let sampled_s: f64 = points.iter().map(|point| Section(point).number("/timing/sampling_s")).sum();
     let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));
-    let sampled_s = seconds("/timing/sampling_s");
     // Points of checkpoints were trained elsewhere.
     let training = if trained_s.is_finite() { format!("training {}, ", duration(trained_s)) } else { String::new() };
-    let _ = writeln!(out, "{:<16}{training}sampling {}", "time", duration(sampled_s));
-    let _ = write_record(&mut out, &run);
-    out
+    writeln!(out, "{:<16}{training}sampling {}", "time", duration(sampled_s))?;
+    write_record(out, &run)
 }
 
 /// A column's name, and where its values are in a report.
@@ -215,11 +217,11 @@ fn write(out: &mut String, report: &Value) -> std::fmt::Result {
     let kind = if report["lambda_true_is_local"] == Value::Bool(true) {
         format!("exact, multiplicity {}", run.number("/multiplicity"))
     } else {
-        format!("Aoyagi's, a lower bound here; at w* between {} and {}", bounds[0], bounds[1])
+        format!("global (Aoyagi), a lower bound at w*; the local one is between {} and {}", bounds[0], bounds[1])
     };
     let off = match 100.0 * run.number("/relative_error") {
         percent if percent.is_finite() => format!("λ̂ is {percent:+.2} % off"),
-        _ => "there is no λ̂".to_owned(),
+        _ => "no estimate".to_owned(),
     };
     writeln!(out, "{:<16}{} ({kind}); {off}", "λ", run.text("/lambda_true_exact"))?;
     write_diagnostics(out, &run)?;
@@ -236,7 +238,7 @@ fn write_trained(out: &mut String, trained: &Section) -> std::fmt::Result {
     writeln!(out)?;
     match trained.number("/num_steps") {
         num_steps if num_steps.is_finite() => write!(out, "{:<16}{}", "trained", counted(num_steps as usize, "step"))?,
-        _ => write!(out, "{:<16}not to the end", "trained")?,
+        _ => write!(out, "{:<16}training did not finish", "trained")?,
     }
     if trained.number("/train_loss").is_finite() {
         write!(
@@ -356,7 +358,7 @@ fn write_biases(out: &mut String, point: &Section) -> std::fmt::Result {
     }
     if point.0["extrapolation"].is_object() {
         let (bias, mcse) = (share("/extrapolation/bias/value"), share("/extrapolation/bias/mcse"));
-        write!(out, "   taken off: {bias:+.1} ± {mcse:.1} %, by chains at ε/2")?;
+        write!(out, "   corrected by extrapolation: {bias:+.1} ± {mcse:.1} %")?;
     }
     writeln!(out)
 }

@@ -1,4 +1,4 @@
-//! Takes a trained network out of a checkpoint, and holds what the checkpoint says of its training against the settings of the estimate.
+//! Loads a trained network from a checkpoint, and compares what the checkpoint records of its training with the settings of the estimate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Taking<'a> {
     pub device: Device,
 }
 
-/// A network out of a checkpoint.
+/// A network from a checkpoint.
 #[derive(Debug)]
 pub struct Taken {
     pub trained: TrainedNetwork,
@@ -48,7 +48,7 @@ impl Taking<'_> {
             (Some(given), _) => model::for_data(given, self.samples.input_shape(), self.samples.num_classes()),
             (None, Some(known)) => known.clone(),
             (None, None) => anyhow::bail!(
-                "{} does not say which network it is of: name it, for example --model resnet18; `llc model list` lists them",
+                "{} does not record its network: give --model, for example --model resnet18; `llc model list` lists them",
                 path.display()
             ),
         };
@@ -56,15 +56,17 @@ impl Taking<'_> {
         let named = || path.display().to_string();
         if assign(&checkpoint, &network).with_context(named)?.is_by_order {
             observers.emit(&Event::Warning(
-                "the checkpoint's tensors have other names than the network's: they were taken by their order and shapes; compare the losses \
+                "the checkpoint's tensors have other names than the network's: they were matched by order and shape; compare the losses \
                  below with those of the training",
             ));
         }
-        train::check_fit(&network, self.samples).context("the data are not as in the training (--data, --crop)")?;
+        train::check_fit(&network, self.samples)
+            .context("the data do not fit the network; give --data and --crop as in the training")?;
         let (w, buffers) = load_into(&checkpoint, &network).with_context(named)?;
         let (kind, device) = (self.objective.kind(), self.device);
         let w = w.to(kind, device)?;
         let mut trained = TrainedNetwork { buffers: buffers.to(kind, device)?, network, w };
+        trained.see_first(self.samples, self.objective.clone())?;
         let [on_train, on_test] = [self.samples, self.test].map(|samples| {
             let TrainedNetwork { network, w, buffers } = &mut trained;
             train::evaluate(network, w, buffers, samples, None, self.objective, device)
@@ -77,7 +79,7 @@ impl Taking<'_> {
             if is_far_from_trained(on_train, &self.objective.loss, self.samples.num_classes()) {
                 notes.push(format!(
                     "on the training data the network has {scores}, far from what a trained network has, and the checkpoint does not say what \
-                     it was trained on: compare with the training's own figures, and give its --data, --preprocessing, --label-corruption and \
+                     it was trained on: compare with the figures from the training, and give its --data, --preprocessing, --label-corruption and \
                      --loss"
                 ));
             }
@@ -99,7 +101,9 @@ impl Taking<'_> {
             return Err(ConfigError::ContradictsCheckpoint { path, deviations }.into());
         }
         let note = |deviation: &Deviation| {
-            format!("{deviation}: overridden by --override-checkpoint, so that this is not the loss that was trained")
+            format!(
+                "{deviation}: overridden by --override-checkpoint, so that this is not the loss that the network was trained on"
+            )
         };
         Ok(allowed.iter().map(note).collect())
     }

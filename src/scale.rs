@@ -1,7 +1,7 @@
 //! Chooses the localisation γ around a network, where nobody says which: γ = nβ·h_max/κ, h_max the largest curvature of L at w*.
 //!
-//! A chain has to settle in two kinds of direction. Its step ε is bounded by the stiffest, εa ≲ 0.2 with a = nβ·h_max + γ; directions that
-//! γ alone holds forget where they were in about 1/(εγ) steps. Their ratio κ = nβ·h_max/γ is thus what decides how many steps a chain
+//! A chain has to settle in two kinds of direction. Its step ε is bounded by the stiffest, εa ≲ 0.8 with a = nβ·h_max + γ; directions that
+//! γ alone holds decorrelate in about 1/(εγ) steps. Their ratio κ = nβ·h_max/γ is thus what decides how many steps a chain
 //! needs: 1.25κ for one such time at the largest step. Around deep linear networks γ is weak (κ in the hundreds of thousands), because there λ̂
 //! is level in γ and exact samplers move the flat directions. Around other networks λ̂ has no such level, and what can be answered is λ̂ at a
 //! scale at which chains do settle.

@@ -215,7 +215,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     let mut notes = Vec::new();
     if let (Some(Unsettled { why, shift }), true) = (unsettled, findings.is_empty()) {
         notes.push(format!(
-            "the flat directions have not settled ({why}); what is open of them moves λ̂ by {:.1} % at most",
+            "the flat directions have not settled ({why}); when they do, λ̂ changes by {:.1} % at most",
             100.0 * shift / llc.mean.abs()
         ));
     }
@@ -228,7 +228,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
             diagnostics.radius
         )),
         Slope::Unknown(why) => notes.push(format!(
-            "whether λ̂ is level in γ is not known: {:.0} % of the directions are held by γ at radius {:.3}, and {why}",
+            "it is not known whether λ̂ depends on γ: γ holds {:.0} % of the directions at radius {:.3}, and {why}",
             100.0 * diagnostics.held_by_gamma,
             diagnostics.radius
         )),
@@ -246,9 +246,9 @@ fn compact(value: f64) -> String {
 fn incomplete(evidence: &Evidence) -> Option<String> {
     let num_kept = evidence.llc.per_chain.len();
     if evidence.is_interrupted {
-        return Some("the run was interrupted: λ̂ is of the draws so far".to_owned());
+        return Some("the run was interrupted: λ̂ uses the draws recorded so far".to_owned());
     }
-    (num_kept < 2).then(|| "one chain can't show whether chains agree; take 4 (--num-chains)".to_owned())
+    (num_kept < 2).then(|| "one chain can't show whether chains agree; use --num-chains 4".to_owned())
 }
 
 fn finding(reason: Reason, explanation: String) -> Option<Finding> {
@@ -263,7 +263,7 @@ fn diverged(evidence: &Evidence) -> Option<Finding> {
     finding(
         Reason::Diverged,
         format!(
-            "{num_diverged} of {num_chains} chains met a loss that is not finite and are left out; try a smaller ε, a larger γ \
+            "{num_diverged} of {num_chains} chains reached a loss that is not finite and are excluded; try a smaller ε, a larger γ \
              or a smaller nβ"
         ),
     )
@@ -280,9 +280,12 @@ fn not_a_minimum(evidence: &Evidence) -> Option<Finding> {
     let found = if is_negative {
         format!("λ̂ is negative (90 % interval up to {:.3})", llc.ci90[1])
     } else {
-        format!("gradient descent from w* lowers nβ·L by {descent:.3}, which λ̂ lacks")
+        format!("gradient descent from w* lowers nβ·L by {descent:.3}, so that λ̂ is too low by at least that much")
     };
-    finding(Reason::NotAMinimum, format!("{found}: w* is not a minimum at this nβ; train on, or lower nβ"))
+    finding(
+        Reason::NotAMinimum,
+        format!("{found}: w* is not a minimum at this nβ; train longer, lower nβ, or take --loss-around own-function"),
+    )
 }
 
 fn not_equilibrated(evidence: &Evidence, unsettled: Option<&Unsettled>) -> Option<Finding> {
@@ -306,7 +309,7 @@ fn not_equilibrated(evidence: &Evidence, unsettled: Option<&Unsettled>) -> Optio
     let is_off = variance_ratio.z(MAX_VARIANCE_RATIO) > SIGNIFICANT || !variance_ratio.value.is_finite();
     if evidence.is_loss_full && is_off {
         found.push(format!(
-            "the variance of nβ·L is {:.2} times its mean, where the Gamma law allows 1",
+            "the variance of nβ·L is {:.2} times its mean, where at equilibrium it is at most about 1",
             variance_ratio.value
         ));
     }
@@ -314,10 +317,10 @@ fn not_equilibrated(evidence: &Evidence, unsettled: Option<&Unsettled>) -> Optio
         && !is_below(*shift, TOLERANCE * llc.mean.abs())
     {
         let shift = match shift.is_finite() {
-            true => format!("may move λ̂ by {:.0} %", 100.0 * shift / llc.mean.abs()),
-            false => "may move λ̂ by any amount".to_owned(),
+            true => format!("may change by {:.0} %", 100.0 * shift / llc.mean.abs()),
+            false => "may change by any amount".to_owned(),
         };
-        found.push(format!("the flat directions have not settled ({why}), and what is open of them {shift}"));
+        found.push(format!("the flat directions have not settled ({why}); when they do, λ̂ {shift}"));
     }
     if found.is_empty() {
         return None;
@@ -341,14 +344,14 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
     let mut found = Vec::new();
     if is_below(*ess_bulk, needed) || is_below(*ess_tail, needed) || ess_bulk.is_nan() || ess_tail.is_nan() {
         found.push(format!(
-            "the draws are worth {ess_bulk:.0} independent ones in the bulk and {ess_tail:.0} in the tails, and {needed:.0} are needed"
+            "the effective sample size is {ess_bulk:.0} in the bulk and {ess_tail:.0} in the tails; {needed:.0} are needed ({MIN_ESS_PER_CHAIN:.0} a chain)"
         ));
     }
     if !is_below(relative, MAX_RELATIVE_MCSE) {
         found.push(format!(
-            "the error of λ̂ is {:.1} %, and at most {:.0} % are allowed",
-            100.0 * relative,
-            100.0 * MAX_RELATIVE_MCSE
+            "the 90 % interval is ±{:.1} % of λ̂, and at most ±{:.0} % is accepted",
+            100.0 * Z90 * relative,
+            100.0 * Z90 * MAX_RELATIVE_MCSE
         ));
     }
     finding(Reason::TooFewEffectiveDraws, format!("{}; try more steps (--num-steps)", found.join("; ")))

@@ -242,7 +242,7 @@ fn ctrl_c_is_passed_on_waited_for_and_written_down() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(75), "{}", stderr(&output));
     assert!(stderr(&output).ends_with(
-        "0 of 2 lines succeeded; failed: 1; --resume-failed runs them again; 1 not run; --resume goes on\n"
+        "0 of 2 lines succeeded; failed: 1; --resume-failed runs them again; 1 not run; --resume continues\n"
     ));
     assert_eq!(job_log(path), [[1, 75, 0]]);
     assert!(read(path.join("COMMANDS.logs/1.log")).ends_with("stopped\n"));

@@ -317,3 +317,18 @@ fn without_a_gamma_the_localisation_is_a_thirtieth_of_the_stiffest_direction_at_
     }
     assert_eq!(number(&several, "/points/0/gamma"), gamma);
 }
+
+#[test]
+fn an_untrained_network_with_batch_norms_has_the_curvature_of_the_curve_s_first_point() {
+    let base = tempfile::tempdir().unwrap();
+    let network = "--model resnet18 --width-factor 1 --crop 8";
+    let training = "--train-batch-size 20 --train-steps 1 --logging-period 1";
+    let curve = report(&llc(base.path(), &format!("curve {network} {training} {CHAINS}")));
+    let step_0 = base.path().join("1/checkpoint/step0000000.safetensors");
+    let flags = format!("estimate --checkpoint {} --loss-around own-function {CHAINS}", step_0.display());
+    let alone = report(&llc(base.path(), &flags));
+    let curvature = |report: &Value| report["largest_curvature"].as_f64().unwrap();
+    // Statistics that are still zero would magnify every layer by 1/√ε. Twenty power iterations from another start are a few percent off.
+    let ratio = curvature(&alone) / curvature(&curve["points"][0]);
+    assert!((ratio - 1.0).abs() < 0.2, "{ratio}");
+}

@@ -59,7 +59,7 @@ struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Every line is checked before the first one starts. Ctrl-C is passed on: llc writes down what it has, and --resume goes on later. A line
+Every line is checked before the first one starts. Ctrl-C is passed on: llc records what it has, and --resume continues later. A line
 and its run have the line's number in the file, here as in SLURM arrays.
 
 Exit codes: 0 all lines succeeded, 1 some failed, 2 bad usage or an illegal line, 75 interrupted.
@@ -145,7 +145,7 @@ fn summary(failed: &[usize], num_left: usize) -> String {
         text += &format!("; failed: {lines}; --resume-failed runs them again");
     }
     if num_left > 0 {
-        text += &format!("; {num_left} not run; --resume goes on");
+        text += &format!("; {num_left} not run; --resume continues");
     }
     text
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use llc::config::{ConfigError, Key, Kind, nearest};
+use llc::config::{ConfigError, Key, Kind};
 use llc::sweep::product::Axis;
 use llc::sweep::{Experiment, Line, MeaningError, Range, RangeError, Setting};
+use llc::words::{did_you_mean, nearest};
 use toml::{Table, Value as Toml};
 
 use super::distribution::{Law, Random};
@@ -32,13 +33,13 @@ pub enum SweepError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} is not TOML: line {line}: {message}", path.display())]
     Toml { path: PathBuf, line: usize, message: String },
-    #[error("`{key}` is no part of a sweep: {}{}", PARTS.join(", "), hint(*nearest))]
+    #[error("`{key}` is no part of a sweep: {}{}", PARTS.join(", "), did_you_mean(*nearest))]
     UnknownPart { key: String, nearest: Option<&'static str> },
     #[error("`{key}`: {expected}")]
     WrongPart { key: &'static str, expected: &'static str },
     #[error(transparent)]
     Experiment(#[from] MeaningError),
-    #[error("[{block}] unknown key `{key}`{}", hint(*nearest))]
+    #[error("[{block}] unknown key `{key}`{}", did_you_mean(*nearest))]
     UnknownKey { block: &'static str, key: String, nearest: Option<&'static str> },
     #[error("[{block}] `{key}` is in [{other}] too: leave it in one of them")]
     Twice { block: &'static str, other: &'static str, key: String },
@@ -48,10 +49,6 @@ pub enum SweepError {
     Value { block: &'static str, key: String, problem: String },
     #[error("[{block}] `{key}`")]
     Range { block: &'static str, key: String, source: RangeError },
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?"))
 }
 
 const FIXED: &str = "fixed";
@@ -169,7 +166,7 @@ impl Slot {
                 Some(name) if experiment.presets.contains(&name) => Ok(Setting::preset(name)),
                 _ => {
                     let name = value.as_str().unwrap_or_default();
-                    let hint = hint(nearest(name, experiment.presets.iter().copied()));
+                    let hint = did_you_mean(nearest(name, experiment.presets.iter().copied()));
                     let problem = format!("{value} is not one of {}{hint}", experiment.presets.join(", "));
                     Err(SweepError::Value { block, key: PRESET.to_owned(), problem })
                 }
@@ -265,7 +262,7 @@ fn random(slot: Slot, law: &Toml) -> Result<Random, SweepError> {
         }
         ("choice", _) => return Err(problem("give a list to choose from: choice = [1, 10, 100]".to_owned())),
         (other, _) => {
-            let hint = hint(nearest(other, Law::NAMES.into_iter()));
+            let hint = did_you_mean(nearest(other, Law::NAMES.into_iter()));
             return Err(problem(format!("there is no law `{other}`: {}{hint}", Law::NAMES.join(", "))));
         }
     };

@@ -8,6 +8,7 @@ use llc::words::counted;
 use serde_json::{Value, json};
 
 use super::{Descent, INITIAL, TRAINED};
+use crate::table::rendered;
 
 /// The object that `--json` prints.
 pub fn report(descent: &Descent, status: Status) -> Value {
@@ -49,10 +50,7 @@ pub fn report(descent: &Descent, status: Status) -> Value {
 
 /// The same for a person.
 pub fn table(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write(&mut out, report);
-    out
+    rendered(|out| write(out, report))
 }
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {

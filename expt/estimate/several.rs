@@ -74,8 +74,7 @@ fn at_one_scale(taking: &Taking, files: &[File], observers: &mut Observers) -> a
         return Ok(config.sampler().clone());
     };
     observers.emit(&Event::Stage("choosing the scale of all points around the last network"));
-    let Taken { mut trained, .. } = taking.take(&last.path, observers)?;
-    trained.see_first(taking.samples, taking.objective.clone())?;
+    let Taken { trained, .. } = taking.take(&last.path, observers)?;
     let objective = taking.objective.clone();
     let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
     Ok(around.at_one_scale(&trained, taking.samples, Key::new(config.seed()))?)
@@ -140,11 +139,11 @@ impl Several<'_> {
         observers: &mut Observers,
     ) -> anyhow::Result<Option<Value>> {
         let (file, objective) = (&self.files[index], self.taking.objective);
-        let Taken { mut trained, on_train, on_test, notes } = taken;
+        let Taken { trained, on_train, on_test, notes } = taken;
         let found = Subject::of(&trained.network, self.taking.config)?;
         anyhow::ensure!(
             found == self.subject,
-            "{} is of {} with {} parameters, and {} of {} with {}: give each network a run of its own",
+            "{} holds {} with {} parameters, but {} holds {} with {}: run each network separately",
             file.path.display(),
             found.network,
             found.num_parameters,
@@ -152,7 +151,6 @@ impl Several<'_> {
             self.subject.network,
             self.subject.num_parameters
         );
-        trained.see_first(self.taking.samples, objective.clone())?;
         let step = file.step.unwrap_or(index as u64);
         let place = Place {
             draws: name(&self.files, index),
@@ -203,7 +201,7 @@ fn distinct(paths: Vec<PathBuf>, observers: &mut Observers) -> anyhow::Result<Ve
             let (step, epoch) = when(&Checkpoint::read_bytes(&bytes).map_err(format)?.header);
             files.push(File { path, step, epoch });
         } else {
-            observers.emit(&Event::Line(&format!("{} is the same file as another one: left out", path.display())));
+            observers.emit(&Event::Line(&format!("{} is identical to another file and is skipped", path.display())));
         }
     }
     Ok(files)

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::table::rendered;
+
 /// The columns of `points.csv`, and where a point has them.
 const COLUMNS: [(&str, &str); 14] = [
     ("n", "/n"),
@@ -48,24 +50,25 @@ pub fn line(point: &Value) -> String {
 
 /// What the report says beside its fits, each of which had its line when it was there.
 pub fn table(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(
+    rendered(|out| write(out, report))
+}
+
+fn write(out: &mut String, report: &Value) -> std::fmt::Result {
+    writeln!(
         out,
         "\n{:<12}exp(-{} |x - y|²) on {} numbers, ridge {}",
         "kernel", report["bandwidth"], report["input_dim"], report["ridge"]
-    );
-    let _ = writeln!(
+    )?;
+    writeln!(
         out,
         "{:<12}{}, {} test samples, {:.1} % of the training labels changed",
         "data",
         report["data"].as_str().unwrap_or_default(),
         report["num_test"],
         100.0 * number(report, "/label_corruption_observed")
-    );
-    let _ = writeln!(out, "{:<12}intervals: 90 %, of the test samples' number", "error");
-    let _ = writeln!(out, "{:<12}{}", "record", report["run_dir"].as_str().unwrap_or_default());
-    out
+    )?;
+    writeln!(out, "{:<12}intervals: 90 %, of the test samples' number", "error")?;
+    writeln!(out, "{:<12}{}", "record", report["run_dir"].as_str().unwrap_or_default())
 }
 
 /// The fits as a table for other programs.

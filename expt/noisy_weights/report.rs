@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use llc::diagnostics::proportion_interval;
 use serde_json::{Value, json};
 
+use crate::table::rendered;
+
 /// What an epoch has, by the names of metrics: a dot leads into its training or validation samples.
 pub const METRICS: [&str; 16] = [
     "epoch",
@@ -76,34 +78,35 @@ pub fn forgotten(epochs: &[Value]) -> Option<Value> {
 
 /// What the report says beside its epochs, each of which had its line when it was there.
 pub fn table(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "\n{:<12}{}", "network", report["model"]["name"].as_str().unwrap_or_default());
+    rendered(|out| write(out, report))
+}
+
+fn write(out: &mut String, report: &Value) -> std::fmt::Result {
+    writeln!(out, "\n{:<12}{}", "network", report["model"]["name"].as_str().unwrap_or_default())?;
     for set in ["train", "val"] {
         if report[set].is_object() {
             let at = |what: &str| number(report, &format!("/{set}/{what}"));
-            let _ = writeln!(
+            writeln!(
                 out,
                 "{set:<12}loss {:.4}   accuracy {:.4}   90 % interval [{:.4}, {:.4}]",
                 at("loss"),
                 at("accuracy"),
                 at("accuracy_ci90/0"),
                 at("accuracy_ci90/1")
-            );
+            )?;
         }
     }
     if report["forgotten"].is_object() {
         let at = |what: &str| number(report, &format!("/forgotten/{what}"));
-        let _ = writeln!(
+        writeln!(
             out,
             "{:<12}validation accuracy {:.4} at the end of the first phase, {:.4} after the second",
             "forgotten",
             at("val_accuracy_before"),
             at("val_accuracy_after")
-        );
+        )?;
     }
-    let _ = writeln!(out, "{:<12}{}", "record", report["run_dir"].as_str().unwrap_or_default());
-    out
+    writeln!(out, "{:<12}{}", "record", report["run_dir"].as_str().unwrap_or_default())
 }
 
 /// The epochs as a table for other programs.

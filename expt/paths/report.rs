@@ -186,10 +186,7 @@ pub fn tables(found: &Found) -> anyhow::Result<Vec<(&'static str, Vec<u8>)>> {
 
 /// The report for a reader.
 pub fn render(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write(&mut out, report);
-    out
+    table::rendered(|out| write(out, report))
 }
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {

@@ -108,7 +108,7 @@ fn checkpoint(config: &EstimateConfig, key: Key, observers: &mut Observers) -> a
     let objective = estimate::objective(config.run().precision, config.loss());
     anyhow::ensure!(
         !config.is_of_several(),
-        "--checkpoint {}: a ladder is climbed around one network; run one for each, and `llc-analysis figures profile` shows them side by side",
+        "--checkpoint {}: llc profile takes one checkpoint; run it once for each, and `llc-analysis figures profile` shows them side by side",
         config.checkpoint()
     );
     let taking = Taking { config, samples: &samples, test: &data.test, objective: &objective, device };

@@ -6,7 +6,7 @@ use llc::record::time::duration;
 use serde_json::Value;
 
 pub use crate::table::Section;
-use crate::table::{decimals, write_record};
+use crate::table::{decimals, rendered, write_record};
 
 /// A value with its error.
 pub fn shown(value: f64, error: f64) -> String {
@@ -36,7 +36,7 @@ pub struct Columns {
 
 /// The names of what [`line`] shows.
 pub fn header(columns: Columns) -> String {
-    let test = if columns.has_test { format!("  {:>9}  {:>7}", "test loss", "correct") } else { String::new() };
+    let test = if columns.has_test { format!("  {:>9}  {:>8}", "test loss", "accuracy") } else { String::new() };
     let exact = if columns.has_exact { format!("  {:>8}", "exact") } else { String::new() };
     // A circumflex takes no room of its own.
     format!(
@@ -55,7 +55,7 @@ pub fn line(rung: &Value, columns: Columns) -> String {
         _ => String::new(),
     };
     let test = match columns.has_test {
-        true => format!("  {:>9.4}  {:>5.1} %", rung.number("/test_loss"), 100.0 * rung.number("/test_accuracy")),
+        true => format!("  {:>9.4}  {:>6.1} %", rung.number("/test_loss"), 100.0 * rung.number("/test_accuracy")),
         false => String::new(),
     };
     let exact = match columns.has_exact {
@@ -79,10 +79,7 @@ pub fn line(rung: &Value, columns: Columns) -> String {
 
 /// What the report says beside the lines of its rungs.
 pub fn render(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write(&mut out, report);
-    out
+    rendered(|out| write(out, report))
 }
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {

@@ -6,7 +6,7 @@ use llc::record::time::duration;
 use llc::words::{fixed, with_error};
 use serde_json::{Value, json};
 
-use crate::table::{Section, decimals, write_record};
+use crate::table::{Section, decimals, rendered, write_record};
 
 /// One point, in a line.
 pub fn line(point: &Value) -> String {
@@ -51,10 +51,7 @@ pub fn stages(points: &[Value]) -> Vec<Value> {
 
 /// What the report says beside the lines of its points.
 pub fn render(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write(&mut out, report);
-    out
+    rendered(|out| write(out, report))
 }
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {

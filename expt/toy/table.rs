@@ -6,14 +6,11 @@ use llc::theory::Toy;
 use llc::words::{MISSING, fixed, with_error};
 use serde_json::Value;
 
-use crate::table::{Section, decimals, write_record};
+use crate::table::{Section, decimals, rendered, write_record};
 
 /// The report as a person reads it.
 pub fn render(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write(&mut out, report);
-    out
+    rendered(|out| write(out, report))
 }
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {

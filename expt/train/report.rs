@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{EpochEnd, Run};
+use crate::table::rendered;
 
 /// Where a training met the interpolation threshold; checkpoints carry it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,10 +76,7 @@ pub fn report(run: &Run, last: Option<EpochEnd>, status: Status) -> Value {
 
 /// The same for a person.
 pub fn table(report: &Value) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write(&mut out, report);
-    out
+    rendered(|out| write(out, report))
 }
 
 fn write(out: &mut String, report: &Value) -> std::fmt::Result {

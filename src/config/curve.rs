@@ -23,20 +23,20 @@ use crate::model::ModelSpec;
 const EXAMPLES: &str = "\
 Examples:
   llc curve --model resnet18 --width-factor 8 --train-steps 3000 --logging-period 300 --num-chains 2
-      A small ResNet18 on CIFAR-10, an estimate at ten points of its training; `llc data fetch cifar10` brings the pictures.
+      A small ResNet18 on CIFAR-10, an estimate at ten points of its training; `llc data fetch cifar10` fetches the images.
   llc curve --model mlp1 --data mnist --crop 28 --train-steps 2000
       A perceptron on MNIST; each point is the coefficient of the function that the network computes there.
   llc curve --label-corruption 0.5 --label-corruption-kind noise --loss-around labels --llc-labels clean
       Trained on noisy labels, and the loss taken on clean ones, as published.
   llc curve --resume runs/7
-      Go on with an interrupted run.
+      Resume an interrupted run.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
 /// The sections of a file, under which `--help` shows their flags.
 const HEADINGS: [(&str, &str); 7] = [
     ("model.", "The network"),
-    ("data.", "The pictures"),
+    ("data.", "The images"),
     ("train.", "The training"),
     ("curve.", "The curve"),
     ("point.", "The loss around each point"),
@@ -66,7 +66,7 @@ const NOT_HERE: [&str; 4] =
 
 const SAMPLER: SamplerDefaults = SamplerDefaults {
     kind: SamplerKind::Sgld,
-    num_steps: Some(1500),
+    num_steps: Some(2000),
     warmup: Some(0.5),
     batch_size: sampler::BATCH_SIZE_OF_CURVE,
     num_chains: 4,
@@ -103,7 +103,7 @@ fn of_a_curve<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok
 pub struct LoggingConfig {
     /// Steps from one estimate to the next; the first is at step 0, the last at the end.
     pub logging_period: usize,
-    /// The folder of a run, or the checkpoint, that this one goes on from.
+    /// The folder of a run, or the checkpoint, that this one resumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resume: Option<PathBuf>,
 }
@@ -122,7 +122,7 @@ impl CurveConfig {
         &self.model
     }
 
-    /// The pictures.
+    /// The images.
     pub fn data(&self) -> &DataConfig {
         &self.data
     }
@@ -137,7 +137,7 @@ impl CurveConfig {
         &self.curve
     }
 
-    /// What it goes on from.
+    /// What it resumes.
     pub fn resume(&self) -> Option<&Path> {
         self.curve.resume.as_deref()
     }
@@ -164,9 +164,7 @@ impl Configuration for CurveConfig {
         about: "Follow the learning coefficient of a network over its training",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {
@@ -187,8 +185,8 @@ impl Configuration for CurveConfig {
                 "resume",
                 Kind::Text,
                 "DIR",
-                "Go on with the run in that folder (or from that checkpoint), at its settings where no flag says otherwise \
-                 [default: start anew]",
+                "Resume the run in this folder (or from this checkpoint), with its settings unless a flag overrides them \
+                 [default: start a new run]",
             ));
             keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&SAMPLER, false));

@@ -9,6 +9,7 @@ use super::Key;
 use super::network::trained_on::Deviations;
 use crate::kernel::{GradientNeed, SamplerKind};
 use crate::mongo::address::AddressError;
+use crate::words::did_you_mean;
 
 /// Why a configuration was refused. Programs print it after `error: `, with its source if there is one, and exit with 2;
 /// nothing has been written by then.
@@ -16,7 +17,7 @@ use crate::mongo::address::AddressError;
 #[non_exhaustive]
 pub enum ConfigError {
     /// A key that no setting has, in a file or in `--set`.
-    #[error("unknown key `{key}`{}", hint(nearest.as_deref()))]
+    #[error("unknown key `{key}`{}", did_you_mean(nearest.as_deref()))]
     UnknownKey {
         /// The key as given.
         key: String,
@@ -54,7 +55,7 @@ pub enum ConfigError {
         found: String,
     },
     /// A word that is none of a setting's choices.
-    #[error("{key}: `{found}` is not one of {}{}", choices.join(", "), hint(*nearest))]
+    #[error("{key}: `{found}` is not one of {}{}", choices.join(", "), did_you_mean(*nearest))]
     UnknownChoice {
         /// The key.
         key: &'static Key,
@@ -421,10 +422,6 @@ pub enum ConfigError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?"))
 }
 
 /// The samplers that draw minibatches.

@@ -1,4 +1,4 @@
-//! Configures `llc estimate`: λ̂ of a network that was trained before, out of a checkpoint.
+//! Configures `llc estimate`: λ̂ of a trained network, from a checkpoint.
 //!
 //! The tables are `model` (what the checkpoint doesn't say of itself), `data`, `train` (the loss), `point`, `sampler` and `run`. Where
 //! nothing is said, `data` and the loss are those that the checkpoint carries ([`TrainedOn`]).
@@ -27,7 +27,7 @@ Examples:
   llc estimate --checkpoint 'runs/3/checkpoint/e_*.safetensors'
       All checkpoints of a training as the points of one record, at one scale.
   llc estimate --checkpoint runs/3/checkpoint/latest.safetensors --label-corruption 0 --override-checkpoint label-corruption
-      On purpose on other data than the network was trained on.
+      Deliberately on other data than the network was trained on.
   llc estimate --checkpoint resnet18.pth --model resnet18-torchvision --data cifar10 --preprocessing channels
       A PyTorch state dict: nothing in the file is executed.
   llc estimate --checkpoint model.safetensors --model resnet18 --params 'layer3.*' --sampler sgld --epsilon 1e-7
@@ -98,11 +98,11 @@ struct MinimisedConfig {
 pub enum CheckpointFilesError {
     /// A pattern that no file matches.
     #[error(
-        "--checkpoint: no file matches `{pattern}`; give the pattern in quotes, so that the shell leaves it as it is"
+        "--checkpoint: no file matches `{pattern}`; put the pattern in quotes, so that the shell does not expand it"
     )]
     NoMatch { pattern: String },
     /// A malformed pattern.
-    #[error("--checkpoint: `{pattern}` is not a pattern: {reason}; * stands for any part of a name")]
+    #[error("--checkpoint: `{pattern}` is not a pattern: {reason}; * matches any part of a name")]
     Pattern { pattern: String, reason: &'static str },
     /// A folder that can't be searched.
     #[error("--checkpoint: {source}")]
@@ -118,7 +118,7 @@ impl EstimateConfig {
         self.seed
     }
 
-    /// The file, or the files: a pattern, or several of either apart by commas.
+    /// The file, or the files: a pattern, or several of either, separated by commas.
     pub fn checkpoint(&self) -> &str {
         &self.checkpoint
     }
@@ -147,7 +147,7 @@ impl EstimateConfig {
         self.model.as_ref()
     }
 
-    /// The pictures.
+    /// The images.
     pub fn data(&self) -> &DataConfig {
         &self.data
     }
@@ -220,12 +220,10 @@ fn natural(name: &str) -> Vec<(String, u64)> {
 impl Configuration for EstimateConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Estimate the learning coefficient of a trained network out of a checkpoint",
+        about: "Estimate the learning coefficient of a trained network from a checkpoint",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {
@@ -237,15 +235,15 @@ impl Configuration for EstimateConfig {
                     "checkpoint",
                     Kind::Text,
                     "FILES",
-                    "The trained parameters: safetensors, or a PyTorch .pt or .pth file; several files, apart by commas or as a pattern in \
-                     quotes such as 'DIR/*.safetensors', are points of one record, at one n*beta and gamma [needed]",
+                    "The trained parameters: safetensors, or a PyTorch .pt or .pth file; several files, separated by commas or as a pattern \
+                     in quotes such as 'DIR/*.safetensors', are points of one record, at one n*beta and gamma [required]",
                 ),
                 Key::new(
                     OVERRIDES,
                     "override-checkpoint",
                     Kind::Text,
                     "NAMES",
-                    "Settings in which the estimate may differ from the training that the checkpoint is of, by their flags apart by commas: \
+                    "Settings that may differ from those that the checkpoint records: names of flags, separated by commas, such as \
                      preprocessing,label-corruption; or all. Without it a flag that contradicts the checkpoint is refused [default: none]",
                 ),
             ];
@@ -272,7 +270,7 @@ impl Configuration for EstimateConfig {
             None => {
                 if let Some(path) = raw.paths().find(|path| path.starts_with("model.")) {
                     let reason =
-                        "a checkpoint that knows its network knows this too: give --model as well, or leave it out";
+                        "it needs --model; a checkpoint of llc records its network: give --model as well, or remove it";
                     return Err(ConfigError::Refused { key: raw.key(path)?, reason: reason.to_owned() });
                 }
                 None

@@ -26,6 +26,19 @@ pub struct CommandLine {
     pub presets_help: &'static str,
 }
 
+impl CommandLine {
+    /// The rest of a command line that has no presets.
+    pub const WITHOUT_PRESETS: CommandLine = CommandLine {
+        name: "",
+        about: "",
+        examples: "",
+        headings: &[],
+        presets: &[],
+        presets_value: "",
+        presets_help: "",
+    };
+}
+
 /// A legal configuration of one experiment: whoever holds one need not check again.
 pub trait Configuration: Sized + Serialize {
     /// Its subcommand.

@@ -117,9 +117,7 @@ impl Configuration for KernelRegressionConfig {
         about: "Fit true or random labels by a Gaussian kernel: test error and norm of the interpolant against the number of samples",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ConfigError;
+use crate::words::nearest;
 
 /// One setting: where it stands in a file, its flag, and the kind of value it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -192,25 +193,6 @@ impl fmt::Display for Key {
     }
 }
 
-/// The candidate that looks most like `word`, if any looks like it at all.
-///
-/// A candidate's last part counts as well as its whole, so that `epsilon` finds `sampler.epsilon`.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Below 0.8 Jaro-Winkler pairs words that share little but their first letter.
-    const ALIKE: f64 = 0.8;
-    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).replace('-', "_");
-    let likeness = |candidate: &str| {
-        let whole = strsim::jaro_winkler(word, candidate);
-        // Slightly less, so that of two equal last parts the one in the right section wins.
-        whole.max(0.99 * strsim::jaro_winkler(&last(word), &last(candidate)))
-    };
-    candidates
-        .map(|candidate| (likeness(candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
 fn unquote(text: &str) -> &str {
     ['"', '\''].iter().find_map(|&quote| text.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(text)
 }
@@ -309,17 +291,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn the_nearest_key_is_found_by_its_whole_or_its_last_part() {
-        let keys = ["sampler.epsilon", "sampler.gamma", "run.threads", "run.threads_per_chain", "seed", "truth.seed"];
-        let find = |word| nearest(word, keys.iter().copied());
-        assert_eq!(find("sampler.epsilom"), Some("sampler.epsilon"));
-        assert_eq!(find("epsilon"), Some("sampler.epsilon"));
-        assert_eq!(find("run.gamma"), Some("sampler.gamma"));
-        assert_eq!(find("threads-per-chain"), Some("run.threads_per_chain"));
-        assert_eq!(find("sed"), Some("seed"));
-        assert_eq!(find("xyzzy"), None);
     }
 }

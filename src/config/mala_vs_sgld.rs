@@ -188,9 +188,7 @@ impl Configuration for MalaVsSgldConfig {
         about: "Compare minibatch SGLD with MALA and HMC on exact gradients around a ReLU network",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {

@@ -64,7 +64,7 @@ pub use experiment::{Checked, CommandLine, Configuration};
 pub use kernel_regression::KernelRegressionConfig;
 pub use noisy_weights::NoisyWeightsConfig;
 
-pub use key::{Key, Kind, Value, nearest};
+pub use key::{Key, Kind, Value};
 pub use mala_vs_sgld::MalaVsSgldConfig;
 pub use paths::PathsConfig;
 pub use positive::PositiveF64;

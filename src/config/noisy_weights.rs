@@ -169,9 +169,7 @@ impl Configuration for NoisyWeightsConfig {
         about: "Train with log-normal noise on the weights, and see which samples a network keeps, learns and forgets",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {

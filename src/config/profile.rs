@@ -21,12 +21,12 @@ pub use potential::PotentialConfig;
 
 const EXAMPLES: &str = "\
 Examples:
-  llc profile --checkpoint runs/3/checkpoint/latest.safetensors --data mnist --force-realisable --time 10m
-      From a neighbourhood that the stiffest directions hold to one a thousand times weaker, for ten minutes.
+  llc profile --checkpoint runs/3/checkpoint/latest.safetensors --loss-around own-function --time 10m
+      From a narrow region to a wide one, gamma falling by a factor of 1000, within ten minutes.
   llc profile --checkpoint model.pt --model resnet18 --ladder 1e5,1e4,1e3 --half-width 0.05
-      These three gamma, each until half the 90 % interval is 5 % of the estimate.
+      Three values of gamma, each sampled until the 90 % interval is within ±5 % of the estimate.
   llc profile --layer-widths 20,20,10 --truth aligned --rank 5 --to 1
-      A deep linear network: the ladder ends on a level, the exact value.
+      A deep linear network: at small gamma the estimate stays at the exact value.
   llc profile --potential regular --along n-beta --from 1e4 --to 1
       A toy potential over n_beta, beside the exact curve.
   llc-analysis figures profile -F runs
@@ -34,7 +34,7 @@ Examples:
 
 Exit codes: 0 done (also where a rung did not converge), 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
-const TRAINED: &str = "A trained network, out of a checkpoint";
+const TRAINED: &str = "A trained network, from a checkpoint";
 const DEEP_LINEAR: &str = "Or a deep linear network";
 
 /// The sections of a file, under which `--help` shows their flags; the first that fits counts.
@@ -164,9 +164,7 @@ impl Configuration for ProfileConfig {
         about: "Estimate the learning coefficient over a ladder of scales, from a narrow region around w* to a wide one",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {
@@ -188,7 +186,7 @@ impl Configuration for ProfileConfig {
         }
         let kind = keys::kind(raw)?;
         if kind != keys::SourceKind::Checkpoint && raw.word("sampler.gamma").is_some() {
-            let reason = "only around a checkpoint w* says which: give a number".to_owned();
+            let reason = "auto is only for a --checkpoint: give a number".to_owned();
             return Err(ConfigError::Refused { key: raw.key("sampler.gamma")?, reason });
         }
         let source = match kind {

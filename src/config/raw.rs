@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use super::ConfigError;
-use super::key::{self, Key, Value};
+use super::key::{Key, Value};
 use super::network::point;
+use crate::words::nearest;
 
 /// Settings by key, from as many layers as were laid over each other. A later layer wins.
 #[derive(Debug, Clone)]
@@ -141,7 +142,7 @@ impl RawConfig {
     pub fn key(&self, path: &str) -> Result<&'static Key, ConfigError> {
         self.keys.iter().find(|key| key.path == path).ok_or_else(|| ConfigError::UnknownKey {
             key: path.to_owned(),
-            nearest: key::nearest(path, self.keys.iter().map(|key| key.path)).map(str::to_owned),
+            nearest: nearest(path, self.keys.iter().map(|key| key.path)).map(str::to_owned),
         })
     }
 
@@ -232,7 +233,7 @@ impl RawConfig {
                 toml::Value::Table(_) if self.key(&path).is_err() => {
                     let sections =
                         self.keys.iter().filter_map(|key| key.path.split_once('.')).map(|(section, _)| section);
-                    let nearest = key::nearest(&path, sections).map(str::to_owned);
+                    let nearest = nearest(&path, sections).map(str::to_owned);
                     return Err(ConfigError::UnknownKey { key: path, nearest });
                 }
                 _ if is_section => return Err(ConfigError::NotATable { section: path }),

@@ -199,9 +199,7 @@ impl Configuration for RescalingConfig {
         about: "Check that the learning coefficient of ReLU networks doesn't change when they are rescaled",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {

@@ -11,9 +11,10 @@ use super::experiment::{CommandLine, Configuration};
 use super::run::Work;
 use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
-use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, Value, nearest, run};
+use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, Value, run};
 use crate::kernel::{GradientNeed, SamplerKind};
 use crate::theory::Toy;
+use crate::words::nearest;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -180,9 +181,7 @@ impl Configuration for ToyConfig {
         about: "Compare λ̂ of small potentials, by every sampler, with values that are known exactly",
         examples: EXAMPLES,
         headings: &HEADINGS,
-        presets: &[],
-        presets_value: "",
-        presets_help: "",
+        ..CommandLine::WITHOUT_PRESETS
     };
 
     fn keys() -> &'static [Key] {
@@ -301,7 +300,7 @@ impl Configuration for ToyConfig {
         let gamma = raw.non_negative("toy.gamma")?;
         if let Some(toy) = potentials.iter().find(|toy| gamma == Some(0.0) && toy.needs_gamma()) {
             let reason = format!(
-                "without localisation the density of {0} has no total: give one above 0, or leave {0} out",
+                "without localisation the density of {0} cannot be normalised: give a gamma above 0, or leave {0} out",
                 toy.name()
             );
             return Err(ConfigError::Refused { key: raw.key("toy.gamma")?, reason });
@@ -416,7 +415,7 @@ mod tests {
             ("--potentials crosing", "did you mean `crossing`?"),
             ("--samplers nuts", "`nuts` is not one of"),
             ("--potentials crossing,,dot", "toy.potentials"),
-            ("--gamma 0", "without localisation the density of crossing has no total"),
+            ("--gamma 0", "without localisation the density of crossing cannot be normalised"),
             ("--n 1e3 --n-beta 10", "--n"),
             ("--n 2", "--n"),
             ("--num-steps 3", "--num-steps (toy.num_steps)"),

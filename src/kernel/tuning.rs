@@ -249,8 +249,8 @@ fn pilot<K: Kernel>(
     let is_too_large = sizes.iter().enumerate().any(|(tensor, &size)| {
         let mean = terms.iter().map(|row| row[tensor] / size).sum::<f64>() / n;
         let variance = terms.iter().map(|row| (row[tensor] / size - mean).powi(2)).sum::<f64>() / n;
-        // A handful of rows may agree by chance: at least the error that independent draws of normal modes have, variance 2 each.
-        let error = (variance.max(2.0 / size) / n).sqrt();
+        // A pilot is shorter than the flat directions' memory, so that its rows are worth one draw; of normal modes its variance is 2 each.
+        let error = variance.max(2.0 / size).sqrt();
         !mean.is_finite() || mean - SIGNIFICANT * error > MAX_VIRIAL
     });
     let mean = |of: fn(&GradientRow) -> f64| rows.iter().map(of).sum::<f64>() / n;

@@ -15,7 +15,7 @@
 use std::fmt;
 
 use super::LossError;
-use crate::config::nearest;
+use crate::words::nearest;
 
 /// The longest text; what is longer is a slip.
 const MAX_LEN: usize = 1000;

@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use expression::{Expression, Jet};
 pub use piecewise::Piecewise;
 
-use crate::config::nearest;
+use crate::words::{did_you_mean, nearest};
 
 /// What is minimised, averaged over samples.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ pub enum LossError {
     /// No loss has that name.
     #[error(
         "`{text}` is not one of cross-entropy, squared-error, accuracy, or piecewise: [ENDS]: FUNCTIONS{}",
-        nearest.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
+        did_you_mean(*nearest)
     )]
     Name {
         /// What was given.

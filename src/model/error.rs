@@ -1,11 +1,13 @@
 //! Says why a description makes no network, in one sentence that names the layer or the option and what to do.
 
+use crate::words::did_you_mean;
+
 /// Why there is no such network.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
     /// No network has that name.
-    #[error("no network is called `{name}`{}; `llc model list` lists them", hint(*nearest))]
+    #[error("no network is called `{name}`{}; `llc model list` lists them", did_you_mean(*nearest))]
     UnknownName {
         /// The name as given.
         name: String,
@@ -74,10 +76,6 @@ pub enum ModelError {
         /// The layer.
         layer: String,
     },
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?"))
 }
 
 /// A shape as people write it: 3×32×32.

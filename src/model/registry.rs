@@ -5,7 +5,7 @@ use super::layer::Layer;
 use super::network::Network;
 use super::networks::{alexnet, inception, mlp, resnet18, vgg, wide_resnet, wrn};
 use super::options::ModelOptions;
-use crate::config::nearest;
+use crate::words::nearest;
 
 /// Every network, in the order of `llc model list`.
 pub const ENTRIES: &[Entry] = &[

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::read::Run;
-use crate::config::nearest;
+use crate::words::{did_you_mean, nearest};
 
 /// The fields that have a name of their own.
 const FIELDS: [&str; 10] =
@@ -68,7 +68,7 @@ pub enum FilterError {
         text: String,
     },
     /// No run has such a field.
-    #[error("{text}: no run has a field `{field}`{}", hint(nearest.as_deref()))]
+    #[error("{text}: no run has a field `{field}`{}", did_you_mean(nearest.as_deref()))]
     UnknownField {
         /// The condition.
         text: String,
@@ -85,10 +85,6 @@ pub enum FilterError {
         /// Its value.
         value: String,
     },
-}
-
-fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?"))
 }
 
 /// Those of `runs` that meet all of `filters` at the time `now`, in their order.

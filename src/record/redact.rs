@@ -6,10 +6,21 @@
 
 use serde_json::Value;
 
-use crate::mongo::address::is_public;
-
 /// Stands where credentials were.
 const MASK: &str = "***";
+/// Options that hold no secret, in lower case: only these are kept in a run's folder.
+const PUBLIC_OPTIONS: [&str; 10] = [
+    "authmechanism",
+    "authsource",
+    "directconnection",
+    "readpreference",
+    "replicaset",
+    "retrywrites",
+    "ssl",
+    "tls",
+    "tlsallowinvalidcertificates",
+    "tlscafile",
+];
 
 /// Masks the credentials of every address in `text`, with a scheme (`mongodb://user:password@host`) or without
 /// (`user:password@host`). Everything else stays as it was.
@@ -46,6 +57,12 @@ fn word(word: &str) -> String {
     let (options, space) = masked[start..].split_at(masked[start..].trim_end().len());
     let shown = |option: &str| if is_public(option) { option.to_owned() } else { MASK.to_owned() };
     format!("{}{}{space}", &masked[..start], options.split('&').map(shown).collect::<Vec<_>>().join("&"))
+}
+
+/// Says whether an option of a URL, `name=value`, is known to hold no secret.
+pub(crate) fn is_public(option: &str) -> bool {
+    let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    PUBLIC_OPTIONS.contains(&name.as_str())
 }
 
 fn without_user(word: &str) -> String {

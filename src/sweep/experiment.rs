@@ -4,10 +4,10 @@ use crate::config::training::TrainingConfig;
 use crate::config::{
     Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key,
     MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, ProfileConfig, RescalingConfig, SaddleConfig, ToyConfig,
-    nearest,
 };
 
 use super::meaning::{Meaning, MeaningError};
+use crate::words::nearest;
 
 /// One subcommand of `llc` that leaves a run behind.
 #[derive(Debug, Clone, Copy)]

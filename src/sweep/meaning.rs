@@ -10,6 +10,7 @@ use super::experiment::{Experiment, WITHOUT_RUN};
 use crate::config::network::point;
 use crate::config::{ConfigError, Configuration, ExperimentArgs};
 use crate::record::redact;
+use crate::words::did_you_mean;
 
 /// What a command asks for.
 ///
@@ -34,7 +35,7 @@ pub struct Meaning {
 #[non_exhaustive]
 pub enum MeaningError {
     /// There is no such experiment.
-    #[error("there is no experiment `{name}`{}", nearest.map_or_else(String::new, |nearest| format!(": did you mean `{nearest}`?")))]
+    #[error("there is no experiment `{name}`{}", did_you_mean(*nearest))]
     UnknownExperiment {
         /// What stood there.
         name: String,

@@ -55,7 +55,7 @@ struct Biases {
     minibatch: f64,
     /// What is left of both in λ̂, less two standard errors.
     left: f64,
-    /// In words.
+    /// What became of them, in words.
     how: String,
 }
 
@@ -64,21 +64,17 @@ fn biases(evidence: &Evidence) -> Option<Biases> {
     let (step, minibatch) = (diagnostics.step_bias?, diagnostics.minibatch_bias?);
     let scale = llc.mean.abs();
     let (left, how) = match evidence.extrapolation {
-        Some(extrapolation) => (
-            extrapolation.remainder(llc.mean) - 2.0 * extrapolation.bias.mcse / scale * extrapolation.largest_share,
-            "and the extrapolation from ε and ε/2 leaves",
-        ),
-        None => (
-            (step.value + minibatch.value - 2.0 * step.mcse.hypot(minibatch.mcse)) / scale,
-            "and nothing takes it off: it leaves",
-        ),
+        Some(extrapolation) => {
+            let remainder = extrapolation.remainder(llc.mean);
+            let how = format!("and extrapolating from ε and ε/2 leaves about {:.1} %", 100.0 * remainder);
+            (remainder - 2.0 * extrapolation.bias.mcse / scale * extrapolation.largest_share, how)
+        }
+        None => {
+            let error = step.mcse.hypot(minibatch.mcse);
+            ((step.value + minibatch.value - 2.0 * error) / scale, "which is not corrected".to_owned())
+        }
     };
-    Some(Biases {
-        step: step.value / scale,
-        minibatch: minibatch.value / scale,
-        left,
-        how: format!("{how} {:.1} % at most", 100.0 * left),
-    })
+    Some(Biases { step: step.value / scale, minibatch: minibatch.value / scale, left, how })
 }
 
 pub(super) fn step_too_large(evidence: &Evidence) -> Option<Finding> {
@@ -87,7 +83,7 @@ pub(super) fn step_too_large(evidence: &Evidence) -> Option<Finding> {
     // A step that is too large shows in the virial ratio as well, but not by how much λ̂ is off.
     let is_measured = !evidence.is_adjusted && biases(evidence).is_some();
     if !is_measured && virial.z(1.0 + TOLERANCE) > SIGNIFICANT {
-        found.push(format!("the virial ratio is {:.3} ± {:.3}, above 1", virial.value, virial.mcse));
+        found.push(format!("the virial ratio is {:.3} ± {:.3}, significantly above 1.03", virial.value, virial.mcse));
     }
     if evidence.is_adjusted {
         if let Some(acceptance) = acceptance.filter(|&acceptance| !is_below(MIN_ACCEPTANCE, acceptance)) {
@@ -104,7 +100,7 @@ pub(super) fn step_too_large(evidence: &Evidence) -> Option<Finding> {
         // The bound adds up over modes of unequal stiffness: twice the tolerance, as it is met only when all are alike.
         if !is_below(bias, 2.0 * TOLERANCE) {
             found.push(format!(
-                "a Metropolis test would accept {:.1} % of the steps: λ̂ may be up to {:.0} % too large",
+                "a Metropolis step would accept only {:.1} % of the proposals, so that λ̂ may be up to {:.0} % too large",
                 100.0 * acceptance,
                 100.0 * bias
             ));

@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 
 use super::data::{self, DataConfig, DataDefaults};
 use crate::checkpoint::Header;
-use crate::config::{Key, Kind, nearest};
+use crate::config::{Key, Kind};
 use crate::data::DatasetName;
 use crate::loss::Loss;
+use crate::words::{did_you_mean, nearest};
 
 /// The fact of a checkpoint's header.
 const FACT: &str = "trained_on";
@@ -188,7 +189,7 @@ pub struct Overrides {
 const ALL: &str = "all";
 
 impl Overrides {
-    /// Reads a list of flags or keys apart by commas, such as `preprocessing,data.crop`, or `all`.
+    /// Reads a list of flags or keys, separated by commas, such as `preprocessing,data.crop`, or `all`.
     ///
     /// # Errors
     ///
@@ -203,8 +204,8 @@ impl Overrides {
             match carried_keys().iter().find(|key| key.flag == word || key.path == word) {
                 Some(key) => overrides.paths.push(key.path),
                 None => {
-                    let near = nearest(word, carried_keys().iter().flat_map(|key| [key.flag, key.path]));
-                    let hint = near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+                    let names = carried_keys().iter().flat_map(|key| [key.flag, key.path]);
+                    let hint = did_you_mean(nearest(word, names));
                     let known = carried_keys().iter().map(|key| key.flag).collect::<Vec<_>>().join(", ");
                     return Err(format!(
                         "`{word}` is not a setting that a checkpoint carries{hint} (give all, or some of {known})"

@@ -59,14 +59,14 @@ fn ladder() -> Vec<Key> {
             "along",
             Kind::Choice(&["gamma", "n-beta"]),
             "gamma|n-beta",
-            "What the ladder runs along, falling from rung to rung: each rung is wider than the one before [default: gamma]",
+            "What decreases from rung to rung; each rung samples a wider region than the one before [default: gamma]",
         ),
         Key::new(
             "profile.from",
             "from",
             Kind::Real,
             "VALUE",
-            "Gamma or n_beta of the first rung [default: gamma n_beta/3 times the largest curvature at w*, n_beta n/ln n]",
+            "Gamma or n_beta of the first rung [default: along gamma, n_beta times the largest curvature at w*, over 3; along n-beta, n/ln n]",
         ),
         Key::new(
             "profile.to",
@@ -103,7 +103,7 @@ fn ladder() -> Vec<Key> {
             "time",
             Kind::Text,
             "TIME",
-            "Time of sampling for the whole ladder: 600 (seconds), 90s, 10m or 2h; it ends where it is used up [default: no limit]",
+            "Sampling time for the whole ladder: 600 (seconds), 90s, 10m or 2h; the ladder stops when it runs out [default: no limit]",
         ),
         Key::new(
             "profile.max_steps",
@@ -139,11 +139,11 @@ fn described(key: Key) -> Key {
             ))
         }
         "sampler.gamma" => {
-            "Localisation of every rung of a ladder along n_beta: gamma/2 |w - w*|^2 is added to the potential, untempered [default: \
-             around a checkpoint auto, n_beta times the largest curvature at w* over 30; else 1, but line 100 and dot 10]"
+            "Localisation of every rung of a ladder along n_beta: gamma/2 |w - w*|^2 is added to the potential, not scaled by beta [default: \
+             auto for a checkpoint, n_beta times the largest curvature at w* over 30; 100 for the potential line, 10 for dot; else 1]"
         }
         "sampler.num_steps" => {
-            "Steps of a chain in the first round of a rung, warm-up included; further rounds double what is kept [default: 2000, but around \
+            "Steps of a chain in the first round of a rung, warm-up included; each further round doubles the draws that are kept [default: 2000, but around \
              a deep linear network the sampler's own, as in llc dln]"
         }
         "sampler.warmup" => {
@@ -154,7 +154,7 @@ fn described(key: Key) -> Key {
             "sgld: samples in a minibatch [default: 256, around a deep linear network 500, or n if less]"
         }
         "sampler.loss_trace" => {
-            "Loss that is averaged: the minibatch's, the same less its value at w*, or the full data's [default: control-variate around a \
+            "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or the full data's [default: control-variate around a \
              checkpoint, minibatch around a deep linear network, where there are minibatches; else full]"
         }
         _ => key.help,
@@ -189,7 +189,7 @@ pub fn kind(raw: &RawConfig) -> Result<SourceKind, ConfigError> {
         () if raw.get(POTENTIAL).is_some() => SourceKind::Potential,
         () if is_chosen(SourceKind::DeepLinear) => SourceKind::DeepLinear,
         () => {
-            let what = "give one thing to climb around: --checkpoint FILE (a trained network), --layer-widths 20,20,10 (a deep linear network) \
+            let what = "choose what to profile: --checkpoint FILE (a trained network), --layer-widths 20,20,10 (a deep linear network) \
                         or --potential NAME (a toy)";
             return Err(ConfigError::Missing { key: raw.key(CHECKPOINT)?, what });
         }
@@ -200,8 +200,7 @@ pub fn kind(raw: &RawConfig) -> Result<SourceKind, ConfigError> {
             SourceKind::DeepLinear => "a deep linear network",
             SourceKind::Potential => "a potential (--potential)",
         };
-        let reason =
-            format!("the ladder is around {around}, which does not use it: leave it out, or choose one source");
+        let reason = format!("a profile of {around} does not use it: remove it, or choose one source");
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     Ok(chosen)

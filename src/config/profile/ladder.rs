@@ -7,7 +7,7 @@ use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
 
 /// Rungs of a ladder: over the three decades that it spans by default, two or three in each.
 pub(super) const NUM_RUNGS: usize = 9;
-/// Half of the 90 % interval, as a share of λ̂: as much as a verdict tolerates.
+/// Half of the 90 % interval, as a share of λ̂: the bias that a verdict tolerates.
 pub(super) const HALF_WIDTH: f64 = 0.03;
 /// Steps of all rounds of a rung, against those of the first: five doublings.
 pub(super) const MAX_ROUNDS_STEPS: usize = 32;
@@ -140,9 +140,7 @@ fn ladder(raw: &RawConfig) -> Result<LadderConfig, ConfigError> {
         if let (Some(from), Some(to)) = (from, to)
             && from <= to
         {
-            let reason = format!(
-                "it is not below --from, {from}: each rung is wider than the one before, so that the ladder falls"
-            );
+            let reason = format!("it must be smaller than --from, {from}: a ladder goes from large to small values");
             return Err(ConfigError::Refused { key: raw.key("profile.to")?, reason });
         }
         return Ok(LadderConfig::Geometric {

@@ -75,7 +75,7 @@ impl PotentialConfig {
 pub(super) fn check(raw: &RawConfig, threads: usize) -> Result<PotentialConfig, ConfigError> {
     let toy = raw.word(POTENTIAL).and_then(Toy::from_name).unwrap_or(Toy::Regular);
     if let Some(path) = ["run.device", "run.precision"].iter().find(|path| raw.get(path).is_some()) {
-        let reason = "a potential is computed on the processor in f64: leave it out".to_owned();
+        let reason = "a potential is computed on the CPU in f64: remove it".to_owned();
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     let mut raw = raw.clone();
@@ -92,12 +92,13 @@ pub(super) fn check(raw: &RawConfig, threads: usize) -> Result<PotentialConfig, 
     }
     let path = "sampler.gamma";
     if raw.real(path) == Some(0.0) && toy.needs_gamma() {
-        let reason = format!("without localisation the density of {} has no total: give a number above 0", toy.name());
+        let reason =
+            format!("without localisation the density of {} cannot be normalised: give a number above 0", toy.name());
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     let sampler = sampler::check::sampler(&raw, &SAMPLER, Subject { num_samples: Some(N), num_tensors: Some(1) })?;
     if sampler.kernel.batch_size().is_some() {
-        let reason = "a potential has no samples: leave it out".to_owned();
+        let reason = "a potential has no samples: remove it".to_owned();
         return Err(ConfigError::Refused { key: raw.key("sampler.gradient")?, reason });
     }
     let run = run::check(&raw, Work::DeepLinear { num_parameters: 1 }, sampler.kernel.kind(), threads)?;

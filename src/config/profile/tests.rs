@@ -25,7 +25,7 @@ fn the_commands_that_help_shows_are_legal() {
 #[test]
 fn what_is_not_legal_is_refused_with_what_to_do() {
     for (line, expected) in [
-        ("", "give one thing to climb around"),
+        ("", "choose what to profile"),
         ("--checkpoint x.pt --potential regular", "choose one source"),
         ("--checkpoint x.pt --layer-widths 5,5", "a checkpoint (--checkpoint)"),
         ("--layer-widths 5,5 --data mnist", "--data"),
@@ -35,7 +35,7 @@ fn what_is_not_legal_is_refused_with_what_to_do() {
         ("--potential dot --ladder 3,10", "from the largest to the smallest"),
         ("--potential dot --ladder 3,0", "--ladder"),
         ("--potential dot --ladder 3,1 --from 9", "--from"),
-        ("--potential dot --from 1 --to 2", "below --from"),
+        ("--potential dot --from 1 --to 2", "smaller than --from"),
         ("--potential dot --half-width 1", "(0, 1)"),
         ("--potential dot --time soon", "such as 600, 90s, 10m or 2h"),
         ("--potential dot --max-steps 10", "give 2000 or more"),

@@ -67,7 +67,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             Kind::Choice(&["minibatch", "exact"]),
             "minibatch|exact",
             text(format!(
-                "What a gradient is taken over; minibatch is for {minibatch} only [default: {minibatch} minibatch, \
+                "Samples that a gradient is computed on: a minibatch, or all (exact); minibatch is for {minibatch} only [default: {minibatch} minibatch, \
                  else exact]"
             )),
         )
@@ -86,7 +86,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             "gamma",
             gamma_kind,
             "GAMMA",
-            text(format!("Localisation: gamma/2 |w - w*|^2 is added to the potential, untempered{gamma}")),
+            text(format!("Localisation: gamma/2 |w - w*|^2 is added to the potential, not scaled by beta{gamma}")),
         ),
         Key::new("sampler.beta", "beta", Kind::Real, "BETA", "Inverse temperature [default: 1/ln n]"),
         Key::new(
@@ -124,7 +124,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             "num-chains",
             Kind::Whole,
             "CHAINS",
-            text(format!("Chains; R-hat wants 4 [default: {num_chains}]")),
+            text(format!("Number of chains; R-hat needs 4 to say much [default: {num_chains}]")),
         ),
         Key::new(
             "sampler.batch_size",
@@ -150,7 +150,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             Kind::Choice(&["minibatch", "control-variate", "full"]),
             "minibatch|control-variate|full",
             text(format!(
-                "Loss that is averaged: the minibatch's, the same less its value at w*, or the full data's [default: \
+                "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or the full data's [default: \
                  {trace} where there are minibatches, else full]"
             )),
         )
@@ -161,8 +161,8 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             Kind::Choice(&["on", "off"]),
             "on|off",
             text(format!(
-                "Whether the run is repeated, half as long, at a quarter of gamma: without it no estimate that gamma holds \
-                 is called trusted [default: {check}]"
+                "Whether the run is repeated, half as long, at a quarter of gamma; without it an estimate is at best \
+                 trusted_at_scale where gamma holds more than 2 % of the directions [default: {check}]"
             )),
         ),
         Key::new(
@@ -171,8 +171,8 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             Kind::Choice(&["auto", "on", "off"]),
             "auto|on|off",
             text(format!(
-                "{biased}: whether a second set of chains at epsilon/2 takes off what the step size and the minibatches add to the \
-                 estimate; auto: where what was measured of that is above 3 % [default: {extrapolate}]"
+                "{biased}: whether a second set of chains runs at epsilon/2, to remove the bias of step size and minibatches by \
+                 extrapolation; auto: where the measured bias exceeds 3 % [default: {extrapolate}]"
             )),
         )
         .chosen_for(&[SAMPLER]),

@@ -181,7 +181,7 @@ fn own() -> Vec<Key> {
             "resume",
             Kind::Text,
             "RUN|FILE",
-            "Go on from a run's newest checkpoint, or from that file; give the other settings as before, or more epochs",
+            "Resume from a run's newest checkpoint, or from this file; give the other settings as before, or more epochs",
         ),
         Key::new(
             "run.style",

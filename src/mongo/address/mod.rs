@@ -14,6 +14,8 @@ use std::fmt;
 
 pub use given::{AddressText, PASSWORD_VARIABLE, URL_VARIABLE, USER_VARIABLE, addresses};
 
+use crate::record::redact::is_public;
+
 const DEFAULT_HOST: &str = "localhost";
 const DEFAULT_PORT: u16 = 27017;
 const DEFAULT_DATABASE: &str = "sacred";
@@ -21,19 +23,6 @@ const DEFAULT_COLLECTION: &str = "runs";
 /// Collections that belong to GridFS, to metrics or to others that share Sacred's databases.
 const RESERVED_COLLECTIONS: [&str; 7] =
     ["fs.files", "fs.chunks", "metrics", "_properties", "system.indexes", "search_space", "search_spaces"];
-/// Options that hold no secret, in lower case: only these are kept in a run's folder.
-const PUBLIC_OPTIONS: [&str; 10] = [
-    "authmechanism",
-    "authsource",
-    "directconnection",
-    "readpreference",
-    "replicaset",
-    "retrywrites",
-    "ssl",
-    "tls",
-    "tlsallowinvalidcertificates",
-    "tlscafile",
-];
 
 /// One collection of runs of one MongoDB server.
 #[derive(Clone, PartialEq, Eq)]
@@ -240,12 +229,6 @@ impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "Address({self})")
     }
-}
-
-/// Says whether an option of a URL, `name=value`, is known to hold no secret.
-pub(crate) fn is_public(option: &str) -> bool {
-    let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    PUBLIC_OPTIONS.contains(&name.as_str())
 }
 
 /// A host of a URL with its port, the default one where it has none.
