@@ -43,7 +43,7 @@ fn what_is_not_legal_is_refused_with_what_to_do() {
         ("--potential dot --sampler sgld --gradient minibatch", "no samples"),
         ("--layer-widths 5,5 --precision bf16", "f32 or f64"),
         ("--potential dot --along n-beta --gamma auto", "give a number"),
-        ("--potential crossing --along n-beta --gamma 0", "no total"),
+        ("--potential crossing --along n-beta --gamma 0", "cannot be normalised"),
     ] {
         let error = resolved(line).unwrap_err().to_string();
         assert!(error.contains(expected), "{line}: {error}");
