@@ -205,7 +205,7 @@ fn a_pattern_of_checkpoints_gives_the_points_of_one_record_at_one_scale() {
     let points = several["points"].as_array().unwrap();
     let of_points = |name: &str| points.iter().map(|point| point[name].clone()).collect::<Vec<_>>();
     assert_eq!((of_points("step"), of_points("epoch")), (vec![json!(4), json!(8)], vec![json!(1.0), json!(2.0)]));
-    assert!(stdout(&output).contains("latest.safetensors is the same file"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("latest.safetensors is identical to another file"), "{}", stdout(&output));
     assert!(several["n_beta"].is_number() && several["gamma"].is_number() && several["llc"].is_null(), "{several}");
     let run = base.path().join("2");
     for name in ["draws-step0000004.zarr", "draws-step0000008.zarr", "curve.csv", "report.json"] {
