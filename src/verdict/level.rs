@@ -94,9 +94,7 @@ pub(super) fn slope(evidence: &Evidence) -> Slope {
         return Slope::Level;
     }
     match evidence.localisation {
-        Localisation::NotChecked => {
-            Slope::Unknown("it was not checked at a smaller γ (--check-localisation on)".to_owned())
-        }
+        Localisation::NotChecked => Slope::Unknown("it was not checked at a smaller γ".to_owned()),
         Localisation::Failed { gamma, why } => Slope::Unknown(format!("the run at γ = {gamma} failed ({why})")),
         Localisation::Sampled(check) => {
             // The run at the smaller γ is at ε too.
