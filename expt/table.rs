@@ -316,8 +316,8 @@ fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
     write_biases(out, point)?;
     if diagnostic("gamma_sensitivity").is_finite() {
         let mcse = diagnostic("gamma_sensitivity_mcse");
-        let digits = decimals(mcse);
-        writeln!(out, "{:<16}dλ̂/dlnγ {:.digits$} ± {mcse:.digits$}", "scale", diagnostic("gamma_sensitivity"))?;
+        let slope = with_error(diagnostic("gamma_sensitivity"), mcse, decimals(mcse));
+        writeln!(out, "{:<16}dλ̂/dlnγ {slope}", "scale")?;
     }
     if point.0["localisation_check"].is_object() {
         writeln!(
@@ -437,7 +437,7 @@ mod tests {
             "num_chains": 1, "num_draws": 1, "num_warmup": 0, "timing": {"sampling_s": 1.0, "steps_per_s": 2.0},
             "llc": {"mean": null, "mcse": null, "ci90": null, "per_chain": [null]},
             "llc_wbic_slope": {"mean": 1.5, "mcse": null, "ci90": [null, null]},
-            "diagnostics": {"rhat": null, "ess_bulk": null, "variance_ratio": 1.25, "virial": null},
+            "diagnostics": {"rhat": null, "ess_bulk": null, "variance_ratio": 1.25, "virial": null, "gamma_sensitivity": 2.5},
             "localisation_check": {"gamma": 2.0, "llc": null, "mcse": null},
             "hessian_trace": {"mean": null, "mcse": null},
             "rank_true": 2, "lambda_true_is_local": true, "lambda_true_exact": "5/2", "multiplicity": 1, "relative_error": null,

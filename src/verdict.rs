@@ -284,7 +284,9 @@ fn not_a_minimum(evidence: &Evidence) -> Option<Finding> {
     };
     finding(
         Reason::NotAMinimum,
-        format!("{found}: w* is not a minimum at this nβ; train longer or lower nβ; around a network, --loss-around own-function has a minimum there"),
+        format!(
+            "{found}: w* is not a minimum at this nβ; train longer or lower nβ; around a network, --loss-around own-function has a minimum there"
+        ),
     )
 }
 
