@@ -11,12 +11,13 @@ use common::{report, rounds_and_names, seconds_each, with_threads};
 use llc::config::network::{Loss, NetworkPrecision};
 use llc::data::{Pictures, Preprocessing, Samples};
 use llc::kernel::Kernel as _;
-use llc::kernel::sgld::Sgld;
+use llc::kernel::sgld::SgldKernel;
 use llc::model::{Mode, ModelOptions, ModelSpec};
 use llc::params::Params;
 use llc::rng::Key;
 use llc::target::Batch;
 use llc::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
+use llc::tensors::Tensors;
 use llc::train::Objective;
 use tch::{Device, Kind, Tensor};
 
@@ -95,8 +96,8 @@ impl BarePass {
 /// Steps of SGLD as `llc curve` and `llc estimate` make them, each on a batch of its own.
 struct Steps {
     target: NetworkTarget,
-    kernel: Sgld,
-    state: <Sgld as llc::kernel::Kernel>::State,
+    kernel: SgldKernel,
+    state: <SgldKernel as llc::kernel::Kernel>::State,
     step: u64,
 }
 
@@ -106,7 +107,7 @@ impl Steps {
         trained.see_first(&samples, objective.clone()).unwrap();
         let evaluation = Evaluation { objective, answers: Answers::Labels, sampled: None };
         let mut target = NetworkTarget::new(&trained, samples, evaluation, (100.0, 1.0), Key::new(3)).unwrap();
-        let kernel = Sgld { epsilon: 1e-12, preconditioner: Vec::new(), acceptance_every: 0, noise: 1.0 };
+        let kernel = SgldKernel { epsilon: 1e-12, preconditioner: Vec::new(), acceptance_every: 0, noise: 1.0 };
         let start: &Params = &trained.w;
         let state = kernel.init(start, &mut target, Batch::Full).unwrap();
         Steps { target, kernel, state, step: 0 }

@@ -12,6 +12,7 @@ use llc::dln::Problem;
 use llc::params::{Layout, Params};
 use llc::rng::{Key, fill_normal};
 use llc::target::{Batch, ConditionalDraw, LocalPosterior, Target};
+use llc::tensors::Tensors;
 use llc::update;
 use tch::{Device, Kind};
 
@@ -38,7 +39,7 @@ fn noise_f64(bencher: Bencher, len: usize) {
 #[divan::bench(args = LENGTHS)]
 fn langevin_f32(bencher: Bencher, len: usize) {
     let layout = std::sync::Arc::new(Layout::vector("w", len));
-    let zeros = || Params::zeros(&layout, Kind::Float, Device::Cpu).unwrap();
+    let zeros = || Params::zeros_on(&layout, Kind::Float, Device::Cpu).unwrap();
     let local = LocalPosterior::new(1000.0, 1.0, zeros()).unwrap();
     let (g, mut w) = (zeros(), zeros());
     bencher.counter(BytesCount::new(16 * len)).bench_local(|| {

@@ -9,6 +9,7 @@
 mod common;
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -18,11 +19,12 @@ use llc::dln::Problem;
 use llc::estimate::estimate;
 use llc::journal::{Journal, Pace};
 use llc::observe::file_tree::FileTreeObserver;
-use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::observe::{Event, Observers, RunInfo, Status, forward};
 use llc::params::{Layout, Params};
 use llc::rng::Key;
-use llc::run::{Chains, Progress};
+use llc::run::Chains;
 use llc::target::{LocalPosterior, Target};
+use llc::tensors::Tensors;
 use llc::update;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
@@ -99,7 +101,7 @@ fn fused_update(rounds: usize) {
     let d = 22_500_000;
     let pairs = with_threads(threads, || {
         let layout = std::sync::Arc::new(Layout::vector("w", d));
-        let zeros = || Params::zeros(&layout, Kind::Float, Device::Cpu).unwrap();
+        let zeros = || Params::zeros_on(&layout, Kind::Float, Device::Cpu).unwrap();
         let local = LocalPosterior::new(1000.0, 1.0, zeros()).unwrap();
         let (g, mut w) = (zeros(), zeros());
         let (from, mut to) = (vec![1f32; d], vec![0f32; d]);
@@ -155,8 +157,7 @@ fn whole_run(rounds: usize) {
             let began = Instant::now();
             let cancel = AtomicBool::new(false);
             let Problem { mut target, sampler, chains, .. } = Problem::new(&config, Device::Cpu, &cancel).unwrap();
-            let mut observers = Observers::default();
-            estimate(&mut target, sampler.as_ref(), &chains, false, &cancel, &mut observers).unwrap();
+            estimate(&mut target, sampler.as_ref(), &chains, false, &cancel, &mut |_| {}).unwrap();
             (num_steps * bare_s, began.elapsed().as_secs_f64())
         })
         .collect();
@@ -192,13 +193,10 @@ impl Sampled {
     /// The same with checkpoints in `journal`, and draws that go to `observers`.
     fn steps_per_s_with(&mut self, journal: Journal, observers: &mut Observers) -> f64 {
         let Problem { target, sampler, chains, .. } = &self.problem;
-        let chains = Chains { journal, ..chains.clone() };
-        let mut tell = |progress: Progress| {
-            if let Progress::Draws { chain, first_draw, block } = progress {
-                observers.emit(&Event::Draws { chain, first_draw, block: &block });
-            }
-        };
-        let runs = chains.run(sampler.as_ref(), target, &self.start, &AtomicBool::new(false), &mut tell).unwrap();
+        let chains = Chains { store: Arc::new(journal), ..chains.clone() };
+        let runs = chains
+            .run(sampler.as_ref(), target, &self.start, &AtomicBool::new(false), &mut forward(observers))
+            .unwrap();
         runs.iter().map(|run| run.num_steps as f64 / run.sampling_s).sum()
     }
 }

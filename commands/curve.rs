@@ -4,7 +4,7 @@
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use llc::config::{Key, Kind, Value};
+use llc::config::{self, Kind, Value};
 use llc::sweep::product::{self, Axis};
 use llc::sweep::{Experiment, Line, Range, Setting};
 
@@ -58,13 +58,13 @@ pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<Strin
 }
 
 /// The settings that have a flag.
-fn keys() -> Vec<&'static Key> {
+fn keys() -> Vec<&'static config::Setting> {
     // There is an experiment of that name: a test makes lines of it.
     let keys = Experiment::named(EXPERIMENT).map_or(&[][..], |curve| (curve.keys)());
     keys.iter().filter(|key| !key.flag.is_empty()).collect()
 }
 
-fn argument(key: &'static Key) -> Arg {
+fn argument(key: &'static config::Setting) -> Arg {
     let argument = Arg::new(key.path)
         .long(key.flag)
         .value_name(key.value_name)
@@ -83,9 +83,9 @@ fn argument(key: &'static Key) -> Arg {
 }
 
 /// The values in `text`.
-fn values(key: &'static Key, text: &str) -> anyhow::Result<Vec<Value>> {
+fn values(key: &'static config::Setting, text: &str) -> anyhow::Result<Vec<Value>> {
     if matches!(key.kind, Kind::WholeList | Kind::RealList) {
-        return Ok(vec![key.parse(text)?]);
+        return Ok(vec![config::parse(key, text)?]);
     }
     let mut values = Vec::new();
     for item in text.split(',') {
@@ -102,7 +102,7 @@ fn values(key: &'static Key, text: &str) -> anyhow::Result<Vec<Value>> {
                 }
                 values.extend(range.values().map(Value::Whole));
             }
-            _ => values.push(key.parse(item)?),
+            _ => values.push(config::parse(key, item)?),
         }
     }
     Ok(values)

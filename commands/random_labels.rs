@@ -5,6 +5,7 @@
 //! with and without batch normalisation.
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
+use llc::config;
 use llc::sweep::product::{self, Axis};
 use llc::sweep::{Experiment, Line, Range, Setting};
 use llc::words::{did_you_mean, nearest};
@@ -112,7 +113,7 @@ impl Trainings {
 /// The setting at `path` with its values in turn; nothing without values.
 fn axis(train: &Experiment, path: &str, values: &[&str]) -> anyhow::Result<Option<Axis>> {
     let Some(key) = train.key(path).filter(|_| !values.is_empty()) else { return Ok(None) };
-    let settings = values.iter().map(|value| Ok(Setting::new(key, &key.parse(value)?)));
+    let settings = values.iter().map(|value| Ok(Setting::new(key, &config::parse(key, value)?)));
     Ok(Some(Axis { settings: settings.collect::<anyhow::Result<_>>()? }))
 }
 

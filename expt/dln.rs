@@ -4,13 +4,15 @@ mod measured;
 mod report;
 mod trained;
 
+use std::sync::Arc;
+
 use llc::config::dln::Training;
 use llc::config::{DlnConfig, Switch};
 use llc::dln::known::Known;
 use llc::dln::{Problem, train};
 use llc::estimate::{self, Estimation};
 use llc::kernel::GradientNeed;
-use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::observe::{Event, Observers, RunInfo, Status, forward};
 use llc::target::{Batch, Target as _, TargetError};
 use serde_json::{Value, json};
 
@@ -43,7 +45,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         ..session::run_info(DlnConfig::EXPERIMENT, config, context)?
     }));
     session::ensure_recorded(observers)?;
-    problem.chains.journal = session::journal(context, observers, config);
+    problem.chains.store = Arc::new(session::journal(context, observers, config));
     let chains = problem.chains.clone();
     let check = sampler_config.check_localisation == Switch::On;
     let num_points = if matches!(config.train(), Training::On(_)) { 2.0 } else { 1.0 };
@@ -53,7 +55,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     expected::tell(expected_s, context, observers);
     let Problem { target, sampler, .. } = &mut problem;
     measured::save(config, "true_param.npz", target.local().w_star(), observers)?;
-    let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, observers)?;
+    let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, &mut forward(observers))?;
     let measured = measured::measure(config, "true", target, chains.key, context, observers);
     let trained = match config.train() {
         Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)),

@@ -3,13 +3,14 @@
 mod several;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use llc::config::network::NetworkPrecision;
 use llc::config::network::point::{PointConfig, PointLabels};
 use llc::config::{EstimateConfig, Precision, Switch};
 use llc::data::Samples;
 use llc::estimate::estimate;
-use llc::observe::{Event, Observers, Status};
+use llc::observe::{Event, Observers, Status, forward};
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::Target as _;
@@ -57,10 +58,10 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     });
     let check = config.sampler().check_localisation == Switch::On;
     let Posterior { target, sampler, chains } = &mut posterior;
-    chains.journal = session::journal(context, observers, config);
+    chains.store = Arc::new(session::journal(context, observers, config));
     let expected_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
     expected::tell(expected_s, context, observers);
-    let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, observers)?;
+    let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, &mut forward(observers))?;
     let has_failed = done.num_diverged == chains.num_chains;
     let status = match (done.is_interrupted, has_failed) {
         (true, _) => Status::Interrupted,

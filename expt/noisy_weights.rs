@@ -14,6 +14,7 @@ use llc::data::Samples;
 use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::rng::{Key, Role};
+use llc::tensors::Tensors;
 use llc::train::{
     Agreement, NetworkTrainer, Outcomes, ResumeError, StepLosses, Stop, TrainingData, WeightNoise, log_uniform_start,
     outcomes,

@@ -3,6 +3,9 @@
 mod source;
 mod table;
 
+use std::sync::Arc;
+
+use anyhow::Context as _;
 use llc::checkpoint::NamedTensor;
 use llc::config::ProfileConfig;
 use llc::config::profile::{Along, LadderConfig};
@@ -10,7 +13,6 @@ use llc::estimate::Probes;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::params::Params;
 use llc::profile::{Budget, Climbed, FALL, Ladder, News, Profile, Rung, STIFFNESS_OVER_GAMMA, Scale, Stop, geometric};
-use llc::run::Chains;
 use llc::target::TargetError;
 use serde_json::{Value, json};
 
@@ -54,8 +56,8 @@ fn climb(
     session::ensure_recorded(observers)?;
     let journal = session::journal(context, observers, config);
     let mut points = Points::of(&journal)?;
-    let mut chains = Chains::new(config.sampler(), config.run(), source.key, source.init_loss);
-    chains.journal = journal;
+    let mut chains = config.sampler().chains(config.run(), source.key, source.init_loss);
+    chains.store = Arc::new(journal);
     observers.emit(&Event::Stage("looking around w*"));
     let probes = Probes::of(source.target.as_mut(), source.key)?;
     let scales = scales(config, &source, &probes)?;
@@ -137,8 +139,9 @@ fn scales(config: &ProfileConfig, source: &Source, probes: &Probes) -> anyhow::R
 fn resumed(ladder: Ladder, points: &Points, w_star: &Params) -> anyhow::Result<Ladder> {
     let Some(last) = points.all().last() else { return Ok(ladder) };
     let end = |tensor: &NamedTensor| {
-        let w = w_star.zeros_like()?;
-        w.flat().shallow_clone().f_copy_(&tensor.to_tensor()?)?;
+        let mut w = w_star.zeros_like()?;
+        let elements = tensor.to_host().context("a rung that was kept holds no numbers")?;
+        w.copy_from_host(&elements)?.context("a rung that was kept is of another size")?;
         Ok(w)
     };
     let ends = points.tensors().iter().map(end).collect::<anyhow::Result<Vec<_>>>()?;
@@ -150,7 +153,8 @@ fn resumed(ladder: Ladder, points: &Points, w_star: &Params) -> anyhow::Result<L
 
 /// Where the chains of `rung` ended, for the next one.
 fn tensors(rung: &Rung) -> anyhow::Result<Vec<NamedTensor>> {
-    let tensor = |(chain, w): (usize, &Params)| Ok(NamedTensor::from_tensor(&format!("chain-{chain}"), w.flat())?);
+    let tensor =
+        |(chain, w): (usize, &Params)| Ok(NamedTensor::from_host(&format!("chain-{chain}"), &[w.len()], &w.to_host()?));
     // Behind a rung that has not converged none follows.
     rung.ends.iter().filter(|_| rung.has_converged).flatten().enumerate().map(tensor).collect()
 }

@@ -2,6 +2,7 @@
 
 mod table;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -12,7 +13,6 @@ use llc::journal::Journal;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::params::Params;
 use llc::rng::{Key, Role};
-use llc::run::Chains;
 use llc::target::{Batch, DeepLinear, Target as _, TargetError};
 use llc::train::{Losses, Progress, Sgd, Trainer};
 use num_traits::ToPrimitive;
@@ -178,14 +178,14 @@ impl Dynamics<'_> {
     ) -> anyhow::Result<Option<Estimation>> {
         let w_star = target.local().w_star().try_clone()?;
         let init_loss = target.loss(&w_star, Batch::Full)?;
-        let mut chains = Chains::new(sampler, self.config.run(), key, init_loss);
+        let mut chains = sampler.chains(self.config.run(), key, init_loss);
         // A chain is short: what is kept of it would cost more than the chain.
         if sampler.num_steps > LONG {
-            chains.journal = self.journal.stage(stage);
+            chains.store = Arc::new(self.journal.stage(stage));
         }
         let check = sampler.check_localisation == Switch::On;
         let (sampler, cancel) = (sampler.kernel.sampler(), &self.context.cancel);
-        let done = estimate(&mut target, sampler.as_ref(), &chains, check, cancel, &mut Observers::default())?;
+        let done = estimate(&mut target, sampler.as_ref(), &chains, check, cancel, &mut |_| {})?;
         Ok((!done.is_interrupted && !cancel.load(Ordering::Relaxed)).then_some(done))
     }
 

@@ -2,6 +2,7 @@
 
 mod table;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use llc::config::{Epsilon, PositiveF64, SamplerConfig, ToyConfig};
@@ -9,7 +10,6 @@ use llc::estimate::{Estimation, estimate};
 use llc::kernel::{GradientNeed, KernelConfig, SamplerKind};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::rng::Key;
-use llc::run::Chains;
 use llc::target::Target as _;
 use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::theory::Toy;
@@ -117,12 +117,12 @@ impl Case<'_> {
         observers.emit(&Event::Stage(&format!("{} by {}", toy.name(), kind.name())));
         let number = Toy::ALL.iter().position(|&other| other == toy).unwrap_or(0) as u64;
         let key = Key::new(config.seed()).part(number).part(self.round as u64);
-        let mut chains = Chains::new(sampler, config.run(), key, 0.0);
+        let mut chains = sampler.chains(config.run(), key, 0.0);
         let stage = format!("{}-{}-{}", toy.name(), self.round, kind.name());
-        chains.journal = session::journal(context, observers, config).stage(&stage);
+        chains.store = Arc::new(session::journal(context, observers, config).stage(&stage));
         // The draws of so many small estimates are told by their summaries alone.
         let sampler = self.at_known_step(config.toy().sgld_step.get(), before).sampler();
-        let done = estimate(&mut target, sampler.as_ref(), &chains, false, &context.cancel, &mut Observers::default())?;
+        let done = estimate(&mut target, sampler.as_ref(), &chains, false, &context.cancel, &mut |_| {})?;
         if done.is_interrupted {
             return Ok(None);
         }

@@ -11,6 +11,7 @@ use llc::config::{ConfigError, EstimateConfig};
 use llc::data::Samples;
 use llc::observe::{Event, Observers};
 use llc::target::network::TrainedNetwork;
+use llc::tensors::Tensors;
 use llc::train::{self, Evaluation, Objective};
 use tch::Device;
 

@@ -2,12 +2,14 @@
 //!
 //! What a point is, the caller says: a step of a training, or a checkpoint of one that is over.
 
+use std::sync::Arc;
+
 use llc::config::network::point::PointConfig;
 use llc::config::{Configuration, RunConfig, SamplerConfig, Switch};
 use llc::data::Samples;
 use llc::estimate::estimate;
 use llc::journal::Journal;
-use llc::observe::{Event, Observers, PointInfo, RunInfo};
+use llc::observe::{Event, Observers, PointInfo, RunInfo, forward};
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::Target as _;
@@ -78,12 +80,12 @@ impl Trajectory<'_> {
         observers.emit(&Event::Point(&PointInfo { name: place.draws.clone(), init_loss, n_beta }));
         let check = self.sampler.check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
-        chains.journal = self.journal.stage(&place.name);
+        chains.store = Arc::new(self.journal.stage(&place.name));
         if let Some(num_points) = num_points {
             let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
             expected::tell(once_s * num_points as f64, self.context, observers);
         }
-        let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, observers)?;
+        let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, &mut forward(observers))?;
         tch::set_num_threads(self.run.threads as i32);
         if done.is_interrupted {
             return Ok(None);

@@ -18,6 +18,7 @@ use crate::model::deep_linear::{TrueParameter, draw_truth};
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::target::{Batch, DeepLinear, LocalPosterior, Target, TargetError};
+use crate::tensors::Tensors;
 
 /// A deep linear network ready to be sampled.
 pub struct Problem {
@@ -57,7 +58,7 @@ impl Problem {
         let data_s = began.elapsed().as_secs_f64();
         let w_star = target.local().w_star().try_clone()?;
         let init_loss = target.loss(&w_star, Batch::Full)?;
-        let mut chains = Chains::new(sampler, config.run(), key, init_loss);
+        let mut chains = sampler.chains(config.run(), key, init_loss);
         chains.plan.tensor_distances = config.measure().distance == Switch::On;
         Ok(Problem { target, sampler: sampler.kernel.sampler(), chains, truth, data_s })
     }

@@ -10,8 +10,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use tch::{Kind, TchError};
 
+use crate::memory::{HostMemory, MemoryError};
 use crate::params::{Element, Params};
 use crate::rng::Key;
 use crate::target::{Target, TargetError};
@@ -59,7 +59,7 @@ pub fn hessian_trace(
 }
 
 /// Independent signs, ±1 with probability ½ each: bit i of the stream.
-fn fill_signs(key: Key, z: &mut Params) -> Result<(), TchError> {
+fn fill_signs(key: Key, z: &mut Params) -> Result<(), MemoryError> {
     fn fill<T: Element>(key: Key, z: &mut [T]) {
         for (word, z) in (0..).zip(z.chunks_mut(64)) {
             let bits = key.word(word);
@@ -71,23 +71,27 @@ fn fill_signs(key: Key, z: &mut Params) -> Result<(), TchError> {
     } else if let Some(z) = z.as_mut_slice::<f32>() {
         fill(key, z);
     } else {
-        let mut host = z.to(Kind::Float, tch::Device::Cpu)?;
-        if let Some(host) = host.as_mut_slice::<f32>() {
-            fill(key, host);
+        let mut host = HostMemory::zeros(z.float_type(), z.len());
+        match &mut host {
+            HostMemory::F32(signs) => fill(key, signs),
+            HostMemory::F64(signs) => fill(key, signs),
         }
-        z.copy_from(&host)?;
+        z.copy_from_host(&host)?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
     use crate::config::dln::{InputDist, Truth};
     use crate::data::synthetic::SyntheticInputs;
     use crate::model::deep_linear::draw_truth;
     use crate::target::law::{GradientNoise, Law, LawTarget};
     use crate::target::{DeepLinear, LocalPosterior};
+    use crate::tensors::Tensors;
 
     fn never() -> AtomicBool {
         AtomicBool::new(false)

@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use llc_core::store::{self, Slot, Snapshot, Store, StoreError};
+
+use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor};
 
 /// The layout of entries: raised when what they hold changes its meaning.
 const VERSION: u64 = 1;
@@ -81,6 +83,7 @@ pub enum JournalError {
     #[error("{why}; what was kept before is still there: `llc resume` goes on from it once this is mended")]
     Write { why: Box<CheckpointError> },
     /// libtorch can't hand over or take a tensor.
+    #[cfg(feature = "torch")]
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(#[from] tch::TchError),
     /// It was written under another configuration.
@@ -215,6 +218,62 @@ impl Entry {
         }
         written.map_err(|why| JournalError::Write { why: Box::new(why) })
     }
+}
+
+impl Store for Journal {
+    fn stage(&self, name: &str) -> Arc<dyn Store> {
+        Arc::new(Journal::stage(self, name))
+    }
+
+    fn slot(&self, name: &str) -> Box<dyn Slot> {
+        Box::new(self.entry(name))
+    }
+}
+
+impl Slot for Entry {
+    fn is_kept(&self) -> bool {
+        Entry::is_kept(self)
+    }
+
+    fn is_due(&self) -> bool {
+        Entry::is_due(self)
+    }
+
+    fn is_hardly_newer(&self) -> bool {
+        Entry::is_hardly_newer(self)
+    }
+
+    fn read(&self) -> Result<Option<Snapshot>, StoreError> {
+        let Some(content) = Entry::read(self).map_err(StoreError::new)? else { return Ok(None) };
+        let array = |tensor: NamedTensor| {
+            let elements = tensor.to_host()?;
+            Some(store::Array { name: tensor.name, shape: tensor.shape, elements })
+        };
+        // What is not of floating-point numbers is none of a chain's.
+        let arrays = content.tensors.into_iter().filter_map(array).collect();
+        Ok(Some(Snapshot { arrays, facts: content.header.facts }))
+    }
+
+    fn write(&mut self, snapshot: Snapshot) -> Result<(), StoreError> {
+        Entry::write(self, checkpoint(snapshot)).map_err(StoreError::new)
+    }
+
+    fn write_now(&mut self, snapshot: Snapshot) -> Result<(), StoreError> {
+        Entry::write_now(self, checkpoint(snapshot)).map_err(StoreError::new)
+    }
+
+    fn incomplete(&self, what: &'static str) -> StoreError {
+        StoreError::new(Entry::incomplete(self, what))
+    }
+}
+
+/// A snapshot as it is written.
+fn checkpoint(snapshot: Snapshot) -> Checkpoint {
+    let mut checkpoint = Checkpoint::default();
+    checkpoint.header.facts = snapshot.facts;
+    let tensor = |array: &store::Array| NamedTensor::from_host(&array.name, &array.shape, &array.elements);
+    checkpoint.tensors = snapshot.arrays.iter().map(tensor).collect();
+    checkpoint
 }
 
 #[cfg(test)]

@@ -4,66 +4,48 @@
 //! The estimate is λ̂ = nβ·(E[L_n(w)] − L_n(w*)) under the local posterior ∝ exp(−nβ·L_n(w) − γ/2·‖w − w*‖²), sampled
 //! around w* by one of the kernels of [`kernel`]. docs/conventions.md fixes what each symbol means.
 //!
-//! Modules that need no libtorch (theory, diagnostics, configuration, records) build with `--no-default-features`.
+//! The samplers, the estimator, the diagnostics and the theory are the crate [`llc_core`], which needs no libtorch; its modules are here under
+//! the same names. What is here adds networks, deep linear networks, data and training on libtorch, configuration and records; what of this
+//! needs no libtorch builds with `--no-default-features`.
+
+pub use llc_core::{
+    chain, diagnostics, distance, draws, estimate, kernel, llc, memory, params, probe, profile, rng, run, scale, store,
+    summary, theory, update, verdict, wbic_slope,
+};
+#[cfg(feature = "torch")]
+use llc_core::{slices, vectors};
 
 pub mod causes;
-#[cfg(feature = "torch")]
-pub mod chain;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
-pub mod diagnostics;
-#[cfg(feature = "torch")]
-pub mod distance;
 #[cfg(feature = "torch")]
 pub mod dln;
 pub mod dtype;
 #[cfg(feature = "torch")]
-pub mod estimate;
-#[cfg(feature = "torch")]
 pub mod hessian_trace;
-#[cfg(feature = "torch")]
 pub mod journal;
-pub mod kernel;
 #[cfg(feature = "torch")]
 pub mod kernel_regression;
 pub mod landscape;
-pub mod llc;
 pub mod loss;
 pub mod model;
 pub mod mongo;
 pub mod observe;
-#[cfg(feature = "torch")]
-pub mod params;
 pub mod pickle;
 #[cfg(feature = "torch")]
 pub mod posterior;
-#[cfg(feature = "torch")]
-pub mod probe;
-#[cfg(feature = "torch")]
-pub mod profile;
 pub mod record;
 #[cfg(feature = "torch")]
 pub mod relu;
-pub mod rng;
-#[cfg(feature = "torch")]
-pub mod run;
-pub mod scale;
-#[cfg(feature = "torch")]
-mod slices;
 #[cfg(feature = "torch")]
 pub mod spectrum;
-pub mod summary;
 pub mod sweep;
 #[cfg(feature = "torch")]
 pub mod target;
-pub mod theory;
+#[cfg(feature = "torch")]
+pub mod tensors;
 pub mod train;
 #[cfg(feature = "torch")]
 pub mod trials;
-#[cfg(feature = "torch")]
-pub mod update;
-mod vectors;
-pub mod verdict;
-pub mod wbic_slope;
 pub mod words;

@@ -70,7 +70,7 @@ impl Around<'_> {
             let largest_curvature = probe::largest_curvature(&mut target, key.role(Role::Probe))?;
             target = target.at_gamma(scale::gamma(n_beta, largest_curvature))?;
         }
-        let mut chains = Chains::new(&sampler, self.run, key, target.init_loss());
+        let mut chains = sampler.chains(self.run, key, target.init_loss());
         chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
         Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
     }

@@ -15,6 +15,7 @@ use crate::model::{Init, relu};
 use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::target::{LocalPosterior, ReluNetwork, TargetError};
+use crate::tensors::Tensors;
 use crate::trials::Trial;
 
 /// Biases of the hidden units of a network that is rescaled: N(0, 1).

@@ -9,8 +9,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
+use crate::memory::HostMemory;
 use crate::params::Params;
 use crate::target::{Target, TargetError};
 
@@ -29,16 +30,23 @@ pub fn hessian_eigenvalues(
     if w.len() > MAX_SIDE {
         return Ok(None);
     }
-    let (unit, mut column) = (w.zeros_like()?, w.zeros_like()?);
+    let (mut unit, mut column) = (w.zeros_like()?, w.zeros_like()?);
     let mut columns = Vec::with_capacity(w.len());
-    for i in 0..w.len() as i64 {
+    for i in 0..w.len() {
         if cancel.load(Ordering::Relaxed) {
             return Err(TargetError::Cancelled);
         }
-        let _ = unit.flat().f_get(i)?.f_fill_(1.0)?;
+        let mut element = HostMemory::zeros(w.float_type(), w.len());
+        match &mut element {
+            HostMemory::F32(elements) => elements[i] = 1.0,
+            HostMemory::F64(elements) => elements[i] = 1.0,
+        }
+        unit.copy_from_host(&element)?;
         target.hessian_vector(w, &unit, &mut column)?;
-        let _ = unit.flat().f_get(i)?.f_fill_(0.0)?;
-        columns.push(column.flat().f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?.copy());
+        columns.push(match column.to_host()? {
+            HostMemory::F32(elements) => Tensor::f_from_slice(&elements)?.f_to_kind(Kind::Double)?,
+            HostMemory::F64(elements) => Tensor::f_from_slice(&elements)?,
+        });
     }
     let hessian = Tensor::f_stack(&columns, 0)?;
     Ok(Some(eigenvalues(&hessian.f_add(&hessian.f_tr()?)?.f_mul_scalar(0.5)?)?))

@@ -5,6 +5,7 @@
 //!
 //! *Tested by*: the order of results and the first error, below; equal λ̂ on one thread and on two (tests/rescaling.rs).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 
@@ -14,7 +15,7 @@ use crate::journal::Journal;
 use crate::kernel::KernelError;
 use crate::llc::LlcEstimate;
 use crate::rng::Key;
-use crate::run::{Chains, RunError};
+use crate::run::RunError;
 use crate::summary::{Diagnostics, summarise};
 use crate::target::{Batch, Target, TargetError};
 
@@ -59,8 +60,8 @@ impl Trial {
     pub fn run(mut self, cancel: &AtomicBool) -> Result<Measured, EstimateError> {
         let w_star = self.target.local().w_star().try_clone().map_err(KernelError::from)?;
         let init_loss = self.target.loss(&w_star, Batch::Full).map_err(KernelError::from)?;
-        let mut chains = Chains::new(&self.sampler, &self.run, self.key, init_loss);
-        chains.journal = self.journal;
+        let mut chains = self.sampler.chains(&self.run, self.key, init_loss);
+        chains.store = Arc::new(self.journal);
         let sampler = self.sampler.kernel.sampler();
         let runs = chains.run(sampler.as_ref(), self.target.as_ref(), &w_star, cancel, &mut |_| {})?;
         let epsilon = runs.iter().find_map(|run| run.epsilon);

@@ -11,9 +11,7 @@ use common::MAX_Z;
 use llc::config::DlnArgs;
 use llc::estimate::{Estimation, estimate};
 use llc::llc::LlcEstimate;
-use llc::observe::Observers;
 use llc::rng::Key;
-use llc::run::Chains;
 use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::theory::sampler_law::{QuadraticMode, SgldLaw};
 
@@ -31,9 +29,9 @@ fn sampled(epsilon: f64, sigma: f64, extrapolate: &str, seed: u64) -> Estimation
     let config = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap().resolve().unwrap().config;
     let noise = if sigma > 0.0 { GradientNoise::Additive { sigma } } else { GradientNoise::None };
     let mut target = LawTarget::new(Law::Quadratic { curvatures: CURVATURES.to_vec() }, noise, N_BETA, GAMMA).unwrap();
-    let chains = Chains::new(config.sampler(), config.run(), Key::new(seed), 0.0);
+    let chains = config.sampler().chains(config.run(), Key::new(seed), 0.0);
     let sampler = config.sampler().kernel.sampler();
-    estimate(&mut target, sampler.as_ref(), &chains, false, &AtomicBool::new(false), &mut Observers::default()).unwrap()
+    estimate(&mut target, sampler.as_ref(), &chains, false, &AtomicBool::new(false), &mut |_| {}).unwrap()
 }
 
 fn law(curvature: f64, epsilon: f64, sigma: f64) -> SgldLaw {
@@ -86,10 +84,9 @@ fn an_exact_sampler_has_no_bias_to_measure() {
     let config = DlnArgs::try_parse_from(flags.split_whitespace()).unwrap().resolve().unwrap().config;
     let law = Law::Quadratic { curvatures: CURVATURES.to_vec() };
     let mut target = LawTarget::new(law, GradientNoise::None, N_BETA, GAMMA).unwrap();
-    let chains = Chains::new(config.sampler(), config.run(), Key::new(1), 0.0);
+    let chains = config.sampler().chains(config.run(), Key::new(1), 0.0);
     let sampler = config.sampler().kernel.sampler();
-    let done =
-        estimate(&mut target, sampler.as_ref(), &chains, false, &AtomicBool::new(false), &mut Observers::default());
+    let done = estimate(&mut target, sampler.as_ref(), &chains, false, &AtomicBool::new(false), &mut |_| {});
     let done = done.unwrap();
     assert!(done.diagnostics.step_bias.is_none() && done.extrapolation.is_none());
 }

@@ -139,6 +139,7 @@ mod with_libtorch {
     use llc::checkpoint::load_into;
     use llc::model::Mode;
     use llc::rng::Key;
+    use llc::tensors::Tensors;
     use serde_json::Map;
     use tch::{Kind, Tensor};
 

@@ -9,6 +9,7 @@ use llc::kernel::gibbs::Gibbs;
 use llc::params::Params;
 use llc::rng::{Key, fill_normal};
 use llc::target::{ConditionalDraw, Target};
+use llc::tensors::Tensors;
 use nalgebra::{DMatrix, DVector};
 
 /// nβ small enough for γ to be felt in every direction, widths that leave flat directions in every layer.

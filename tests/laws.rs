@@ -9,9 +9,9 @@ mod common;
 use common::{MAX_Z, Traced, sample};
 use llc::diagnostics::{Draws, Estimate, mcse_mean, variance_ratio};
 use llc::kernel::gibbs::Gibbs;
-use llc::kernel::hmc::Hmc;
-use llc::kernel::mala::Mala;
-use llc::kernel::sgld::Sgld;
+use llc::kernel::hmc::HmcKernel;
+use llc::kernel::mala::MalaKernel;
+use llc::kernel::sgld::SgldKernel;
 use llc::kernel::{Evaluated, Info, Kernel, log_acceptance};
 use llc::params::Params;
 use llc::rng::Key;
@@ -51,8 +51,8 @@ fn assert_law(scores: &[f64], what: &str) {
     assert!(scores.iter().all(|z| z.abs() < MAX_Z), "{what} breaks its law: z = {scores:.1?}");
 }
 
-fn sgld(epsilon: f64) -> Sgld {
-    Sgld { epsilon, preconditioner: vec![], acceptance_every: 0, noise: 1.0 }
+fn sgld(epsilon: f64) -> SgldKernel {
+    SgldKernel { epsilon, preconditioner: vec![], acceptance_every: 0, noise: 1.0 }
 }
 
 fn exact_variances() -> Vec<f64> {
@@ -92,7 +92,7 @@ fn sgld_on_noise_that_grows_with_w_has_the_variance_of_its_law() {
 
 #[test]
 fn a_preconditioner_scales_the_step_of_its_tensor() {
-    let kernel = Sgld { preconditioner: vec![PRECONDITIONER], ..sgld(EPSILON / PRECONDITIONER) };
+    let kernel = SgldKernel { preconditioner: vec![PRECONDITIONER], ..sgld(EPSILON / PRECONDITIONER) };
     let traced = sample(&kernel, &mut quadratic(GradientNoise::None), 400_000);
     let laws = CURVATURES.map(|h| SgldLaw::new(mode(h), EPSILON).unwrap().stationary_variance());
     assert_law(&quadratic_scores(&traced, &laws), "preconditioned SGLD");
@@ -103,9 +103,9 @@ fn mala_hmc_and_gibbs_on_a_quadratic_have_the_exact_variance_at_any_step_size() 
     let exact = exact_variances();
     let mut target = quadratic(GradientNoise::None);
     for epsilon in [EPSILON, 3.0 * EPSILON] {
-        let traced = sample(&Mala { epsilon }, &mut target, 300_000);
+        let traced = sample(&MalaKernel { epsilon }, &mut target, 300_000);
         assert_law(&quadratic_scores(&traced, &exact), "MALA");
-        let traced = sample(&Hmc { epsilon, leapfrog_steps: 7 }, &mut target, 100_000);
+        let traced = sample(&HmcKernel { epsilon, leapfrog_steps: 7 }, &mut target, 100_000);
         assert_law(&quadratic_scores(&traced, &exact), "HMC");
     }
     let traced = sample(&Gibbs, &mut target, 100_000);
@@ -120,8 +120,8 @@ fn sums_of_even_powers_follow_the_gamma_law() {
     let lambda = law.learning_coefficient().lambda_f64();
     let mut target = LawTarget::new(Law::EvenPowers { half_powers }, GradientNoise::None, N_BETA, 0.0).unwrap();
     for traced in [
-        sample(&Mala { epsilon: 0.02 }, &mut target, 600_000),
-        sample(&Hmc { epsilon: 0.01, leapfrog_steps: 9 }, &mut target, 200_000),
+        sample(&MalaKernel { epsilon: 0.02 }, &mut target, 600_000),
+        sample(&HmcKernel { epsilon: 0.01, leapfrog_steps: 9 }, &mut target, 200_000),
     ] {
         assert_law(&[score(&traced.loss.map(|k| N_BETA * k), lambda)], "the mean of the Gamma law");
         assert_law(&[variance_ratio(&traced.loss, 0.0, N_BETA).z(1.0)], "the variance of the Gamma law");
@@ -138,7 +138,7 @@ fn crossed_lines_have_their_exact_moment() {
     assert_law(&[scaled(sample(&Gibbs, &mut target, 400_000))], "w₁²w₂² by Gibbs");
     // At |w₂| = 4 the arm along w₂ has the width 1/√(2·1000·16 + 1) = 0.0056. Leapfrog steps above twice that are unstable there, and a chain that
     // comes in sticks: its own error would be no measure.
-    let hmc = Hmc { epsilon: 0.008 * 0.008, leapfrog_steps: 60 };
+    let hmc = HmcKernel { epsilon: 0.008 * 0.008, leapfrog_steps: 60 };
     assert_law(&[scaled(sample(&hmc, &mut target, 100_000))], "w₁²w₂² by HMC");
 }
 
@@ -147,7 +147,7 @@ fn the_virial_sum_is_the_number_of_parameters() {
     // E[(w − w*)·∇U] = d for every loss; SGLD's on a quadratic is larger by its discretisation.
     let mut powers =
         LawTarget::new(Law::EvenPowers { half_powers: vec![1, 2, 3] }, GradientNoise::None, N_BETA, 1.0).unwrap();
-    let traced = sample(&Hmc { epsilon: 0.01, leapfrog_steps: 9 }, &mut powers, 200_000);
+    let traced = sample(&HmcKernel { epsilon: 0.01, leapfrog_steps: 9 }, &mut powers, 200_000);
     assert_law(&[score(&traced.virial, 3.0)], "the virial identity");
     let traced = sample(&sgld(EPSILON), &mut quadratic(GradientNoise::None), 400_000);
     let inflated: f64 = CURVATURES.iter().map(|&h| SgldLaw::new(mode(h), EPSILON).unwrap().stationary_virial()).sum();
@@ -159,7 +159,7 @@ fn without_noise_sgld_is_gradient_descent() {
     let mut target = quadratic(GradientNoise::None);
     let mut start = target.local().w_star().try_clone().unwrap();
     start.as_mut_slice::<f64>().unwrap().copy_from_slice(&[1.0, -2.0, 0.5, 3.0]);
-    let kernel = Sgld { noise: 0.0, ..sgld(EPSILON) };
+    let kernel = SgldKernel { noise: 0.0, ..sgld(EPSILON) };
     let mut state = kernel.init(&start, &mut target, Batch::Full).unwrap();
     let mut expected = [1.0, -2.0, 0.5, 3.0];
     for step in 0..100 {
@@ -175,8 +175,8 @@ fn without_noise_sgld_is_gradient_descent() {
 #[test]
 fn hmc_with_one_leapfrog_step_is_mala() {
     let mut target = quadratic(GradientNoise::None);
-    let mala = sample(&Mala { epsilon: 0.01 }, &mut target, 500);
-    let hmc = sample(&Hmc { epsilon: 0.01, leapfrog_steps: 1 }, &mut target, 500);
+    let mala = sample(&MalaKernel { epsilon: 0.01 }, &mut target, 500);
+    let hmc = sample(&HmcKernel { epsilon: 0.01, leapfrog_steps: 1 }, &mut target, 500);
     for (a, b) in mala.loss.values().iter().zip(hmc.loss.values()) {
         assert!((a - b).abs() < 1e-12 * a.max(1e-3), "{a} against {b}");
     }
@@ -190,7 +190,7 @@ fn a_leapfrog_steps_energy_error_is_of_third_order() {
     let mut start = target.local().w_star().try_clone().unwrap();
     start.as_mut_slice::<f64>().unwrap().copy_from_slice(&[0.4, -0.7]);
     let mut error_at = |epsilon: f64, seed: u64| {
-        let kernel = Hmc { epsilon, leapfrog_steps: 1 };
+        let kernel = HmcKernel { epsilon, leapfrog_steps: 1 };
         let mut state = kernel.init(&start, &mut target, Batch::Full).unwrap();
         let info = kernel.step(Key::new(seed), &mut state, &mut target, Batch::Full).unwrap();
         -info.acceptance.unwrap().ln()

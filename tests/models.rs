@@ -4,6 +4,7 @@
 use llc::model::{Buffers, Mode, ModelSpec, Network};
 use llc::params::Params;
 use llc::rng::Key;
+use llc::tensors::Tensors;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
@@ -33,7 +34,7 @@ fn pictures(name: &str, num_samples: usize, network: &Network) -> Tensor {
 }
 
 fn parameters(network: &Network) -> Params {
-    let mut w = Params::zeros(&network.layout(), Kind::Double, Device::Cpu).unwrap();
+    let mut w = Params::zeros_on(&network.layout(), Kind::Double, Device::Cpu).unwrap();
     let (layout, flat) = (w.layout().clone(), w.as_mut_slice::<f64>().unwrap());
     for (index, spec) in network.params().iter().enumerate() {
         let bound = (6.0 / spec.shape[1..].iter().product::<usize>() as f64).sqrt();

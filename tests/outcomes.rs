@@ -14,9 +14,7 @@ mod slow {
 
     use llc::config::DlnArgs;
     use llc::estimate::estimate;
-    use llc::observe::Observers;
     use llc::rng::Key;
-    use llc::run::Chains;
     use llc::target::law::{GradientNoise, Law, LawTarget};
     use llc::theory::Toy;
     use llc::theory::sampler_law::QuadraticMode;
@@ -97,10 +95,10 @@ mod slow {
         let all = if flags.contains("sgld") { all } else { format!("--layer-widths 2 --threads 2 {flags}") };
         let config = DlnArgs::try_parse_from(all.split_whitespace()).unwrap().resolve().unwrap().config;
         let mut target = LawTarget::new(law, noise, N_BETA, gamma).unwrap();
-        let chains = Chains::new(config.sampler(), config.run(), Key::new(config.seed()), 0.0);
+        let chains = config.sampler().chains(config.run(), Key::new(config.seed()), 0.0);
         let sampler = config.sampler().kernel.sampler();
-        let (cancel, mut observers) = (AtomicBool::new(false), Observers::default());
-        let done = estimate(&mut target, sampler.as_ref(), &chains, true, &cancel, &mut observers).unwrap();
+        let cancel = AtomicBool::new(false);
+        let done = estimate(&mut target, sampler.as_ref(), &chains, true, &cancel, &mut |_| {}).unwrap();
         Case {
             name: format!("{name} at γ = {gamma}, {flags}"),
             outcome: outcome(&done),

@@ -17,7 +17,6 @@ use llc::params::Params;
 use llc::profile::{Budget, Climbed, Ladder, Profile, Rung, Scale, Stop};
 use llc::record::json;
 use llc::rng::Key;
-use llc::run::Chains;
 use llc::target::Target;
 use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::theory::Toy;
@@ -67,7 +66,7 @@ impl Climb {
             probes: Probes::of(self.target.as_mut(), key).unwrap(),
             target: self.target.as_ref(),
             sampler: kernel.as_ref(),
-            chains: Chains::new(sampler, self.config.run(), key, self.init_loss),
+            chains: sampler.chains(self.config.run(), key, self.init_loss),
             budget: Budget {
                 half_width: self.config.profile().half_width,
                 max_draws: sampler.max_draws(self.config.profile().max_steps),

@@ -1,6 +1,6 @@
 //! Draws the values of a setting.
 
-use llc::config::{Key, Kind, Value};
+use llc::config::{self, Kind, Value};
 use llc::sweep::{Range, Setting};
 use rand::Rng;
 use rand_distr::{Distribution as _, Uniform};
@@ -11,7 +11,7 @@ pub enum Random {
     /// One of these, each as likely as the others.
     Choice(Vec<Setting>),
     /// A number, or a list of numbers.
-    Numbers { key: &'static Key, law: Law, length: Option<Range> },
+    Numbers { key: &'static config::Setting, law: Law, length: Option<Range> },
 }
 
 /// How a number is drawn.

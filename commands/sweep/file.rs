@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use llc::config::{ConfigError, Key, Kind};
+use llc::config::{self, ConfigError, Kind};
 use llc::sweep::product::Axis;
 use llc::sweep::{Experiment, Line, MeaningError, Range, RangeError, Setting};
 use llc::words::{did_you_mean, nearest};
@@ -139,7 +139,7 @@ impl Sweep {
 /// What a key of a block stands for.
 #[derive(Debug, Clone, Copy)]
 enum Slot {
-    Key(&'static Key),
+    Key(&'static config::Setting),
     Preset(&'static Experiment),
 }
 
@@ -158,7 +158,7 @@ impl Slot {
 
     fn setting(self, block: &'static str, value: &Toml) -> Result<Setting, SweepError> {
         match self {
-            Self::Key(key) => match key.convert(value) {
+            Self::Key(key) => match config::convert(key, value) {
                 Ok(value) => Ok(Setting::new(key, &value)),
                 Err(source) => Err(SweepError::Config { block, source }),
             },

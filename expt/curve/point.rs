@@ -7,6 +7,7 @@ use llc::observe::Observers;
 use llc::posterior::{Around, Posterior};
 use llc::rng::Key;
 use llc::target::network::TrainedNetwork;
+use llc::tensors::Tensors;
 use llc::train::Objective;
 use serde_json::{Value, json};
 

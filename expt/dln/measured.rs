@@ -13,6 +13,7 @@ use llc::record::npz::{self, Array, Elements};
 use llc::rng::{Key, Role};
 use llc::spectrum::{MAX_SIDE, hessian_eigenvalues};
 use llc::target::{DeepLinear, Target};
+use llc::tensors::Tensors;
 
 use crate::cli::Context;
 

@@ -5,7 +5,7 @@ use llc::config::Switch;
 use llc::config::dln::TrainConfig;
 use llc::dln::{Problem, train};
 use llc::estimate;
-use llc::observe::{Event, Observers, PointInfo, Status};
+use llc::observe::{Event, Observers, PointInfo, Status, forward};
 use llc::target::Target as _;
 use llc::train::TrainError;
 use llc::update;
@@ -52,7 +52,7 @@ fn try_run(
     observers: &mut Observers,
     facts: &mut Value,
 ) -> anyhow::Result<Trained> {
-    let journal = problem.chains.journal.clone();
+    let journal = session::journal(context, observers, config);
     let trained = match train::train(config, how, &mut problem.target, &journal, &context.cancel, observers) {
         Ok(trained) => trained,
         Err(error) => {
@@ -88,7 +88,7 @@ fn try_run(
     }));
     let check = config.sampler().check_localisation == Switch::On;
     let sampler = problem.sampler.as_ref();
-    let done = estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, observers)?;
+    let done = estimate::estimate(&mut target, sampler, &chains, check, &context.cancel, &mut forward(observers))?;
     let measured = measured::measure(config, "trained", &mut target, chains.key, context, observers);
     let has_failed = done.num_diverged == chains.num_chains;
     let status = match (done.is_interrupted, has_failed) {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use llc::config::Switch;
 use llc::estimate::estimate;
-use llc::observe::{Event, Observers, PointInfo};
+use llc::observe::{Event, Observers, PointInfo, forward};
 use llc::posterior::{Around, Posterior};
 use llc::target::network::TrainedNetwork;
+use llc::tensors::Tensors;
 use serde_json::{Value, json};
 
 use super::Paths;
@@ -68,12 +69,12 @@ impl Paths<'_> {
         observers.emit(&Event::Point(&PointInfo { name: name.clone(), init_loss, n_beta: None }));
         let check = config.sampler().check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
-        chains.journal = session::journal(context, observers, config).stage(&name);
+        chains.store = Arc::new(session::journal(context, observers, config).stage(&name));
         if let Some(num_points) = num_points {
             let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
             expected::tell(once_s * num_points as f64, context, observers);
         }
-        let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, observers)?;
+        let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, &mut forward(observers))?;
         tch::set_num_threads(config.run().threads as i32);
         if done.is_interrupted {
             return Ok(None);

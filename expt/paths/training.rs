@@ -10,6 +10,7 @@ use llc::model::Buffers;
 use llc::observe::{Event, Observers};
 use llc::params::Params;
 use llc::rng::Key;
+use llc::tensors::Tensors;
 use llc::train::{NetworkTrainer, StepLosses, Stop, reaches_threshold};
 use llc::words::counted;
 use serde_json::Map;

@@ -15,6 +15,7 @@ use llc::rng::Key;
 use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::target::network::TrainedNetwork;
 use llc::target::{Target, TargetError};
+use llc::tensors::Tensors;
 use llc::theory::Toy;
 use llc::train::{self, Evaluation, Objective, TrainingData};
 use num_traits::ToPrimitive;

@@ -7,6 +7,7 @@ use super::{Checkpoint, CheckpointError, Header, NamedTensor, TRAINING, assign};
 use crate::dtype::Dtype;
 use crate::model::{Buffers, ModelSpec, Network};
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// The parameters and buffers of `network` in `checkpoint`: f32 on the CPU, whatever the file's format is.
 ///
@@ -36,7 +37,7 @@ pub fn load_into(checkpoint: &Checkpoint, network: &Network) -> Result<(Params, 
     let used = assignment.params.iter().chain(assignment.buffers.iter().flatten());
     check_finite(used.map(|&index| &checkpoint.tensors[index]))?;
     let load = || -> Result<(Params, Buffers), TchError> {
-        let w = Params::zeros(&network.layout(), Kind::Float, Device::Cpu)?;
+        let w = Params::zeros_on(&network.layout(), Kind::Float, Device::Cpu)?;
         for (view, &index) in w.views().iter().zip(&assignment.params) {
             view.shallow_clone().f_copy_(&checkpoint.tensors[index].to_tensor()?)?;
         }

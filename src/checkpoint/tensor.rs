@@ -1,5 +1,7 @@
 //! Holds one tensor as a checkpoint does: a name, a shape and bytes.
 
+use llc_core::memory::HostMemory;
+
 use super::FormatError;
 use crate::dtype::Dtype;
 
@@ -17,6 +19,24 @@ pub struct NamedTensor {
 }
 
 impl NamedTensor {
+    /// The tensor of `elements`, as many as `shape` has.
+    pub fn from_host(name: &str, shape: &[usize], elements: &HostMemory) -> NamedTensor {
+        let (dtype, bytes) = match elements {
+            HostMemory::F32(elements) => (Dtype::F32, elements.iter().flat_map(|x| x.to_le_bytes()).collect()),
+            HostMemory::F64(elements) => (Dtype::F64, elements.iter().flat_map(|x| x.to_le_bytes()).collect()),
+        };
+        NamedTensor { name: name.to_owned(), shape: shape.to_vec(), dtype, bytes }
+    }
+
+    /// The elements; `None` unless they are f32 or f64.
+    pub fn to_host(&self) -> Option<HostMemory> {
+        match self.dtype {
+            Dtype::F32 => Some(HostMemory::F32(numbers(&self.bytes, f32::from_le_bytes))),
+            Dtype::F64 => Some(HostMemory::F64(numbers(&self.bytes, f64::from_le_bytes))),
+            _ => None,
+        }
+    }
+
     /// Number of its elements.
     pub fn num_elements(&self) -> usize {
         self.shape.iter().product()
@@ -34,6 +54,11 @@ impl NamedTensor {
         let (tensor, shape) = (self.name.clone(), self.shape.clone());
         Err(FormatError::Length { tensor, shape, dtype: self.dtype, found: self.bytes.len() })
     }
+}
+
+/// The numbers of `N` bytes each that `bytes` consist of.
+fn numbers<T, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|&bytes| number(bytes)).collect()
 }
 
 impl std::fmt::Debug for NamedTensor {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use super::{Checked, ConfigError, Configuration, Key, Kind, RawConfig, again, available_threads};
+use super::{Checked, ConfigError, Configuration, Kind, RawConfig, Setting, again, available_threads};
 use crate::mongo;
 use crate::mongo::address::{self, Address, AddressText};
 
@@ -18,7 +18,7 @@ pub struct ExperimentArgs<C> {
     /// What is no setting of the experiment.
     pub run: RunArgs,
     preset: Option<String>,
-    flags: Vec<(&'static Key, String)>,
+    flags: Vec<(&'static Setting, String)>,
     experiment: PhantomData<C>,
 }
 
@@ -122,7 +122,7 @@ impl<C: Configuration> ExperimentArgs<C> {
     ///
     /// Those of clap, for matches of another command.
     pub fn from_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let value = |key: &'static Key| {
+        let value = |key: &'static Setting| {
             // A list may come in several words: `--layer-widths [20, 20, 10]` without quotes.
             let words = matches.get_many::<String>(key.path)?;
             Some((key, words.map(String::as_str).collect::<Vec<_>>().join(" ")))
@@ -209,7 +209,7 @@ const PRESET: &str = "preset";
 /// The flag that names a run to go on with, where an experiment has one: that run's settings lie under all others.
 const RESUME: &str = "resume";
 
-fn flag(key: &'static Key, headings: &'static [(&'static str, &'static str)]) -> Arg {
+fn flag(key: &'static Setting, headings: &'static [(&'static str, &'static str)]) -> Arg {
     let heading = headings.iter().find(|(section, _)| key.path.starts_with(section)).map(|(_, heading)| *heading);
     let arg = Arg::new(key.path)
         .long(key.flag)

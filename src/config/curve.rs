@@ -15,7 +15,7 @@ use super::network::train::{Length, TrainDefaults};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
-use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, run};
+use super::{ConfigError, Kind, PositiveF64, RawConfig, RunConfig, Setting, run};
 use crate::data::DatasetName;
 use crate::kernel::SamplerKind;
 use crate::model::ModelSpec;
@@ -167,20 +167,20 @@ impl Configuration for CurveConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-            let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[CurveConfig::EXPERIMENT]), "", "")];
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            let mut keys = vec![Setting::new("experiment", "", Kind::Choice(&[CurveConfig::EXPERIMENT]), "", "")];
             keys.extend(model::keys(&MODEL));
             keys.extend(data::keys(&DATA));
             keys.extend(train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)));
-            keys.push(Key::new(
+            keys.push(Setting::new(
                 "curve.logging_period",
                 "logging-period",
                 Kind::Whole,
                 "STEPS",
                 "Steps of the training from one estimate to the next [default: 200]",
             ));
-            keys.push(Key::new(
+            keys.push(Setting::new(
                 "curve.resume",
                 "resume",
                 Kind::Text,
@@ -190,7 +190,7 @@ impl Configuration for CurveConfig {
             ));
             keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
-            keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
+            keys.push(Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
             keys.extend(run::network_keys());
             keys
         });

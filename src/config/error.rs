@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::Key;
+use super::Setting;
 use super::network::trained_on::Deviations;
 use crate::kernel::{GradientNeed, SamplerKind};
 use crate::mongo::address::AddressError;
@@ -40,7 +40,7 @@ pub enum ConfigError {
     #[error("{key}: `{found}` is not {expected}")]
     WrongKind {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: String,
         /// What belongs there, with its article.
@@ -50,7 +50,7 @@ pub enum ConfigError {
     #[error("{key}: `{found}` has nothing between two commas, or beside one: write it as 20,20,10")]
     EmptyItem {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The list as given.
         found: String,
     },
@@ -58,7 +58,7 @@ pub enum ConfigError {
     #[error("{key}: `{found}` is not one of {}{}", choices.join(", "), did_you_mean(*nearest))]
     UnknownChoice {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The word as given.
         found: String,
         /// All choices.
@@ -70,7 +70,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: give {minimum} or more")]
     TooSmall {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: u64,
         /// The least legal value.
@@ -80,7 +80,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: give {maximum} or less")]
     TooLarge {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: u64,
         /// The largest legal value.
@@ -90,7 +90,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: n times it is not finite; give a smaller number")]
     NBetaOverflows {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: f64,
     },
@@ -98,7 +98,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: give a finite number above 0")]
     NotPositive {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: f64,
     },
@@ -106,7 +106,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: give a finite number, 0 or more")]
     Negative {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: f64,
     },
@@ -114,7 +114,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: give a finite number")]
     NotFinite {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: f64,
     },
@@ -122,7 +122,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: give a number in {interval}")]
     OutsideInterval {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: f64,
         /// The interval, as mathematics writes it.
@@ -132,13 +132,13 @@ pub enum ConfigError {
     #[error("{key} is empty: give the width of every layer, the last one being the output, for example 20,20,10")]
     NoLayers {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
     },
     /// A layer of width 0.
     #[error("{key}: layer {layer} has width 0: give every layer a width of 1 or more")]
     ZeroWidth {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The layer, counted from 1.
         layer: usize,
     },
@@ -146,7 +146,7 @@ pub enum ConfigError {
     #[error("{key}: the network has more than {limit:.0e} parameters: make it narrower or shallower")]
     TooManyParameters {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The most parameters allowed.
         limit: f64,
     },
@@ -154,7 +154,7 @@ pub enum ConfigError {
     #[error("{key} is {rank}: it cannot exceed the smallest width, {smallest_width} (the input counts as one)")]
     RankTooLarge {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The rank as given.
         rank: usize,
         /// The smallest width, the input dimension included.
@@ -164,7 +164,7 @@ pub enum ConfigError {
     #[error("{key} is used by --truth {used_by} only, and the truth is {truth}: leave it out or change --truth")]
     NotForThisTruth {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The chosen truth.
         truth: &'static str,
         /// The truths that use it.
@@ -176,7 +176,7 @@ pub enum ConfigError {
     )]
     NotForThisSampler {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The chosen sampler.
         sampler: &'static str,
         /// The samplers that use it.
@@ -186,21 +186,21 @@ pub enum ConfigError {
     #[error("{key} says nothing without {switch}: add --{}, or leave it out", switch.flag)]
     NeedsSwitch {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The key of the switch.
-        switch: &'static Key,
+        switch: &'static Setting,
     },
     /// A momentum for Adam.
     #[error("{key} is used by --optimizer sgd only: adam has moments of its own; leave it out or change --optimizer")]
     AdamHasNoMomentum {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
     },
     /// More samples in a minibatch than there are.
     #[error("{key} is {batch_size}: it cannot exceed the number of samples, --num-training-data {num_training_data}")]
     BatchTooLarge {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The minibatch's size.
         batch_size: usize,
         /// The number of samples n.
@@ -214,7 +214,7 @@ pub enum ConfigError {
     )]
     NeedsExactGradient {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The chosen sampler.
         sampler: &'static str,
     },
@@ -225,7 +225,7 @@ pub enum ConfigError {
     )]
     HasNoGradient {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The chosen sampler.
         sampler: &'static str,
     },
@@ -233,7 +233,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: {reason}")]
     Unfit {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The value as given.
         found: &'static str,
         /// Why the sampler can't, and what to do.
@@ -246,7 +246,7 @@ pub enum ConfigError {
     )]
     NoMinibatchToTrace {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The loss trace as given.
         found: &'static str,
     },
@@ -254,7 +254,7 @@ pub enum ConfigError {
     #[error("{key} has {found} entries: give one for each of the {layers} layers")]
     PreconditionerLength {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The number of entries.
         found: usize,
         /// The number of layers.
@@ -264,25 +264,25 @@ pub enum ConfigError {
     #[error("{beta} and {n_beta} are both given: n_beta is n·beta, so give one of them")]
     BetaAndNBeta {
         /// The key of β.
-        beta: &'static Key,
+        beta: &'static Setting,
         /// The key of nβ.
-        n_beta: &'static Key,
+        n_beta: &'static Setting,
     },
     /// Two ways to set the same quantity.
     #[error("{first} and {second} are both given, and set the same quantity: give one of them")]
     Alternatives {
         /// The key of one way.
-        first: &'static Key,
+        first: &'static Setting,
         /// The key of the other.
-        second: &'static Key,
+        second: &'static Setting,
     },
     /// A setting that what was chosen elsewhere doesn't use.
     #[error("{key} is used by --{} {used_by} only, and it is {chosen}: leave it out or change --{}", choice.flag, choice.flag)]
     NotForThisChoice {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The key of the choice.
-        choice: &'static Key,
+        choice: &'static Setting,
         /// What was chosen.
         chosen: String,
         /// The choices that use it.
@@ -292,7 +292,7 @@ pub enum ConfigError {
     #[error("{key}: {reason}")]
     Refused {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// Why, and what to do.
         reason: String,
     },
@@ -300,7 +300,7 @@ pub enum ConfigError {
     #[error("{key} is missing: {what}")]
     Missing {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// What to give, with an example.
         what: &'static str,
     },
@@ -308,7 +308,7 @@ pub enum ConfigError {
     #[error("{key} is {num_steps}: it keeps {kept} draws of the {needed} needed; give {enough} or more")]
     TooFewDraws {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The number of steps.
         num_steps: usize,
         /// The draws left after thinning and warm-up.
@@ -322,7 +322,7 @@ pub enum ConfigError {
     #[error("{key} is {num_steps}: that is {draws:.0e} draws over all chains; record fewer of them, with --thin")]
     TooManyDraws {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The number of steps.
         num_steps: usize,
         /// The draws of all chains.
@@ -332,7 +332,7 @@ pub enum ConfigError {
     #[error("{key} is {found}: it cannot exceed --threads, which is {threads}; raise --threads or lower it")]
     ThreadsPerChain {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The threads wanted for one chain.
         found: usize,
         /// The threads for all chains.
@@ -342,7 +342,7 @@ pub enum ConfigError {
     #[error("{key}: `{found}` is not a device: give cpu, cuda or cuda:N")]
     UnknownDevice {
         /// The key.
-        key: &'static Key,
+        key: &'static Setting,
         /// The device as given.
         found: String,
     },

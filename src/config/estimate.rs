@@ -13,7 +13,7 @@ use super::network::point::{LossAround, PointConfig, PointDefaults, PointLabels}
 use super::network::{DataConfig, DataDefaults, ModelDefaults, Overrides, TrainedOn, data, model, point, train};
 use super::run::Work;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
-use super::{ConfigError, Key, Kind, RawConfig, RunConfig, run};
+use super::{ConfigError, Kind, RawConfig, RunConfig, Setting, run};
 use crate::checkpoint::Header;
 use crate::data::DatasetName;
 use crate::kernel::SamplerKind;
@@ -226,11 +226,11 @@ impl Configuration for EstimateConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             let mut keys = vec![
-                Key::new("experiment", "", Kind::Choice(&[EstimateConfig::EXPERIMENT]), "", ""),
-                Key::new(
+                Setting::new("experiment", "", Kind::Choice(&[EstimateConfig::EXPERIMENT]), "", ""),
+                Setting::new(
                     CHECKPOINT,
                     "checkpoint",
                     Kind::Text,
@@ -238,7 +238,7 @@ impl Configuration for EstimateConfig {
                     "The trained parameters: safetensors, or a PyTorch .pt or .pth file; several files, separated by commas or as a pattern \
                      in quotes such as 'DIR/*.safetensors', are points of one record, at one n*beta and gamma [required]",
                 ),
-                Key::new(
+                Setting::new(
                     OVERRIDES,
                     "override-checkpoint",
                     Kind::Text,
@@ -249,11 +249,11 @@ impl Configuration for EstimateConfig {
             ];
             keys.extend(model::keys(&MODEL));
             let help = "What the network was trained to minimise, as `llc train --loss` takes it [default: the checkpoint's, else cross-entropy]";
-            keys.push(Key { help, ..train::loss_key() });
+            keys.push(Setting { help, ..train::loss_key() });
             keys.extend(data::keys(&DATA));
             keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
-            keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
+            keys.push(Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
             keys.extend(run::network_keys());
             keys
         });

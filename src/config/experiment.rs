@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{ConfigError, ConfigWarning, Key, RawConfig, available_threads, updates};
+use super::{ConfigError, ConfigWarning, RawConfig, Setting, available_threads, updates};
 
 /// What `--help` of an experiment says beside its settings.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub trait Configuration: Sized + Serialize {
     const COMMAND_LINE: CommandLine;
 
     /// Every setting, in the order of `--help`.
-    fn keys() -> &'static [Key];
+    fn keys() -> &'static [Setting];
 
     /// Makes one of `raw`, with defaults for what it leaves open; `threads` is the default of `run.threads`.
     ///

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::experiment::{CommandLine, Configuration};
 use super::machine::{self, MachineConfig};
 use super::network::{DataConfig, DataDefaults, data};
-use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value, run};
+use super::{ConfigError, ConfigWarning, Kind, PositiveF64, RawConfig, Setting, Value, run};
 use crate::data::DatasetName;
 
 const EXAMPLES: &str = "\
@@ -120,9 +120,10 @@ impl Configuration for KernelRegressionConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-            let experiment = Key::new("experiment", "", Kind::Choice(&[KernelRegressionConfig::EXPERIMENT]), "", "");
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            let experiment =
+                Setting::new("experiment", "", Kind::Choice(&[KernelRegressionConfig::EXPERIMENT]), "", "");
             let pictures = data::keys(&DATA).into_iter().filter(|key| key.path != NOT_HERE);
             std::iter::once(experiment).chain(pictures).chain(own()).chain(run::bare_keys()).collect()
         });
@@ -176,9 +177,9 @@ fn train_sizes(raw: &RawConfig) -> Result<Vec<usize>, ConfigError> {
 }
 
 /// The settings that no other experiment has.
-fn own() -> Vec<Key> {
+fn own() -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             "regression.bandwidth",
             "bandwidth",
             Kind::Real,
@@ -186,14 +187,14 @@ fn own() -> Vec<Key> {
             "Factor of the squared distance: k(x, y) = exp(-BANDWIDTH |x - y|^2), so that a larger one is a narrower kernel; others \
              write it 1/(2 sigma^2) [default: 0.02, published for MNIST's bytes over 255]",
         ),
-        Key::new(
+        Setting::new(
             "regression.ridge",
             "ridge",
             Kind::Real,
             "RIDGE",
             "Added to the diagonal of the kernel matrix; 0 interpolates the labels, and needs pictures that all differ [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "regression.train_sizes",
             "train-sizes",
             Kind::WholeList,
@@ -201,7 +202,7 @@ fn own() -> Vec<Key> {
             "Numbers of training samples, ascending, each fitted by itself: the first so many; a corruption is that of all of them \
              [default: all]",
         ),
-        Key::new(
+        Setting::new(
             "regression.solver",
             "solver",
             Kind::Choice(&["auto", "direct", "iterative", "both"]),
@@ -209,7 +210,7 @@ fn own() -> Vec<Key> {
             "direct: Cholesky, 16 n^2 bytes; iterative: conjugate gradients in --memory; both: compares their predictions; auto: direct \
              where --memory suffices for it [default: auto]",
         ),
-        Key::new(
+        Setting::new(
             "regression.memory",
             "memory",
             Kind::Real,
@@ -217,28 +218,28 @@ fn own() -> Vec<Key> {
             "Gigabytes for the kernel matrix; iterative keeps it in f64 where 4 n^2 bytes fit, to precondition in 16 bits where n^2 do, else \
              makes it again at every iteration [default: 4]",
         ),
-        Key::new(
+        Setting::new(
             "regression.tolerance",
             "tolerance",
             Kind::Real,
             "RESIDUAL",
             "iterative: it ends where the residual of every class is that share of its targets [default: 1e-8]",
         ),
-        Key::new(
+        Setting::new(
             "regression.preconditioner_rank",
             "preconditioner-rank",
             Kind::Whole,
             "SAMPLES",
             "iterative: samples that the preconditioner is made of; it takes 4 bytes for each of them and each sample [default: 1000]",
         ),
-        Key::new(
+        Setting::new(
             "regression.max_iterations",
             "max-iterations",
             Kind::Whole,
             "ITERATIONS",
             "iterative: it ends after so many, with a warning [default: 500]",
         ),
-        Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of the preconditioner's samples [default: 0]"),
+        Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of the preconditioner's samples [default: 0]"),
     ]
 }
 

@@ -12,10 +12,10 @@ use super::relu::{self, ReluRun};
 use super::sampler::{
     self, ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch,
 };
-use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
-use crate::kernel::hmc::HmcConfig;
-use crate::kernel::mala::MalaConfig;
-use crate::kernel::sgld::SgldConfig;
+use super::{ConfigError, Kind, PositiveF64, RawConfig, Setting};
+use crate::kernel::hmc::Hmc;
+use crate::kernel::mala::Mala;
+use crate::kernel::sgld::Sgld;
 use crate::kernel::{KernelConfig, SamplerKind};
 use crate::words::counted;
 
@@ -147,16 +147,16 @@ impl MalaVsSgldConfig {
         let batch_size = given.batch_size.min(n);
         let is_hmc = kind == SamplerKind::Hmc;
         let kernel = match kind {
-            SamplerKind::Hmc => KernelConfig::Hmc(HmcConfig {
+            SamplerKind::Hmc => KernelConfig::Hmc(Hmc {
                 epsilon: given.hmc_epsilon,
                 leapfrog_steps: given.leapfrog_steps,
                 target_acceptance: HMC_ACCEPTANCE,
             }),
-            SamplerKind::Mala => KernelConfig::Mala(MalaConfig {
+            SamplerKind::Mala => KernelConfig::Mala(Mala {
                 epsilon: Epsilon::Fixed(given.epsilon),
                 target_acceptance: SamplerKind::Mala.about().target_acceptance.unwrap_or_default(),
             }),
-            _ => KernelConfig::Sgld(SgldConfig {
+            _ => KernelConfig::Sgld(Sgld {
                 epsilon: Epsilon::Fixed(given.epsilon),
                 gradient: Gradient::Minibatch { batch_size },
                 mala_every: MALA_EVERY,
@@ -191,18 +191,18 @@ impl Configuration for MalaVsSgldConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             let mut keys = vec![
-                Key::new("experiment", "", Kind::Choice(&[MalaVsSgldConfig::EXPERIMENT]), "", ""),
-                Key::new(
+                Setting::new("experiment", "", Kind::Choice(&[MalaVsSgldConfig::EXPERIMENT]), "", ""),
+                Setting::new(
                     "model.widths",
                     "widths",
                     Kind::WholeList,
                     "WIDTHS",
                     "Widths of input, hidden layers and output [default: 10,20,20,10]",
                 ),
-                Key::new(
+                Setting::new(
                     "comparison.n",
                     "n",
                     Kind::WholeList,
@@ -210,14 +210,14 @@ impl Configuration for MalaVsSgldConfig {
                     "Numbers of samples, each at least 3, x uniform on (-10, 10) [default: \
                      100,316,1000,3162,10000,31623,100000]",
                 ),
-                Key::new(
+                Setting::new(
                     "comparison.samplers",
                     "samplers",
                     Kind::Text,
                     "NAMES",
                     "Which of sgld, mala and hmc [default: sgld,mala,hmc]",
                 ),
-                Key::new(
+                Setting::new(
                     "comparison.num_runs",
                     "num-runs",
                     Kind::Whole,
@@ -225,22 +225,22 @@ impl Configuration for MalaVsSgldConfig {
                     "Runs at each n, each with a network, data and noise of its own: seeds --seed, --seed + 1, ... \
                      [default: 5]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.epsilon",
                     "epsilon",
                     Kind::Real,
                     "EPSILON",
                     "Step size of sgld and mala [default: 1e-5]",
                 ),
-                Key::new("sampler.gamma", "gamma", Kind::Real, "GAMMA", "Localisation [default: 1]"),
-                Key::new(
+                Setting::new("sampler.gamma", "gamma", Kind::Real, "GAMMA", "Localisation [default: 1]"),
+                Setting::new(
                     "sampler.num_steps",
                     "num-steps",
                     Kind::Whole,
                     "STEPS",
                     "Steps of sgld and mala, gradients of hmc [default: 10000]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.warmup",
                     "warmup",
                     Kind::Real,
@@ -248,35 +248,35 @@ impl Configuration for MalaVsSgldConfig {
                     "Leading share of sgld's and mala's draws that is recorded but not averaged, in [0, 1) [default: 0, \
                      as published]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.batch_size",
                     "batch-size",
                     Kind::Whole,
                     "SAMPLES",
                     "Samples in a minibatch of sgld, or n where that is less [default: 32]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.hmc_epsilon",
                     "hmc-epsilon",
                     Kind::RealOrAuto,
                     "EPSILON",
                     "Squared leapfrog step of hmc [default: auto]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.leapfrog_steps",
                     "leapfrog-steps",
                     Kind::Whole,
                     "STEPS",
                     "Mean leapfrog steps of a trajectory of hmc [default: 20]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.hmc_warmup",
                     "hmc-warmup",
                     Kind::Real,
                     "SHARE",
                     "Leading share of hmc's draws that is recorded but not averaged, in [0, 1) [default: 0.5]",
                 ),
-                Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
+                Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
             ];
             keys.extend(relu::run_keys());
             keys

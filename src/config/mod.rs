@@ -29,13 +29,11 @@ mod error;
 pub mod estimate;
 pub mod experiment;
 pub mod kernel_regression;
-mod key;
 pub mod machine;
 pub mod mala_vs_sgld;
 pub mod network;
 pub mod noisy_weights;
 pub mod paths;
-mod positive;
 mod preset;
 pub mod profile;
 mod raw;
@@ -44,6 +42,7 @@ pub mod rescaling;
 mod run;
 pub mod saddle;
 pub mod sampler;
+mod setting;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -64,19 +63,18 @@ pub use experiment::{Checked, CommandLine, Configuration};
 pub use kernel_regression::KernelRegressionConfig;
 pub use noisy_weights::NoisyWeightsConfig;
 
-pub use key::{Key, Kind, Value};
+pub use llc_core::kernel::{Epsilon, ExtrapolateStep, Gradient, LossTrace, Precision};
+pub use llc_core::positive::PositiveF64;
 pub use mala_vs_sgld::MalaVsSgldConfig;
 pub use paths::PathsConfig;
-pub use positive::PositiveF64;
 pub use profile::ProfileConfig;
 pub use raw::RawConfig;
 pub use relu::ReluRun;
 pub use rescaling::RescalingConfig;
-pub use run::{Device, Precision, RunConfig};
+pub use run::{Device, RunConfig};
 pub use saddle::SaddleConfig;
-pub use sampler::{
-    ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch, Tempering,
-};
+pub use sampler::{ConfigWarning, Gamma, SamplerConfig, Switch, Tempering};
+pub use setting::{Kind, Setting, Value, convert, parse};
 pub use storage::check_storage;
 pub use theory_args::TheoryDlnArgs;
 pub use threads::{TASK_THREADS, available_threads};

@@ -12,7 +12,7 @@ use super::machine::{self, MachineConfig};
 use super::network::{
     DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults, data, model, train, without,
 };
-use super::{ConfigError, ConfigWarning, Key, Kind, PositiveF64, RawConfig, Value, run};
+use super::{ConfigError, ConfigWarning, Kind, PositiveF64, RawConfig, Setting, Value, run};
 use crate::data::DatasetName;
 use crate::model::ModelSpec;
 
@@ -172,9 +172,10 @@ impl Configuration for NoisyWeightsConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-            let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[NoisyWeightsConfig::EXPERIMENT]), "", "")];
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            let mut keys =
+                vec![Setting::new("experiment", "", Kind::Choice(&[NoisyWeightsConfig::EXPERIMENT]), "", "")];
             keys.extend(model::keys(&MODEL));
             // The validation samples have a corruption of their own.
             keys.extend(data::keys(&DATA).into_iter().filter(|key| key.path != CORRUPT_TEST));
@@ -261,9 +262,9 @@ fn log_uniform_range(raw: &RawConfig) -> Result<[f64; 2], ConfigError> {
 }
 
 /// The settings that no other experiment has.
-fn own() -> Vec<Key> {
+fn own() -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             "noise.alpha",
             "noise",
             Kind::Real,
@@ -271,35 +272,35 @@ fn own() -> Vec<Key> {
             "Each weight is multiplied by exp(-a/2 + sqrt(a) e), e standard normal and new at every step, with a = |ALPHA| at the start; 0 \
              for no noise [default: 0.05]",
         ),
-        Key::new(
+        Setting::new(
             "noise.learn",
             "learn-noise",
             Kind::Switch,
             "on|off",
             "Learn the ALPHA of each weight by the same optimiser; `--learn-noise=off` keeps them [default: on]",
         ),
-        Key::new(
+        Setting::new(
             "noise.penalty",
             "information-penalty",
             Kind::Real,
             "BETA",
             "Adds BETA (-1/2 mean ln a) to the loss: the price of a nat of information per weight [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "noise.doubling_epochs",
             "noise-doubling-epochs",
             Kind::Whole,
             "EPOCHS",
             "Double every ALPHA every so many epochs; 0 for never [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "noise.start",
             "start",
             Kind::Choice(&["network", "log-uniform"]),
             "network|log-uniform",
             "Where matrices and kernels start: as the network's layers do, or with ln|w| uniform on --log-uniform-range [default: network]",
         ),
-        Key::new(
+        Setting::new(
             "noise.log_uniform_range",
             "log-uniform-range",
             Kind::RealList,
@@ -307,7 +308,7 @@ fn own() -> Vec<Key> {
             "log-uniform: ends of ln|w| [default: -8,1]",
         )
         .chosen_for(&["noise.start"]),
-        Key::new(
+        Setting::new(
             "forgetting.val_label_corruption",
             "val-label-corruption",
             Kind::Real,
@@ -315,7 +316,7 @@ fn own() -> Vec<Key> {
             "Share of the labels of the validation samples (the test split) that are drawn again; --label-corruption is of the training \
              samples alone [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "forgetting.retrain_epochs",
             "retrain-epochs",
             Kind::Whole,
@@ -323,7 +324,7 @@ fn own() -> Vec<Key> {
             "Train on training and validation samples first, for --num-epochs, then so many epochs on the training samples alone, the \
              schedule from its start [default: 0, on the training samples throughout]",
         ),
-        Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
+        Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
     ]
 }
 

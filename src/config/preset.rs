@@ -1,6 +1,7 @@
 //! Lays the settings of a preset under those that a user gave.
 
-use super::{RawConfig, Value};
+use super::RawConfig;
+use super::setting::{self, Value};
 
 /// Settings by key, as `--set` takes them.
 pub(super) type Settings = &'static [(&'static str, &'static str)];
@@ -33,5 +34,5 @@ pub(super) fn lay(settings: &[(&str, &str)], raw: &mut RawConfig) {
 }
 
 fn read(raw: &RawConfig, path: &str, text: &str) -> Option<Value> {
-    raw.key(path).and_then(|key| key.parse(text)).ok()
+    raw.key(path).and_then(|key| setting::parse(key, text)).ok()
 }

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::sampler::{self, ConfigWarning, SamplerConfig};
-use super::{ConfigError, DlnConfig, EstimateConfig, Key, RawConfig, RunConfig};
+use super::{ConfigError, DlnConfig, EstimateConfig, RawConfig, RunConfig, Setting};
 
 pub use ladder::{Along, LadderConfig, ProfileSection};
 pub use potential::PotentialConfig;
@@ -167,7 +167,7 @@ impl Configuration for ProfileConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
+    fn keys() -> &'static [Setting] {
         keys::keys()
     }
 

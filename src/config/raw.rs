@@ -5,14 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use super::ConfigError;
-use super::key::{Key, Value};
 use super::network::point;
+use super::setting::{self, Setting, Value};
 use crate::words::nearest;
 
 /// Settings by key, from as many layers as were laid over each other. A later layer wins.
 #[derive(Debug, Clone)]
 pub struct RawConfig {
-    keys: &'static [Key],
+    keys: &'static [Setting],
     values: BTreeMap<&'static str, Value>,
 }
 
@@ -41,7 +41,7 @@ const FORMER_SWITCHES: [FormerSwitch; 1] = [FormerSwitch {
 
 impl RawConfig {
     /// No settings yet, out of `keys`.
-    pub fn new(keys: &'static [Key]) -> Self {
+    pub fn new(keys: &'static [Setting]) -> Self {
         Self { keys, values: BTreeMap::new() }
     }
 
@@ -92,7 +92,7 @@ impl RawConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnknownKey`], or what [`Key::convert`] says of a value.
+    /// [`ConfigError::UnknownKey`], or what [`Setting::convert`] says of a value.
     pub fn layer_table(&mut self, table: &toml::Table) -> Result<(), ConfigError> {
         let mut layer = Vec::new();
         self.flatten("", table, &mut layer)?;
@@ -111,12 +111,12 @@ impl RawConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnknownKey`], or what [`Key::parse`] says of a value.
+    /// [`ConfigError::UnknownKey`], or what [`Setting::parse`] says of a value.
     pub fn layer_text<'a>(
         &mut self,
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), ConfigError> {
-        let read = |(path, text)| self.key(path).and_then(|key| Ok((key.path, key.parse(text)?)));
+        let read = |(path, text)| self.key(path).and_then(|key| Ok((key.path, setting::parse(key, text)?)));
         let layer = settings.into_iter().map(read).collect::<Result<_, _>>()?;
         self.layer(layer)
     }
@@ -139,7 +139,7 @@ impl RawConfig {
     /// # Errors
     ///
     /// [`ConfigError::UnknownKey`], with the nearest one that there is.
-    pub fn key(&self, path: &str) -> Result<&'static Key, ConfigError> {
+    pub fn key(&self, path: &str) -> Result<&'static Setting, ConfigError> {
         self.keys.iter().find(|key| key.path == path).ok_or_else(|| ConfigError::UnknownKey {
             key: path.to_owned(),
             nearest: nearest(path, self.keys.iter().map(|key| key.path)).map(str::to_owned),
@@ -239,7 +239,7 @@ impl RawConfig {
                 _ if is_section => return Err(ConfigError::NotATable { section: path }),
                 value => {
                     let key = self.key(&path)?;
-                    layer.push((key.path, key.convert(value)?));
+                    layer.push((key.path, setting::convert(key, value)?));
                 }
             }
         }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::key::Value;
-use super::{ConfigError, Device, Key, Kind, PositiveF64, Precision, RawConfig, RunConfig, run};
+use super::setting::Value;
+use super::{ConfigError, Device, Kind, PositiveF64, Precision, RawConfig, RunConfig, Setting, run};
 
 /// The largest width: a pass is written for layers that stay in cache.
 pub(super) const MAX_WIDTH: u64 = 4_096;
@@ -26,9 +26,9 @@ impl ReluRun {
 }
 
 /// The settings of the table `run`.
-pub(super) fn run_keys() -> Vec<Key> {
-    let mut keys: Vec<Key> = run::network_keys().into_iter().filter(|key| key.path == "run.threads").collect();
-    keys.push(Key::new(
+pub(super) fn run_keys() -> Vec<Setting> {
+    let mut keys: Vec<Setting> = run::network_keys().into_iter().filter(|key| key.path == "run.threads").collect();
+    keys.push(Setting::new(
         "run.precision",
         "precision",
         Kind::Choice(&["f32", "f64"]),

@@ -13,9 +13,9 @@ use super::relu::{self, ReluRun};
 use super::sampler::{
     self, ConfigWarning, Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, Switch,
 };
-use super::{ConfigError, Key, Kind, PositiveF64, RawConfig};
+use super::{ConfigError, Kind, PositiveF64, RawConfig, Setting};
 use crate::kernel::KernelConfig;
-use crate::kernel::sgld::SgldConfig;
+use crate::kernel::sgld::Sgld;
 use crate::words::counted;
 
 const EXAMPLES: &str = "\
@@ -173,7 +173,7 @@ impl RescalingConfig {
     pub fn sampler(&self, preconditioner: &[f64]) -> SamplerConfig {
         let factors = preconditioner.iter().copied().filter_map(PositiveF64::new).collect();
         SamplerConfig {
-            kernel: KernelConfig::Sgld(SgldConfig {
+            kernel: KernelConfig::Sgld(Sgld {
                 epsilon: Epsilon::Fixed(self.sampler.epsilon),
                 gradient: Gradient::Minibatch { batch_size: self.sampler.batch_size },
                 mala_every: 0,
@@ -202,32 +202,32 @@ impl Configuration for RescalingConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             let mut keys = vec![
-                Key::new("experiment", "", Kind::Choice(&[RescalingConfig::EXPERIMENT]), "", ""),
-                Key::new(
+                Setting::new("experiment", "", Kind::Choice(&[RescalingConfig::EXPERIMENT]), "", ""),
+                Setting::new(
                     "model.networks",
                     "networks",
                     Kind::Text,
                     "WIDTHS,...",
                     "Widths of input, hidden layer and output of each network [default: 10-20-10,20-30-20,30-40-30]",
                 ),
-                Key::new(
+                Setting::new(
                     "model.copies",
                     "copies",
                     Kind::WholeList,
                     "UNITS",
                     "Units of the first layer that are copies of its unit 0 [default: 1,2,3,4,5,8]",
                 ),
-                Key::new(
+                Setting::new(
                     "data.num_training_data",
                     "num-training-data",
                     Kind::Whole,
                     "N",
                     "Samples n, at least 3, x uniform on (-10, 10) [default: 1e4]",
                 ),
-                Key::new(
+                Setting::new(
                     "rescaling.factors",
                     "factors",
                     Kind::RealList,
@@ -235,7 +235,7 @@ impl Configuration for RescalingConfig {
                     "What the first layer is multiplied by and the second layer's weights are divided by [default: 17 \
                      from 1e-4 to 1e4, evenly spaced on a log scale]",
                 ),
-                Key::new(
+                Setting::new(
                     "rescaling.preconditioner",
                     "preconditioner",
                     Kind::Choice(&["invariant", "none"]),
@@ -243,21 +243,21 @@ impl Configuration for RescalingConfig {
                     "What epsilon is multiplied by: the square of what the tensor is multiplied by, or nothing, to see \
                      the invariance fail [default: invariant]",
                 ),
-                Key::new(
+                Setting::new(
                     "rescaling.num_seeds",
                     "num-seeds",
                     Kind::Whole,
                     "SEEDS",
                     "Networks of each shape, with data and noise of their own: seeds --seed, --seed + 1, ... [default: 5]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.epsilon",
                     "epsilon",
                     Kind::Real,
                     "EPSILON",
                     "Step size at the factor 1 [default: 1e-5]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.gamma",
                     "gamma",
                     Kind::Real,
@@ -265,35 +265,35 @@ impl Configuration for RescalingConfig {
                     "Localisation; above 0 it pulls rescaled parameters by another strength, and breaks the invariance \
                      [default: 0]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.num_steps",
                     "num-steps",
                     Kind::Whole,
                     "STEPS",
                     "Steps of a chain, warm-up included [default: 10000]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.warmup",
                     "warmup",
                     Kind::Real,
                     "SHARE",
                     "Leading share of the draws that is recorded but not averaged, in [0, 1) [default: 0.5]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.thin",
                     "thin",
                     Kind::Whole,
                     "STEPS",
                     "Steps from one look at the loss on all samples to the next [default: 10]",
                 ),
-                Key::new(
+                Setting::new(
                     "sampler.batch_size",
                     "batch-size",
                     Kind::Whole,
                     "SAMPLES",
                     "Samples in a minibatch [default: 500, or n if less]",
                 ),
-                Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
+                Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
             ];
             keys.extend(relu::run_keys());
             keys

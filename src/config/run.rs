@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::sampler::keys::text;
-use super::{ConfigError, Key, Kind, RawConfig};
+use super::{ConfigError, Kind, Precision, RawConfig, Setting};
 use crate::kernel::SamplerKind;
 
 /// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
@@ -37,7 +37,7 @@ impl Work {
 }
 
 /// The settings of the run of any network.
-pub(super) fn network_keys() -> Vec<Key> {
+pub(super) fn network_keys() -> Vec<Setting> {
     keys_with(
         "Threads for one chain [default: as many as leave some for every chain]",
         &["auto", "f32", "bf16", "f64"],
@@ -47,7 +47,7 @@ pub(super) fn network_keys() -> Vec<Key> {
 }
 
 /// The settings of the run of a deep linear network.
-pub(super) fn keys() -> Vec<Key> {
+pub(super) fn keys() -> Vec<Setting> {
     let single = SamplerKind::those(|about| about.precision == Precision::F32);
     let serial = SamplerKind::those(|about| about.is_single_threaded);
     keys_with(
@@ -63,33 +63,33 @@ fn keys_with(
     precisions: &'static [&'static str],
     precision_names: &'static str,
     precision: &'static str,
-) -> Vec<Key> {
+) -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             "run.threads",
             "threads",
             Kind::Whole,
             "THREADS",
             "Threads in all, also while data are read and networks trained [default: what SLURM grants, else all processors]",
         ),
-        Key::new("run.threads_per_chain", "threads-per-chain", Kind::Whole, "THREADS", threads_per_chain),
-        Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
-        Key::new("run.precision", "precision", Kind::Choice(precisions), precision_names, precision)
+        Setting::new("run.threads_per_chain", "threads-per-chain", Kind::Whole, "THREADS", threads_per_chain),
+        Setting::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
+        Setting::new("run.precision", "precision", Kind::Choice(precisions), precision_names, precision)
             .chosen_for(&["sampler.kind"]),
     ]
 }
 
 /// The settings of a run without chains.
-pub(super) fn bare_keys() -> Vec<Key> {
+pub(super) fn bare_keys() -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             "run.threads",
             "threads",
             Kind::Whole,
             "THREADS",
             "Threads in all [default: what SLURM grants, else all processors]",
         ),
-        Key::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the training runs [default: cpu]"),
+        Setting::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the training runs [default: cpu]"),
     ]
 }
 
@@ -191,17 +191,4 @@ impl Serialize for Device {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-/// The arithmetic of the chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Precision {
-    /// Single precision.
-    F32,
-    /// bfloat16 for a network's matrix products and convolutions; all else in single precision.
-    Bf16,
-    /// Double precision.
-    F64,
 }

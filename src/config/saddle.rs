@@ -13,7 +13,7 @@ use super::run::Work;
 use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
 use super::typed::to_usize;
-use super::{ConfigError, Key, PositiveF64, RawConfig, RunConfig, Value, run};
+use super::{ConfigError, PositiveF64, RawConfig, RunConfig, Setting, Value, run};
 use crate::kernel::SamplerKind;
 
 const EXAMPLES: &str = "\
@@ -207,7 +207,7 @@ impl Configuration for SaddleConfig {
         presets_help: "The published settings to the letter: one chain of SGLD",
     };
 
-    fn keys() -> &'static [Key] {
+    fn keys() -> &'static [Setting] {
         keys::keys()
     }
 
@@ -284,7 +284,7 @@ fn data(raw: &RawConfig) -> Result<DataSection, ConfigError> {
     Ok(DataSection {
         teacher,
         num_training_data: raw.count("data.num_training_data", 3)?.unwrap_or(NUM_TRAINING_DATA),
-        input_dist: raw.word("data.input_dist").map_or(InputDist::Normal, InputDist::from_word),
+        input_dist: raw.word("data.input_dist").and_then(InputDist::from_name).unwrap_or(InputDist::Normal),
     })
 }
 

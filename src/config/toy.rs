@@ -11,7 +11,7 @@ use super::experiment::{CommandLine, Configuration};
 use super::run::Work;
 use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
-use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, Value, run};
+use super::{ConfigError, Kind, PositiveF64, RawConfig, RunConfig, Setting, Value, run};
 use crate::kernel::{GradientNeed, SamplerKind};
 use crate::theory::Toy;
 use crate::words::nearest;
@@ -184,21 +184,21 @@ impl Configuration for ToyConfig {
         ..CommandLine::WITHOUT_PRESETS
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             let all = SamplerKind::NAMES.join(",");
             let steps = SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), num_steps(kind))).join(", ");
             let text = sampler::keys::text;
             vec![
-                Key::new("experiment", "", Kind::Choice(&[ToyConfig::EXPERIMENT]), "", ""),
-                Key::new(
+                Setting::new("experiment", "", Kind::Choice(&[ToyConfig::EXPERIMENT]), "", ""),
+                Setting::new(
                     "toy.potentials",
                     "potentials",
                     Kind::Text,
                     "NAMES",
                     text(format!("Which potentials, out of {} [default: all]", Toy::NAMES.join(","))),
                 ),
-                Key::new(
+                Setting::new(
                     "toy.samplers",
                     "samplers",
                     Kind::Text,
@@ -207,15 +207,15 @@ impl Configuration for ToyConfig {
                         "Which samplers, out of {all}; gibbs fits where every coordinate is normal given the others [default: all]"
                     )),
                 ),
-                Key::new(
+                Setting::new(
                     "toy.n",
                     "n",
                     Kind::WholeList,
                     "N",
                     "Samples n, one or more: 1e3,1e5; n_beta is n/ln n, the loss is the exact one [default: 1e4]",
                 ),
-                Key::new("toy.n_beta", "n-beta", Kind::RealList, "N_BETA", "n times beta, one or more, in place of --n"),
-                Key::new(
+                Setting::new("toy.n_beta", "n-beta", Kind::RealList, "N_BETA", "n times beta, one or more, in place of --n"),
+                Setting::new(
                     "toy.gamma",
                     "gamma",
                     Kind::Real,
@@ -227,28 +227,28 @@ impl Configuration for ToyConfig {
                         Toy::Dot.default_gamma()
                     )),
                 ),
-                Key::new(
+                Setting::new(
                     "toy.num_steps",
                     "num-steps",
                     Kind::Whole,
                     "STEPS",
                     text(format!("Steps of a chain, warm-up included [default: {steps}]")),
                 ),
-                Key::new(
+                Setting::new(
                     "toy.warmup",
                     "warmup",
                     Kind::Real,
                     "SHARE",
                     text(format!("Leading share of the draws that is not averaged, in [0, 1) [default: {WARMUP}]")),
                 ),
-                Key::new(
+                Setting::new(
                     "toy.num_chains",
                     "num-chains",
                     Kind::Whole,
                     "CHAINS",
                     text(format!("Chains of each estimate [default: {NUM_CHAINS}]")),
                 ),
-                Key::new(
+                Setting::new(
                     "toy.sgld_step",
                     "sgld-step",
                     Kind::Real,
@@ -259,7 +259,7 @@ impl Configuration for ToyConfig {
                         SGLD_STEP.get()
                     )),
                 ),
-                Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
+                Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"),
             ]
             .into_iter()
             .chain(run::keys().into_iter().filter(|key| key.path == "run.threads"))

@@ -1,5 +1,7 @@
 //! Reads raw settings by type, with the checks that many of them share; `None` is where no layer has set one.
 
+use llc_core::kernel::Source;
+
 use super::{ConfigError, PositiveF64, RawConfig, Value};
 
 impl RawConfig {
@@ -76,6 +78,38 @@ impl RawConfig {
                 Err(ConfigError::OutsideInterval { key: self.key(path)?, found, interval })
             }
             value => Ok(value),
+        }
+    }
+}
+
+/// What the settings of one sampler alone are read from. Their paths are those of its own keys, which every table with samplers has.
+impl Source for RawConfig {
+    type Error = ConfigError;
+
+    fn count(&self, path: &str, minimum: u64) -> Result<Option<usize>, ConfigError> {
+        RawConfig::count(self, path, minimum)
+    }
+
+    fn positives(&self, path: &str, len: Option<usize>) -> Result<Option<Vec<PositiveF64>>, ConfigError> {
+        let Some(Value::RealList(factors)) = self.get(path) else {
+            return Ok(None);
+        };
+        let key = self.key(path)?;
+        if let Some(layers) = len.filter(|&layers| factors.len() != layers) {
+            return Err(ConfigError::PreconditionerLength { key, found: factors.len(), layers });
+        }
+        let positive = |&found| PositiveF64::new(found).ok_or(ConfigError::NotPositive { key, found });
+        factors.iter().map(positive).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn word(&self, path: &str) -> Option<&str> {
+        RawConfig::word(self, path)
+    }
+
+    fn unfit(&self, path: &str, found: &'static str, reason: &'static str) -> ConfigError {
+        match self.key(path) {
+            Ok(key) => ConfigError::Unfit { key, found, reason },
+            Err(unknown) => unknown,
         }
     }
 }

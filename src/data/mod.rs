@@ -7,11 +7,12 @@ mod corruption;
 mod dataset;
 mod error;
 pub mod fetch;
+#[cfg(feature = "torch")]
+mod gram;
 mod grid;
 mod idx;
 mod image_folder;
 pub mod labels;
-pub mod minibatch;
 mod pictures;
 pub mod pixels;
 mod preprocessing;
@@ -19,14 +20,15 @@ mod preprocessing;
 mod samples;
 mod selection;
 mod statistics;
-#[cfg(feature = "torch")]
-pub mod synthetic;
 
 pub use augmentation::{Augmentation, Movement};
 pub use corruption::{Corrupted, Corruption, LabelCorruption, PixelCorruption, Stream};
 pub use dataset::{DatasetName, Layout, Split, find_dir, load};
 pub use error::DataError;
+#[cfg(feature = "torch")]
+pub use gram::gram;
 pub use grid::grid;
+pub use llc_core::{minibatch, synthetic};
 pub use pictures::Pictures;
 pub use preprocessing::{Normalise, Preprocessing};
 #[cfg(feature = "torch")]

@@ -16,8 +16,8 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::preprocessing::Normalise;
 use super::{Augmentation, Pictures, Preprocessing};
 use crate::config::network::DataConfig;
-use crate::params::tensor_slice_mut;
 use crate::rng::Key;
+use crate::tensors::tensor_slice_mut;
 
 /// So few numbers are filled faster by one thread than shared out.
 const ALONE: usize = 1 << 16;

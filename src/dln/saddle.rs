@@ -21,6 +21,7 @@ use crate::model::deep_linear::{layout, product};
 use crate::params::Params;
 use crate::rng::{Key, Role, fill_normal};
 use crate::target::{DeepLinear, LocalPosterior, Target, TargetError};
+use crate::tensors::Tensors;
 use crate::theory::{self, LearningCoefficient, LocalBounds};
 
 /// The loss towards the teacher, in f64 on the CPU; its centre is the start.
@@ -38,7 +39,7 @@ pub fn teacher(config: &SaddleConfig, cancel: &AtomicBool) -> Result<DeepLinear,
 
 /// The start: every weight N(0, H^−e), H the largest hidden width.
 fn start(config: &SaddleConfig) -> Result<Params, tch::TchError> {
-    let mut w = Params::zeros(&layout(&config.widths()), Kind::Double, Device::Cpu)?;
+    let mut w = Params::zeros_on(&layout(&config.widths()), Kind::Double, Device::Cpu)?;
     let (layout, deviation) = (w.layout().clone(), config.initial_deviation());
     let key = Key::new(config.seed()).role(Role::Init);
     // Parameters that were just made are f64 on the CPU.

@@ -14,6 +14,7 @@ use crate::params::Params;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::target::{Batch, DeepLinear, Target, TargetError};
+use crate::tensors::Tensors;
 use crate::train::{Adam, Losses, Optimizer, Progress, Sgd, TrainError, Trained, Trainer};
 
 /// Trains as `config` and its `train` say, in the run's precision and on its device. The losses go to `observers`, what a run that is
@@ -74,7 +75,7 @@ pub fn around(problem: &Problem, w: Params) -> Result<(DeepLinear, Chains), Targ
     let mut target = problem.target.around(w.try_clone()?)?;
     let mut chains = problem.chains.clone();
     chains.key = chains.key.role(Role::Trained);
-    chains.journal = chains.journal.stage("trained");
+    chains.store = chains.store.stage("trained");
     chains.plan.init_loss = target.loss(&w, Batch::Full)?;
     Ok((target, chains))
 }

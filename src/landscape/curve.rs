@@ -8,6 +8,7 @@ use super::segment::{combine, distance};
 use super::weights::weights;
 use crate::config::paths::CurveShape;
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// A curve through parameter space.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ use super::statistics::gather;
 use crate::data::Samples;
 use crate::model::{Buffers, Network};
 use crate::params::Params;
+use crate::tensors::Tensors;
 use crate::train::{Objective, TrainError, check_fit, sums};
 
 /// Inputs of more bytes than this are read anew in every pass.

@@ -14,6 +14,7 @@ use super::weights::weights;
 use crate::config::paths::CurveShape;
 use crate::params::{Layout, Params};
 use crate::rng::{Key, Role};
+use crate::tensors::Tensors;
 use crate::train::Parametrisation;
 
 /// The bends of a curve in training.
@@ -39,7 +40,7 @@ impl CurveFit {
         let points = curve.points();
         let (start, num_bends) = (&points[0], points.len() - 2);
         let layout = std::sync::Arc::new(Layout::vector("bends", num_bends * start.len()));
-        let theta = Params::zeros(&layout, start.kind(), start.device())?;
+        let theta = Params::zeros_on(&layout, start.kind(), start.device())?;
         theta.flat().shallow_clone().f_copy_(&curve.bends()?)?;
         Ok(CurveFit {
             shape: curve.shape(),

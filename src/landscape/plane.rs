@@ -8,6 +8,7 @@
 use tch::{Kind, TchError, Tensor};
 
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// A plane through three points.
 #[derive(Debug)]
@@ -43,6 +44,9 @@ pub enum PlaneError {
     /// libtorch.
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(#[from] TchError),
+    /// Memory for parameters could not be had or worked on.
+    #[error(transparent)]
+    Memory(#[from] llc_core::memory::MemoryError),
 }
 
 /// The least ‖v‖/‖u‖ that is a direction rather than rounding of f32.

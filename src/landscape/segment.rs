@@ -5,6 +5,7 @@
 use tch::TchError;
 
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// The line through `a` and `b`.
 #[derive(Debug, Clone, Copy)]

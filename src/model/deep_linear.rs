@@ -10,6 +10,7 @@ use super::init::truncated_normal;
 use crate::config::dln::Truth;
 use crate::params::{Layout, ParamSpec, Params};
 use crate::rng::{Key, fill_normal};
+use crate::tensors::Tensors;
 
 /// The tensors of a network of widths H₀ … H_L: "layer1" of shape `[H₀, H₁]`, and so on.
 pub fn layout(widths: &[usize]) -> Arc<Layout> {
@@ -53,7 +54,7 @@ pub struct TrueParameter {
 /// # Errors
 /// Whatever libtorch reports.
 pub fn draw_truth(truth: &Truth, key: Key, widths: &[usize]) -> Result<TrueParameter, tch::TchError> {
-    let mut w_star = Params::zeros(&layout(widths), Kind::Double, Device::Cpu)?;
+    let mut w_star = Params::zeros_on(&layout(widths), Kind::Double, Device::Cpu)?;
     let num_layers = widths.len() - 1;
     let full_rank = |l: usize| widths[l].min(widths[l + 1]);
     let mut layer_ranks: Vec<usize> = (0..num_layers).map(full_rank).collect();

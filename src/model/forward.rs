@@ -17,6 +17,7 @@ use super::layer::{Activation, Conv2d, Layer, LocalResponseNorm, Padding};
 use super::network::Network;
 use crate::params::{Layout, ParamSpec, Params};
 use crate::rng::{Key, Mt19937, Role};
+use crate::tensors::Tensors;
 
 /// What a pass is for.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +52,7 @@ impl Network {
     /// Whatever libtorch reports.
     pub fn init(&self, key: Key) -> Result<Params, TchError> {
         let layout = self.layout();
-        let mut w = Params::zeros(&layout, Kind::Float, Device::Cpu)?;
+        let mut w = Params::zeros_on(&layout, Kind::Float, Device::Cpu)?;
         if let Some(flat) = w.as_mut_slice::<f32>() {
             for (index, spec) in self.params().iter().enumerate() {
                 spec.init.fill(key.part(index as u64), &mut flat[layout.range(index)]);
@@ -71,7 +72,7 @@ impl Network {
         }
         let mut generator = Mt19937::new(seed);
         let layout = self.layout();
-        let mut w = Params::zeros(&layout, Kind::Float, Device::Cpu)?;
+        let mut w = Params::zeros_on(&layout, Kind::Float, Device::Cpu)?;
         if let Some(flat) = w.as_mut_slice::<f32>() {
             for (index, spec) in self.params().iter().enumerate() {
                 let out = &mut flat[layout.range(index)];

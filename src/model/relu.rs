@@ -16,6 +16,7 @@ use tch::{Device, Kind};
 use super::init::{Init, Start};
 use crate::params::{Layout, ParamSpec, Params};
 use crate::rng::Key;
+use crate::tensors::Tensors;
 
 /// The tensors of a network of widths H₀ … H_L: "layer1.weight", "layer1.bias", and so on.
 pub fn layout(widths: &[usize]) -> Arc<Layout> {
@@ -35,7 +36,7 @@ pub fn layout(widths: &[usize]) -> Arc<Layout> {
 /// # Errors
 /// Whatever libtorch reports.
 pub fn draw(key: Key, widths: &[usize], bias: Init) -> Result<Params, tch::TchError> {
-    let mut w = Params::zeros(&layout(widths), Kind::Double, Device::Cpu)?;
+    let mut w = Params::zeros_on(&layout(widths), Kind::Double, Device::Cpu)?;
     let last = widths.len() - 2;
     for (l, pair) in widths.windows(2).enumerate() {
         let weight = Start::FanInTruncatedNormal.weight(pair[0], pair[1]);

@@ -19,7 +19,8 @@ mod writer;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use observers::Observers;
+pub use llc_core::draws::DrawBlock;
+pub use observers::{Observers, forward};
 
 use serde_json::Value;
 
@@ -72,17 +73,6 @@ pub struct PointInfo {
     pub init_loss: f64,
     /// nβ there and at the points after it, where that is another one than before.
     pub n_beta: Option<f64>,
-}
-
-/// Holds consecutive draws of one chain: structure of arrays, all of one length.
-#[derive(Debug, Clone, Default)]
-pub struct DrawBlock {
-    /// Loss of each draw (what `--loss-trace` asks for).
-    pub loss: Vec<f64>,
-    /// ‖w − w*‖ of each draw, after its last step (a minibatch's loss is of the point before that step).
-    pub distance: Vec<f64>,
-    /// Mean Metropolis acceptance since the draw before; NaN where the sampler made none.
-    pub acceptance: Vec<f64>,
 }
 
 /// Says how a run ended, in Sacred's words.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Event, Observer};
+use crate::run::Progress;
 
 /// Holds the observers of one run.
 ///
@@ -79,6 +80,28 @@ impl Observers {
         });
         self.is_record_lost |= errors.iter().any(|&(_, is_last)| is_last);
         errors
+    }
+}
+
+/// Hands what chains report on to `observers`.
+///
+/// ```
+/// use llc::observe::{Observers, forward};
+/// use llc::run::Progress;
+///
+/// let mut observers = Observers::default();
+/// let mut progress = forward(&mut observers);
+/// progress(Progress::Stage("sampling again"));
+/// ```
+pub fn forward(observers: &mut Observers) -> impl FnMut(Progress) + '_ {
+    |progress| match progress {
+        Progress::Stage(stage) => observers.emit(&Event::Stage(stage)),
+        Progress::Draws { chain, first_draw, block } => {
+            observers.emit(&Event::Draws { chain, first_draw, block: &block });
+        }
+        Progress::Ended { chain, num_draws, error } => {
+            observers.emit(&Event::ChainEnded { chain, num_draws, error: error.as_deref() });
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keeps draws in memory until they are on disk, so that nobody who draws waits for a disk.
 
 use super::draws::{Extent, Phase};
-use crate::observe::DrawBlock;
+use crate::draws::DrawBlock;
 
 /// Holds draws in memory until they are on disk: for each chain and phase whatever lies past the last full chunk.
 #[derive(Debug)]

@@ -21,7 +21,8 @@ use serde_json::Value;
 
 use super::draw_buffer::{DrawBuffer, Unwritten};
 use super::zarr::{Element, Store};
-use crate::observe::{DrawBlock, RunInfo};
+use crate::draws::DrawBlock;
+use crate::observe::RunInfo;
 
 /// A chunk has at least this many draws (8 kB), so that short runs make one file a chain.
 const MIN_CHUNK: usize = 1024;

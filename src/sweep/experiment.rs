@@ -2,7 +2,7 @@
 
 use crate::config::training::TrainingConfig;
 use crate::config::{
-    Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig, Key,
+    self, Configuration, CurveConfig, DescentConfig, DlnConfig, EstimateConfig, KernelRegressionConfig,
     MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, ProfileConfig, RescalingConfig, SaddleConfig, ToyConfig,
 };
 
@@ -15,7 +15,7 @@ pub struct Experiment {
     /// The subcommand.
     pub name: &'static str,
     /// Its settings, in the order of `--help`.
-    pub keys: fn() -> &'static [Key],
+    pub keys: fn() -> &'static [config::Setting],
     /// What `--preset` takes; empty where there is none.
     pub presets: &'static [&'static str],
     /// What the words behind the subcommand mean.
@@ -72,7 +72,7 @@ impl Experiment {
     }
 
     /// The setting at that path.
-    pub fn key(&self, path: &str) -> Option<&'static Key> {
+    pub fn key(&self, path: &str) -> Option<&'static config::Setting> {
         (self.keys)().iter().find(|key| key.path == path)
     }
 

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::command_file::{self, CommandFileError};
 use super::experiment::Experiment;
 use super::meaning::MeaningError;
-use crate::config::{ConfigError, Key, Kind, Value};
+use crate::config::{self, ConfigError, Kind, Value};
 use crate::record::redact;
 
 /// A command being put together: an experiment, its settings, and words that stand behind them.
@@ -57,7 +57,7 @@ pub enum LineError {
 
 impl Setting {
     /// The flag of `key`, at `value`.
-    pub fn new(key: &'static Key, value: &Value) -> Self {
+    pub fn new(key: &'static config::Setting, value: &Value) -> Self {
         let text = text(value);
         let words = match key.kind {
             Kind::Switch => vec![format!("--{}={text}", key.flag)],
@@ -94,7 +94,7 @@ impl Line {
     }
 
     /// Whether the words behind leave the setting of `key` open.
-    pub fn leaves_open(&self, key: &Key) -> bool {
+    pub fn leaves_open(&self, key: &config::Setting) -> bool {
         !self.is_said_behind(key.path, &format!("--{}", key.flag))
     }
 
@@ -231,7 +231,7 @@ mod tests {
         let extra: Vec<String> = extra.split_whitespace().map(str::to_owned).collect();
         settings.iter().fold(Line::new(dln, &extra), |line, (path, text)| {
             let key = dln.key(path).unwrap();
-            line.with(Setting::new(key, &key.parse(text).unwrap()))
+            line.with(Setting::new(key, &config::parse(key, text).unwrap()))
         })
     }
 

@@ -106,7 +106,12 @@ mod tests {
         let curve = Experiment::named("curve").unwrap();
         let axis = |(path, values): &(&str, &[&str])| {
             let key = curve.key(path).unwrap();
-            Axis { settings: values.iter().map(|value| Setting::new(key, &key.parse(value).unwrap())).collect() }
+            Axis {
+                settings: values
+                    .iter()
+                    .map(|value| Setting::new(key, &crate::config::parse(key, value).unwrap()))
+                    .collect(),
+            }
         };
         let axes: Vec<Axis> = lists.iter().map(axis).collect();
         lines(&Line::new(curve, &[]), &axes).map_err(|error| format!("{:#}", anyhow::Error::from(error)))

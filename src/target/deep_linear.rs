@@ -19,11 +19,12 @@ use tch::{Device, Kind, Tensor};
 
 use super::passes::{MinibatchPass, Pass};
 use super::{Batch, ConditionalDraw, LocalPosterior, Target, TargetError, deep_linear_curvature, gauge};
+use crate::data::gram;
 use crate::data::synthetic::SyntheticInputs;
 use crate::model::deep_linear::product;
 use crate::params::Params;
 use crate::rng::Key;
-use crate::update::{fill_standard_normal_tensor, sum_of_squares};
+use crate::tensors::{self, Tensors, sum_of_squares};
 
 /// A deep linear network's loss on a synthetic set, around its true parameter.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl DeepLinear {
         product_star: Tensor,
         cancel: &AtomicBool,
     ) -> Result<DeepLinear, TargetError> {
-        let gram = inputs.gram(cancel)?.ok_or(TargetError::Cancelled)?;
+        let gram = gram(&inputs, cancel)?.ok_or(TargetError::Cancelled)?;
         // R = Λ^½·Vᵀ: also where XᵀX is singular (n < d_in), unlike Cholesky's.
         let (values, vectors) = gram.f_linalg_eigh("L")?;
         let factor = vectors.f_mul(&values.f_clamp_min(0.0)?.f_sqrt()?)?.f_tr()?.f_contiguous()?;
@@ -186,6 +187,11 @@ impl Target for DeepLinear {
 
     fn hessian_vector(&mut self, w: &Params, v: &Params, out: &mut Params) -> Result<(), TargetError> {
         Ok(deep_linear_curvature::hessian_vector(&self.factor, &self.targets, w, v, out)?)
+    }
+
+    /// libtorch keeps a number of threads for each calling thread.
+    fn use_threads(&mut self, num_threads: usize) {
+        tch::set_num_threads(num_threads as i32);
     }
 
     fn num_samples(&self) -> Option<u64> {
@@ -309,13 +315,13 @@ impl DeepLinear {
         let st = s.f_unsqueeze(1)?.f_mul(&t.f_unsqueeze(0)?)?;
         let precision = st.f_square()? * c + gamma;
         let mean = (st * coupling * c + centre * gamma).f_div(&precision)?;
-        let noise = fill_standard_normal_tensor(key.part(INSIDE), centre)?;
+        let noise = tensors::fill_standard_normal(key.part(INSIDE), centre)?;
         Ok(mean.f_add(&noise.f_div(&precision.f_sqrt()?)?)?)
     }
 
     /// F ~ N(W*_l, 1/γ) in every direction.
     fn draw_flat(&self, key: Key, w_star: &Tensor) -> Result<Tensor, TargetError> {
-        let noise = fill_standard_normal_tensor(key.part(OUTSIDE), w_star)?;
+        let noise = tensors::fill_standard_normal(key.part(OUTSIDE), w_star)?;
         Ok(w_star.f_add(&(noise / self.local.gamma().sqrt()))?)
     }
 }

@@ -17,6 +17,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::{DeepLinear, TargetError};
 use crate::params::Params;
 use crate::spectrum::{MAX_SIDE, eigenvalues};
+use crate::tensors::Tensors;
 
 /// Writes ∇²L(w)·v into `out`, for L(w) = ‖R·W₁⋯W_L − Y‖²/out with R = `factor` and Y = `targets`.
 pub(super) fn hessian_vector(

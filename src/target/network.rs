@@ -26,6 +26,7 @@ use crate::data::Samples;
 use crate::model::{BufferSpec, Buffers, Mode, Network};
 use crate::params::{Layout, Params};
 use crate::rng::{Key, Permutation, Role};
+use crate::tensors::Tensors;
 use crate::train::{self, Objective};
 
 /// Samples that the probes before a chain look at: the gradient's error is then a twentieth of its spread over samples.
@@ -121,7 +122,7 @@ impl NetworkTarget {
         let (whole, network) = (&trained.w, trained.network.clone());
         let sampled: Vec<usize> = evaluation.sampled.clone().unwrap_or_else(|| (0..whole.views().len()).collect());
         let specs = sampled.iter().map(|&index| whole.layout().specs()[index].clone()).collect();
-        let centre = Params::zeros(&Arc::new(Layout::new(specs)), whole.kind(), whole.device())?;
+        let centre = Params::zeros_on(&Arc::new(Layout::new(specs)), whole.kind(), whole.device())?;
         let mut places = Vec::with_capacity(whole.views().len());
         for (index, view) in whole.views().iter().enumerate() {
             places.push(match sampled.iter().position(|&other| other == index) {
@@ -333,6 +334,11 @@ impl Target for NetworkTarget {
 
     fn probes_a_part(&self) -> bool {
         self.probed.len() < self.samples.len()
+    }
+
+    /// libtorch keeps a number of threads for each calling thread.
+    fn use_threads(&mut self, num_threads: usize) {
+        tch::set_num_threads(num_threads as i32);
     }
 
     fn num_samples(&self) -> Option<u64> {

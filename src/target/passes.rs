@@ -12,9 +12,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::TargetError;
 use crate::data::synthetic::SyntheticInputs;
-use crate::params::{Params, tensor_slice, tensor_slice_mut};
+use crate::params::Params;
 use crate::slices::sum_and_replace;
-use crate::update::{sum_of_squares, sum_over};
+use crate::tensors::{Tensors, sum_of_squares, sum_over, tensor_slice, tensor_slice_mut};
 
 /// Buffers for a forward and backward pass over a fixed number of rows.
 #[derive(Debug)]
@@ -252,7 +252,7 @@ mod tests {
     use crate::rng::{Key, fill_normal};
 
     fn drawn(key: Key, widths: &[usize]) -> Params {
-        let mut w = Params::zeros(&deep_linear::layout(widths), Kind::Double, Device::Cpu).unwrap();
+        let mut w = Params::zeros_on(&deep_linear::layout(widths), Kind::Double, Device::Cpu).unwrap();
         fill_normal(key, 0, w.as_mut_slice::<f64>().unwrap());
         w
     }

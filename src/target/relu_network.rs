@@ -93,6 +93,11 @@ impl Target for ReluNetwork {
         Some(0.0)
     }
 
+    /// libtorch keeps a number of threads for each calling thread.
+    fn use_threads(&mut self, num_threads: usize) {
+        tch::set_num_threads(num_threads as i32);
+    }
+
     fn num_samples(&self) -> Option<u64> {
         Some(match &self.work {
             Work::F32(samples, _) => samples.len(),
@@ -119,6 +124,7 @@ mod tests {
     use crate::config::dln::InputDist;
     use crate::model::{Init, Mode, ModelOptions, ModelSpec, relu};
     use crate::rng::{Key, fill_normal};
+    use crate::tensors::Tensors;
 
     /// Widths that are multiples of the block of units and that are not; samples that fill their last tile and that don't.
     const CASES: [(&[usize], u64); 3] = [(&[3, 7, 2], 100), (&[10, 20, 20, 10], 1000), (&[5, 4], 128)];

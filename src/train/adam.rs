@@ -11,6 +11,7 @@ use tch::{TchError, Tensor};
 
 use super::{Optimizer, OptimizerState, decayed};
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;

@@ -12,6 +12,7 @@ use super::objective::{Objective, Target, num_correct};
 use crate::data::Samples;
 use crate::model::{Buffers, Mode, Network, shape};
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// Samples of a pass, in a chunk.
 const CHUNK: u64 = 500;

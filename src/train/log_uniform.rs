@@ -2,7 +2,7 @@
 //!
 //! *Tested by*: the range, the mean of the logarithm, the share of signs.
 
-use crate::params::{Element, Params};
+use crate::params::{FloatType, Params};
 use crate::rng::{Key, Real};
 
 /// Draws the matrices and kernels of `w`, on the CPU, from the stream `key`, with the ends `[low, high]` of ln|w|.
@@ -12,11 +12,13 @@ pub fn log_uniform_start(w: &mut Params, [low, high]: [f64; 2], key: Key) {
     for (index, _) in ranges {
         let range = layout.range(index);
         let key = key.part(index as u64);
-        match w.kind() {
-            f64::KIND => {
+        match w.float_type() {
+            FloatType::F64 => {
                 w.as_mut_slice::<f64>().into_iter().for_each(|all| fill(&mut all[range.clone()], low, high, key))
             }
-            _ => w.as_mut_slice::<f32>().into_iter().for_each(|all| fill(&mut all[range.clone()], low, high, key)),
+            FloatType::F32 => {
+                w.as_mut_slice::<f32>().into_iter().for_each(|all| fill(&mut all[range.clone()], low, high, key))
+            }
         }
     }
 }
@@ -37,12 +39,13 @@ mod tests {
     use super::*;
     use crate::params::{Layout, ParamSpec};
     use crate::rng::Role;
+    use crate::tensors::Tensors;
 
     #[test]
     fn logarithms_are_uniform_signs_even_and_biases_left_alone() {
         let spec = |name: &str, shape: &[i64]| ParamSpec { name: name.to_owned(), shape: shape.to_vec() };
         let layout = Arc::new(Layout::new(vec![spec("fc.weight", &[200, 300]), spec("fc.bias", &[200])]));
-        let mut w = Params::zeros(&layout, Kind::Float, Device::Cpu).unwrap();
+        let mut w = Params::zeros_on(&layout, Kind::Float, Device::Cpu).unwrap();
         log_uniform_start(&mut w, [-8.0, 1.0], Key::new(4).role(Role::Init));
         let all = w.as_slice::<f32>().unwrap();
         let (weights, biases) = all.split_at(60_000);

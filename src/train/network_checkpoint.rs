@@ -14,6 +14,7 @@ use super::{NetworkTrainer, OptimizerState, Running, TrainError, WeightNoise};
 use crate::checkpoint::{Checkpoint, CheckpointError, load_into};
 use crate::config::network::trained_on::{Deviations, TrainedOn};
 use crate::model::ModelSpec;
+use crate::tensors::Tensors;
 
 /// What the header says of a training, under the key `training`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

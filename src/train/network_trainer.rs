@@ -27,6 +27,7 @@ use crate::data::{Augmentation, Samples};
 use crate::model::{Buffers, Mode, Network};
 use crate::params::Params;
 use crate::rng::{Key, Role};
+use crate::tensors::Tensors;
 
 /// Steps between two readings of what steps on a GPU measured.
 const READ_EVERY: usize = 50;

@@ -6,6 +6,7 @@ use super::{Adam, Sgd};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::TrainConfig;
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// Turns gradients into steps; it keeps what it needs from one step to the next.
 pub trait Optimizer {
@@ -69,11 +70,12 @@ pub(super) mod testing {
 
     use super::Optimizer;
     use crate::params::{Layout, Params};
+    use crate::tensors::Tensors;
 
     /// Where `optimizer` goes from `start` in as many steps as there are `gradients`, in f64.
     pub fn path(optimizer: &mut dyn Optimizer, rate: f64, start: [f64; 2], gradients: &[[f64; 2]]) -> Vec<[f64; 2]> {
         let layout = Arc::new(Layout::vector("w", 2));
-        let mut w = Params::zeros(&layout, Kind::Double, Device::Cpu).unwrap();
+        let mut w = Params::zeros_on(&layout, Kind::Double, Device::Cpu).unwrap();
         w.as_mut_slice::<f64>().unwrap().copy_from_slice(&start);
         let mut grad = w.zeros_like().unwrap();
         let step = |gradient: &[f64; 2]| {

@@ -11,6 +11,7 @@ use tch::{TchError, Tensor};
 
 use super::{Optimizer, OptimizerState, decayed};
 use crate::params::Params;
+use crate::tensors::Tensors;
 
 /// Stochastic gradient descent.
 #[derive(Debug)]

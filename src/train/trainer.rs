@@ -18,6 +18,7 @@ use crate::journal::{Entry, JournalError};
 use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, Target, TargetError};
+use crate::tensors::Tensors;
 
 /// Longest time between two blocks of losses that a training tells.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -97,6 +98,9 @@ pub enum TrainError {
     /// Libtorch reports an error.
     #[error(transparent)]
     Torch(#[from] tch::TchError),
+    /// Memory for parameters could not be had or worked on.
+    #[error(transparent)]
+    Memory(#[from] llc_core::memory::MemoryError),
     /// The loss or its gradient could not be computed.
     #[error(transparent)]
     Target(#[from] TargetError),

@@ -89,13 +89,13 @@ fn truncate(corrupted: &mut Corrupted, num_train: usize, num_test: usize) {
 mod tests {
     use super::*;
     use crate::config::network::{DataDefaults, data};
-    use crate::config::{Key, RawConfig};
+    use crate::config::{RawConfig, Setting};
     use crate::data::DatasetName;
     use crate::data::labels::RandomLabels;
 
     fn load_with(settings: &[(&str, &str)]) -> TrainingData {
         let defaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: true };
-        let keys: &'static [Key] = data::keys(&defaults).leak();
+        let keys: &'static [Setting] = data::keys(&defaults).leak();
         let mut raw = RawConfig::new(keys);
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
         raw.layer_text(settings.iter().copied().chain([("data.dir", dir)])).unwrap();

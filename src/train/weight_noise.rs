@@ -16,8 +16,9 @@ use tch::{Kind, TchError, Tensor};
 use super::{NetworkTrainer, Optimizer, OptimizerState, TrainError, optimizer};
 use crate::config::network::TrainConfig;
 use crate::config::noisy_weights::NoiseConfig;
-use crate::params::{Element, Params};
+use crate::params::Params;
 use crate::rng::{Key, fill_normal};
+use crate::tensors::Tensors;
 
 /// |α| that √ has a derivative at.
 const SMALLEST: f64 = 1e-12;
@@ -64,9 +65,9 @@ impl WeightNoise {
 
     /// Standard normal numbers, one a weight.
     fn normals(&self, key: Key) -> Result<Params, TchError> {
-        let mut e = Params::zeros(&Arc::clone(self.alpha.layout()), self.alpha.kind(), tch::Device::Cpu)?;
+        let mut e = Params::zeros_on(&Arc::clone(self.alpha.layout()), self.alpha.kind(), tch::Device::Cpu)?;
         match e.kind() {
-            f64::KIND => e.as_mut_slice::<f64>().into_iter().for_each(|e| fill_normal(key, 0, e)),
+            Kind::Double => e.as_mut_slice::<f64>().into_iter().for_each(|e| fill_normal(key, 0, e)),
             _ => e.as_mut_slice::<f32>().into_iter().for_each(|e| fill_normal(key, 0, e)),
         }
         e.to(self.alpha.kind(), self.alpha.device())
@@ -186,7 +187,7 @@ mod tests {
     use crate::rng::Role;
 
     fn weights(n: usize, value: f64) -> Params {
-        let w = Params::zeros(&Arc::new(Layout::vector("w", n)), Kind::Double, tch::Device::Cpu).unwrap();
+        let w = Params::zeros_on(&Arc::new(Layout::vector("w", n)), Kind::Double, tch::Device::Cpu).unwrap();
         let _ = w.flat().shallow_clone().fill_(value);
         w
     }

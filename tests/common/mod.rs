@@ -129,8 +129,7 @@ impl Dln {
     pub fn estimate(&mut self) -> llc::estimate::Estimation {
         let check = self.config.sampler().check_localisation == llc::config::Switch::On;
         let cancel = std::sync::atomic::AtomicBool::new(false);
-        let mut observers = llc::observe::Observers::default();
         let target = &mut self.target;
-        llc::estimate::estimate(target, self.sampler.as_ref(), &self.chains, check, &cancel, &mut observers).unwrap()
+        llc::estimate::estimate(target, self.sampler.as_ref(), &self.chains, check, &cancel, &mut |_| {}).unwrap()
     }
 }

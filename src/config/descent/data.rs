@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::network::{DataDefaults, PreprocessingConfig, data};
 use crate::config::sampler::keys::text;
-use crate::config::{ConfigError, Key, Kind, RawConfig, Value};
+use crate::config::{ConfigError, Kind, RawConfig, Setting, Value};
 use crate::data::{DatasetName, Normalise, Split};
 
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Mnist, is_normalised: false };
@@ -63,9 +63,9 @@ impl SelectedDataConfig {
 }
 
 /// The settings of the data, in the order of `--help`.
-pub(super) fn keys() -> Vec<Key> {
+pub(super) fn keys() -> Vec<Setting> {
     let shared = data::keys(&DATA).into_iter().filter(|key| SHARED.contains(&key.path));
-    let mut keys: Vec<Key> = shared.collect();
+    let mut keys: Vec<Setting> = shared.collect();
     for key in &mut keys {
         match key.path {
             "data.crop" => {
@@ -82,14 +82,14 @@ pub(super) fn keys() -> Vec<Key> {
         }
     }
     keys.extend([
-        Key::new(
+        Setting::new(
             "data.split",
             "split",
             Kind::Choice(&["train", "test"]),
             "train|test",
             "The part of the pictures to learn from [default: train]",
         ),
-        Key::new(
+        Setting::new(
             "data.classes",
             "classes",
             Kind::Text,
@@ -97,21 +97,21 @@ pub(super) fn keys() -> Vec<Key> {
             "Only these classes, labelled 0, 1, … in this order (classification_labels): 3,7 [default: 3,7 of mnist, else all]",
         )
         .chosen_for(&["data.name"]),
-        Key::new(
+        Setting::new(
             "data.train_size",
             "train-size",
             Kind::Whole,
             "N",
             text(format!("Samples in all, the same number from each class (dataset_size) [default: {TRAIN_SIZE}, or the multiple of the classes below]")),
         ),
-        Key::new(
+        Setting::new(
             "data.selection_seed",
             "selection-seed",
             Kind::Whole,
             "SEED",
             "Choose the samples at random, as PyTorch does with that seed (randomize_dataset_seed) [default: the first by name]",
         ),
-        Key::new(
+        Setting::new(
             "data.label_seed",
             "label-seed",
             Kind::Whole,

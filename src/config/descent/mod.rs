@@ -17,7 +17,7 @@ pub use data::SelectedDataConfig;
 use super::experiment::{CommandLine, Configuration};
 use super::network::train::{Length, TrainDefaults};
 use super::network::{ModelDefaults, TrainConfig, model, train, without};
-use super::{ConfigError, ConfigWarning, Device, Key, Kind, PositiveF64, RawConfig, Value, preset, run};
+use super::{ConfigError, ConfigWarning, Device, Kind, PositiveF64, RawConfig, Setting, Value, preset, run};
 use crate::model::ModelSpec;
 
 const MODEL: ModelDefaults = ModelDefaults { name: Some("mlp") };
@@ -157,9 +157,9 @@ impl Configuration for DescentConfig {
         presets_help: help::PRESETS_HELP,
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-            let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[DescentConfig::EXPERIMENT]), "", "")];
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            let mut keys = vec![Setting::new("experiment", "", Kind::Choice(&[DescentConfig::EXPERIMENT]), "", "")];
             // The data say how many classes there are.
             keys.extend(model::keys(&MODEL).into_iter().filter(|key| key.path != "model.num_classes"));
             keys.extend(data::keys());
@@ -220,8 +220,8 @@ impl Configuration for DescentConfig {
 }
 
 /// The settings of the training, with the original's names beside those that differ.
-fn train_keys() -> Vec<Key> {
-    let mut keys: Vec<Key> = train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)).collect();
+fn train_keys() -> Vec<Setting> {
+    let mut keys: Vec<Setting> = train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)).collect();
     for key in &mut keys {
         match key.path {
             "train.learning_rate" => {
@@ -241,17 +241,17 @@ fn train_keys() -> Vec<Key> {
 }
 
 /// The settings that no other experiment has.
-fn own() -> Vec<Key> {
-    let switch = |path, flag, help| Key::new(path, flag, Kind::Switch, "on|off", help);
+fn own() -> Vec<Setting> {
+    let switch = |path, flag, help| Setting::new(path, flag, Kind::Switch, "on|off", help);
     vec![
-        Key::new(
+        Setting::new(
             "seed",
             "seed",
             Kind::Whole,
             "SEED",
             "Seed of the network's start, which is PyTorch's with that seed, and of the order of minibatches (parameters_seed) [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "descent.metrics_every",
             "metrics-every",
             Kind::Whole,
@@ -263,7 +263,7 @@ fn own() -> Vec<Key> {
             "trace",
             "Print every epoch that is measured, not ever fewer as they go on [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "descent.nickname",
             "nickname",
             Kind::Text,

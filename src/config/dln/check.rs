@@ -54,7 +54,7 @@ fn model(raw: &RawConfig) -> Result<ModelConfig, ConfigError> {
 fn data(raw: &RawConfig) -> Result<DataConfig, ConfigError> {
     // 1/ln n is infinite at n = 1 and above 1 at n = 2.
     let num_training_data = raw.count("data.num_training_data", 3)?.unwrap_or(defaults::NUM_TRAINING_DATA);
-    let input_dist = raw.word("data.input_dist").map_or(InputDist::Uniform, InputDist::from_word);
+    let input_dist = raw.word("data.input_dist").and_then(InputDist::from_name).unwrap_or(InputDist::Uniform);
     Ok(DataConfig { num_training_data, input_dist })
 }
 

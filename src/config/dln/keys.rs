@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use super::{InputDist, defaults};
-use crate::config::{Key, Kind, run, sampler};
+use crate::config::{Kind, Setting, run, sampler};
 
 /// Every setting of `llc dln`, in the order of `--help`.
-pub fn keys() -> &'static [Key] {
-    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-        let seed = Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]");
+pub fn keys() -> &'static [Setting] {
+    static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+        let seed = Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]");
         [problem(), sampler::keys::keys(&defaults::SAMPLER, true), beside(), vec![seed], run::keys()].concat()
     });
     &KEYS
@@ -22,32 +22,32 @@ const HESSIAN_TRACE: &str = "measure.hessian_trace";
 const TRUTHS: &[&str] = &["random", "zero", "rand-rank", "rand-rank-sv", "aligned"];
 
 /// The network, the data and the truth.
-fn problem() -> Vec<Key> {
+fn problem() -> Vec<Setting> {
     vec![
-        Key::new("experiment", "", Kind::Choice(&["dln"]), "", ""),
-        Key::new("model.input_dim", "input-dim", Kind::Whole, "WIDTH", "Width of the input [default: 10]"),
-        Key::new(
+        Setting::new("experiment", "", Kind::Choice(&["dln"]), "", ""),
+        Setting::new("model.input_dim", "input-dim", Kind::Whole, "WIDTH", "Width of the input [default: 10]"),
+        Setting::new(
             "model.layer_widths",
             "layer-widths",
             Kind::WholeList,
             "WIDTHS",
             "Width of each layer, the output last: 20,20,10 or '[20, 20, 10]' [default: 20,20,10]",
         ),
-        Key::new(
+        Setting::new(
             "data.num_training_data",
             "num-training-data",
             Kind::Whole,
             "N",
             "Samples n, at least 3; memory doesn't grow with it [default: 1e5]",
         ),
-        Key::new(
+        Setting::new(
             "data.input_dist",
             "input-dist",
             Kind::Choice(InputDist::NAMES),
             "uniform|unit-ball|normal",
             "Law of the inputs: each coordinate on (-10, 10), the unit ball, or each coordinate standard normal [default: uniform]",
         ),
-        Key::new(
+        Setting::new(
             TRUTH,
             "truth",
             Kind::Choice(TRUTHS),
@@ -56,7 +56,7 @@ fn problem() -> Vec<Key> {
              aligned, zero and full-rank random truths and for two layers; elsewhere it is a lower bound, and the \
              report says so [default: random]",
         ),
-        Key::new(
+        Setting::new(
             "truth.rank",
             "rank",
             Kind::Whole,
@@ -64,7 +64,7 @@ fn problem() -> Vec<Key> {
             "aligned: rank of every layer [default: half the smallest width, rounded down]",
         )
         .chosen_for(&[TRUTH]),
-        Key::new(
+        Setting::new(
             "truth.prop_rank_reduce",
             "prop-rank-reduce",
             Kind::Real,
@@ -72,7 +72,7 @@ fn problem() -> Vec<Key> {
             "rand-rank, rand-rank-sv: probability that a layer's rank is reduced [default: 0.5]",
         )
         .chosen_for(&[TRUTH]),
-        Key::new(
+        Setting::new(
             "truth.sv_mean",
             "sv-mean",
             Kind::Real,
@@ -80,7 +80,7 @@ fn problem() -> Vec<Key> {
             "rand-rank-sv: mean of the singular values [default: 0]",
         )
         .chosen_for(&[TRUTH]),
-        Key::new(
+        Setting::new(
             "truth.sv_std",
             "sv-std",
             Kind::Real,
@@ -88,21 +88,21 @@ fn problem() -> Vec<Key> {
             "rand-rank-sv: standard deviation of the singular values [default: 5]",
         )
         .chosen_for(&[TRUTH]),
-        Key::new("truth.seed", "truth-seed", Kind::Whole, "SEED", "Seed of the truth alone [default: --seed]"),
+        Setting::new("truth.seed", "truth-seed", Kind::Whole, "SEED", "Seed of the truth alone [default: --seed]"),
     ]
 }
 
 /// The trained point, and what is measured at both.
-fn beside() -> Vec<Key> {
+fn beside() -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             TRAIN,
             "train",
             Kind::Switch,
             "on|off",
             "Train a network of the same widths from a random start on the same data, and estimate its coefficient too [default: off]",
         ),
-        Key::new(
+        Setting::new(
             OPTIMIZER,
             "optimizer",
             Kind::Choice(&["sgd", "adam"]),
@@ -110,7 +110,7 @@ fn beside() -> Vec<Key> {
             "What turns gradients into steps, as PyTorch defines it [default: sgd]",
         )
         .chosen_for(&[TRAIN]),
-        Key::new(
+        Setting::new(
             "train.learning_rate",
             "learning-rate",
             Kind::Real,
@@ -118,7 +118,7 @@ fn beside() -> Vec<Key> {
             "Learning rate, the same at all steps [default: sgd 0.01, adam 0.001]",
         )
         .chosen_for(&[TRAIN, OPTIMIZER]),
-        Key::new(
+        Setting::new(
             "train.momentum",
             "momentum",
             Kind::Real,
@@ -126,7 +126,7 @@ fn beside() -> Vec<Key> {
             "sgd: momentum, in [0, 1); 0 for none [default: 0.9]",
         )
         .chosen_for(&[TRAIN, OPTIMIZER]),
-        Key::new(
+        Setting::new(
             "train.batch_size",
             "train-batch-size",
             Kind::Whole,
@@ -134,9 +134,9 @@ fn beside() -> Vec<Key> {
             "Samples in a minibatch of the training [default: 500, or n if less]",
         )
         .chosen_for(&[TRAIN]),
-        Key::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Steps of the training [default: 5e4]")
+        Setting::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Steps of the training [default: 5e4]")
             .chosen_for(&[TRAIN]),
-        Key::new(
+        Setting::new(
             "measure.estimator",
             "estimator",
             Kind::Choice(&["mean", "wbic-slope"]),
@@ -144,14 +144,14 @@ fn beside() -> Vec<Key> {
             "The mean of the kept losses alone, or beside it the slope over five inverse temperatures, which needs no loss at w* \
          [default: mean]",
         ),
-        Key::new(
+        Setting::new(
             FUNCTIONAL_RANK,
             "functional-rank",
             Kind::Switch,
             "on|off",
             "Rank of the Jacobian of the network's function, where it can be afforded [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "measure.functional_rank_threshold",
             "functional-rank-threshold",
             Kind::Real,
@@ -159,14 +159,14 @@ fn beside() -> Vec<Key> {
             "Share of the largest eigenvalue of J'J/n above which one counts, in (0, 1) [default: 1e-10]",
         )
         .chosen_for(&[FUNCTIONAL_RANK]),
-        Key::new(
+        Setting::new(
             HESSIAN_TRACE,
             "hessian-trace",
             Kind::Switch,
             "on|off",
             "Trace of the loss's Hessian, by random probes [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "measure.hessian_probes",
             "hessian-probes",
             Kind::Whole,
@@ -174,21 +174,21 @@ fn beside() -> Vec<Key> {
             "Probes of the trace [default: 100]",
         )
         .chosen_for(&[HESSIAN_TRACE]),
-        Key::new(
+        Setting::new(
             "measure.spectra",
             "spectra",
             Kind::Switch,
             "on|off",
             "Write every singular value of the Jacobian and every eigenvalue of the loss's Hessian to the record, up to 5,000 [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "measure.distance",
             "compute-distance",
             Kind::Switch,
             "on|off",
             "Root mean square distance of the draws from the centre, layer by layer [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "measure.save_true_param",
             "save-true-param",
             Kind::Switch,

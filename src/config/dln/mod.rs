@@ -20,6 +20,7 @@ use super::sampler::{self, ConfigWarning, SamplerConfig};
 use super::{ConfigError, RawConfig, RunConfig, available_threads};
 
 pub use keys::keys;
+pub use llc_core::synthetic::InputDist;
 pub use measure::{Estimator, FunctionalRank, HessianTrace, MeasureConfig};
 pub use presets::Preset;
 pub use train::{OptimizerConfig, TrainConfig, Training};
@@ -107,7 +108,7 @@ impl Configuration for DlnConfig {
                        under everything else",
     };
 
-    fn keys() -> &'static [super::Key] {
+    fn keys() -> &'static [super::Setting] {
         keys()
     }
 
@@ -176,33 +177,6 @@ pub struct DataConfig {
     pub num_training_data: usize,
     /// The law of the inputs.
     pub input_dist: InputDist,
-}
-
-/// The law of the inputs x.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum InputDist {
-    /// Each coordinate uniform on (−10, 10).
-    Uniform,
-    /// Uniform in the unit ball.
-    UnitBall,
-    /// Each coordinate standard normal.
-    Normal,
-}
-
-impl InputDist {
-    /// Their names in files and flags.
-    pub(in crate::config) const NAMES: &[&str] = &["uniform", "unit-ball", "normal"];
-
-    /// The law of that name; uniform for any other.
-    pub(in crate::config) fn from_word(word: &str) -> Self {
-        match word {
-            "unit-ball" => Self::UnitBall,
-            "normal" => Self::Normal,
-            _ => Self::Uniform,
-        }
-    }
 }
 
 /// The true parameter w*.

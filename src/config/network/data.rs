@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::text;
-use crate::config::{ConfigError, Key, Kind, RawConfig, Value};
+use crate::config::{ConfigError, Kind, RawConfig, Setting, Value};
 use crate::data::{self, Corruption, DatasetName, Normalise, PixelCorruption, Preprocessing, Stream};
 
 const NAME: &str = "data.name";
@@ -157,39 +157,39 @@ pub struct DataDefaults {
 const CORRUPTION_SEED: u64 = 42;
 
 /// The settings of the data, in the order of `--help`.
-pub fn keys(defaults: &DataDefaults) -> Vec<Key> {
+pub fn keys(defaults: &DataDefaults) -> Vec<Setting> {
     let preprocessing = if defaults.is_normalised { "channels" } else { "scale" };
     vec![
-        Key::new(
+        Setting::new(
             NAME,
             "data",
             Kind::Choice(&["cifar10", "mnist", "fashion-mnist", "image-folder"]),
             "cifar10|mnist|fashion-mnist|image-folder",
             text(format!("The pictures [default: {}]", defaults.name)),
         ),
-        Key::new(
+        Setting::new(
             "data.dir",
             "data-dir",
             Kind::Text,
             "DIR",
             "The folder they are in [default: what $LLC_DATA names, else data]",
         ),
-        Key::new(
+        Setting::new(
             "data.train_size",
             "train-size",
             Kind::Whole,
             "N",
             "Only the first N training pictures; a corruption is that of all of them [default: all]",
         ),
-        Key::new("data.test_size", "test-size", Kind::Whole, "N", "Only the first N test pictures [default: all]"),
-        Key::new(
+        Setting::new("data.test_size", "test-size", Kind::Whole, "N", "Only the first N test pictures [default: all]"),
+        Setting::new(
             "data.label_corruption",
             "label-corruption",
             Kind::Real,
             "SHARE",
             "Share of the labels that are drawn again, in [0, 1] [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "data.label_corruption_kind",
             "label-corruption-kind",
             Kind::Choice(&["random", "random-joint", "permuted", "noise"]),
@@ -197,7 +197,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Key> {
             "random: each label with that probability, training and test data from the same stream each; random-joint: one stream \
              through both, of pixels too; permuted: the labels change places; noise: exactly that share [default: random]",
         ),
-        Key::new(
+        Setting::new(
             "data.pixel_corruption",
             "pixel-corruption",
             Kind::Choice(&["none", "shuffled", "random", "gaussian"]),
@@ -205,28 +205,28 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Key> {
             "shuffled: one permutation of the pixels for all pictures; random: one for each; gaussian: noise in their place \
              [default: none]",
         ),
-        Key::new(
+        Setting::new(
             "data.corrupt_test",
             "corrupt-test",
             Kind::Switch,
             "on|off",
             "Corrupt the labels of the test data too, as published; `--corrupt-test=off` leaves them clean [default: on]",
         ),
-        Key::new(
+        Setting::new(
             "data.corruption_seed",
             "corruption-seed",
             Kind::Whole,
             "SEED",
             text(format!("Seed of the corruption, below 2^32, apart from --seed [default: {CORRUPTION_SEED}]")),
         ),
-        Key::new(
+        Setting::new(
             "data.crop",
             "crop",
             Kind::Whole,
             "SIDE",
             "Cut the square of that side out of the middle of each picture [default: none]",
         ),
-        Key::new(
+        Setting::new(
             PREPROCESSING,
             "preprocessing",
             Kind::Choice(&["scale", "channels", "whitening"]),
@@ -236,7 +236,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Key> {
                  its own deviation [default: {preprocessing}]"
             )),
         ),
-        Key::new(
+        Setting::new(
             "data.mean",
             "mean",
             Kind::RealList,
@@ -244,7 +244,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Key> {
             "channels: mean of each channel in [0, 1] [default: the published one of the data]",
         )
         .chosen_for(&[NAME, PREPROCESSING]),
-        Key::new(
+        Setting::new(
             "data.deviation",
             "deviation",
             Kind::RealList,

@@ -4,7 +4,7 @@
 
 use super::text;
 use crate::config::typed::to_usize;
-use crate::config::{ConfigError, Key, Kind, RawConfig, Value};
+use crate::config::{ConfigError, Kind, RawConfig, Setting, Value};
 use crate::model::layer::Activation;
 use crate::model::{ModelOptions, ModelSpec};
 
@@ -18,10 +18,10 @@ pub struct ModelDefaults {
 }
 
 /// The settings of a network, in the order of `--help`. Those of its own go with its name: a layer that changes that takes them back.
-pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
+pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
     let default = defaults.name.map_or(String::new(), |name| format!(" [default: {name}]"));
     vec![
-        Key::new(
+        Setting::new(
             NAME,
             "model",
             Kind::Text,
@@ -30,7 +30,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
                 "The network, as `llc model list` names it; `llc model show NAME` tells its options{default}"
             )),
         ),
-        Key::new(
+        Setting::new(
             "model.width_factor",
             "width-factor",
             Kind::Whole,
@@ -38,7 +38,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "Factor of all channels, or channels of the first group [default: the network's own]",
         )
         .chosen_for(&[NAME]),
-        Key::new(
+        Setting::new(
             "model.widths",
             "widths",
             Kind::WholeList,
@@ -46,7 +46,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "Widths of the hidden layers: 512,512 [default: the network's own]",
         )
         .chosen_for(&[NAME]),
-        Key::new(
+        Setting::new(
             "model.depth",
             "depth",
             Kind::Whole,
@@ -54,7 +54,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "Layers, as the network counts them [default: the network's own]",
         )
         .chosen_for(&[NAME]),
-        Key::new(
+        Setting::new(
             "model.has_bias",
             "bias",
             Kind::Switch,
@@ -62,7 +62,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "Biases of linear layers [default: the network's own]",
         )
         .chosen_for(&[NAME]),
-        Key::new(
+        Setting::new(
             "model.activation",
             "activation",
             Kind::Choice(&["relu", "sigmoid", "tanh"]),
@@ -70,7 +70,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "The function between layers [default: the network's own]",
         )
         .chosen_for(&[NAME]),
-        Key::new(
+        Setting::new(
             "model.batch_norm",
             "batch-norm",
             Kind::Switch,
@@ -78,7 +78,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "Normalisation of minibatches behind convolutions [default: the network's own]",
         )
         .chosen_for(&[NAME]),
-        Key::new(
+        Setting::new(
             "model.dropout",
             "dropout",
             Kind::Real,
@@ -86,7 +86,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Key> {
             "Probability that a training sets an element to zero, in [0, 1) [default: the network's own]",
         )
         .chosen_for(&[NAME]),
-        Key::new(
+        Setting::new(
             "model.num_classes",
             "num-classes",
             Kind::Whole,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::data::DataConfig;
 use crate::config::sampler::check::Subject;
-use crate::config::{ConfigError, ConfigWarning, Key, Kind, RawConfig};
+use crate::config::{ConfigError, ConfigWarning, Kind, RawConfig, Setting};
 use crate::loss::Loss;
 
 /// The loss around a trained network, in files the table `point`.
@@ -79,7 +79,7 @@ pub(crate) fn by_present_name(config: &mut serde_json::Value) {
 }
 
 /// The settings of a point, in the order of `--help`.
-pub fn keys(defaults: PointDefaults) -> Vec<Key> {
+pub fn keys(defaults: PointDefaults) -> Vec<Setting> {
     let help = match defaults.labels {
         PointLabels::Clean => {
             "Labels of the loss around the network: clean, whatever it was trained on, as published; or those of its training \
@@ -102,23 +102,23 @@ pub fn keys(defaults: PointDefaults) -> Vec<Key> {
         }
     };
     vec![
-        Key::new(LOSS_AROUND, "loss-around", Kind::Choice(&[OWN_FUNCTION, LABELS]), "own-function|labels", around),
-        Key::new("point.labels", "llc-labels", Kind::Choice(&["clean", "training"]), "clean|training", help),
-        Key::new(
+        Setting::new(LOSS_AROUND, "loss-around", Kind::Choice(&[OWN_FUNCTION, LABELS]), "own-function|labels", around),
+        Setting::new("point.labels", "llc-labels", Kind::Choice(&["clean", "training"]), "clean|training", help),
+        Setting::new(
             FORCE_REALISABLE,
             "force-realisable",
             Kind::Switch,
             "on|off",
             "Former name of --loss-around: on for own-function, off for labels",
         ),
-        Key::new(
+        Setting::new(
             "point.size",
             "llc-size",
             Kind::Whole,
             "N",
             "Only the first N training pictures: n of the posterior is then N [default: all]",
         ),
-        Key::new(
+        Setting::new(
             "point.params",
             "params",
             Kind::Text,

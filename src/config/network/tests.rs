@@ -2,7 +2,7 @@
 
 use super::train::{self, BatchSize, Length};
 use super::{DataDefaults, ModelDefaults, PreprocessingConfig, TrainDefaults, data, model};
-use crate::config::{ConfigError, Key, PositiveF64, RawConfig};
+use crate::config::{ConfigError, PositiveF64, RawConfig, Setting};
 use crate::data::DatasetName;
 use crate::train::Schedule;
 
@@ -18,7 +18,7 @@ const TRAIN: TrainDefaults = TrainDefaults {
 };
 
 fn raw(settings: &[(&str, &str)]) -> RawConfig {
-    let keys: &'static [Key] = [model::keys(&MODEL), data::keys(&DATA), train::keys(&TRAIN)].concat().leak();
+    let keys: &'static [Setting] = [model::keys(&MODEL), data::keys(&DATA), train::keys(&TRAIN)].concat().leak();
     let mut raw = RawConfig::new(keys);
     raw.layer_text(settings.iter().copied()).unwrap();
     raw
@@ -43,7 +43,7 @@ fn a_flag_beside_a_sampler_is_none_of_the_sampler_s() {
         assert!(beside.iter().all(|key| key.flag != flag), "{flag}");
         assert!(train::keys(&TRAIN).iter().any(|key| key.flag == flag), "{flag}");
     }
-    let flags = |keys: &[Key]| keys.iter().map(|key| key.flag).collect::<std::collections::BTreeSet<_>>().len();
+    let flags = |keys: &[Setting]| keys.iter().map(|key| key.flag).collect::<std::collections::BTreeSet<_>>().len();
     assert_eq!(flags(&beside), beside.len());
 }
 

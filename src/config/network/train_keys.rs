@@ -4,23 +4,23 @@ use super::text;
 use super::train::{
     ADAM_LEARNING_RATE, EXPONENTIAL_DECAY, Length, MULTI_STEP_DECAY, OPTIMIZER, SCHEDULE, TrainDefaults,
 };
-use crate::config::{Key, Kind};
+use crate::config::{Kind, Setting};
 
 /// The settings of a training, in the order of `--help`.
-pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
+pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
     let flag = |plain: &'static str, beside: &'static str| if defaults.is_beside_sampler { beside } else { plain };
     let length =
         |of: fn(&Length) -> Option<u64>| of(&defaults.length).map_or(String::new(), |n| format!(" [default: {n}]"));
     let on_off = |is_on: bool| if is_on { "on" } else { "off" };
     vec![
-        Key::new(
+        Setting::new(
             OPTIMIZER,
             "optimizer",
             Kind::Choice(&["sgd", "adam"]),
             "sgd|adam",
             "What turns gradients into steps [default: sgd]",
         ),
-        Key::new(
+        Setting::new(
             "train.learning_rate",
             "learning-rate",
             Kind::Real,
@@ -32,7 +32,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             )),
         )
         .chosen_for(&[OPTIMIZER]),
-        Key::new(
+        Setting::new(
             "train.momentum",
             "momentum",
             Kind::Real,
@@ -40,14 +40,14 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             text(format!("sgd: share of the former step that is kept, in [0, 1) [default: {}]", defaults.momentum)),
         )
         .chosen_for(&[OPTIMIZER]),
-        Key::new(
+        Setting::new(
             "train.weight_decay",
             "weight-decay",
             Kind::Real,
             "DECAY",
             "Adds DECAY w to the gradient: the penalty DECAY/2 |w|^2 [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             SCHEDULE,
             "schedule",
             Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "plateaus", "list"]),
@@ -56,7 +56,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
              at --milestones), cosine (down to --final-learning-rate), plateaus (as it is for half of the epochs, then down in a straight \
              line to a hundredth at nine tenths) or list (--learning-rates) [default: constant]",
         ),
-        Key::new(
+        Setting::new(
             "train.decay",
             "decay",
             Kind::Real,
@@ -66,7 +66,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             )),
         )
         .chosen_for(&[SCHEDULE]),
-        Key::new(
+        Setting::new(
             "train.milestones",
             "milestones",
             Kind::WholeList,
@@ -74,7 +74,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             "multi-step: epochs at whose start the rate drops, counted from 0: 150,225",
         )
         .chosen_for(&[SCHEDULE]),
-        Key::new(
+        Setting::new(
             "train.cosine_epochs",
             "cosine-epochs",
             Kind::Whole,
@@ -82,7 +82,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             "cosine: epochs from the base rate to the final one [default: --num-epochs]",
         )
         .chosen_for(&[SCHEDULE]),
-        Key::new(
+        Setting::new(
             "train.final_learning_rate",
             "final-learning-rate",
             Kind::Real,
@@ -90,7 +90,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             "cosine: the rate that it ends at [default: 0]",
         )
         .chosen_for(&[SCHEDULE]),
-        Key::new(
+        Setting::new(
             "train.learning_rates",
             "learning-rates",
             Kind::RealList,
@@ -98,7 +98,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             "list: one rate for each epoch, in place of --learning-rate: 0.1,0.1,0.01",
         )
         .chosen_for(&[SCHEDULE]),
-        Key::new(
+        Setting::new(
             "train.batch_size",
             flag("batch-size", "train-batch-size"),
             Kind::Whole,
@@ -108,14 +108,14 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
                 defaults.batch_size
             )),
         ),
-        Key::new(
+        Setting::new(
             "train.full_batch",
             "full-batch",
             Kind::Switch,
             "on|off",
             "All samples in every step of the training [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "train.num_epochs",
             "num-epochs",
             Kind::Whole,
@@ -125,7 +125,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
                 Length::Steps(_) => None,
             }))),
         ),
-        Key::new(
+        Setting::new(
             "train.num_steps",
             flag("num-steps", "train-steps"),
             Kind::Whole,
@@ -136,21 +136,21 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
             }))),
         ),
         loss_key(),
-        Key::new(
+        Setting::new(
             "train.augmentation",
             "augmentation",
             Kind::Switch,
             "on|off",
             "Shift each picture by up to 4 pixels and mirror it at random, anew in every epoch [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "train.stop_at_threshold",
             "stop-at-threshold",
             Kind::Switch,
             "on|off",
             "End with the first epoch whose running training loss is below 0.01 or accuracy above 0.997 [default: off]",
         ),
-        Key::new(
+        Setting::new(
             "train.evaluate_train",
             "evaluate-train",
             Kind::Switch,
@@ -161,28 +161,28 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
                 on_off(defaults.evaluate_train)
             )),
         ),
-        Key::new(
+        Setting::new(
             "train.log_every",
             "log-every",
             Kind::Whole,
             "STEPS",
             "Evaluate on the test data every so many steps as well; 0 for the ends of epochs only [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "train.checkpoint_every",
             "checkpoint-every",
             Kind::Whole,
             "EPOCHS",
             "Write a checkpoint every so many epochs; 0 for the last one only [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "train.precision",
             flag("precision", "train-precision"),
             Kind::Choice(&["f32", "bf16", "f64"]),
             "f32|bf16|f64",
             "Arithmetic of the network; bf16 keeps parameters, normalisations and losses in f32 [default: f32]",
         ),
-        Key::new(
+        Setting::new(
             "train.channels_last",
             "channels-last",
             Kind::Switch,
@@ -193,8 +193,8 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Key> {
 }
 
 /// The setting of the loss.
-pub fn loss_key() -> Key {
-    Key::new(
+pub fn loss_key() -> Setting {
+    Setting::new(
         "train.loss",
         "loss",
         Kind::Text,

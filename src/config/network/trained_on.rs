@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::data::{self, DataConfig, DataDefaults};
 use crate::checkpoint::Header;
-use crate::config::{Key, Kind};
+use crate::config::{Kind, Setting};
 use crate::data::DatasetName;
 use crate::loss::Loss;
 use crate::words::{did_you_mean, nearest};
@@ -41,7 +41,7 @@ pub struct TrainedOn {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deviation {
     /// The key, such as `data.preprocessing`.
-    pub key: &'static Key,
+    pub key: &'static Setting,
     /// What is asked for; `None` where the setting is left out.
     pub given: Option<Value>,
     /// What the training had.
@@ -66,7 +66,7 @@ impl TrainedOn {
     }
 
     /// The same as settings of a file, as far as `keys` has them.
-    pub(in crate::config) fn settings(&self, keys: &[Key]) -> toml::Table {
+    pub(in crate::config) fn settings(&self, keys: &[Setting]) -> toml::Table {
         let is_known = |path: &str| keys.iter().any(|key| key.path == path);
         let mut settings = toml::Table::new();
         let known = self.data.iter().flatten().filter(|(name, _)| is_known(&format!("{DATA}.{name}")));
@@ -169,10 +169,10 @@ impl fmt::Display for Deviations {
 }
 
 /// The keys of what a checkpoint carries, for messages: their paths and flags are the same in every experiment.
-pub fn carried_keys() -> &'static [Key] {
-    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+pub fn carried_keys() -> &'static [Setting] {
+    static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
         let defaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: false };
-        let loss = Key::new(LOSS, "loss", Kind::Text, "LOSS", "");
+        let loss = Setting::new(LOSS, "loss", Kind::Text, "LOSS", "");
         data::keys(&defaults).into_iter().filter(|key| is_carried(key.path)).chain([loss]).collect()
     });
     &KEYS
@@ -234,12 +234,12 @@ mod tests {
 
     const DEFAULTS: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: false };
 
-    fn keys() -> &'static [Key] {
-        let loss = Key::new(LOSS, "loss", Kind::Text, "LOSS", "");
+    fn keys() -> &'static [Setting] {
+        let loss = Setting::new(LOSS, "loss", Kind::Text, "LOSS", "");
         data::keys(&DEFAULTS).into_iter().chain([loss]).collect::<Vec<_>>().leak()
     }
 
-    fn config(keys: &'static [Key], settings: &[(&str, &str)]) -> DataConfig {
+    fn config(keys: &'static [Setting], settings: &[(&str, &str)]) -> DataConfig {
         let mut raw = RawConfig::new(keys);
         raw.layer_text(settings.iter().copied()).unwrap();
         data::check(&raw, &DEFAULTS).unwrap()

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{Length, TrainConfig};
-use crate::config::{ConfigError, Key, Kind, PositiveF64, RawConfig};
+use crate::config::{ConfigError, Kind, PositiveF64, RawConfig, Setting};
 use crate::train::Schedule;
 
 const OPTIMIZER: &str = "fit.optimizer";
@@ -91,9 +91,9 @@ const MOMENTUM: f64 = 0.9;
 const NUM_EPOCHS: u64 = 50;
 
 /// The settings, in the order of `--help`.
-pub(super) fn keys() -> Vec<Key> {
+pub(super) fn keys() -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             "fit.curve",
             "curve",
             Kind::Choice(&["chain", "bezier"]),
@@ -101,15 +101,15 @@ pub(super) fn keys() -> Vec<Key> {
             "The curve between the first two minima: straight legs from bend to bend, or the Bézier curve that the bends control \
              [default: chain]",
         ),
-        Key::new("fit.num_bends", "num-bends", Kind::Whole, "BENDS", "Points between its ends [default: 1]"),
-        Key::new(
+        Setting::new("fit.num_bends", "num-bends", Kind::Whole, "BENDS", "Points between its ends [default: 1]"),
+        Setting::new(
             OPTIMIZER,
             "fit-optimizer",
             Kind::Choice(&["sgd", "adam"]),
             "sgd|adam",
             "What turns the gradients of a fit into steps [default: sgd]",
         ),
-        Key::new(
+        Setting::new(
             "fit.learning_rate",
             "fit-learning-rate",
             Kind::Real,
@@ -117,7 +117,7 @@ pub(super) fn keys() -> Vec<Key> {
             "Base learning rate of the fit [default: sgd 0.02, adam 0.001]",
         )
         .chosen_for(&[OPTIMIZER]),
-        Key::new(
+        Setting::new(
             "fit.momentum",
             "fit-momentum",
             Kind::Real,
@@ -125,14 +125,14 @@ pub(super) fn keys() -> Vec<Key> {
             "sgd: share of the former step that is kept, in [0, 1) [default: 0.9]",
         )
         .chosen_for(&[OPTIMIZER]),
-        Key::new(
+        Setting::new(
             "fit.weight_decay",
             "fit-weight-decay",
             Kind::Real,
             "DECAY",
             "Adds DECAY/2 |w(t)|^2 to the loss at the point w(t) of the curve [default: 0]",
         ),
-        Key::new(
+        Setting::new(
             "fit.schedule",
             "fit-schedule",
             Kind::Choice(&["constant", "cosine", "plateaus"]),
@@ -140,7 +140,7 @@ pub(super) fn keys() -> Vec<Key> {
             "How the rate goes with the epochs: constant, cosine (down to 0), or plateaus (as it is for half of them, then down in a \
              straight line to a hundredth at nine tenths) [default: plateaus]",
         ),
-        Key::new("fit.num_epochs", "fit-epochs", Kind::Whole, "EPOCHS", "Passes over the data [default: 50]"),
+        Setting::new("fit.num_epochs", "fit-epochs", Kind::Whole, "EPOCHS", "Passes over the data [default: 50]"),
     ]
 }
 

@@ -23,7 +23,7 @@ use super::network::train::{Length, TrainDefaults};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, TrainConfig, data, model, point, train, without};
 use super::run::Work;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
-use super::{ConfigError, Key, Kind, PositiveF64, RawConfig, RunConfig, run};
+use super::{ConfigError, Kind, PositiveF64, RawConfig, RunConfig, Setting, run};
 use crate::data::DatasetName;
 use crate::kernel::SamplerKind;
 use crate::model::ModelSpec;
@@ -140,9 +140,9 @@ impl Configuration for PathsConfig {
         presets_help: help::PRESETS,
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-            let mut keys = vec![Key::new("experiment", "", Kind::Choice(&[PathsConfig::EXPERIMENT]), "", "")];
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            let mut keys = vec![Setting::new("experiment", "", Kind::Choice(&[PathsConfig::EXPERIMENT]), "", "")];
             keys.extend(model::keys(&MODEL));
             keys.extend(data::keys(&DATA));
             keys.extend(train::keys(&TRAIN).into_iter().filter(|key| !NOT_HERE.contains(&key.path)));
@@ -150,7 +150,7 @@ impl Configuration for PathsConfig {
             keys.extend(fit::keys());
             keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&SAMPLER, false));
-            keys.push(Key::new(
+            keys.push(Setting::new(
                 "seed",
                 "seed",
                 Kind::Whole,

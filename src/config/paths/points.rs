@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::{ConfigError, Key, Kind, RawConfig};
+use crate::config::{ConfigError, Kind, RawConfig, Setting};
 
 /// The minima, and the points between them; in files the table `paths`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,59 +43,59 @@ const LLC_EVERY: usize = 0;
 const MAX_POINTS: u64 = 10_000;
 
 /// The settings, in the order of `--help`.
-pub(super) fn keys() -> Vec<Key> {
+pub(super) fn keys() -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             "paths.num_minima",
             "num-minima",
             Kind::Whole,
             "MINIMA",
             "Trainings, each from a start of its own; the curve joins the first two [default: 2]",
         ),
-        Key::new(
+        Setting::new(
             "paths.segment_points",
             "segment-points",
             Kind::Whole,
             "POINTS",
             "Points of each segment, evenly from t = 0 to --segment-end, and t = 1 on top where it is none of them [default: 30]",
         ),
-        Key::new(
+        Setting::new(
             "paths.segment_end",
             "segment-end",
             Kind::Real,
             "T",
             "The last t of segments, from 1 up: past t = 1 they go on beyond the minimum [default: 1.5]",
         ),
-        Key::new(
+        Setting::new(
             "paths.curve_points",
             "curve-points",
             Kind::Whole,
             "POINTS",
             "Points of the fitted curve, evenly from t = 0 to 1; it goes on to --segment-end at the same distance [default: 61]",
         ),
-        Key::new(
+        Setting::new(
             "paths.plane_points",
             "plane-points",
             Kind::Whole,
             "POINTS",
             "Points of the plane through both minima and the middle bend, in either direction; 0 for no plane [default: 30]",
         ),
-        Key::new(
+        Setting::new(
             "paths.plane_from",
             "plane-from",
             Kind::Real,
             "SHARE",
             "Where the plane begins in either direction, the minima being at 0 and 1 and the bend at height 1 [default: -1]",
         ),
-        Key::new("paths.plane_to", "plane-to", Kind::Real, "SHARE", "Where the plane ends [default: 2]"),
-        Key::new(
+        Setting::new("paths.plane_to", "plane-to", Kind::Real, "SHARE", "Where the plane ends [default: 2]"),
+        Setting::new(
             "paths.plane_size",
             "plane-size",
             Kind::Whole,
             "N",
             "Only the first N training pictures in the plane [default: all]",
         ),
-        Key::new(
+        Setting::new(
             "paths.llc_every",
             "llc-every",
             Kind::Whole,

@@ -6,7 +6,7 @@ use super::ladder::{HALF_WIDTH, MAX_ROUNDS_STEPS, NUM_RUNGS};
 use super::potential::POTENTIAL;
 use crate::config::sampler::keys::text;
 use crate::config::sampler::{ExtrapolateStep, Gamma, LossTrace, SamplerDefaults, Switch};
-use crate::config::{ConfigError, Configuration, EstimateConfig, Key, Kind, RawConfig, Value, dln, run, sampler};
+use crate::config::{ConfigError, Configuration, EstimateConfig, Kind, RawConfig, Setting, Value, dln, run, sampler};
 use crate::kernel::SamplerKind;
 use crate::theory::Toy;
 
@@ -29,13 +29,13 @@ const SAMPLER: SamplerDefaults = SamplerDefaults {
 const NOT_HERE: [&str; 2] = ["sampler.check_localisation", "sampler.extrapolate_step"];
 
 /// Every setting of `llc profile`, in the order of `--help`.
-pub fn keys() -> &'static [Key] {
-    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-        let mut keys = vec![Key::new("experiment", "", Kind::Choice(&["profile"]), "", "")];
+pub fn keys() -> &'static [Setting] {
+    static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+        let mut keys = vec![Setting::new("experiment", "", Kind::Choice(&["profile"]), "", "")];
         keys.extend(ladder());
         keys.extend(EstimateConfig::keys().iter().filter(|key| is_of_source(key)));
         keys.extend(dln::keys().iter().filter(|key| is_of_truth(key)));
-        keys.push(Key::new(
+        keys.push(Setting::new(
             POTENTIAL,
             "potential",
             Kind::Choice(&Toy::NAMES),
@@ -44,7 +44,7 @@ pub fn keys() -> &'static [Key] {
         ));
         let own = sampler::keys::keys(&SAMPLER, true).into_iter().map(described);
         keys.extend(own.filter(|key| !NOT_HERE.contains(&key.path)));
-        keys.push(Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
+        keys.push(Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
         keys.extend(run::network_keys());
         keys
     });
@@ -52,44 +52,44 @@ pub fn keys() -> &'static [Key] {
 }
 
 /// The ladder and its budget.
-fn ladder() -> Vec<Key> {
+fn ladder() -> Vec<Setting> {
     vec![
-        Key::new(
+        Setting::new(
             "profile.along",
             "along",
             Kind::Choice(&["gamma", "n-beta"]),
             "gamma|n-beta",
             "What decreases from rung to rung; each rung samples a wider region than the one before [default: gamma]",
         ),
-        Key::new(
+        Setting::new(
             "profile.from",
             "from",
             Kind::Real,
             "VALUE",
             "Gamma or n_beta of the first rung [default: along gamma, n_beta times the largest curvature at w*, over 3; along n-beta, n/ln n]",
         ),
-        Key::new(
+        Setting::new(
             "profile.to",
             "to",
             Kind::Real,
             "VALUE",
             "Gamma or n_beta of the last rung [default: a thousandth of --from]",
         ),
-        Key::new(
+        Setting::new(
             "profile.rungs",
             "rungs",
             Kind::Whole,
             "RUNGS",
             text(format!("Rungs, each the same multiple of the one before [default: {NUM_RUNGS}]")),
         ),
-        Key::new(
+        Setting::new(
             "profile.ladder",
             "ladder",
             Kind::RealList,
             "VALUES",
             "Gamma or n_beta of every rung, from the largest to the smallest, in place of --from, --to and --rungs: 1000,300,100",
         ),
-        Key::new(
+        Setting::new(
             "profile.half_width",
             "half-width",
             Kind::Real,
@@ -98,14 +98,14 @@ fn ladder() -> Vec<Key> {
                 "A rung is sampled until half of the 90 % interval is this share of the estimate [default: {HALF_WIDTH}]"
             )),
         ),
-        Key::new(
+        Setting::new(
             "profile.time",
             "time",
             Kind::Text,
             "TIME",
             "Sampling time for the whole ladder: 600 (seconds), 90s, 10m or 2h; the ladder stops when it runs out [default: no limit]",
         ),
-        Key::new(
+        Setting::new(
             "profile.max_steps",
             "max-steps",
             Kind::Whole,
@@ -119,18 +119,18 @@ fn ladder() -> Vec<Key> {
 }
 
 /// Whether `key` of `llc estimate` says what is sampled around.
-fn is_of_source(key: &Key) -> bool {
+fn is_of_source(key: &Setting) -> bool {
     let is_shared = ["experiment", "seed"].contains(&key.path);
     !is_shared && !key.path.starts_with("sampler.") && !key.path.starts_with("run.")
 }
 
 /// Whether `key` of `llc dln` says what is sampled around.
-fn is_of_truth(key: &Key) -> bool {
+fn is_of_truth(key: &Setting) -> bool {
     ["model.", "data.", "truth."].iter().any(|section| key.path.starts_with(section))
 }
 
 /// A setting of the sampler with the defaults that it has here.
-fn described(key: Key) -> Key {
+fn described(key: Setting) -> Setting {
     let help = match key.path {
         "sampler.kind" => {
             let (before, _) = key.help.rsplit_once(" [default:").unwrap_or((key.help, ""));
@@ -159,7 +159,7 @@ fn described(key: Key) -> Key {
         }
         _ => key.help,
     };
-    Key { help, ..key }
+    Setting { help, ..key }
 }
 
 /// What the ladder is climbed around.

@@ -4,35 +4,35 @@ use std::sync::LazyLock;
 
 use super::{SAMPLER, SaddleConfig};
 use crate::config::dln::InputDist;
-use crate::config::{Key, Kind, run, sampler};
+use crate::config::{Kind, Setting, run, sampler};
 
 /// Every setting of `llc saddle`, in the order of `--help`.
-pub(super) fn keys() -> &'static [Key] {
-    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-        let seed = Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]");
+pub(super) fn keys() -> &'static [Setting] {
+    static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+        let seed = Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]");
         [own(), sampler(), vec![seed], run::keys()].concat()
     });
     &KEYS
 }
 
 /// The sampler's settings, with the step size that is published.
-fn sampler() -> Vec<Key> {
+fn sampler() -> Vec<Setting> {
     let help = "Step size: drift epsilon/2, noise variance epsilon; for hmc the square of the leapfrog step [default: sgld 1e-6, else auto]";
-    let with_default = |key: Key| if key.path == "sampler.epsilon" { Key { help, ..key } } else { key };
+    let with_default = |key: Setting| if key.path == "sampler.epsilon" { Setting { help, ..key } } else { key };
     sampler::keys::keys(&SAMPLER, true).into_iter().map(with_default).collect()
 }
 
-fn own() -> Vec<Key> {
+fn own() -> Vec<Setting> {
     vec![
-        Key::new("experiment", "", Kind::Choice(&[SaddleConfig::EXPERIMENT]), "", ""),
-        Key::new(
+        Setting::new("experiment", "", Kind::Choice(&[SaddleConfig::EXPERIMENT]), "", ""),
+        Setting::new(
             "model.hidden_widths",
             "hidden-widths",
             Kind::WholeList,
             "WIDTHS",
             "Width of each hidden layer [default: 10,10,10,10]",
         ),
-        Key::new(
+        Setting::new(
             "model.initialisation_exponent",
             "initialisation-exponent",
             Kind::Real,
@@ -40,51 +40,51 @@ fn own() -> Vec<Key> {
             "Weights start as N(0, width^-EXPONENT), by the largest hidden width; above 1 training goes from saddle to saddle \
              [default: 1.5]",
         ),
-        Key::new(
+        Setting::new(
             "data.teacher",
             "teacher",
             Kind::RealList,
             "VALUES",
             "Diagonal of the teacher, whose number of values is the width of input and output [default: 10,20,30,40,50]",
         ),
-        Key::new(
+        Setting::new(
             "data.num_training_data",
             "num-training-data",
             Kind::Whole,
             "N",
             "Samples n, at least 3 [default: 1e4]",
         ),
-        Key::new(
+        Setting::new(
             "data.input_dist",
             "input-dist",
             Kind::Choice(InputDist::NAMES),
             "uniform|unit-ball|normal",
             "Law of the inputs: each coordinate on (-10, 10), the unit ball, or each coordinate standard normal [default: normal]",
         ),
-        Key::new(
+        Setting::new(
             "train.learning_rate",
             "learning-rate",
             Kind::Real,
             "RATE",
             "Learning rate, the same at all steps [default: 1e-4]",
         ),
-        Key::new("train.momentum", "momentum", Kind::Real, "SHARE", "Momentum, in [0, 1) [default: 0]"),
-        Key::new(
+        Setting::new("train.momentum", "momentum", Kind::Real, "SHARE", "Momentum, in [0, 1) [default: 0]"),
+        Setting::new(
             "train.batch_size",
             "train-batch-size",
             Kind::Whole,
             "SAMPLES",
             "Samples in a minibatch of the training [default: 128, or n if less]",
         ),
-        Key::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Steps of the training [default: 20000]"),
-        Key::new(
+        Setting::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Steps of the training [default: 20000]"),
+        Setting::new(
             "saddle.logging_period",
             "logging-period",
             Kind::Whole,
             "STEPS",
             "Steps of the training from one estimate to the next [default: 50]",
         ),
-        Key::new(
+        Setting::new(
             "saddle.rank_tolerance",
             "rank-tolerance",
             Kind::Real,
@@ -92,14 +92,14 @@ fn own() -> Vec<Key> {
             "Singular values of the product above this count for the rank [default: those that the loss tells from zero at this n_beta, \
              5 sqrt(out/(2 n_beta)) or more]",
         ),
-        Key::new(
+        Setting::new(
             "saddle.gibbs_sweeps",
             "gibbs-sweeps",
             Kind::Whole,
             "SWEEPS",
             "Sweeps of Gibbs's chains beside each estimate, the first 0.3 of them warm-up; 0 for none [default: 200]",
         ),
-        Key::new(
+        Setting::new(
             "saddle.gibbs_chains",
             "gibbs-chains",
             Kind::Whole,

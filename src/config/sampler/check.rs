@@ -8,7 +8,7 @@ use super::{
     Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults,
 };
 use crate::config::error::minibatch_samplers;
-use crate::config::{ConfigError, Key, RawConfig, Value};
+use crate::config::{ConfigError, RawConfig, Setting, Value};
 use crate::kernel::{About, Given, GradientNeed, SamplerKind};
 
 /// What is sampled, as far as a configuration knows it before the data are read.
@@ -87,7 +87,7 @@ pub fn of_kind(
     base: &SamplerDefaults,
     subject: Subject,
 ) -> Result<SamplerConfig, ConfigError> {
-    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| keys::keys(&crate::config::dln::defaults::SAMPLER, true));
+    static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| keys::keys(&crate::config::dln::defaults::SAMPLER, true));
     let mut raw = RawConfig::new(&KEYS);
     raw.fill("sampler.kind", Value::Text(kind.name().to_owned()));
     settings.iter().for_each(|(path, value)| raw.fill(path, value.clone()));
@@ -119,8 +119,14 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
     let warmup = raw.within("sampler.warmup", "[0, 1)", share)?.or(base.warmup).unwrap_or(kind.about().warmup);
     check_takes(raw, kind)?;
     let given_gamma = gamma.fixed().unwrap_or(defaults::GAMMA);
-    let given =
-        Given { raw, num_tensors: subject.num_tensors, gradient, gamma: given_gamma, epsilon, target_acceptance };
+    let given = Given {
+        source: raw,
+        num_tensors: subject.num_tensors,
+        gradient,
+        gamma: given_gamma,
+        epsilon,
+        target_acceptance,
+    };
     let sampler = SamplerConfig {
         kernel: kind.read(&given)?,
         tempering: beta.or(n_beta),
@@ -221,7 +227,7 @@ fn loss_trace(raw: &RawConfig, base: &SamplerDefaults, gradient: Gradient) -> Re
 
 /// Refuses a chain that keeps too few draws to say anything of its error; `key` sets its steps, of which `per_step` make one of the sampler's.
 pub(in crate::config) fn ensure_enough_draws(
-    key: &'static Key,
+    key: &'static Setting,
     sampler: &SamplerConfig,
     per_step: usize,
 ) -> Result<(), ConfigError> {

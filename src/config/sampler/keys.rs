@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 use super::defaults::THIN;
 use super::{ExtrapolateStep, Gamma, LossTrace, SamplerDefaults, Switch};
 use crate::config::error::minibatch_samplers;
-use crate::config::{Key, Kind};
+use crate::config::{Kind, Setting};
 use crate::kernel::{About, GradientNeed, SamplerKind};
 
 const SAMPLER: &str = "sampler.kind";
 
 /// The sampler's settings, where `defaults` hold; then those that belong to some samplers alone. Of samplers that draw blocks of
 /// parameters exactly the help speaks only if `has_blocks`.
-pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
+pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
     let fits = |about: &About| has_blocks || about.gradient != GradientNeed::None;
     let names = names(has_blocks);
     let minibatch = minibatch_samplers();
@@ -54,14 +54,14 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
     };
     let biased = SamplerKind::those(About::is_biased);
     let mut keys = vec![
-        Key::new(
+        Setting::new(
             SAMPLER,
             "sampler",
             Kind::Choice(names),
             text(names.join("|")),
             text(format!("How w is drawn. {summaries} [default: {}]", defaults.kind.name())),
         ),
-        Key::new(
+        Setting::new(
             "sampler.gradient",
             "gradient",
             Kind::Choice(&["minibatch", "exact"]),
@@ -72,7 +72,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             )),
         )
         .chosen_for(&[SAMPLER]),
-        Key::new(
+        Setting::new(
             "sampler.epsilon",
             "epsilon",
             Kind::RealOrAuto,
@@ -81,29 +81,29 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
              [default: auto]",
         )
         .chosen_for(&[SAMPLER]),
-        Key::new(
+        Setting::new(
             "sampler.gamma",
             "gamma",
             gamma_kind,
             "GAMMA",
             text(format!("Localisation: gamma/2 |w - w*|^2 is added to the potential, not scaled by beta{gamma}")),
         ),
-        Key::new("sampler.beta", "beta", Kind::Real, "BETA", "Inverse temperature [default: 1/ln n]"),
-        Key::new(
+        Setting::new("sampler.beta", "beta", Kind::Real, "BETA", "Inverse temperature [default: 1/ln n]"),
+        Setting::new(
             "sampler.n_beta",
             "n-beta",
             Kind::Real,
             "N_BETA",
             "n times beta, in place of --beta [default: n/ln n]",
         ),
-        Key::new(
+        Setting::new(
             "sampler.num_steps",
             "num-steps",
             Kind::Whole,
             "STEPS",
             text(format!("Steps of a chain, warm-up included [default: {num_steps}]")),
         ),
-        Key::new(
+        Setting::new(
             "sampler.warmup",
             "warmup",
             Kind::Real,
@@ -112,21 +112,21 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
                 "Leading share of the draws that is recorded but not averaged, in [0, 1) [default: {warmup}]"
             )),
         ),
-        Key::new(
+        Setting::new(
             "sampler.thin",
             "thin",
             Kind::Whole,
             "STEPS",
             text(format!("Steps from one draw to the next [default: {THIN}]")),
         ),
-        Key::new(
+        Setting::new(
             "sampler.num_chains",
             "num-chains",
             Kind::Whole,
             "CHAINS",
             text(format!("Number of chains; R-hat needs 4 to say much [default: {num_chains}]")),
         ),
-        Key::new(
+        Setting::new(
             "sampler.batch_size",
             "batch-size",
             Kind::Whole,
@@ -134,7 +134,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             text(format!("{minibatch}: samples in a minibatch [default: {batch_size}, or n if less]")),
         )
         .chosen_for(&[SAMPLER]),
-        Key::new(
+        Setting::new(
             "sampler.target_acceptance",
             "target-acceptance",
             Kind::Real,
@@ -144,7 +144,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             )),
         )
         .chosen_for(&[SAMPLER]),
-        Key::new(
+        Setting::new(
             "sampler.loss_trace",
             "loss-trace",
             Kind::Choice(&["minibatch", "control-variate", "full"]),
@@ -155,7 +155,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
             )),
         )
         .chosen_for(&[SAMPLER]),
-        Key::new(
+        Setting::new(
             "sampler.check_localisation",
             "check-localisation",
             Kind::Choice(&["on", "off"]),
@@ -165,7 +165,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Key> {
                  trusted_at_scale where gamma holds more than 2 % of the directions [default: {check}]"
             )),
         ),
-        Key::new(
+        Setting::new(
             "sampler.extrapolate_step",
             "extrapolate-step",
             Kind::Choice(&["auto", "on", "off"]),
@@ -192,13 +192,13 @@ fn names(has_blocks: bool) -> &'static [&'static str] {
 
 /// The settings that belong to some samplers alone, with their names before the text. Where several declare the same one, the
 /// first one's text stands.
-fn samplers_own(has_blocks: bool) -> Vec<Key> {
-    let mut own: Vec<Key> = Vec::new();
+fn samplers_own(has_blocks: bool) -> Vec<Setting> {
+    let mut own: Vec<Setting> = Vec::new();
     let fits = |kind: &&SamplerKind| has_blocks || kind.about().gradient != GradientNeed::None;
     for key in SamplerKind::ALL.iter().filter(fits).flat_map(|kind| kind.about().keys) {
         if own.iter().all(|other| other.path != key.path) {
             let users = SamplerKind::those(|about| about.takes(key.path));
-            own.push(Key { help: text(format!("{users}: {}", key.help)), ..*key }.chosen_for(&[SAMPLER]));
+            own.push(Setting { help: text(format!("{users}: {}", key.help)), ..*key }.chosen_for(&[SAMPLER]));
         }
     }
     own

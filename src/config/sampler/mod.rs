@@ -10,12 +10,16 @@ pub(super) mod keys;
 
 use serde::{Serialize, Serializer};
 
-use crate::config::PositiveF64;
+use llc_core::rng::Key;
+use llc_core::run::{self, Chains};
+
+use crate::config::{PositiveF64, RunConfig};
 use crate::kernel::KernelConfig;
 
 pub use check::ConfigWarning;
 pub use defaults::SamplerDefaults;
 pub use few_samples::{BATCH_SIZE, BATCH_SIZE_OF_CURVE};
+pub use llc_core::kernel::{Epsilon, ExtrapolateStep, Gradient, LossTrace};
 
 /// The sampler and the local posterior that it draws from, U(w) = nβ·L_n(w) + γ/2·‖w − w*‖².
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -77,18 +81,6 @@ impl Serialize for Gamma {
     }
 }
 
-/// Whether a run of a sampler without an accept step is repeated at half the step size, to take off what the step size adds to λ̂.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ExtrapolateStep {
-    /// Where the biases that were measured call for it.
-    Auto,
-    /// Always.
-    On,
-    /// Never.
-    Off,
-}
-
 /// Whether something is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,6 +110,20 @@ impl SamplerConfig {
     /// Whether the run is repeated at half the step size.
     pub fn extrapolate_step(&self) -> ExtrapolateStep {
         self.extrapolate_step.unwrap_or(self.default_extrapolate_step)
+    }
+
+    /// The chains that these settings and `run` say, with random numbers from `key`, around a point of loss `init_loss`.
+    pub fn chains(&self, run: &RunConfig, key: Key, init_loss: f64) -> Chains {
+        let mut chains = Chains::new(self.num_chains, self.num_draws(), init_loss, key);
+        chains.threads = run.threads;
+        chains.threads_per_chain = run.threads_per_chain;
+        chains.extrapolate_step = self.extrapolate_step();
+        chains.plan.num_warmup = self.num_warmup_draws();
+        chains.plan.thin = self.thin;
+        chains.plan.batch_size = self.kernel.batch_size();
+        chains.plan.loss_trace = self.loss_trace;
+        chains.plan.virial_every = run::virial_every(self.num_kept_draws());
+        chains
     }
 
     /// The same sampler at localisation `gamma`.
@@ -151,48 +157,4 @@ pub enum Tempering {
     /// nβ itself.
     #[serde(rename = "n_beta")]
     NBeta(PositiveF64),
-}
-
-/// A step size.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Epsilon {
-    /// Found by a pre-run.
-    Auto,
-    /// As given.
-    Fixed(PositiveF64),
-}
-
-impl Serialize for Epsilon {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Auto => serializer.serialize_str("auto"),
-            Self::Fixed(epsilon) => epsilon.serialize(serializer),
-        }
-    }
-}
-
-/// What a gradient is taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "gradient", rename_all = "kebab-case")]
-pub enum Gradient {
-    /// A fresh part of the data at each step.
-    Minibatch {
-        /// Its samples, from 1 to n.
-        batch_size: usize,
-    },
-    /// All of the data.
-    Exact,
-}
-
-/// Which loss is recorded and averaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum LossTrace {
-    /// The minibatch's.
-    Minibatch,
-    /// The minibatch's, less the same minibatch's at w*, plus the full data's at w*.
-    ControlVariate,
-    /// The full data's.
-    Full,
 }

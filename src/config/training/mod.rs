@@ -14,7 +14,9 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use super::network::{self, DataConfig, DataDefaults, Length, ModelDefaults, TrainConfig, TrainDefaults};
-use super::{CommandLine, ConfigError, ConfigWarning, Configuration, Device, Key, Kind, PositiveF64, RawConfig, run};
+use super::{
+    CommandLine, ConfigError, ConfigWarning, Configuration, Device, Kind, PositiveF64, RawConfig, Setting, run,
+};
 use crate::data::DatasetName;
 use crate::model::ModelSpec;
 
@@ -111,9 +113,9 @@ impl Configuration for TrainingConfig {
         presets_help: help::PRESETS,
     };
 
-    fn keys() -> &'static [Key] {
-        static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-            let experiment = Key::new("experiment", "", Kind::Choice(&[TrainingConfig::EXPERIMENT]), "", "");
+    fn keys() -> &'static [Setting] {
+        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
+            let experiment = Setting::new("experiment", "", Kind::Choice(&[TrainingConfig::EXPERIMENT]), "", "");
             let sections = [
                 network::model::keys(&MODEL),
                 network::data::keys(&DATA),
@@ -173,17 +175,17 @@ impl Configuration for TrainingConfig {
 }
 
 /// The settings that no other experiment has.
-fn own() -> Vec<Key> {
+fn own() -> Vec<Setting> {
     vec![
-        Key::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
-        Key::new(
+        Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
+        Setting::new(
             "run.resume",
             "resume",
             Kind::Text,
             "RUN|FILE",
             "Resume from a run's newest checkpoint, or from this file; give the other settings as before, or more epochs",
         ),
-        Key::new(
+        Setting::new(
             "run.style",
             "style",
             Kind::Choice(&["llc", "zhang", "fitting-random-labels"]),

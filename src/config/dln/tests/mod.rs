@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{Checked, DlnArgs, Epsilon, Gradient, Kind, LossTrace, Precision};
-use crate::kernel::hmc::HmcConfig;
+use crate::kernel::hmc::Hmc;
 use crate::kernel::{KernelConfig, SamplerKind};
 
 mod point;
@@ -172,7 +172,7 @@ fn what_a_sampler_leaves_open_gets_that_sampler_s_default() {
     let hmc = config("--sampler hmc");
     assert_eq!(
         hmc.sampler().kernel,
-        KernelConfig::Hmc(HmcConfig { epsilon: Epsilon::Auto, leapfrog_steps: 20, target_acceptance: 0.8 })
+        KernelConfig::Hmc(Hmc { epsilon: Epsilon::Auto, leapfrog_steps: 20, target_acceptance: 0.8 })
     );
     assert_eq!((hmc.sampler().num_steps, hmc.sampler().warmup), (6000, 0.25));
     let sgld = config("--sampler sgld --num-training-data 100");
