@@ -37,7 +37,7 @@ fn info() -> RunInfo {
 
 fn block(first: usize, len: usize) -> DrawBlock {
     let loss: Vec<f64> = (first..first + len).map(|draw| 0.5 + draw as f64 / 1e6).collect();
-    DrawBlock { distance: vec![2.0; len], acceptance: vec![0.75; len], loss }
+    DrawBlock { distance: vec![2.0; len], acceptance: vec![0.75; len], loss, ..DrawBlock::default() }
 }
 
 fn started(base: &Path, beat: Duration) -> FileTreeObserver {

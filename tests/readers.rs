@@ -23,6 +23,7 @@ mod slow {
             loss: draws.clone().map(|draw| loss(chain, draw)).collect(),
             distance: draws.clone().map(|draw| draw as f64).collect(),
             acceptance: draws.map(|draw| if draw % 2 == 0 { 0.25 } else { 0.75 }).collect(),
+            ..DrawBlock::default()
         }
     }
 

@@ -92,6 +92,9 @@ def test(arguments):
         raise Usage(f"no tier '{tier}' of tests: fast, slow, gpu or all")
     prepare()
     if tier in ("fast", "all"):
+        if not any(argument.startswith("-") for argument in rest):
+            # Alone: within the whole it is built for libtorch's errors.
+            cargo("test", "--release", "--package", "llc-core", *rest)
         run_tests(rest)
     if tier in ("slow", "all"):
         python = test_venv.ensure()
@@ -119,7 +122,7 @@ def bench(arguments):
 
 def doc(arguments):
     prepare()
-    cargo("doc", "--release", "--no-deps", *arguments)
+    cargo("doc", "--release", "--no-deps", "--workspace", *arguments)
 
 
 def lint(arguments):
@@ -130,8 +133,8 @@ def lint(arguments):
         if not succeeds("cargo", component, "--version"):
             raise Problem(f"cargo {component} is missing. Install it with: rustup component add rustfmt clippy")
     # A macro declares the samplers' modules, where rustfmt does not find them by itself.
-    cargo("fmt", "--check", "--", *(str(path) for path in sorted((ROOT / "src" / "kernel").glob("*.rs"))))
-    cargo("clippy", "--release", "--all-targets", "--", "-D", "warnings")
+    cargo("fmt", "--check", "--package", "llc-core", "--", *(str(path) for path in sorted((ROOT / "crates" / "core" / "src" / "kernel").glob("*.rs"))))
+    cargo("clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings")
 
 
 def install(arguments):

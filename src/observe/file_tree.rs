@@ -58,7 +58,7 @@ pub const PATIENCE_BEATS: u32 = 6;
 /// observers.push(Box::new(FileTreeObserver::create(base.path())?));
 /// let info = RunInfo { name: "dln".into(), num_chains: 1, num_draws: 2, n_beta: 10.0, ..RunInfo::default() };
 /// observers.emit(&Event::Started(&info));
-/// let block = DrawBlock { loss: vec![0.5, 0.7], distance: vec![1.0, 1.1], acceptance: vec![0.8, 0.9] };
+/// let block = DrawBlock { loss: vec![0.5, 0.7], distance: vec![1.0, 1.1], acceptance: vec![0.8, 0.9], ..DrawBlock::default() };
 /// observers.emit(&Event::Draws { chain: 0, first_draw: 0, block: &block });
 /// observers.emit(&Event::Ended { status: Status::Completed, report: None, fail_trace: &[] });
 /// assert!(observers.failures().is_empty());

@@ -251,7 +251,7 @@ mod tests {
 
     fn block(losses: impl Iterator<Item = f64>) -> DrawBlock {
         let loss: Vec<f64> = losses.collect();
-        DrawBlock { distance: loss.clone(), acceptance: vec![f64::NAN; loss.len()], loss }
+        DrawBlock { distance: loss.clone(), acceptance: vec![f64::NAN; loss.len()], loss, ..DrawBlock::default() }
     }
 
     #[test]

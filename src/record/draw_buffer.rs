@@ -47,11 +47,8 @@ impl DrawBuffer {
             }
             let at = (begin - phase.first_draw).saturating_sub(tail.start);
             let (begin, end) = (begin - first_draw, end - first_draw);
-            for (to, from) in [
-                (&mut tail.draws.loss, &block.loss),
-                (&mut tail.draws.distance, &block.distance),
-                (&mut tail.draws.acceptance, &block.acceptance),
-            ] {
+            for (name, from) in block.columns() {
+                let to = tail.draws.column_mut(name);
                 to.resize(at, f64::NAN);
                 to.extend_from_slice(from.get(begin..end.min(from.len())).unwrap_or_default());
                 to.resize(at + end - begin, f64::NAN);
@@ -79,8 +76,9 @@ impl DrawBuffer {
             let full = tail.draws.loss.len() / chunk * chunk;
             let held = &mut self.tails[*chain][*phase];
             held.start += full;
-            for column in [&mut held.draws.loss, &mut held.draws.distance, &mut held.draws.acceptance] {
-                column.drain(..full);
+            for (name, _) in tail.draws.columns() {
+                let column = held.draws.column_mut(name);
+                column.drain(..full.min(column.len()));
             }
         }
     }

@@ -3,7 +3,7 @@
 //! | group | variables, `[num_chains, num_draws]` |
 //! |---|---|
 //! | `posterior` | `loss`, `distance` of the kept draws |
-//! | `sample_stats` | `acceptance` of the kept draws |
+//! | `sample_stats` | `acceptance` of the kept draws, and what else the sampler records (HMC: `energy`) |
 //! | `warmup_posterior`, `warmup_sample_stats` | the same of the warm-up; absent where there is none |
 //!
 //! The coordinate `draw` counts from the first warm-up draw, so the first kept draw is `num_warmup`; ArviZ's own
@@ -13,6 +13,7 @@
 //!
 //! *Tested by* the unit tests below, and against arviz by `tests/readers.rs`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,6 @@ use serde_json::Value;
 
 use super::draw_buffer::{DrawBuffer, Unwritten};
 use super::zarr::{Element, Store};
-use crate::draws::DrawBlock;
 use crate::observe::RunInfo;
 
 /// A chunk has at least this many draws (8 kB), so that short runs make one file a chain.
@@ -54,15 +54,16 @@ pub(super) struct Phase {
 /// The groups of a phase.
 const GROUPS: [&str; 2] = ["posterior", "sample_stats"];
 
-/// Where a block has a variable.
-type Column = fn(&DrawBlock) -> &[f64];
+/// The variables that every run has.
+const VARIABLES: [&str; 3] = ["loss", "distance", "acceptance"];
 
-/// The variables of a phase: group, name, and where a block has it.
-const VARIABLES: [(&str, &str, Column); 3] = [
-    ("posterior", "loss", |block| &block.loss),
-    ("posterior", "distance", |block| &block.distance),
-    ("sample_stats", "acceptance", |block| &block.acceptance),
-];
+/// The group of a variable.
+fn group_of(variable: &str) -> &'static str {
+    match variable {
+        "loss" | "distance" => "posterior",
+        _ => "sample_stats",
+    }
+}
 
 impl Phase {
     /// A warm-up without draws has no groups.
@@ -100,6 +101,8 @@ pub struct DrawWriter {
     store: Store,
     phases: [Phase; 2],
     num_chains: usize,
+    /// Names of the variables that there are.
+    variables: Vec<String>,
 }
 
 impl DrawWriter {
@@ -130,23 +133,30 @@ impl DrawWriter {
                     &["draw"],
                 );
             }
-            for (group, name, _) in VARIABLES {
-                let array = format!("{}/{name}", phase.path(group));
-                let shape = [num_chains, phase.num_draws];
-                store.add_array(&array, Element::Float, &shape, &[1, phase.chunk], &["chain", "draw"]);
-            }
         }
-        store.commit()?;
+        let mut writer = Self { store, phases, num_chains, variables: Vec::new() };
+        VARIABLES.iter().for_each(|name| writer.declare(name));
+        writer.store.commit()?;
 
         let integers = |range: Range<usize>| range.map(|i| (i as i64).to_le_bytes()).collect::<Vec<_>>();
         for phase in phases.into_iter().filter(|phase| phase.is_present()) {
             let draws = phase.first_draw..phase.first_draw + phase.num_draws.max(1);
             for group in GROUPS.map(|group| phase.path(group)) {
-                store.write_chunk(&format!("{group}/chain"), [0], &integers(0..num_chains.max(1)))?;
-                store.write_chunk(&format!("{group}/draw"), [0], &integers(draws.clone()))?;
+                writer.store.write_chunk(&format!("{group}/chain"), [0], &integers(0..num_chains.max(1)))?;
+                writer.store.write_chunk(&format!("{group}/draw"), [0], &integers(draws.clone()))?;
             }
         }
-        Ok(Self { store, phases, num_chains })
+        Ok(writer)
+    }
+
+    /// Adds the variable `name` to the metadata, which are not yet written.
+    fn declare(&mut self, name: &str) {
+        for phase in self.phases.into_iter().filter(|phase| phase.is_present()) {
+            let array = format!("{}/{name}", phase.path(group_of(name)));
+            let shape = [self.num_chains, phase.num_draws];
+            self.store.add_array(&array, Element::Float, &shape, &[1, phase.chunk], &["chain", "draw"]);
+        }
+        self.variables.push(name.to_owned());
     }
 
     /// The folder.
@@ -159,12 +169,18 @@ impl DrawWriter {
     /// # Errors
     ///
     /// Whatever the file system says; some chunks may have been written.
-    pub fn write(&self, unwritten: &[Unwritten]) -> io::Result<()> {
+    pub fn write(&mut self, unwritten: &[Unwritten]) -> io::Result<()> {
+        let statistics = unwritten.iter().flat_map(|unwritten| unwritten.tail.draws.statistics.keys());
+        let new: BTreeSet<&String> = statistics.filter(|name| !self.variables.contains(name)).collect();
+        if !new.is_empty() {
+            new.into_iter().for_each(|name| self.declare(name));
+            self.store.commit()?;
+        }
         for Unwritten { chain, phase, tail } in unwritten {
             let phase = self.phases[*phase];
-            for (group, name, column) in VARIABLES {
-                let array = format!("{}/{name}", phase.path(group));
-                for (i, draws) in column(&tail.draws).chunks(phase.chunk).enumerate() {
+            for (name, column) in tail.draws.columns() {
+                let array = format!("{}/{name}", phase.path(group_of(name)));
+                for (i, draws) in column.chunks(phase.chunk).enumerate() {
                     let mut numbers: Vec<[u8; 8]> = draws.iter().map(|draw| draw.to_le_bytes()).collect();
                     numbers.resize(phase.chunk, f64::NAN.to_le_bytes());
                     self.store.write_chunk(&array, [*chain, tail.start / phase.chunk + i], &numbers)?;
@@ -185,8 +201,8 @@ impl DrawWriter {
             for group in GROUPS.map(|group| phase.path(group)) {
                 self.store.resize(&format!("{group}/draw"), &[num_draws]);
             }
-            for (group, name, _) in VARIABLES {
-                self.store.resize(&format!("{}/{name}", phase.path(group)), &[self.num_chains, num_draws]);
+            for name in &self.variables {
+                self.store.resize(&format!("{}/{name}", phase.path(group_of(name))), &[self.num_chains, num_draws]);
             }
         }
         self.store.commit()
@@ -201,14 +217,20 @@ mod tests {
 
     use super::super::zarr::read_floats;
     use super::*;
+    use crate::draws::DrawBlock;
 
     /// Draws `range` of a chain whose loss at draw i is 1000·chain + i.
     fn block(chain: usize, range: Range<usize>) -> DrawBlock {
         let loss: Vec<f64> = range.map(|draw| (1000 * chain + draw) as f64).collect();
-        DrawBlock { distance: loss.iter().map(|x| -x).collect(), acceptance: vec![0.5; loss.len()], loss }
+        DrawBlock {
+            distance: loss.iter().map(|x| -x).collect(),
+            acceptance: vec![0.5; loss.len()],
+            loss,
+            ..DrawBlock::default()
+        }
     }
 
-    fn flush(buffer: &mut DrawBuffer, writer: &DrawWriter) {
+    fn flush(buffer: &mut DrawBuffer, writer: &mut DrawWriter) {
         let unwritten = buffer.take_unwritten();
         writer.write(&unwritten).unwrap();
         buffer.forget(&unwritten);
@@ -227,11 +249,11 @@ mod tests {
             for chain in 0..2 {
                 buffer.push(chain, first, &block(chain, first..(first + 70).min(5000)));
                 if first % 3 == 0 {
-                    flush(&mut buffer, &writer);
+                    flush(&mut buffer, &mut writer);
                 }
             }
         }
-        flush(&mut buffer, &writer);
+        flush(&mut buffer, &mut writer);
         assert!(buffer.num_held() < 4 * MIN_CHUNK, "full chunks are forgotten");
         writer.finish(&buffer).unwrap();
 
@@ -244,15 +266,34 @@ mod tests {
     }
 
     #[test]
+    fn statistics_of_a_sampler_are_variables_beside_the_acceptance() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut buffer, mut writer) = start(folder.path(), 3000, 1000);
+        let with_energy = |range: Range<usize>| {
+            let energy = range.clone().map(|draw| 0.5 * draw as f64).collect();
+            DrawBlock { statistics: [("energy".to_owned(), energy)].into(), ..block(0, range) }
+        };
+        for first in (0..3000).step_by(300) {
+            buffer.push(0, first, &with_energy(first..first + 300));
+            flush(&mut buffer, &mut writer);
+        }
+        writer.finish(&buffer).unwrap();
+        let (shape, energy) = read_floats(&folder.path().join("draws.zarr/sample_stats/energy")).unwrap();
+        assert_eq!(shape, [2, 2000]);
+        assert_eq!(energy[..2000], with_energy(1000..3000).statistics["energy"]);
+        assert!(energy[2000..].iter().all(|energy| energy.is_nan()), "the other chain drew nothing");
+    }
+
+    #[test]
     fn a_full_chunk_is_written_once() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut buffer, writer) = start(folder.path(), 5000, 0);
+        let (mut buffer, mut writer) = start(folder.path(), 5000, 0);
         buffer.push(0, 0, &block(0, 0..1100));
-        flush(&mut buffer, &writer);
+        flush(&mut buffer, &mut writer);
         let full = folder.path().join("draws.zarr/posterior/loss/0.0");
         fs::remove_file(&full).unwrap();
         buffer.push(0, 1100, &block(0, 1100..1200));
-        flush(&mut buffer, &writer);
+        flush(&mut buffer, &mut writer);
         assert!(!full.exists(), "nobody writes it again");
     }
 
@@ -262,7 +303,7 @@ mod tests {
         let (mut buffer, mut writer) = start(folder.path(), 3000, 100);
         buffer.push(0, 0, &block(0, 0..1400));
         buffer.push(1, 0, &block(1, 0..130));
-        flush(&mut buffer, &writer);
+        flush(&mut buffer, &mut writer);
         let loss = folder.path().join("draws.zarr/posterior/loss");
 
         let (shape, killed) = read_floats(&loss).unwrap();
@@ -280,11 +321,11 @@ mod tests {
     #[test]
     fn a_failed_write_is_made_good_by_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut buffer, writer) = start(folder.path(), 3000, 0);
+        let (mut buffer, mut writer) = start(folder.path(), 3000, 0);
         buffer.push(0, 0, &block(0, 0..2000));
         let unwritten = buffer.take_unwritten();
         buffer.put_back(&unwritten);
-        flush(&mut buffer, &writer);
+        flush(&mut buffer, &mut writer);
         assert_eq!(
             read_floats(&folder.path().join("draws.zarr/posterior/loss")).unwrap().1[..2000],
             block(0, 0..2000).loss
@@ -297,7 +338,7 @@ mod tests {
         let (mut buffer, mut writer) = start(folder.path(), 10, 10);
         buffer.push(7, 0, &block(7, 0..3));
         buffer.push(0, 2, &DrawBlock { loss: vec![1.0; 20], ..DrawBlock::default() });
-        flush(&mut buffer, &writer);
+        flush(&mut buffer, &mut writer);
         writer.finish(&buffer).unwrap();
         let read = |array: &str| read_floats(&folder.path().join("draws.zarr").join(array)).unwrap();
         assert_eq!(read("posterior/loss").0, [2, 0]);

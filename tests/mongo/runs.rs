@@ -70,6 +70,7 @@ impl Recorded {
                 loss: draws.clone().map(|draw| 0.5 + (draw as f64).sin() / 8.0).collect(),
                 distance: draws.clone().map(distance).collect(),
                 acceptance: vec![0.75; draws.len()],
+                ..DrawBlock::default()
             };
             self.observers.emit(&Event::Draws { chain, first_draw: draws.start, block: &block });
         }

@@ -284,6 +284,7 @@ fn sample<K: Kernel>(
             return Err(KernelError::Diverged);
         }
         block.push(loss, distance, acceptance.value());
+        block.push_statistics(K::STATISTICS, state.statistics());
         let kept = draw.checked_sub(plan.num_warmup);
         if kept.is_some() && plan.tensor_distances {
             out.tensor_distances.add(state.w(), &w_star)?;
@@ -348,6 +349,12 @@ impl Emitter {
         self.block.loss.push(loss);
         self.block.distance.push(distance);
         self.block.acceptance.push(acceptance);
+    }
+
+    fn push_statistics(&mut self, names: &[&str], values: &[f64]) {
+        for (name, &value) in names.iter().zip(values) {
+            self.block.column_mut(name).push(value);
+        }
     }
 
     fn emit_if_due(&mut self, chain: &mut Chain, trace: &mut DrawBlock) {

@@ -3,6 +3,8 @@
 //! A snapshot holds every draw, the sums over them, the step size, the current point and what the sampler's state adds to it. A chain that
 //! is over needs no point: its snapshot stands for the whole chain. One that was over in a moment has none, and is drawn again.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::gradients;
@@ -12,7 +14,7 @@ use crate::draws::DrawBlock;
 use crate::kernel::{KernelError, State};
 use crate::memory::HostMemory;
 use crate::params::Params;
-use crate::store::{Slot, Snapshot};
+use crate::store::{Array, Slot, Snapshot};
 
 /// What a snapshot held.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub struct SavedPoint {
 const LOSS: &str = "loss";
 const DISTANCE: &str = "distance";
 const ACCEPTANCE: &str = "acceptance";
+const STATISTIC: &str = "statistics.";
 const VIRIAL: &str = "virial";
 const GRADIENTS: &str = "gradients";
 const TENSOR_DISTANCES: &str = "tensor_distances";
@@ -71,13 +74,16 @@ fn content(run: &ChainRun, state: Option<&dyn State>) -> Result<Snapshot, Kernel
     let columns = run.virial.first().map_or(0, Vec::len);
     let rows: Vec<f64> = run.gradients.iter().flat_map(gradients::columns).collect();
     let mut snapshot = Snapshot::default();
-    let mut push = |name, shape: &[usize], values: &[f64]| {
+    let mut push = |name: &str, shape: &[usize], values: &[f64]| {
         snapshot.push(name, shape, HostMemory::F64(values.to_vec()));
     };
     for (name, column) in
         [(LOSS, &run.trace.loss), (DISTANCE, &run.trace.distance), (ACCEPTANCE, &run.trace.acceptance)]
     {
         push(name, &[column.len()], column);
+    }
+    for (name, column) in &run.trace.statistics {
+        push(&format!("{STATISTIC}{name}"), &[column.len()], column);
     }
     push(VIRIAL, &[num_rows, columns], &run.virial.concat());
     push(GRADIENTS, &[run.gradients.len(), gradients::WIDTH], &rows);
@@ -129,7 +135,12 @@ fn saved(slot: &dyn Slot, snapshot: Snapshot, like: &Params) -> Result<Saved, Ke
         None => End::Completed,
     };
     let run = ChainRun {
-        trace: DrawBlock { loss: loss.to_vec(), distance: distance.to_vec(), acceptance: acceptance.to_vec() },
+        trace: DrawBlock {
+            loss: loss.to_vec(),
+            distance: distance.to_vec(),
+            acceptance: acceptance.to_vec(),
+            statistics: statistics_of(&snapshot),
+        },
         virial: virial.chunks(columns).map(<[f64]>::to_vec).collect(),
         gradients: rows.as_chunks().0.iter().map(gradients::from_columns).collect(),
         tensor_distances: TensorDistances::from_parts(of(TENSOR_DISTANCES)?.1.to_vec(), count("num_summed")?),
@@ -149,6 +160,15 @@ fn floats_of<'a>(snapshot: &'a Snapshot, name: &str) -> Option<(&'a [usize], &'a
         HostMemory::F64(elements) => Some((&array.shape, elements)),
         HostMemory::F32(_) => None,
     }
+}
+
+/// The statistics of the draws, by name.
+fn statistics_of(snapshot: &Snapshot) -> BTreeMap<String, Vec<f64>> {
+    let column = |array: &Array| match (array.name.strip_prefix(STATISTIC), &array.elements) {
+        (Some(name), HostMemory::F64(elements)) => Some((name.to_owned(), elements.clone())),
+        _ => None,
+    };
+    snapshot.arrays.iter().filter_map(column).collect()
 }
 
 fn params_of(

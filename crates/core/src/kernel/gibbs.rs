@@ -35,6 +35,7 @@ impl Settings for Gibbs {
         warmup: 0.25,
         // It must see small singular values.
         precision: Precision::F64,
+        statistics: &[],
         // The time goes into singular value decompositions, which one thread does as fast as several.
         is_single_threaded: true,
         keys: &[],

@@ -75,6 +75,7 @@ impl Settings for Hmc {
         warmup: 0.25,
         // The accept step must resolve nβ·L.
         precision: Precision::F64,
+        statistics: &["energy"],
         is_single_threaded: false,
         keys: &[Setting::new(
             "sampler.leapfrog_steps",
@@ -108,6 +109,8 @@ pub struct HmcKernel {
 pub struct HmcState {
     at: ExactState,
     momentum: Params,
+    /// H at the end of the last step.
+    energy: [f64; 1],
 }
 
 impl State for HmcState {
@@ -117,6 +120,10 @@ impl State for HmcState {
 
     fn exact_gradient(&self) -> Option<&Params> {
         self.at.exact_gradient()
+    }
+
+    fn statistics(&self) -> &[f64] {
+        &self.energy
     }
 }
 
@@ -137,13 +144,14 @@ fn energy(local: &LocalPosterior, loss: f64, w: &Params, momentum: &Params) -> R
 impl Kernel for HmcKernel {
     type State = HmcState;
     const GRADIENT: GradientNeed = Hmc::ABOUT.gradient;
+    const STATISTICS: &'static [&'static str] = Hmc::ABOUT.statistics;
 
     fn init(&self, at: &Params, target: &mut dyn Target, batch: Batch) -> Result<HmcState, KernelError> {
-        Ok(HmcState { at: ExactState::at(at, target, batch)?, momentum: at.zeros_like()? })
+        Ok(HmcState { at: ExactState::at(at, target, batch)?, momentum: at.zeros_like()?, energy: [f64::NAN] })
     }
 
     fn step(&self, key: Key, state: &mut HmcState, target: &mut dyn Target, batch: Batch) -> Result<Info, KernelError> {
-        let HmcState { at, momentum } = state;
+        let HmcState { at, momentum, energy: last_energy } = state;
         let h = self.epsilon.sqrt();
         update::fill_standard_normal(key, momentum)?;
         let start = energy(target.local(), at.loss, &at.w, momentum)?;
@@ -164,7 +172,9 @@ impl Kernel for HmcKernel {
         }
         let change = energy(target.local(), loss, &at.proposal, momentum)? - start;
         let acceptance = if change.is_finite() { (-change).exp().min(1.0) } else { 0.0 };
+        *last_energy = [start];
         if key.part(ACCEPT).uniform(0) < acceptance {
+            *last_energy = [start + change];
             at.accept(loss);
         }
         Ok(Info { loss: at.loss, acceptance: Some(acceptance), squared_distance: None })

@@ -57,6 +57,7 @@ impl Settings for Mala {
         warmup: 0.25,
         // The accept step must resolve nβ·L.
         precision: Precision::F64,
+        statistics: &[],
         is_single_threaded: false,
         keys: &[],
     };

@@ -18,6 +18,11 @@ pub trait State {
         None
     }
 
+    /// The statistics of the last step, as many as [`Kernel::STATISTICS`].
+    fn statistics(&self) -> &[f64] {
+        &[]
+    }
+
     /// Adds what the next step needs beside the point and what [`Kernel::init`] makes of it: momenta, thermostats, adapted factors. Names
     /// begin with `state.`.
     ///
@@ -52,6 +57,9 @@ pub trait Kernel {
 
     /// What the kernel needs of the loss.
     const GRADIENT: GradientNeed;
+
+    /// Names of what each draw records beside loss, distance and acceptance: columns of `draws.zarr`.
+    const STATISTICS: &'static [&'static str] = &[];
 
     /// ε and its factor per tensor (1 everywhere where there is none), of a Langevin step without an accept step: its law is the
     /// posterior's only up to terms of first order in ε.

@@ -103,6 +103,8 @@ pub struct About {
     pub warmup: f64,
     /// Arithmetic of the chain.
     pub precision: Precision,
+    /// Names of what it records of each draw beside loss, distance and acceptance.
+    pub statistics: &'static [&'static str],
     /// Whether a chain is as fast on one thread as on several, also for large models.
     pub is_single_threaded: bool,
     /// The settings that it takes beside those of every sampler; `--help` puts the sampler's name before each text.

@@ -64,6 +64,7 @@ impl Settings for Sgld {
         warmup: 0.5,
         // Its own error is larger, and f32 takes half the memory traffic.
         precision: Precision::F32,
+        statistics: &[],
         is_single_threaded: false,
         keys: &[
             Setting::new(

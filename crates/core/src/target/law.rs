@@ -161,11 +161,6 @@ impl Target for LawTarget {
         Ok(loss)
     }
 
-    fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
-        let mut grad = self.local.w_star().zeros_like()?;
-        self.loss_and_grad(w, batch, &mut grad)
-    }
-
     fn num_samples(&self) -> Option<u64> {
         (self.noise != GradientNoise::None).then_some(u64::MAX >> 2)
     }

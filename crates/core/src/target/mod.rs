@@ -76,8 +76,10 @@ pub trait Target: Send {
     /// L(w) on `batch`; writes ∇L(w) into `grad`.
     fn loss_and_grad(&mut self, w: &Params, batch: Batch, grad: &mut Params) -> Result<f64, TargetError>;
 
-    /// L(w) on `batch`, without its gradient.
-    fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError>;
+    /// L(w) on `batch`, without its gradient: here with it, for a target that has no cheaper way.
+    fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
+        self.loss_and_grad(w, batch, &mut w.zeros_like()?)
+    }
 
     /// L(w*) on `batch`, where it is known without another pass.
     fn loss_at_centre(&self, _batch: Batch) -> Option<f64> {
