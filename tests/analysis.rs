@@ -1,5 +1,8 @@
 //! Runs `llc-analysis figures`, `table` and `report` on records of real runs, and computes their numbers a second time.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -607,11 +610,10 @@ mod slow {
     }
 
     #[test]
-    #[ignore = "needs Chromium"]
+    #[ignore = "slow: needs Chromium"]
     fn a_browser_shows_the_report_without_complaint_and_within_a_telephone_s_width() {
         let Some(browser) = chromium() else {
-            eprintln!("skipped: there is no Chromium here; Debian's package is `chromium`");
-            return;
+            return skip::missing("there is no Chromium here", "`.ci/install` installs it");
         };
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("report.html");

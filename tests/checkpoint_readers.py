@@ -4,10 +4,6 @@ import importlib.util
 import json
 import sys
 
-if importlib.util.find_spec("safetensors") is None:
-    print(json.dumps({"skipped": "safetensors is not installed"}))
-    sys.exit()
-
 from safetensors import safe_open
 from safetensors.numpy import load_file
 

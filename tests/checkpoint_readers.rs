@@ -1,5 +1,8 @@
 //! Opens checkpoints with the readers that others use: the safetensors package and, where it is installed, PyTorch.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 mod slow {
     use std::env;
     use std::path::Path;
@@ -7,6 +10,8 @@ mod slow {
 
     use llc::checkpoint::{Checkpoint, Dtype, NamedTensor};
     use serde_json::{Value, json};
+
+    use super::skip;
 
     #[test]
     #[ignore = "slow: needs Python readers in a venv"]
@@ -34,10 +39,6 @@ mod slow {
             Command::new(python).arg(script).arg(&path).output().expect("the Python of LLC_TEST_PYTHON starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
-        if let Some(reason) = seen.get("skipped") {
-            eprintln!("skipped: {reason}");
-            return;
-        }
         let header: Value = serde_json::from_str(seen["metadata"]["llc"].as_str().unwrap()).unwrap();
         assert_eq!(header["facts"]["epoch"], 7);
         let rows = json!([floats[..3], floats[3..]]);
@@ -48,7 +49,8 @@ mod slow {
                 assert_eq!(torch["fc.weight"], json!(["torch.float32", rows]));
                 assert_eq!(torch["bn.num_batches_tracked"], json!(["torch.int64", 42]));
             }
-            None => eprintln!("skipped: PyTorch is not installed for this Python; safetensors' own reader was asked"),
+            // With CUDA it takes gigabytes, too many for tests/requirements.txt.
+            None => skip::unavailable("PyTorch is not installed for this Python; safetensors' own reader was asked"),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Tests the program `gen-commands` from outside: what it prints, where, and how it runs files of lines.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -267,14 +270,8 @@ mod slow {
     }
 
     fn has_parallel() -> bool {
-        let found = Command::new("parallel")
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| output.stdout.starts_with(b"GNU parallel"));
-        if !found {
-            eprintln!("skipped: GNU parallel is not installed (Debian: apt-get install parallel)");
-        }
-        found
+        let version = Command::new("parallel").arg("--version").output();
+        version.is_ok_and(|output| output.stdout.starts_with(b"GNU parallel"))
     }
 
     #[test]
@@ -299,14 +296,11 @@ mod slow {
         }
     }
 
+    #[cfg(feature = "torch")]
     #[test]
     #[ignore = "slow: samples"]
     fn real_runs_of_generated_lines_are_not_missing_afterwards() {
         let llc = env!("CARGO_BIN_EXE_llc");
-        if !Path::new(llc).is_file() {
-            eprintln!("skipped: there is no llc, for this was built without torch");
-            return;
-        }
         let folder = tempdir().unwrap();
         let path = folder.path();
         let flags = "--widths 3..6 --input-dim 3..6 -- --num-steps 60";
@@ -329,7 +323,7 @@ mod slow {
     #[ignore = "slow: needs GNU parallel"]
     fn gnu_parallel_runs_the_same_file_and_reads_our_job_log_as_we_read_its() {
         if !has_parallel() {
-            return;
+            return skip::missing("GNU parallel is not installed", "`.ci/install` installs it");
         }
         let folder = folder_with(&[1, 2, 3, 4]);
         let path = folder.path();

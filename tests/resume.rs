@@ -1,5 +1,8 @@
 //! Kills runs at random moments and goes on with them: what comes out is what a run that was never stopped gives, bit for bit.
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -311,8 +314,7 @@ mod slow {
     #[ignore = "slow: waits for a full disk to be told"]
     fn a_full_disk_ends_the_run_with_what_it_has_and_it_goes_on_when_there_is_room() {
         let Some(disk) = SmallDisk::new(1500) else {
-            eprintln!("skipped: a small file system takes the rights of root");
-            return;
+            return skip::unavailable("this user has no right to mount a small file system");
         };
         let words = "dln --input-dim 10 --layer-widths 10,10 --truth aligned --rank 5 --seed 5 --num-chains 2 --threads 2 --sampler sgld \
                      --epsilon 1e-7 --num-steps 40000 --check-localisation off --quiet";

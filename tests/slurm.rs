@@ -1,11 +1,13 @@
 //! Submits `slurm/job.slurm` to a real SLURM of one node and looks at what became of the runs.
 //!
-//! The node is `tools/slurm_node.py`: where that cannot be had the tests say so and are left out.
+//! The node is `tools/slurm_node.py`: where that cannot be had the tests say so and are left out, or fail under CI.
 #![cfg(all(unix, feature = "torch"))]
 
 #[cfg(feature = "mongo")]
 #[path = "common/mongo_server.rs"]
 mod mongo_server;
+#[path = "common/skip.rs"]
+mod skip;
 #[path = "slurm_node/mod.rs"]
 mod slurm_node;
 

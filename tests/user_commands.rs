@@ -3,6 +3,8 @@
 //! The copy holds what git tracks, so a file that was forgotten in a commit is missing here too.
 #![cfg(all(unix, feature = "torch"))]
 
+#[path = "common/skip.rs"]
+mod skip;
 #[path = "slurm_node/mod.rs"]
 mod slurm_node;
 
@@ -11,7 +13,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slurm_node::say_skipped;
 use tempfile::{TempDir, tempdir};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -26,7 +27,10 @@ impl Checkout {
     fn new() -> Option<Checkout> {
         let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(ROOT).output();
         let Some(listed) = listed.ok().filter(|output| output.status.success()) else {
-            say_skipped("this is no git checkout");
+            skip::missing(
+                "these sources are not a git checkout",
+                "Clone the repository instead of unpacking an archive",
+            );
             return None;
         };
         let folder = tempdir().unwrap();

@@ -8,7 +8,7 @@ SLURM and to no other. All of it lives in one temporary folder and on free ports
 system is touched, a SLURM that is there already goes on undisturbed, and nothing is left behind, not even if the caller is
 killed, for then its end of our standard input closes. No systemd is needed, and no control groups, so it works in a container.
 
-Needs root, or a sudo that asks for no password, and Debian's packages slurm-wlm and munge (.ci/install-slurm brings them). Exit
+Needs root, or a sudo that asks for no password, and Debian's packages slurm-wlm and munge (.ci/install installs them). Exit
 code 69 says that this machine cannot run it, with the reason on standard error.
 """
 

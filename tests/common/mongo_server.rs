@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::skip;
+
 /// A server, stopped when it is dropped.
 pub struct Server {
     /// `host:port`.
@@ -49,7 +51,7 @@ impl Server {
     /// The same, not started yet.
     pub fn mortal() -> Option<Self> {
         if env::var_os("MONGODB_URI").is_some() {
-            eprintln!("skipped: this test kills its server, and that of MONGODB_URI is not its own");
+            skip::unavailable("this test kills its server, and the server of MONGODB_URI is not its own");
             return None;
         }
         Some(Self::absent())

@@ -8,6 +8,8 @@ mod omniboard;
 mod outages;
 mod proxy;
 mod runs;
+#[path = "../common/skip.rs"]
+mod skip;
 
 mod slow {
     use std::collections::BTreeSet;

@@ -10,6 +10,7 @@ mod slow {
 
     use crate::mongo_server::Server;
     use crate::runs::{complete, database, metrics_json, wait_until};
+    use crate::skip;
 
     struct Omniboard {
         process: Child,
@@ -54,8 +55,10 @@ mod slow {
     #[ignore = "slow: needs a MongoDB server and Omniboard"]
     fn omniboard_lists_runs_with_config_metrics_status_output_and_artifacts() {
         let Some(folder) = env::var_os("OMNIBOARD_DIR").map(PathBuf::from) else {
-            eprintln!("skipped: OMNIBOARD_DIR names no folder in which `npm install omniboard@2.16.1` was run");
-            return;
+            return skip::missing(
+                "OMNIBOARD_DIR doesn't name a folder in which `npm install omniboard@2.16.1` was run",
+                "`.ci/install` runs it, in the folder that `.ci/run` names",
+            );
         };
         let server = Server::start();
         let (address, _database) = database(&server.host);

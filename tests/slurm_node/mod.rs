@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{io, thread};
+
+use crate::skip;
 
 /// What `tools/slurm_node.py` ends with where there can be no SLURM.
 const EXIT_UNAVAILABLE: i32 = 69;
@@ -37,7 +39,7 @@ pub struct Task {
 }
 
 /// The node that tests share, started by the first and ended by the last of those that run side by side. Where there can be
-/// none it says so, and gives `None`: the test is left out.
+/// none it says so, and gives `None`: the test is left out, or fails under CI.
 pub fn node() -> Option<Arc<Node>> {
     static NODE: Mutex<Weak<Node>> = Mutex::new(Weak::new());
     // A test that failed to start it leaves nothing half done.
@@ -50,11 +52,6 @@ pub fn node() -> Option<Arc<Node>> {
     Some(node)
 }
 
-/// Tells a person that a test was left out; the test harness would keep `eprintln!` to itself.
-pub fn say_skipped(reason: &str) {
-    let _ = writeln!(io::stderr(), "skipped: {}", reason.trim());
-}
-
 impl Node {
     fn start() -> Option<Node> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/slurm_node.py");
@@ -63,7 +60,7 @@ impl Node {
         let mut process = match command.spawn() {
             Ok(process) => process,
             Err(error) => {
-                say_skipped(&format!("python3 does not start: {error}"));
+                skip::missing(&format!("python3 does not start: {error}"), "Install Python 3");
                 return None;
             }
         };
@@ -76,7 +73,10 @@ impl Node {
         process.stderr.take().unwrap().read_to_string(&mut told).unwrap();
         let status = process.wait().unwrap();
         assert_eq!(status.code(), Some(EXIT_UNAVAILABLE), "tools/slurm_node.py ended with {status}: {told}");
-        say_skipped(&told);
+        skip::missing(
+            told.trim(),
+            "`.ci/install` installs SLURM, and running it needs root or a sudo without a password",
+        );
         None
     }
 
