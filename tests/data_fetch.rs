@@ -111,7 +111,7 @@ fn md5_of(bytes: &[u8]) -> String {
 }
 
 fn content() -> Vec<u8> {
-    (0..300_000u32).map(|i| (i * i % 251) as u8).collect()
+    (0..300_000u32).map(|i| (i.wrapping_mul(i) % 251) as u8).collect()
 }
 
 /// Fetches `file.bin`, which should have the digest `md5`.
