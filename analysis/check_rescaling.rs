@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read;
+use llc::report::trials::{Rescaled, Rescaling};
 
 /// Largest relative difference at factors that are no powers of two.
 const TOLERANCE: f64 = 1e-3;
@@ -58,9 +59,10 @@ struct Trial {
 
 fn check(run: &Run, tolerance: f64) -> Result<Compared> {
     let report = run.report.as_ref().context("it has no report: it has not ended")?;
-    ensure!(report["experiment"] == "rescaling", "it is no run of `llc rescaling`");
+    ensure!(report["experiment"] == "rescaling", "it is not a run of `llc rescaling`");
     ensure!(run.status == "COMPLETED", "it is {}: only a completed run can be checked", run.status);
-    let trials = trials(report).context("its report can't be read")?;
+    let found: Rescaling = read::found(Some(report), "rescaling").context("its report can't be read")?;
+    let trials: Vec<Trial> = found.points.iter().flat_map(trials).collect();
     let mut compared = Compared::default();
     for trial in &trials {
         let nearest = |a: &&Trial, b: &&Trial| a.factor.ln().abs().total_cmp(&b.factor.ln().abs());
@@ -96,16 +98,13 @@ fn check(run: &Run, tolerance: f64) -> Result<Compared> {
     Ok(compared)
 }
 
-fn trials(report: &Value) -> Option<Vec<Trial>> {
-    let mut trials = Vec::new();
-    for point in report["points"].as_array()? {
-        let (network, factor) = (point["network"].as_str()?, point["factor"].as_f64()?);
-        for trial in point["trials"].as_array()? {
-            let llc = trial["llc"].as_f64().filter(|_| trial["has_diverged"] == false);
-            trials.push(Trial { network: network.to_owned(), seed: trial["seed"].as_u64()?, factor, llc });
-        }
-    }
-    Some(trials)
+fn trials(point: &Rescaled) -> impl Iterator<Item = Trial> {
+    point.trials.iter().map(|trial| Trial {
+        network: point.network.clone(),
+        seed: trial.seed,
+        factor: point.factor,
+        llc: Some(trial.llc).filter(|llc| llc.is_finite() && !trial.has_diverged),
+    })
 }
 
 /// Whether nothing but the exponent of `factor` is set.

@@ -25,11 +25,11 @@ use llc::journal::Journal;
 use llc::model::ModelSpec;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
+use llc::report::network::{self as report, Point};
 use llc::rng::Key;
 use llc::target::Target as _;
 use llc::target::network::TrainedNetwork;
 use llc::train::{NetworkTrainer, StepLosses, TrainError, TrainingData};
-use serde_json::json;
 
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{self, Context, Outcome};
@@ -86,7 +86,7 @@ struct Curve<'a> {
     num_steps: u64,
     journal: Journal,
     /// The points so far.
-    points: Points,
+    points: Points<Point>,
     /// Those in the checkpoint from which this run continues.
     former: Option<Former>,
     /// The scale of all points, once it is chosen.
@@ -277,7 +277,7 @@ impl<'a> Curve<'a> {
         self.scale = Some(scale);
         let sampler = scale.of(self.config.sampler())?;
         for step in steps {
-            if self.points.all().iter().any(|point| point["step"] == json!(step)) {
+            if self.points.all().iter().any(|point| point.step == step) {
                 continue;
             }
             if self.context.cancel.load(Ordering::Relaxed) {
@@ -340,8 +340,7 @@ impl<'a> Curve<'a> {
         if former.estimated == self.estimated(scale) {
             return Some(former);
         }
-        let lost = former.points.iter().filter_map(|point| point["step"].as_u64());
-        let num_lost = lost.filter(|step| !self.kept.contains(step)).count();
+        let num_lost = former.points.iter().filter(|point| !self.kept.contains(&point.step)).count();
         let mut text =
             "the points so far are around another loss or at another scale (n_beta, gamma): they are estimated again"
                 .to_owned();
@@ -362,33 +361,30 @@ impl<'a> Curve<'a> {
 
     fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
         let scale = self.scale.unwrap_or(Scale::configured(self.config.sampler(), self.samples.len()));
-        let points = self.points.all();
-        let report = json!({
-            "experiment": CurveConfig::EXPERIMENT,
-            "network": self.trainer.network().name(),
-            "num_parameters": self.trainer.network().num_parameters(),
-            "data": self.config.data().name,
-            "n": self.samples.len(),
-            "loss_around": self.config.point().loss_around,
-            "sampler": self.config.sampler().kernel.kind().name(),
-            "num_chains": self.config.sampler().num_chains,
-            "num_draws": self.config.sampler().num_draws(),
-            "num_warmup": self.config.sampler().num_warmup_draws(),
-            "gamma": scale.gamma,
-            "n_beta": scale.n_beta,
-            "points": points,
-            "num_steps": self.num_steps,
-            "seed": self.config.seed(),
-            "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-            "status": status.as_str(),
-        });
+        let (config, points) = (self.config, self.points.all());
         if !points.is_empty() {
             observers.emit(&Event::Saving);
             former::leave(self.checkpoints.run_dir(), points, &self.estimated(scale))?;
         }
         observers.emit(&Event::Artifact { name: "curve.csv", content: &table::curve_csv(points)? });
-        session::end(self.context, observers, status, (&report, &table::render_curve(&report)), fail_trace)?;
-        Ok(session::outcome(status, points))
+        let has_diverged = points.iter().any(|point| point.estimate.judgement.has_diverged());
+        let found = report::Curve {
+            network: self.trainer.network().name().to_owned(),
+            num_parameters: self.trainer.network().num_parameters(),
+            data: config.data().name,
+            n: self.samples.len(),
+            n_beta: scale.n_beta,
+            gamma: scale.gamma,
+            chains: session::chains(config.sampler()),
+            points: self.points.into_all(),
+            subject: report::Subject::Training {
+                num_steps: self.num_steps,
+                loss_around: Some(config.point().loss_around.name().to_owned()),
+            },
+        };
+        let report = session::report(CurveConfig::EXPERIMENT, config.seed(), found, status, observers);
+        session::end(self.context, observers, (&report, &table::render_curve(&report)), fail_trace)?;
+        Ok(session::outcome(status, has_diverged))
     }
 }
 

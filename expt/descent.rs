@@ -20,6 +20,7 @@ use llc::config::network::model::for_data;
 use llc::data::{Pictures, grid};
 use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::report::training::Epoch;
 use llc::rng::Key;
 use llc::train::{NetworkTrainer, SelectedData, StepLosses, Stop};
 use serde_json::{Map, json};
@@ -29,7 +30,7 @@ use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{self, Context, Outcome};
 use crate::registry::Experiment;
 use crate::session;
-use series::{Measured, Series};
+use series::Series;
 
 /// The network's checkpoints: as it started, and as it ended.
 const INITIAL: &str = "initial";
@@ -189,7 +190,7 @@ impl Descent<'_> {
     /// Puts the last epoch of which all is known on record, and perhaps before the user.
     fn tell(&self, observers: &mut Observers) {
         let Some(measured) = self.series.measured().next_back() else { return };
-        let Measured { epoch, loss, accuracy, gradient_norm } = measured;
+        let Epoch { epoch, loss, accuracy, gradient_norm } = measured;
         let values = [
             ("epoch", epoch as f64),
             ("gradient_norm", gradient_norm),
@@ -235,9 +236,10 @@ impl Descent<'_> {
 
     /// Tells how it ended, to the record and the user.
     fn end(&self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<()> {
-        let report = report::report(self, status);
+        let (experiment, seed) = (DescentConfig::EXPERIMENT, self.config.seed().into());
+        let report = session::report(experiment, seed, report::found(self, status), status, observers);
         observers.emit(&Event::Artifact { name: "descent.csv", content: &self.series.csv()? });
-        session::end(self.context, observers, status, (&report, &report::table(&report)), fail_trace)
+        session::end(self.context, observers, (&report, &report::table(&report)), fail_trace)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs `llc dln`: the local learning coefficient of a deep linear network, whose exact value is known.
 
 mod measured;
-mod report;
+pub mod report;
 mod trained;
 
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use llc::config::dln::Training;
 use llc::config::{DlnConfig, Switch};
 use llc::dln::known::Known;
 use llc::dln::{Problem, train};
-use llc::estimate::{self, Estimation};
+use llc::estimate;
 use llc::kernel::GradientNeed;
 use llc::observe::{Event, Observers, RunInfo, Status, forward};
+use llc::report::dln::Dln;
 use llc::target::{Batch, Target as _, TargetError};
-use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
-use crate::{estimation, expected, session, table};
+use crate::{expected, session, table};
 
 impl Experiment for DlnConfig {
     /// Estimates λ, records the run, and prints the result.
@@ -61,8 +61,6 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         Training::On(how) if !done.is_interrupted => Some(trained::run(config, how, &mut problem, context, observers)),
         _ => None,
     };
-    let run_dir = observers.run_dir();
-    let shown_dir = run_dir.as_deref().and_then(|dir| dir.to_str());
     let mut fail_trace: Vec<String> = Vec::new();
     if done.num_diverged == sampler_config.num_chains {
         fail_trace.extend(done.judgement.findings.iter().map(|f| format!("{}\n", f.explanation)));
@@ -74,14 +72,26 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         (false, false) => Status::Failed,
         (false, true) => Status::Completed,
     };
-    let point = report::point(config, &done, measured);
-    let mut report = report(config, &done, point, &known, &problem, shown_dir, status)?;
     let has_diverged = done.num_diverged > 0 || trained.as_ref().is_some_and(|trained| trained.has_diverged);
-    if let Some(trained) = trained {
-        report["trained"] = trained.report;
-    }
+    let mut point = report::point(config, &done, measured);
+    point.estimate.timing.data_s = Some(problem.data_s);
+    point.estimate.judgement.notes.extend(known.note());
+    let found = Dln {
+        network: config.model().dims().to_vec(),
+        truth: config.truth().kind.name().to_owned(),
+        n: config.data().num_training_data,
+        d: config.model().num_parameters(),
+        chains: session::chains(config.sampler()),
+        lambda_at_n_beta: known.coefficient.finite_n(config.n_beta()),
+        relative_error: (done.llc.mean - known.coefficient.lambda_f64()) / known.coefficient.lambda_f64(),
+        known: report::known(&known),
+        init_loss: problem.chains.plan.init_loss,
+        point,
+        trained: trained.map(|trained| trained.report),
+    };
+    let report = session::report(DlnConfig::EXPERIMENT, config.seed(), found, status, observers);
     let shown = table::render(&report);
-    session::end(context, observers, status, (&report, &shown), &fail_trace)?;
+    session::end(context, observers, (&report, &shown), &fail_trace)?;
     Ok(match status {
         Status::Interrupted => Outcome::Interrupted,
         _ if has_diverged => Outcome::Diverged,
@@ -92,55 +102,6 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         }
         Status::Completed => Outcome::Done,
     })
-}
-
-fn report(
-    config: &DlnConfig,
-    done: &Estimation,
-    point: Value,
-    known: &Known,
-    problem: &Problem,
-    run_dir: Option<&str>,
-    status: Status,
-) -> anyhow::Result<Value> {
-    use num_traits::ToPrimitive;
-    let lambda = known.coefficient.lambda_f64();
-    let of_run = json!({
-        "experiment": DlnConfig::EXPERIMENT,
-        "network": config.model().dims(),
-        "sampler": config.sampler().kernel.kind().name(),
-        "truth": config.truth().kind.name(),
-        "n": config.data().num_training_data,
-        "num_chains": config.sampler().num_chains,
-        "num_draws": config.sampler().num_draws(),
-        "num_warmup": config.sampler().num_warmup_draws(),
-        "gamma": config.sampler().gamma,
-        "lambda_true": lambda,
-        "lambda_true_exact": known.coefficient.lambda.to_string(),
-        "lambda_true_is_local": known.is_local,
-        "lambda_bounds": [known.bounds.lower.to_f64(), known.bounds.upper.to_f64()],
-        "lambda_at_n_beta": known.coefficient.finite_n(config.n_beta()),
-        "multiplicity": known.coefficient.multiplicity,
-        "rank_true": known.rank,
-        "rank_resolved": known.rank_resolved,
-        "relative_error": (done.llc.mean - lambda) / lambda,
-        "init_loss": problem.chains.plan.init_loss,
-        "n_beta": config.n_beta(),
-        "d": config.model().num_parameters(),
-        "timing": {
-            "data_s": problem.data_s,
-            "sampling_s": done.sampling_s,
-            "steps_per_s": done.num_steps as f64 / done.sampling_s,
-        },
-        "seed": config.seed(),
-        "run_dir": run_dir,
-        "status": status.as_str(),
-    });
-    let mut report = estimation::merged(point, of_run);
-    if let (Some(notes), Some(note)) = (report["notes"].as_array_mut(), known.note()) {
-        notes.push(note.into());
-    }
-    Ok(report)
 }
 
 /// Seconds that the training is expected to take, from the cost of one gradient.

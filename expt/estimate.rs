@@ -12,14 +12,15 @@ use llc::data::Samples;
 use llc::estimate::estimate;
 use llc::observe::{Event, Observers, Status, forward};
 use llc::posterior::{Around, Posterior};
+use llc::report::network::Network;
 use llc::rng::Key;
 use llc::target::Target as _;
 use llc::train::{Objective, TrainingData};
-use serde_json::json;
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
 use crate::trained::{Taken, Taking};
+use crate::trajectory::scores;
 use crate::{estimation, expected, session, table};
 
 impl Experiment for EstimateConfig {
@@ -68,32 +69,21 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
         (false, true) => Status::Failed,
         (false, false) => Status::Completed,
     };
-    let of_run = json!({
-        "experiment": EstimateConfig::EXPERIMENT,
-        "checkpoint": config.checkpoint(),
-        "network": trained.network.name(),
-        "data": config.data().name,
-        "sampler": config.sampler().kernel.kind().name(),
-        "n": samples.len(),
-        "num_chains": chains.num_chains,
-        "num_draws": chains.plan.num_draws,
-        "num_warmup": chains.plan.num_warmup,
-        "gamma": target.local().gamma(),
-        "n_beta": target.local().n_beta(),
-        "d": target.local().w_star().len(),
-        "num_parameters": trained.network.num_parameters(),
-        "init_loss": chains.plan.init_loss,
-        "train_loss": on_train.loss,
-        "train_accuracy": on_train.accuracy,
-        "test_loss": on_test.loss,
-        "test_accuracy": on_test.accuracy,
-        "seed": config.seed(),
-        "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-        "status": status.as_str(),
-    });
-    let report = estimation::with_notes(estimation::merged(estimation::report(&done), of_run), &notes);
+    let found = Network {
+        checkpoint: config.checkpoint().to_owned(),
+        network: trained.network.name().to_owned(),
+        data: config.data().name,
+        n: samples.len(),
+        d: target.local().w_star().len(),
+        num_parameters: trained.network.num_parameters(),
+        init_loss: chains.plan.init_loss,
+        scores: scores(on_train, on_test),
+        chains: session::chains(config.sampler()),
+        estimate: estimation::report_with(&done, &notes),
+    };
+    let report = session::report(experiment, config.seed(), found, status, observers);
     let explanations = done.judgement.findings.iter().map(|f| format!("{}\n", f.explanation)).collect::<Vec<_>>();
-    session::end(context, observers, status, (&report, &table::render_network(&report)), &explanations)?;
+    session::end(context, observers, (&report, &table::render_network(&report)), &explanations)?;
     Ok(match status {
         Status::Interrupted => Outcome::Interrupted,
         _ if done.num_diverged > 0 => Outcome::Diverged,

@@ -1,51 +1,39 @@
 //! Lays out what a report says of one estimate, the same in every experiment.
 
 use llc::estimate::Estimation;
-use llc::verdict::Reason;
-use serde_json::{Value, json};
+use llc::report::{Estimate, Judgement, SamplingTime};
 
 /// λ̂ with its error, the diagnostics, the verdict and the time of `done`.
-pub fn report(done: &Estimation) -> Value {
-    let judgement = &done.judgement;
-    json!({
-        "llc": done.llc,
-        "n_beta": done.n_beta,
-        "gamma": done.gamma,
-        "epsilon": done.epsilon,
-        "largest_curvature": done.largest_curvature,
-        "descent": done.descent,
-        "diagnostics": done.diagnostics,
-        "localisation_check": done.localisation.sampled(),
-        "rounding_shift": done.rounding_shift,
-        "extrapolation": done.extrapolation,
-        "verdict": judgement.verdict,
-        "reasons": judgement.findings.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(),
-        "explanations": judgement.findings.iter().map(|f| f.explanation.as_str()).collect::<Vec<_>>(),
-        "notes": judgement.notes,
-        "timing": {
-            "sampling_s": done.sampling_s,
-            "steps_per_s": done.num_steps as f64 / done.sampling_s,
+pub fn report(done: &Estimation) -> Estimate {
+    let findings = &done.judgement.findings;
+    Estimate {
+        llc: done.llc.clone(),
+        n_beta: done.n_beta,
+        gamma: done.gamma,
+        epsilon: done.epsilon.clone(),
+        largest_curvature: done.largest_curvature,
+        descent: done.descent,
+        diagnostics: (&done.diagnostics).into(),
+        localisation_check: done.localisation.sampled().cloned(),
+        rounding_shift: done.rounding_shift,
+        extrapolation: done.extrapolation.clone(),
+        judgement: Judgement {
+            verdict: done.judgement.verdict,
+            reasons: findings.iter().map(|finding| finding.reason.as_str().to_owned()).collect(),
+            explanations: findings.iter().map(|finding| finding.explanation.clone()).collect(),
+            notes: done.judgement.notes.clone(),
         },
-    })
-}
-
-/// Whether a chain of the estimate met a loss that is not finite, as its `report` says.
-pub fn has_diverged(report: &Value) -> bool {
-    report["reasons"].as_array().into_iter().flatten().any(|reason| reason == Reason::Diverged.as_str())
-}
-
-/// `report` with `notes` ahead of its own.
-pub fn with_notes(mut report: Value, notes: &[String]) -> Value {
-    if let Some(own) = report["notes"].as_array_mut() {
-        own.splice(0..0, notes.iter().map(|note| note.as_str().into()));
+        timing: SamplingTime {
+            data_s: None,
+            sampling_s: done.sampling_s,
+            steps_per_s: done.num_steps as f64 / done.sampling_s,
+        },
     }
+}
+
+/// The same, with `notes` ahead of its own.
+pub fn report_with(done: &Estimation, notes: &[String]) -> Estimate {
+    let mut report = report(done);
+    report.judgement.notes.splice(0..0, notes.iter().cloned());
     report
-}
-
-/// The keys of both objects; `over` wins.
-pub fn merged(mut under: Value, over: Value) -> Value {
-    if let (Value::Object(under), Value::Object(over)) = (&mut under, over) {
-        under.extend(over);
-    }
-    under
 }

@@ -6,19 +6,20 @@ mod solve;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use anyhow::Context as _;
 use llc::config::KernelRegressionConfig;
 use llc::config::kernel_regression::Solver;
 use llc::diagnostics::proportion_interval;
 use llc::kernel_regression::{Inputs, KernelMatrix, KernelRegressionError, Solution, direct, error_rate, memory};
 use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::report::kernel_regression::{Fit, Iterative, KernelRegression};
 use llc::train::TrainingData;
-use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use crate::cli::{Context, Outcome};
 use crate::points::Points;
 use crate::registry::Experiment;
-use crate::{estimation, session};
+use crate::session;
 
 /// The share that the interval of a test error claims to cover.
 const LEVEL: f64 = 0.9;
@@ -61,7 +62,7 @@ struct Run<'a> {
     /// Numbers of training samples.
     sizes: Vec<usize>,
     /// The fits so far.
-    points: Points,
+    points: Points<Fit>,
     /// Iterations of all fits so far.
     num_iterations: u64,
 }
@@ -112,9 +113,9 @@ impl<'a> Run<'a> {
     /// Fits at every number of samples that isn't known yet.
     fn fit_all(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         for n in self.sizes.clone() {
-            let known = self.points.all().iter().find(|point| point["n"] == json!(n));
+            let known = self.points.all().iter().find(|point| point.n == n);
             if let Some(known) = known {
-                self.num_iterations += known["num_iterations"].as_u64().unwrap_or(0);
+                self.num_iterations += known.iterative.as_ref().map_or(0, |iterative| iterative.num_iterations);
                 continue;
             }
             let point = self.fit(n, observers)?;
@@ -133,7 +134,7 @@ impl<'a> Run<'a> {
     }
 
     /// Fits the first `n` samples; the report's object.
-    fn fit(&mut self, n: usize, observers: &mut Observers) -> anyhow::Result<Value> {
+    fn fit(&mut self, n: usize, observers: &mut Observers) -> anyhow::Result<Fit> {
         let began = Instant::now();
         let settings = self.config.regression();
         let is_small = memory::direct_bytes(n) <= 1e9 * settings.memory.get();
@@ -149,22 +150,16 @@ impl<'a> Run<'a> {
             (true, false) => "direct",
             (false, _) => "iterative",
         };
-        let mut point = json!({"n": n, "solver": solver});
-        let direct = if is_direct { Some(self.solve_directly(&problem, &mut point, observers)?) } else { None };
-        let mut earlier_s = 0.0;
-        let iterative = match is_iterative {
-            true => {
-                let (found, seconds) = self.solve_iteratively(&mut problem, &mut point, observers)?;
-                earlier_s = seconds;
-                Some(found)
-            }
-            false => None,
-        };
+        let direct = if is_direct { Some(self.solve_directly(&problem, observers)?) } else { None };
+        let iterative = if is_iterative { Some(self.solve_iteratively(&mut problem, observers)?) } else { None };
+        let (direct, direct_s) = direct.unzip();
+        let (iterative, told) = iterative.unzip();
+        let (mut told, earlier_s) = told.unzip();
         let to_compare = iterative.as_ref().filter(|_| is_direct);
         let to_compare = to_compare.map(|found| found.outputs(problem.matrix.inputs(), &self.test, self.cancel()));
         let to_compare = to_compare.transpose()?;
         // One of the two solvers was chosen; what both have found is told of the direct one.
-        let Some(solution) = direct.or(iterative) else { return Ok(point) };
+        let solution = direct.or(iterative).context("no solver was chosen")?;
         observers.emit(&Event::Stage(&format!("n {n}: predicting")));
         let outputs = solution.outputs(problem.matrix.inputs(), &self.test, self.cancel())?;
         let fit = solution.fit(&problem.matrix, &problem.y, &problem.labels, self.cancel())?;
@@ -181,7 +176,8 @@ impl<'a> Run<'a> {
         };
         if !is_direct {
             // The recurrence's residual goes on falling where that of the solution has met rounding.
-            point["is_converged"] = json!(fit.residual <= 2.0 * settings.tolerance.get());
+            let is_converged = fit.residual <= 2.0 * settings.tolerance.get();
+            told.iter_mut().for_each(|told: &mut Iterative| told.is_converged = is_converged);
         } else if fit.residual > MAX_RESIDUAL {
             let text = format!(
                 "n {n}: the solution misses its equations by {:.1e} of the labels: the kernel matrix is nearly singular in double \
@@ -190,30 +186,27 @@ impl<'a> Run<'a> {
             );
             observers.emit(&Event::Warning(&text));
         }
-        Ok(estimation::merged(
-            point,
-            json!({
-                "test_error": test_error,
-                "test_error_ci90": proportion_interval(num_wrong, num_test, LEVEL),
-                "test_loss": test_loss,
-                "train_error": fit.train_error,
-                "train_loss": fit.train_loss,
-                "norm": fit.norm,
-                "norms": fit.norms,
-                "residual": fit.residual,
-                "max_difference": max_difference,
-                "total_s": earlier_s + began.elapsed().as_secs_f64(),
-                "peak_memory_gb": memory::peak_bytes().map(|bytes| bytes / 1e9),
-            }),
-        ))
+        Ok(Fit {
+            n,
+            solver: solver.to_owned(),
+            direct_s,
+            iterative: told,
+            test_error,
+            test_error_ci90: proportion_interval(num_wrong, num_test, LEVEL),
+            test_loss,
+            train_error: fit.train_error,
+            train_loss: fit.train_loss,
+            norm: fit.norm,
+            norms: fit.norms,
+            residual: fit.residual,
+            max_difference,
+            total_s: earlier_s.unwrap_or(0.0) + began.elapsed().as_secs_f64(),
+            peak_memory_gb: memory::peak_bytes().map(|bytes| bytes / 1e9),
+        })
     }
 
-    fn solve_directly(
-        &self,
-        problem: &Problem,
-        point: &mut Value,
-        observers: &mut Observers,
-    ) -> anyhow::Result<Solution> {
+    /// What the Cholesky factor finds, and the seconds that it took.
+    fn solve_directly(&self, problem: &Problem, observers: &mut Observers) -> anyhow::Result<(Solution, f64)> {
         let (n, ridge) = (problem.n, problem.matrix.ridge());
         let needed_gb = memory::direct_bytes(n) / 1e9;
         if needed_gb > 1.0 {
@@ -222,39 +215,39 @@ impl<'a> Run<'a> {
         observers.emit(&Event::Stage(&format!("n {n}: Cholesky factor")));
         let began = Instant::now();
         let alpha = direct::solve(problem.matrix.inputs(), ridge, &problem.y, self.cancel())?;
-        point["direct_s"] = json!(began.elapsed().as_secs_f64());
-        Ok(Solution { alpha })
+        Ok((Solution { alpha }, began.elapsed().as_secs_f64()))
     }
 
     /// Records a fit: metrics and a line.
-    fn tell(&self, point: &Value, observers: &mut Observers) {
-        let number = |name: &str| point[name].as_f64().unwrap_or(f64::NAN);
-        let values = ["n", "test_error", "train_error", "norm", "residual"].map(|name| (name, number(name)));
-        let names = values.map(|(name, value)| (format!("regression.{name}"), value));
-        let values: Vec<(&str, f64)> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    fn tell(&self, fit: &Fit, observers: &mut Observers) {
+        let values = [
+            ("regression.n", fit.n as f64),
+            ("regression.test_error", fit.test_error),
+            ("regression.train_error", fit.train_error),
+            ("regression.norm", fit.norm),
+            ("regression.residual", fit.residual),
+        ];
         observers.emit(&Event::Metrics { step: self.points.all().len() as u64, values: &values });
-        observers.emit(&Event::Line(&report::line(point)));
+        observers.emit(&Event::Line(&report::line(fit)));
     }
 
     fn end(&self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<()> {
         let (data, settings) = (self.config.data(), self.config.regression());
-        let report = json!({
-            "experiment": KernelRegressionConfig::EXPERIMENT,
-            "data": data.name,
-            "input_dim": self.train.dimension(),
-            "num_train": self.train.len(),
-            "num_test": self.data.test.len(),
-            "bandwidth": settings.bandwidth.get(),
-            "ridge": settings.ridge,
-            "label_corruption": data.label_corruption,
-            "label_corruption_observed": self.data.share_of_changed_labels(),
-            "points": self.points.all(),
-            "seed": self.config.seed(),
-            "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-            "status": status.as_str(),
-        });
-        observers.emit(&Event::Artifact { name: "points.csv", content: &report::points_csv(self.points.all())? });
-        observers.emit(&Event::Artifact { name: "residuals.csv", content: &report::residuals_csv(self.points.all())? });
-        session::end(self.context, observers, status, (&report, &report::table(&report)), fail_trace)
+        let points = self.points.all();
+        observers.emit(&Event::Artifact { name: "points.csv", content: &report::points_csv(points)? });
+        observers.emit(&Event::Artifact { name: "residuals.csv", content: &report::residuals_csv(points)? });
+        let found = KernelRegression {
+            data: data.name,
+            input_dim: self.train.dimension(),
+            num_train: self.train.len(),
+            num_test: self.data.test.len(),
+            bandwidth: settings.bandwidth.get(),
+            ridge: settings.ridge,
+            label_corruption: data.label_corruption,
+            label_corruption_observed: self.data.share_of_changed_labels(),
+            points: points.to_vec(),
+        };
+        let report = session::report(KernelRegressionConfig::EXPERIMENT, self.config.seed(), found, status, observers);
+        session::end(self.context, observers, (&report, &report::table(&report)), fail_trace)
     }
 }

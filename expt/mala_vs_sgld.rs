@@ -6,12 +6,14 @@ use llc::config::MalaVsSgldConfig;
 use llc::kernel::SamplerKind;
 use llc::observe::{Event, Observers, RunInfo};
 use llc::relu::compared;
-use llc::trials::{Measured, Trial, cannot_build};
-use llc::words::{MISSING, counted, fixed};
-use serde_json::{Value, json};
+use llc::report::Report;
+use llc::report::trials::{Comparison, Sampled, Trial};
+use llc::trials::{self as trial, Measured, cannot_build};
+use llc::words::{counted, fixed};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
+use crate::table::{Column, cell};
 use crate::{session, trials};
 
 impl Experiment for MalaVsSgldConfig {
@@ -45,7 +47,7 @@ impl Place {
         self,
         config: &MalaVsSgldConfig,
         journal: llc::journal::Journal,
-    ) -> Result<Trial, llc::target::TargetError> {
+    ) -> Result<trial::Trial, llc::target::TargetError> {
         compared(config, self.sampler, self.n, config.seed() + self.run as u64, journal)
     }
 }
@@ -84,75 +86,68 @@ fn measure(config: &MalaVsSgldConfig, context: &Context, observers: &mut Observe
                 "n {n:>7}  {:<5} λ̂ {} over {} of {}",
                 sampler.name(),
                 trials::shown(&llc),
-                llc["num_seeds"],
+                llc.num_seeds,
                 counted(num_runs, "run")
             )
         })
     };
     let measured = trials::run(&costs, config.run().threads, &work, &mut told, context, observers)?;
     let (status, outcome) = trials::ending(&measured);
-    let points: Vec<Value> =
+    let points: Vec<Sampled> =
         measured.chunks(num_runs).enumerate().map(|(group, measured)| point(config, group, measured)).collect();
     for (index, point) in points.iter().enumerate() {
-        let llc = point["llc"]["mean"].as_f64().unwrap_or(f64::NAN);
-        observers.emit(&Event::Metrics { step: index as u64, values: &[("mala-vs-sgld.llc", llc)] });
+        observers.emit(&Event::Metrics { step: index as u64, values: &[("mala-vs-sgld.llc", point.llc.mean)] });
     }
-    let report = json!({
-        "experiment": MalaVsSgldConfig::EXPERIMENT,
-        "d": num_parameters,
-        "gamma": config.samplers().gamma,
-        "epsilon": config.samplers().epsilon,
-        "precision": config.run().precision,
-        "points": points,
-        "seed": config.seed(),
-        "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-        "status": status.as_str(),
-    });
     observers.emit(&Event::Artifact { name: "mala-vs-sgld.csv", content: &csv(&points)? });
-    session::end(context, observers, status, (&report, &render(config, &report)?), &[])?;
+    let found = Comparison {
+        d: num_parameters,
+        gamma: config.samplers().gamma,
+        epsilon: config.samplers().epsilon.get(),
+        precision: config.run().precision,
+        points,
+    };
+    let report = session::report(MalaVsSgldConfig::EXPERIMENT, config.seed(), found, status, observers);
+    session::end(context, observers, (&report, &render(config, &report)?), &[])?;
     Ok(outcome)
 }
 
 /// What the report says of one sampler at one n.
-fn point(config: &MalaVsSgldConfig, group: usize, measured: &[Option<Measured>]) -> Value {
+fn point(config: &MalaVsSgldConfig, group: usize, measured: &[Option<Measured>]) -> Sampled {
     let Place { n, sampler, .. } = Place::of(group * config.comparison().num_runs, config);
-    let trials: Vec<Value> = (config.seed()..)
-        .zip(measured)
-        .filter_map(|(seed, measured)| Some(trials::report(seed, measured.as_ref()?)))
-        .collect();
     let over = |f: fn(&Measured) -> f64| trials::over_seeds(&trials::of_each(measured, f));
     let settings = config.sampler(sampler, n);
-    json!({
-        "n": n,
-        "n_beta": settings.n_beta(n),
-        "sampler": sampler.name(),
-        "num_draws": settings.num_draws(),
-        "num_warmup": settings.num_warmup_draws(),
-        "llc": over(|measured| measured.llc.mean),
-        "acceptance": over(|measured| measured.diagnostics.acceptance.unwrap_or(f64::NAN)),
-        "sampling_s": over(|measured| measured.sampling_s),
-        "num_diverged": measured.iter().flatten().filter(|measured| measured.has_diverged).count(),
-        "trials": trials,
-    })
+    Sampled {
+        n,
+        n_beta: settings.n_beta(n),
+        sampler: sampler.name().to_owned(),
+        num_draws: settings.num_draws(),
+        num_warmup: settings.num_warmup_draws(),
+        llc: over(|measured| measured.llc.mean),
+        acceptance: over(|measured| measured.diagnostics.acceptance.unwrap_or(f64::NAN)),
+        sampling_s: over(|measured| measured.sampling_s),
+        num_diverged: trials::num_diverged(measured),
+        trials: trials::reports(config.seed(), measured),
+    }
 }
 
-fn csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let columns = ["llc", "llc_mcse", "acceptance", "epsilon", "variance_ratio", "ess_bulk", "radius", "sampling_s"];
-    table.write_record(["n", "sampler", "seed"].into_iter().chain(columns).chain(["has_diverged"]))?;
-    for point in points {
-        for trial in point["trials"].as_array().into_iter().flatten() {
-            let place = [&point["n"], &point["sampler"], &trial["seed"]];
-            let cells =
-                place.into_iter().chain(columns.iter().map(|column| &trial[*column])).chain([&trial["has_diverged"]]);
-            table.write_record(cells.map(trials::cell))?;
-        }
-    }
-    Ok(table.into_inner()?)
+fn csv(points: &[Sampled]) -> anyhow::Result<Vec<u8>> {
+    const COLUMNS: [Column<Trial>; 8] = [
+        ("llc", |trial| cell(trial.llc)),
+        ("llc_mcse", |trial| cell(trial.llc_mcse)),
+        ("acceptance", |trial| cell(trial.acceptance)),
+        ("epsilon", |trial| cell(trial.epsilon)),
+        ("variance_ratio", |trial| cell(trial.variance_ratio)),
+        ("ess_bulk", |trial| cell(trial.ess_bulk)),
+        ("radius", |trial| cell(trial.radius)),
+        ("sampling_s", |trial| cell(trial.sampling_s)),
+    ];
+    let place = |point: &Sampled| [point.n.to_string(), point.sampler.clone()];
+    let rows = points.iter().flat_map(|point| point.trials.iter().map(move |trial| (place(point), trial)));
+    trials::csv(["n", "sampler"], &COLUMNS, rows)
 }
 
 /// The table at the end: a line for each n and sampler.
-fn render(config: &MalaVsSgldConfig, report: &Value) -> Result<String, std::fmt::Error> {
+fn render(config: &MalaVsSgldConfig, report: &Report<Comparison>) -> Result<String, std::fmt::Error> {
     let mut out = String::new();
     writeln!(
         out,
@@ -160,20 +155,22 @@ fn render(config: &MalaVsSgldConfig, report: &Value) -> Result<String, std::fmt:
         counted(config.comparison().num_runs, "run")
     )?;
     writeln!(out, "{:>9}  {:<7}{:>18}{:>16}{:>20}", "n", "sampler", "λ̂", "acceptance", "seconds")?;
-    for point in report["points"].as_array().into_iter().flatten() {
-        let acceptance = point["acceptance"]["mean"].as_f64().map_or(MISSING.to_owned(), |mean| fixed(mean, 3));
-        let diverged = point["num_diverged"].as_u64().filter(|&count| count > 0);
+    for point in &report.found.points {
+        let diverged = match point.num_diverged {
+            0 => String::new(),
+            count => format!("  {count} diverged"),
+        };
         writeln!(
             out,
-            "{:>9}  {:<7}{:>18}{acceptance:>16}{:>20}{}",
-            point["n"].as_u64().unwrap_or_default(),
-            point["sampler"].as_str().unwrap_or_default(),
-            trials::shown(&point["llc"]),
-            trials::shown(&point["sampling_s"]),
-            diverged.map_or(String::new(), |count| format!("  {count} diverged")),
+            "{:>9}  {:<7}{:>18}{:>16}{:>20}{diverged}",
+            point.n,
+            point.sampler,
+            trials::shown(&point.llc),
+            fixed(point.acceptance.mean, 3),
+            trials::shown(&point.sampling_s),
         )?;
     }
-    if let Some(run_dir) = report["run_dir"].as_str() {
+    if let Some(run_dir) = &report.run_dir {
         writeln!(out, "\n{:<16}{run_dir}", "record")?;
     }
     Ok(out)

@@ -13,13 +13,14 @@ use llc::config::noisy_weights::{NoisyWeightsConfig, WeightStart};
 use llc::data::Samples;
 use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::report::training::{Evaluation, NoisyEpoch, NoisyWeights, OnSet};
 use llc::rng::{Key, Role};
 use llc::tensors::Tensors;
 use llc::train::{
     Agreement, NetworkTrainer, Outcomes, ResumeError, StepLosses, Stop, TrainingData, WeightNoise, log_uniform_start,
     outcomes,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tch::Device;
 
 use crate::checkpoints::{self, Checkpoints};
@@ -74,7 +75,7 @@ struct Run<'a> {
     trainer: Option<NetworkTrainer>,
     checkpoints: Checkpoints,
     /// The epochs so far, as the report has them.
-    epochs: Vec<Value>,
+    epochs: Vec<NoisyEpoch>,
     /// What was right after the last epoch, of either set.
     before: Option<[Outcomes; 2]>,
     saved_at: Instant,
@@ -102,8 +103,8 @@ impl<'a> Run<'a> {
         let (mut epochs, mut before) = (Vec::new(), None);
         if let Some(kept) = &kept {
             trainer.resume(kept)?;
-            if let Some(Value::Array(known)) = fact(EPOCHS) {
-                epochs = known;
+            if let Some(known) = fact(EPOCHS) {
+                epochs = serde_json::from_value(known).context("the checkpoint's epochs can't be read")?;
             }
             // A pure function of the weights, except that a checkpoint may lie within an epoch.
             before = read_outcomes(kept);
@@ -197,31 +198,37 @@ impl<'a> Run<'a> {
         let num_epochs = trainer.num_epochs();
         // A last epoch that was not whole is none.
         let is_whole = trainer.num_steps().is_multiple_of(trainer.num_steps_per_epoch());
-        let mut epoch = json!({
-            "phase": phase,
-            "learning_rate": trainer.learning_rate(),
-            "weight_norm": trainer.weight_norm()?,
-            "gradient_norm": trainer.running().gradient_norm,
-            "train_s": trainer.runtime_s(),
-        });
+        let (mut mean_alpha, mut information) = (None, None);
         if let Some(noise) = trainer.weight_noise() {
-            epoch["mean_alpha"] = json!(noise.mean_alpha()?);
-            epoch["information"] = json!(noise.information()?);
+            (mean_alpha, information) = (Some(noise.mean_alpha()?), Some(noise.information()?));
             if doubling > 0 && is_whole && num_epochs.is_multiple_of(doubling) {
                 noise.double()?;
             }
         }
-        epoch["epoch"] = json!(self.epochs.len() + 1);
-        for (i, set) in ["train", "val"].into_iter().enumerate() {
-            let mut scores = json!({"loss": now[i].loss, "accuracy": now[i].accuracy()});
-            if let Some(before) = &self.before {
-                let agreement = Agreement::of(&before[i].is_correct, &now[i].is_correct);
-                scores["intersection"] = json!(agreement.intersection);
-                scores["union"] = json!(agreement.union);
-                scores["agreement"] = json!(agreement.jaccard());
+        let (learning_rate, gradient_norm) = (trainer.learning_rate(), trainer.running().gradient_norm);
+        let (weight_norm, train_s) = (trainer.weight_norm()?, trainer.runtime_s());
+        let on_set = |set: usize| {
+            let before = self.before.as_ref().map(|before| &before[set].is_correct);
+            let agreement = before.map(|before| Agreement::of(before, &now[set].is_correct));
+            OnSet {
+                evaluation: Evaluation { loss: now[set].loss, accuracy: now[set].accuracy() },
+                intersection: agreement.map(|agreement| agreement.intersection),
+                union: agreement.map(|agreement| agreement.union),
+                agreement: agreement.map(|agreement| agreement.jaccard()),
             }
-            epoch[set] = scores;
-        }
+        };
+        let epoch = NoisyEpoch {
+            epoch: self.epochs.len() + 1,
+            phase: phase.to_owned(),
+            learning_rate,
+            weight_norm,
+            gradient_norm,
+            train_s,
+            mean_alpha,
+            information,
+            train: on_set(0),
+            val: on_set(1),
+        };
         self.before = Some(now);
         self.tell(&epoch, observers);
         self.epochs.push(epoch);
@@ -243,10 +250,10 @@ impl<'a> Run<'a> {
         Ok([of(&self.sets[0])?, of(&self.sets[1])?])
     }
 
-    fn tell(&self, epoch: &Value, observers: &mut Observers) {
+    fn tell(&self, epoch: &NoisyEpoch, observers: &mut Observers) {
         let mut values = Vec::new();
-        for name in report::METRICS {
-            if let Some(value) = epoch.pointer(&format!("/{}", name.replace('.', "/"))).and_then(Value::as_f64) {
+        for (name, value) in report::METRICS {
+            if let Some(value) = value(epoch).filter(|value| value.is_finite()) {
                 // `train.loss` is that of each minibatch.
                 values.push((if name == "train.loss" { "train.mean_loss" } else { name }, value));
             }
@@ -271,27 +278,23 @@ impl<'a> Run<'a> {
     }
 
     fn end(&self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<()> {
-        let last = self.epochs.last();
-        let forgotten = report::forgotten(&self.epochs);
-        let report = json!({
-            "experiment": NoisyWeightsConfig::EXPERIMENT,
-            "model": self.spec,
-            "data": self.config.data().name,
-            "n": self.sets[0].len(),
-            "num_val": self.sets[1].len(),
-            "train_label_corruption": self.config.data().label_corruption,
-            "val_label_corruption": self.config.forgetting().val_label_corruption,
-            "noise": self.config.noise(),
-            "train": last.map(|last| report::scores(&last["train"], self.sets[0].len())),
-            "val": last.map(|last| report::scores(&last["val"], self.sets[1].len())),
-            "forgotten": forgotten,
-            "epochs": self.epochs,
-            "seed": self.config.seed(),
-            "run_dir": self.checkpoints.run_dir().to_str(),
-            "status": status.as_str(),
-        });
+        let (config, last) = (self.config, self.epochs.last());
+        let found = NoisyWeights {
+            model: self.spec.clone(),
+            data: config.data().name,
+            n: self.sets[0].len(),
+            num_val: self.sets[1].len(),
+            train_label_corruption: config.data().label_corruption,
+            val_label_corruption: config.forgetting().val_label_corruption,
+            noise: config.noise().clone(),
+            train: last.map(|last| report::with_interval(&last.train, self.sets[0].len())),
+            val: last.map(|last| report::with_interval(&last.val, self.sets[1].len())),
+            forgotten: report::forgotten(&self.epochs),
+            epochs: self.epochs.clone(),
+        };
         observers.emit(&Event::Artifact { name: "epochs.csv", content: &report::csv(&self.epochs)? });
-        session::end(self.context, observers, status, (&report, &report::table(&report)), fail_trace)
+        let report = session::report(NoisyWeightsConfig::EXPERIMENT, config.seed(), found, status, observers);
+        session::end(self.context, observers, (&report, &report::table(&report)), fail_trace)
     }
 }
 

@@ -20,6 +20,7 @@ use llc::journal::Journal;
 use llc::landscape::{Curve, Landscape, Scores};
 use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::report::paths::Point;
 use llc::rng::{Key, Role};
 use llc::train::{Objective, TrainingData};
 
@@ -79,7 +80,7 @@ struct Found {
     walk: Option<Walk>,
     plane: Option<Plane>,
     /// The estimates along the curve, as the report has them.
-    estimates: Vec<serde_json::Value>,
+    estimates: Vec<Point>,
     /// Sentences about what there is not.
     notes: Vec<String>,
 }
@@ -150,12 +151,14 @@ impl<'a> Paths<'a> {
     }
 
     fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
-        let report = report::report(&self, status, observers.run_dir().as_deref());
         for (name, content) in report::tables(&self.found)? {
             observers.emit(&Event::Artifact { name, content: &content });
         }
-        session::end(self.context, observers, status, (&report, &report::render(&report)), fail_trace)?;
-        Ok(session::outcome(status, &self.found.estimates))
+        let found = report::found(&self);
+        let report = session::report(PathsConfig::EXPERIMENT, self.config.seed(), found, status, observers);
+        session::end(self.context, observers, (&report, &report::render(&report)), fail_trace)?;
+        let has_diverged = self.found.estimates.iter().any(|point| point.estimate.judgement.has_diverged());
+        Ok(session::outcome(status, has_diverged))
     }
 }
 

@@ -2,12 +2,14 @@
 
 use llc::checkpoint::{Checkpoint, NamedTensor};
 use llc::journal::{Entry, Journal};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 /// The points so far, as the report has them.
 #[derive(Debug)]
-pub struct Points {
-    all: Vec<Value>,
+pub struct Points<T> {
+    all: Vec<T>,
     /// What goes with the last of them.
     tensors: Vec<NamedTensor>,
     /// So many of them are kept.
@@ -18,23 +20,28 @@ pub struct Points {
 /// What the entry's header calls them.
 const POINTS: &str = "points";
 
-impl Points {
+impl<T: Serialize + DeserializeOwned> Points<T> {
     /// Those that `journal` holds; none in a new run.
-    pub fn of(journal: &Journal) -> anyhow::Result<Points> {
+    pub fn of(journal: &Journal) -> anyhow::Result<Points<T>> {
         let entry = journal.entry(POINTS);
         let (all, tensors) = match entry.read()? {
             None => Default::default(),
-            Some(kept) => match kept.header.facts.get(POINTS) {
-                Some(Value::Array(all)) => (all.clone(), kept.tensors),
-                _ => return Err(entry.incomplete(POINTS).into()),
-            },
+            Some(mut kept) => {
+                let all = kept.header.facts.remove(POINTS).unwrap_or_default();
+                (serde_json::from_value::<Vec<T>>(all).map_err(|_| entry.incomplete(POINTS))?, kept.tensors)
+            }
         };
         Ok(Points { num_kept: all.len(), all, tensors, entry })
     }
 
     /// All of them, in their order.
-    pub fn all(&self) -> &[Value] {
+    pub fn all(&self) -> &[T] {
         &self.all
+    }
+
+    /// All of them, for the report.
+    pub fn into_all(self) -> Vec<T> {
+        self.all
     }
 
     /// The tensors that were kept with the last of them.
@@ -43,13 +50,13 @@ impl Points {
     }
 
     /// As [`Points::push`], with `tensors` that the next point needs, in place of those before.
-    pub fn push_with(&mut self, point: Value, tensors: Vec<NamedTensor>) -> anyhow::Result<()> {
+    pub fn push_with(&mut self, point: T, tensors: Vec<NamedTensor>) -> anyhow::Result<()> {
         self.tensors = tensors;
         self.push(point)
     }
 
     /// Adds `point`, and keeps it. Where it can't be kept the next one tries again, for as long as the journal is patient.
-    pub fn push(&mut self, point: Value) -> anyhow::Result<()> {
+    pub fn push(&mut self, point: T) -> anyhow::Result<()> {
         self.all.push(point);
         self.entry.write(self.content())?;
         if !self.entry.is_failing() {
@@ -59,7 +66,7 @@ impl Points {
     }
 
     /// Adds all of `points`, and keeps them at once.
-    pub fn extend(&mut self, points: Vec<Value>) -> anyhow::Result<()> {
+    pub fn extend(&mut self, points: Vec<T>) -> anyhow::Result<()> {
         self.all.extend(points);
         self.entry.write_now(self.content())?;
         self.num_kept = self.all.len();
@@ -67,7 +74,7 @@ impl Points {
     }
 
     /// As [`Points::push`], but leaves it to a later one to keep those that come thick and fast: for points that can be made again.
-    pub fn push_quick(&mut self, point: Value) -> anyhow::Result<()> {
+    pub fn push_quick(&mut self, point: T) -> anyhow::Result<()> {
         if self.entry.is_hardly_newer() {
             self.all.push(point);
             return Ok(());
@@ -96,6 +103,7 @@ mod tests {
     use std::fs;
 
     use llc::journal::Pace;
+    use serde_json::Value;
 
     use super::*;
 
@@ -106,14 +114,14 @@ mod tests {
         fs::write(&away, "").unwrap();
         // Below a file there is no folder.
         let journal = Journal::new(&away.join("journal"), "hash", Pace::default());
-        let mut points = Points::of(&Journal::default()).unwrap();
+        let mut points: Points<Value> = Points::of(&Journal::default()).unwrap();
         points.entry = journal.entry(POINTS);
         points.push(json!(1)).unwrap();
         assert!(points.finish().is_err());
         fs::remove_file(&away).unwrap();
         points.push(json!(2)).unwrap();
         points.finish().unwrap();
-        assert_eq!(Points::of(&journal).unwrap().all(), [json!(1), json!(2)]);
+        assert_eq!(Points::<Value>::of(&journal).unwrap().all(), [json!(1), json!(2)]);
     }
 
     #[test]
@@ -124,10 +132,10 @@ mod tests {
         let all: Vec<Value> = (0..1000).map(|number| json!(number)).collect();
         for point in &all {
             points.push_quick(point.clone()).unwrap();
-            let kept = Points::of(&journal).unwrap();
+            let kept = Points::<Value>::of(&journal).unwrap();
             assert!(all.starts_with(kept.all()), "{kept:?}");
         }
         points.finish().unwrap();
-        assert_eq!(Points::of(&journal).unwrap().all(), all);
+        assert_eq!(Points::<Value>::of(&journal).unwrap().all(), all);
     }
 }

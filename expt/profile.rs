@@ -13,15 +13,14 @@ use llc::estimate::Probes;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::params::Params;
 use llc::profile::{Budget, Climbed, FALL, Ladder, News, Profile, Rung, STIFFNESS_OVER_GAMMA, Scale, Stop, geometric};
+use llc::report::{Judgement, profile as report};
 use llc::target::TargetError;
-use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
 use crate::points::Points;
 use crate::registry::Experiment;
 use crate::{estimation, session};
 use source::Source;
-use table::Section;
 
 impl Experiment for ProfileConfig {
     /// Climbs the ladder, records the run, and prints a line for every rung.
@@ -69,7 +68,6 @@ fn climb(
     };
     let mut ladder = resumed(Ladder::new(scales, &w_star)?, &points, &w_star)?;
     let w_star_norm = llc::update::dot(&w_star, &w_star)?.sqrt();
-    let about = json!({ "w_star_norm": w_star_norm, "largest_curvature": probes.largest_curvature });
     let columns = source.columns();
     observers.emit(&Event::Line(&table::header(columns)));
     points.all().iter().for_each(|rung| observers.emit(&Event::Line(&table::line(rung, columns))));
@@ -83,8 +81,8 @@ fn climb(
             budget,
         };
         let along = config.profile().along;
-        let mut report = |news: News| observe(&news, along, num_rungs, observers);
-        let Some(rung) = ladder.climb(&profile, &context.cancel, &mut report)? else { break false };
+        let mut on_news = |news: News| observe(&news, along, num_rungs, observers);
+        let Some(rung) = ladder.climb(&profile, &context.cancel, &mut on_news)? else { break false };
         if rung.estimation.is_interrupted {
             break true;
         }
@@ -95,7 +93,9 @@ fn climb(
         points.push_with(point, tensors(&rung)?)?;
     };
     points.finish()?;
-    end(config, &ladder, points.all(), (&source, about), is_interrupted, context, observers)
+    let found =
+        found(config, &ladder, points.into_all(), source, is_interrupted, (w_star_norm, probes.largest_curvature));
+    end(config, found, is_interrupted, context, observers)
 }
 
 /// γ of a first rung below which the curvature that it follows from is only the rounding of a loss that has none.
@@ -136,7 +136,7 @@ fn scales(config: &ProfileConfig, source: &Source, probes: &Probes) -> anyhow::R
 }
 
 /// `ladder` behind the rungs that another process has kept.
-fn resumed(ladder: Ladder, points: &Points, w_star: &Params) -> anyhow::Result<Ladder> {
+fn resumed(ladder: Ladder, points: &Points<report::Rung>, w_star: &Params) -> anyhow::Result<Ladder> {
     let Some(last) = points.all().last() else { return Ok(ladder) };
     let end = |tensor: &NamedTensor| {
         let mut w = w_star.zeros_like()?;
@@ -145,9 +145,9 @@ fn resumed(ladder: Ladder, points: &Points, w_star: &Params) -> anyhow::Result<L
         Ok(w)
     };
     let ends = points.tensors().iter().map(end).collect::<anyhow::Result<Vec<_>>>()?;
-    let spent_s = points.all().iter().map(|rung| Section(rung).number("/seconds")).sum();
-    let seconds_per_draw = Section(last).number("/seconds") / Section(last).number("/num_draws");
-    let has_converged = last["has_converged"] == true;
+    let spent_s = points.all().iter().map(|rung| rung.seconds).sum();
+    let seconds_per_draw = last.seconds / last.num_draws as f64;
+    let has_converged = last.has_converged;
     Ok(ladder.resumed(Climbed { num_rungs: points.all().len(), ends, spent_s, seconds_per_draw, has_converged }))
 }
 
@@ -174,32 +174,30 @@ fn observe(news: &News, along: Along, num_rungs: usize, observers: &mut Observer
 }
 
 /// What the report says of `rung`.
-fn point(rung: &Rung, source: &mut Source, w_star_norm: f64) -> anyhow::Result<Value> {
+fn point(rung: &Rung, source: &mut Source, w_star_norm: f64) -> anyhow::Result<report::Rung> {
     let done = &rung.estimation;
     let on_test = source.on_test(rung.ends.as_deref().unwrap_or_default())?;
-    let radius = done.diagnostics.radius;
-    let of_rung = json!({
-        "rung": rung.index,
-        "n_beta": rung.scale.n_beta,
-        "gamma": rung.scale.gamma,
-        "llc_exact": source.exact(rung.scale),
-        "half_width": rung.half_width,
-        "has_converged": rung.has_converged,
-        "is_certified": rung.is_certified(),
-        "radius": radius,
-        "relative_radius": radius / w_star_norm,
-        "llc_per_ln_gamma": done.diagnostics.gamma_sensitivity.value,
-        "llc_per_ln_gamma_mcse": done.diagnostics.gamma_sensitivity.mcse,
-        "held_by_gamma": done.diagnostics.held_by_gamma,
-        "test_loss": on_test.map(|found| found.loss),
-        "test_accuracy": on_test.map(|found| found.accuracy),
-        "num_rounds": rung.num_rounds,
-        "num_draws": rung.num_draws,
-        "num_steps": done.num_steps,
-        "num_diverged": done.num_diverged,
-        "seconds": done.sampling_s,
-    });
-    Ok(estimation::merged(estimation::report(done), of_rung))
+    let diagnostics = &done.diagnostics;
+    Ok(report::Rung {
+        rung: rung.index,
+        llc_exact: source.exact(rung.scale),
+        half_width: rung.half_width,
+        has_converged: rung.has_converged,
+        is_certified: rung.is_certified(),
+        radius: diagnostics.radius,
+        relative_radius: diagnostics.radius / w_star_norm,
+        llc_per_ln_gamma: diagnostics.gamma_sensitivity.value,
+        llc_per_ln_gamma_mcse: diagnostics.gamma_sensitivity.mcse,
+        held_by_gamma: diagnostics.held_by_gamma,
+        test_loss: on_test.map(|found| found.loss),
+        test_accuracy: on_test.map(|found| found.accuracy),
+        num_rounds: rung.num_rounds,
+        num_draws: rung.num_draws,
+        num_steps: done.num_steps,
+        num_diverged: done.num_diverged,
+        seconds: done.sampling_s,
+        estimate: estimation::report(done),
+    })
 }
 
 fn metrics(rung: &Rung) -> Vec<(&'static str, f64)> {
@@ -213,7 +211,7 @@ fn metrics(rung: &Rung) -> Vec<(&'static str, f64)> {
 }
 
 /// Why the ladder ended before its last rung, in a sentence.
-fn stopped(stop: Stop, rungs: &[Value], config: &ProfileConfig) -> String {
+fn stopped(stop: Stop, rungs: &[report::Rung], config: &ProfileConfig) -> String {
     let symbol = config.profile().along.symbol();
     match stop {
         Stop::TimeIsUsed { rung } => {
@@ -221,15 +219,13 @@ fn stopped(stop: Stop, rungs: &[Value], config: &ProfileConfig) -> String {
         }
         Stop::NotConverged { rung } => {
             let Some(last) = rungs.get(rung) else { return format!("rung {} did not converge", rung + 1) };
-            let last = Section(last);
-            let at = last.number(match config.profile().along {
-                Along::Gamma => "/gamma",
-                Along::NBeta => "/n_beta",
-            });
-            let reasons = last.reasons();
-            let half_width = last.number("/half_width");
-            let wide = format!("half the 90 % interval is {:.1} % of λ̂", 100.0 * half_width);
-            let is_narrow = half_width <= config.profile().half_width;
+            let at = match config.profile().along {
+                Along::Gamma => last.estimate.gamma,
+                Along::NBeta => last.estimate.n_beta,
+            };
+            let wide = format!("half the 90 % interval is {:.1} % of λ̂", 100.0 * last.half_width);
+            let is_narrow = last.half_width <= config.profile().half_width;
+            let reasons = last.estimate.judgement.reasons.clone();
             let why = [if is_narrow { vec![] } else { vec![wide] }, reasons].concat().join(", ");
             format!(
                 "rung {}, {symbol} = {}, did not converge within its budget ({why}); give more with --max-steps or --time, or another --sampler",
@@ -241,52 +237,59 @@ fn stopped(stop: Stop, rungs: &[Value], config: &ProfileConfig) -> String {
     }
 }
 
-fn end(
+/// What the report says of the ladder; the norm of w* and the largest curvature there are those that were looked at first.
+fn found(
     config: &ProfileConfig,
     ladder: &Ladder,
-    rungs: &[Value],
-    (source, about): (&Source, Value),
+    rungs: Vec<report::Rung>,
+    source: Source,
+    is_interrupted: bool,
+    (w_star_norm, largest_curvature): (f64, f64),
+) -> report::Profile {
+    let (along, local) = (config.profile().along, source.target.local());
+    let value = |scale: &Scale| match along {
+        Along::Gamma => scale.gamma,
+        Along::NBeta => scale.n_beta,
+    };
+    report::Profile {
+        along: along.name().to_owned(),
+        ladder: ladder.scales().iter().map(value).collect(),
+        n_beta: (along == Along::Gamma).then(|| local.n_beta()),
+        gamma: (along == Along::NBeta).then(|| local.gamma()),
+        half_width: config.profile().half_width,
+        chains: session::chains(config.sampler()),
+        d: local.w_star().len(),
+        init_loss: source.init_loss,
+        w_star_norm,
+        largest_curvature,
+        num_certified: rungs.iter().filter(|rung| rung.is_certified).count(),
+        stopped: ladder.stop().filter(|_| !is_interrupted).map(|stop| stopped(stop, &rungs, config)),
+        timing: report::Timing { sampling_s: rungs.iter().map(|rung| rung.seconds).sum() },
+        rungs,
+        subject: source.subject,
+    }
+}
+
+fn end(
+    config: &ProfileConfig,
+    found: report::Profile,
     is_interrupted: bool,
     context: &Context,
     observers: &mut Observers,
 ) -> anyhow::Result<Outcome> {
-    let sampler = config.sampler();
-    let has_failed = !rungs.is_empty() && rungs.iter().all(|rung| rung["num_diverged"] == json!(sampler.num_chains));
+    let num_chains = config.sampler().num_chains;
+    let has_failed = !found.rungs.is_empty() && found.rungs.iter().all(|rung| rung.num_diverged == num_chains);
     let status = match (is_interrupted, has_failed) {
         (true, _) => Status::Interrupted,
         (false, true) => Status::Failed,
         (false, false) => Status::Completed,
     };
-    let stopped = ladder.stop().filter(|_| !is_interrupted).map(|stop| stopped(stop, rungs, config));
-    let local = source.target.local();
-    let of_run = json!({
-        "experiment": ProfileConfig::EXPERIMENT,
-        "source": config.source().name(),
-        "along": config.profile().along,
-        "ladder": ladder.scales().iter().map(|scale| match config.profile().along {
-            Along::Gamma => scale.gamma,
-            Along::NBeta => scale.n_beta,
-        }).collect::<Vec<_>>(),
-        "n_beta": (config.profile().along == Along::Gamma).then(|| local.n_beta()),
-        "gamma": (config.profile().along == Along::NBeta).then(|| local.gamma()),
-        "half_width": config.profile().half_width,
-        "sampler": sampler.kernel.kind().name(),
-        "num_chains": sampler.num_chains,
-        "num_draws": sampler.num_draws(),
-        "num_warmup": sampler.num_warmup_draws(),
-        "d": local.w_star().len(),
-        "init_loss": source.init_loss,
-        "rungs": rungs,
-        "num_certified": rungs.iter().filter(|rung| rung["is_certified"] == true).count(),
-        "stopped": stopped,
-        "timing": { "sampling_s": rungs.iter().map(|rung| Section(rung).number("/seconds")).sum::<f64>() },
-        "seed": config.seed(),
-        "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-        "status": status.as_str(),
-    });
-    let report = estimation::merged(estimation::merged(source.facts.clone(), about), of_run);
-    observers.emit(&Event::Artifact { name: "profile.csv", content: &table::csv(rungs)? });
-    let trace: Vec<String> = rungs.iter().flat_map(|rung| Section(rung).explanations()).collect();
-    session::end(context, observers, status, (&report, &table::render(&report)), &trace)?;
-    Ok(session::outcome(status, rungs))
+    observers.emit(&Event::Artifact { name: "profile.csv", content: &table::csv(&found.rungs)? });
+    let judged = found.rungs.iter().map(|rung| &rung.estimate.judgement);
+    let trace: Vec<String> =
+        judged.clone().flat_map(|judged| &judged.explanations).map(|line| format!("{line}\n")).collect();
+    let has_diverged = judged.clone().any(Judgement::has_diverged);
+    let report = session::report(ProfileConfig::EXPERIMENT, config.seed(), found, status, observers);
+    session::end(context, observers, (&report, &table::render(&report)), &trace)?;
+    Ok(session::outcome(status, has_diverged))
 }

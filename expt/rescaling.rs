@@ -1,16 +1,19 @@
 //! Runs `llc rescaling`: λ̂ of ReLU networks at parameters that compute the same function.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use llc::config::RescalingConfig;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::relu::rescaled;
-use llc::trials::{Measured, Trial, cannot_build};
+use llc::report::Report;
+use llc::report::trials::{Rescaled, Rescaling, Trial};
+use llc::trials::{self as trial, Measured, cannot_build};
 use llc::words::counted;
-use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
+use crate::table::{Column, cell};
 use crate::{session, trials};
 
 impl Experiment for RescalingConfig {
@@ -43,7 +46,7 @@ impl Place {
         self,
         config: &RescalingConfig,
         journal: llc::journal::Journal,
-    ) -> Result<Trial, llc::target::TargetError> {
+    ) -> Result<trial::Trial, llc::target::TargetError> {
         let widths = &config.model().networks[self.network].0;
         let factor = config.rescaling().factors[self.factor].get();
         rescaled(config, widths, factor, config.seed() + self.seed as u64, journal)
@@ -89,103 +92,91 @@ fn measure(config: &RescalingConfig, context: &Context, observers: &mut Observer
             format!(
                 "{network} at {factor:9.3e}  λ̂ {} over {} of {}",
                 trials::shown(&llc),
-                llc["num_seeds"],
+                llc.num_seeds,
                 counted(num_seeds, "seed")
             )
         })
     };
     let measured = trials::run(&costs, config.run().threads, &work, &mut told, context, observers)?;
     let (status, outcome) = trials::ending(&measured);
-    let points: Vec<Value> = measured
+    let points: Vec<Rescaled> = measured
         .chunks(num_seeds)
         .enumerate()
         .map(|(group, measured)| point(config, group, &num_parameters, measured))
         .collect();
     for (index, point) in points.iter().enumerate() {
-        let llc = point["llc"]["mean"].as_f64().unwrap_or(f64::NAN);
-        observers.emit(&Event::Metrics { step: index as u64, values: &[("rescaling.llc", llc)] });
+        observers.emit(&Event::Metrics { step: index as u64, values: &[("rescaling.llc", point.llc.mean)] });
     }
-    let report = json!({
-        "experiment": RescalingConfig::EXPERIMENT,
-        "preconditioner": config.rescaling().preconditioner,
-        "precision": config.run().precision,
-        "n": config.num_training_data(),
-        "n_beta": n_beta,
-        "gamma": sampler.gamma,
-        "num_draws": sampler.num_draws(),
-        "num_warmup": sampler.num_warmup_draws(),
-        "points": points,
-        "spread": spread(config, &points),
-        "seed": config.seed(),
-        "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-        "status": status.as_str(),
-    });
     observers.emit(&Event::Artifact { name: "rescaling.csv", content: &csv(&points)? });
-    session::end(context, observers, status, (&report, &render(config, &report, status)?), &[])?;
+    let found = Rescaling {
+        preconditioner: config.rescaling().preconditioner,
+        precision: config.run().precision,
+        n: config.num_training_data(),
+        n_beta,
+        gamma: sampler.fixed_gamma(),
+        num_draws: sampler.num_draws(),
+        num_warmup: sampler.num_warmup_draws(),
+        spread: spread(config, &points),
+        points,
+    };
+    let report = session::report(RescalingConfig::EXPERIMENT, config.seed(), found, status, observers);
+    session::end(context, observers, (&report, &render(config, &report)?), &[])?;
     Ok(outcome)
 }
 
 /// What the report says of one network at one factor.
-fn point(config: &RescalingConfig, group: usize, num_parameters: &[usize], measured: &[Option<Measured>]) -> Value {
+fn point(config: &RescalingConfig, group: usize, num_parameters: &[usize], measured: &[Option<Measured>]) -> Rescaled {
     let Place { network, factor, .. } = Place::of(group * config.rescaling().num_seeds, config);
-    let trials: Vec<Value> = (config.seed()..)
-        .zip(measured)
-        .filter_map(|(seed, measured)| Some(trials::report(seed, measured.as_ref()?)))
-        .collect();
-    json!({
-        "network": config.model().networks[network].to_string(),
-        "d": num_parameters[network],
-        "factor": config.rescaling().factors[factor].get(),
-        "llc": trials::over_seeds(&trials::of_each(measured, |measured| measured.llc.mean)),
-        "num_diverged": measured.iter().flatten().filter(|measured| measured.has_diverged).count(),
-        "trials": trials,
-    })
+    Rescaled {
+        network: config.model().networks[network].to_string(),
+        d: num_parameters[network],
+        factor: config.rescaling().factors[factor].get(),
+        llc: trials::over_seeds(&trials::of_each(measured, |measured| measured.llc.mean)),
+        num_diverged: trials::num_diverged(measured),
+        trials: trials::reports(config.seed(), measured),
+    }
 }
 
-/// By network, the largest relative difference of a seed's λ̂ between a factor and the factor nearest to 1; null where there is one factor only,
-/// and where a chain diverged or was not run.
-fn spread(config: &RescalingConfig, points: &[Value]) -> Value {
-    let num_factors = config.rescaling().factors.len();
-    let distance = |point: &&Value| point["factor"].as_f64().map_or(f64::INFINITY, |factor| factor.ln().abs());
-    let of_network = |points: &[Value]| {
-        let is_whole = |point: &Value| point["trials"].as_array().map(Vec::len) == Some(config.rescaling().num_seeds);
-        if !points.iter().all(is_whole) {
+/// By network, the largest relative difference of a seed's λ̂ between a factor and the factor nearest to 1; `None` where there is one factor
+/// only, and where a chain diverged or was not run.
+fn spread(config: &RescalingConfig, points: &[Rescaled]) -> BTreeMap<String, Option<f64>> {
+    let distance = |point: &&Rescaled| point.factor.ln().abs();
+    let of_network = |points: &[Rescaled]| {
+        if points.iter().any(|point| point.trials.len() != config.rescaling().num_seeds) {
             return None;
         }
         let base = points.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        let mut largest = None;
+        let mut largest: Option<f64> = None;
         for point in points.iter().filter(|point| !std::ptr::eq(*point, base)) {
-            for (trial, base) in point["trials"].as_array()?.iter().zip(base["trials"].as_array()?) {
-                let (llc, base) = (trial["llc"].as_f64()?, base["llc"].as_f64()?);
-                largest = Some((llc / base - 1.0).abs().max(largest.unwrap_or(0.0)));
+            for (trial, base) in point.trials.iter().zip(&base.trials) {
+                if !(trial.llc.is_finite() && base.llc.is_finite()) {
+                    return None;
+                }
+                largest = Some((trial.llc / base.llc - 1.0).abs().max(largest.unwrap_or(0.0)));
             }
         }
-        Some((points[0]["network"].as_str()?.to_owned(), largest?))
+        largest
     };
-    let spreads = points.chunks(num_factors).map(|points| match of_network(points) {
-        Some((network, spread)) => (network, json!(spread)),
-        None => (points[0]["network"].as_str().unwrap_or_default().to_owned(), Value::Null),
-    });
-    Value::Object(spreads.collect())
+    let networks = points.chunks(config.rescaling().factors.len());
+    networks.map(|points| (points[0].network.clone(), of_network(points))).collect()
 }
 
-fn csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let columns = ["llc", "llc_mcse", "acceptance", "variance_ratio", "radius", "sampling_s"];
-    table.write_record(["network", "factor", "seed"].into_iter().chain(columns).chain(["has_diverged"]))?;
-    for point in points {
-        for trial in point["trials"].as_array().into_iter().flatten() {
-            let place = [&point["network"], &point["factor"], &trial["seed"]];
-            let cells =
-                place.into_iter().chain(columns.iter().map(|column| &trial[*column])).chain([&trial["has_diverged"]]);
-            table.write_record(cells.map(trials::cell))?;
-        }
-    }
-    Ok(table.into_inner()?)
+fn csv(points: &[Rescaled]) -> anyhow::Result<Vec<u8>> {
+    const COLUMNS: [Column<Trial>; 6] = [
+        ("llc", |trial| cell(trial.llc)),
+        ("llc_mcse", |trial| cell(trial.llc_mcse)),
+        ("acceptance", |trial| cell(trial.acceptance)),
+        ("variance_ratio", |trial| cell(trial.variance_ratio)),
+        ("radius", |trial| cell(trial.radius)),
+        ("sampling_s", |trial| cell(trial.sampling_s)),
+    ];
+    let place = |point: &Rescaled| [point.network.clone(), cell(point.factor)];
+    let rows = points.iter().flat_map(|point| point.trials.iter().map(move |trial| (place(point), trial)));
+    trials::csv(["network", "factor"], &COLUMNS, rows)
 }
 
 /// The table at the end: a line for each factor, a column for each network.
-fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<String, std::fmt::Error> {
+fn render(config: &RescalingConfig, report: &Report<Rescaling>) -> Result<String, std::fmt::Error> {
     let (networks, factors) = (&config.model().networks, &config.rescaling().factors);
     let mut out = String::new();
     writeln!(
@@ -199,16 +190,18 @@ fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<St
     for (row, factor) in factors.iter().enumerate() {
         write!(out, "{:>10.3e}", factor.get())?;
         for network in 0..networks.len() {
-            let point = &report["points"][network * factors.len() + row];
-            let diverged = point["num_diverged"].as_u64().filter(|&count| count > 0);
-            let mark = diverged.map_or(String::new(), |count| format!(" ({count} diverged)"));
-            write!(out, "{:>20}", format!("{}{mark}", trials::shown(&point["llc"])))?;
+            let point = &report.found.points[network * factors.len() + row];
+            let mark = match point.num_diverged {
+                0 => String::new(),
+                count => format!(" ({count} diverged)"),
+            };
+            write!(out, "{:>20}", format!("{}{mark}", trials::shown(&point.llc)))?;
         }
         writeln!(out)?;
     }
     writeln!(out)?;
     for network in networks {
-        let what = match report["spread"][network.to_string()].as_f64() {
+        let what = match report.found.spread.get(&network.to_string()).copied().flatten() {
             Some(0.0) => "λ̂ of every seed is the same at every factor, bit for bit".to_owned(),
             Some(spread) => format!("λ̂ of a seed differs between factors by {spread:.1e} of itself at most"),
             None if factors.len() < 2 => "one factor has nothing to be compared with".to_owned(),
@@ -216,12 +209,12 @@ fn render(config: &RescalingConfig, report: &Value, status: Status) -> Result<St
         };
         writeln!(out, "{:<16}{what}", network.to_string())?;
     }
-    if let Some(run_dir) = report["run_dir"].as_str() {
+    if let Some(run_dir) = &report.run_dir {
         writeln!(
             out,
             "{:<16}{run_dir}{}",
             "record",
-            if status == Status::Interrupted { " (interrupted)" } else { "" }
+            if report.status == Status::Interrupted { " (interrupted)" } else { "" }
         )?;
     }
     Ok(out)

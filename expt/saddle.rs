@@ -12,11 +12,13 @@ use llc::estimate::{Estimation, estimate};
 use llc::journal::Journal;
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::params::Params;
+use llc::report::Estimate;
+use llc::report::saddle::{Point, Saddle, Summary};
 use llc::rng::{Key, Role};
 use llc::target::{Batch, DeepLinear, Target as _, TargetError};
+use llc::theory::Rational;
 use llc::train::{Losses, Progress, Sgd, Trainer};
 use num_traits::ToPrimitive;
-use serde_json::{Value, json};
 
 use crate::cli::{self, Context, Outcome};
 use crate::points::Points;
@@ -69,7 +71,7 @@ struct Dynamics<'a> {
     teacher: DeepLinear,
     journal: Journal,
     device: tch::Device,
-    points: Points,
+    points: Points<Point>,
 }
 
 impl Dynamics<'_> {
@@ -126,7 +128,7 @@ impl Dynamics<'_> {
     }
 
     /// What the report says of the training at `step`, where it is at `w`; `None` where that was interrupted.
-    fn point(&mut self, step: u64, w: &Params, observers: &mut Observers) -> anyhow::Result<Option<Value>> {
+    fn point(&mut self, step: u64, w: &Params, observers: &mut Observers) -> anyhow::Result<Option<Point>> {
         let config = self.config;
         let train_loss = self.teacher.loss(w, Batch::Full)?;
         let own = saddle::around(&self.teacher, w, Precision::F64, tch::Device::Cpu)?;
@@ -142,23 +144,22 @@ impl Dynamics<'_> {
                 done => done,
             },
         };
-        let point = estimation::merged(
-            summary(&done),
-            json!({
-                "step": step,
-                "train_loss": train_loss,
-                "singular_values": learnt.singular_values,
-                "rank": learnt.rank,
-                "lambda_exact": learnt.coefficient.lambda_f64(),
-                "multiplicity": learnt.coefficient.multiplicity,
-                "lambda_bounds": [learnt.bounds.lower.to_f64(), learnt.bounds.upper.to_f64()],
-                "gibbs": gibbs.as_ref().map(summary),
-            }),
-        );
+        let end = |bound: &Rational| bound.to_f64().unwrap_or(f64::NAN);
+        let point = Point {
+            step,
+            train_loss,
+            rank: learnt.rank,
+            lambda_exact: learnt.coefficient.lambda_f64(),
+            multiplicity: learnt.coefficient.multiplicity,
+            lambda_bounds: [end(&learnt.bounds.lower), end(&learnt.bounds.upper)],
+            singular_values: learnt.singular_values,
+            summary: summary(&done),
+            gibbs: gibbs.as_ref().map(summary),
+        };
         let mut values = vec![
             ("saddle.train_loss", train_loss),
-            ("saddle.rank", learnt.rank as f64),
-            ("saddle.lambda_exact", learnt.coefficient.lambda_f64()),
+            ("saddle.rank", point.rank as f64),
+            ("saddle.lambda_exact", point.lambda_exact),
             ("saddle.llc", done.llc.mean),
             ("saddle.llc_mcse", done.llc.mcse),
         ];
@@ -191,29 +192,24 @@ impl Dynamics<'_> {
 
     fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
         let config = self.config;
-        let points = self.points.all();
-        let report = json!({
-            "experiment": SaddleConfig::EXPERIMENT,
-            "network": config.widths(),
-            "num_parameters": self.teacher.local().w_star().len(),
-            "teacher": config.data().teacher,
-            "n": config.data().num_training_data,
-            "n_beta": config.n_beta(),
-            "gamma": config.sampler().gamma,
-            "sampler": config.sampler().kernel.kind().name(),
-            "num_chains": config.sampler().num_chains,
-            "num_draws": config.sampler().num_draws(),
-            "num_warmup": config.sampler().num_warmup_draws(),
-            "points": points,
-            "stages": table::stages(points),
-            "num_steps": points.last().map(|point| &point["step"]),
-            "seed": config.seed(),
-            "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-            "status": status.as_str(),
-        });
-        observers.emit(&Event::Artifact { name: "saddle.csv", content: &table::csv(points)? });
-        session::end(self.context, observers, status, (&report, &table::render(&report)), fail_trace)?;
-        Ok(session::outcome(status, points))
+        let points = self.points.into_all();
+        observers.emit(&Event::Artifact { name: "saddle.csv", content: &table::csv(&points)? });
+        let has_diverged = points.iter().any(|point| point.summary.has_diverged());
+        let found = Saddle {
+            network: config.widths().to_vec(),
+            num_parameters: self.teacher.local().w_star().len(),
+            teacher: config.data().teacher.clone(),
+            n: config.data().num_training_data,
+            n_beta: config.n_beta(),
+            gamma: config.sampler().fixed_gamma(),
+            chains: session::chains(config.sampler()),
+            stages: table::stages(&points),
+            num_steps: points.last().map(|point| point.step),
+            points,
+        };
+        let report = session::report(SaddleConfig::EXPERIMENT, config.seed(), found, status, observers);
+        session::end(self.context, observers, (&report, &table::render(&report)), fail_trace)?;
+        Ok(session::outcome(status, has_diverged))
     }
 }
 
@@ -221,20 +217,19 @@ impl Dynamics<'_> {
 const LONG: usize = 10_000;
 
 /// The part of an estimate's report that each of several hundred points has.
-fn summary(done: &Estimation) -> Value {
-    let report = estimation::report(done);
-    let diagnostic = |name: &str| report["diagnostics"][name].clone();
-    json!({
-        "llc": report["llc"],
-        "epsilon": report["epsilon"],
-        "rhat": diagnostic("rhat"),
-        "ess_bulk": diagnostic("ess_bulk"),
-        "virial": diagnostic("virial"),
-        "variance_ratio": diagnostic("variance_ratio"),
-        "descent": report["descent"],
-        "verdict": report["verdict"],
-        "reasons": report["reasons"],
-        "num_diverged": done.num_diverged,
-        "sampling_s": done.sampling_s,
-    })
+fn summary(done: &Estimation) -> Summary {
+    let Estimate { llc, epsilon, diagnostics, descent, judgement, .. } = estimation::report(done);
+    Summary {
+        llc,
+        epsilon,
+        rhat: diagnostics.rhat,
+        ess_bulk: diagnostics.ess_bulk,
+        virial: diagnostics.virial,
+        variance_ratio: diagnostics.variance_ratio,
+        descent,
+        verdict: judgement.verdict,
+        reasons: judgement.reasons,
+        num_diverged: done.num_diverged,
+        sampling_s: done.sampling_s,
+    }
 }

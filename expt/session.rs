@@ -4,7 +4,7 @@ use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use llc::config::{Configuration, Device};
+use llc::config::{Configuration, Device, SamplerConfig};
 use llc::diagnostics::{Draws, rhat};
 use llc::estimate::EstimateError;
 use llc::journal::Journal;
@@ -16,13 +16,13 @@ use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observer, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
 use llc::record::folder::JOURNAL;
+use llc::report::{Chains, Report, SCHEMA_VERSION};
 use llc::target::Target as _;
 use llc::train::TrainError;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::cli::{self, Context, Outcome};
-use crate::{copies, estimation};
+use crate::copies;
 
 /// Does `work` with the observers of a run; if it fails the record says why.
 pub fn record(
@@ -118,17 +118,34 @@ pub fn ensure_recorded(observers: &Observers) -> anyhow::Result<()> {
     }
 }
 
+/// The report of a run of `experiment` that `found` this.
+pub fn report<R>(experiment: &str, seed: u64, found: R, status: Status, observers: &Observers) -> Report<R> {
+    let run_dir = observers.run_dir().and_then(|dir| dir.to_str().map(str::to_owned));
+    Report { schema_version: SCHEMA_VERSION, experiment: experiment.to_owned(), found, seed, run_dir, status }
+}
+
+/// What the report says of the chains of `sampler`.
+pub fn chains(sampler: &SamplerConfig) -> Chains {
+    Chains {
+        sampler: sampler.kernel.kind().name().to_owned(),
+        num_chains: sampler.num_chains,
+        num_draws: sampler.num_draws(),
+        num_warmup: sampler.num_warmup_draws(),
+    }
+}
+
 /// Ends the record with `report` and prints what was asked for: `shown`, the text for a reader, and the report as JSON.
 pub fn end(
     context: &Context,
     observers: &mut Observers,
-    status: Status,
-    (report, shown): (&Value, &str),
+    (report, shown): (&Report<impl Serialize>, &str),
     fail_trace: &[String],
 ) -> anyhow::Result<()> {
+    let status = report.status;
+    let report = serde_json::to_value(report)?;
     observers.emit(&Event::Output(shown));
     let fail_trace = if status == Status::Failed { fail_trace } else { &[] };
-    observers.emit(&Event::Ended { status, report: Some(report), fail_trace });
+    observers.emit(&Event::Ended { status, report: Some(&report), fail_trace });
     if !context.is_quiet {
         cli::print(shown)?;
     }
@@ -154,13 +171,13 @@ pub fn has_diverged(error: &anyhow::Error) -> bool {
     })
 }
 
-/// What became of a run that ends with `status` and the estimates `points`, those of the processes before this one included. One that
-/// has failed and yet a report has diverged: other errors leave none.
-pub fn outcome(status: Status, points: &[Value]) -> Outcome {
+/// What became of a run that ends with `status`; `has_diverged` says whether a chain of any of its estimates did, those of the processes
+/// before this one included. One that has failed and yet has a report has diverged: other errors leave none.
+pub fn outcome(status: Status, has_diverged: bool) -> Outcome {
     match status {
         Status::Interrupted => Outcome::Interrupted,
         Status::Failed => Outcome::Diverged,
-        _ if points.iter().any(estimation::has_diverged) => Outcome::Diverged,
+        _ if has_diverged => Outcome::Diverged,
         _ => Outcome::Done,
     }
 }
@@ -188,20 +205,13 @@ pub fn device(device: Device) -> anyhow::Result<tch::Device> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn a_chain_that_diverged_before_a_stop_counts_after_it() {
-        let [sound, broken] =
-            [json!({"reasons": ["not_a_minimum"]}), json!({"reasons": ["step_too_large", "diverged"]})];
-        let of = |status: Status, points: &[&Value]| {
-            outcome(status, &points.iter().map(|&point| point.clone()).collect::<Vec<_>>())
-        };
-        assert_eq!(of(Status::Completed, &[&sound, &json!({"left_out": "why"})]), Outcome::Done);
-        assert_eq!(of(Status::Completed, &[&broken, &sound]), Outcome::Diverged);
-        assert_eq!(of(Status::Interrupted, &[&broken, &sound]), Outcome::Interrupted);
-        assert_eq!(of(Status::Failed, &[&sound]), Outcome::Diverged);
+        assert_eq!(outcome(Status::Completed, false), Outcome::Done);
+        assert_eq!(outcome(Status::Completed, true), Outcome::Diverged);
+        assert_eq!(outcome(Status::Interrupted, true), Outcome::Interrupted);
+        assert_eq!(outcome(Status::Failed, false), Outcome::Diverged);
     }
 }

@@ -4,8 +4,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use llc::record::time::duration;
+use llc::report::dln::{self, Dln, Outcome, Trained};
+use llc::report::network::{self, Curve, Network, Subject};
+use llc::report::paths;
+use llc::report::{Chains, Estimate, Judgement, Report};
 use llc::words::{counted, fixed, interval, with_error};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 /// What `write` writes.
 pub fn rendered(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
@@ -15,406 +20,365 @@ pub fn rendered(write: impl FnOnce(&mut String) -> std::fmt::Result) -> String {
     out
 }
 
-/// The report of a run on a deep linear network, in lines of at most about 100 columns.
-pub fn render(report: &Value) -> String {
-    rendered(|out| write(out, report))
-}
-
-/// The report of an estimate around a trained network.
-pub fn render_network(report: &Value) -> String {
+/// The report of an estimate around a trained network, in lines of at most about 100 columns.
+pub fn render_network(report: &Report<Network>) -> String {
     rendered(|out| write_network(out, report))
 }
 
-fn write_network(out: &mut String, report: &Value) -> std::fmt::Result {
-    let run = Section(report);
+fn write_network(out: &mut String, report: &Report<Network>) -> std::fmt::Result {
+    let found = &report.found;
     writeln!(out)?;
-    let (d, all) = (run.number("/d"), run.number("/num_parameters"));
-    let part = if d < all { format!("{d} of {all} parameters") } else { format!("d = {d}") };
-    writeln!(out, "{:<16}{}, {part}", "network", run.text("/network"))?;
-    for (name, split) in [("on training data", "train"), ("on test data", "test")] {
-        let loss = run.number(&format!("/{split}_loss"));
-        let accuracy = 100.0 * run.number(&format!("/{split}_accuracy"));
-        writeln!(out, "{name:<16} loss {loss:.4}, accuracy {accuracy:.2} %")?;
+    writeln!(out, "{:<16}{}, {}", "network", found.network, part(found.d, found.num_parameters))?;
+    let scores = found.scores;
+    for (name, loss, accuracy) in [
+        ("on training data", scores.train_loss, scores.train_accuracy),
+        ("on test data", scores.test_loss, scores.test_accuracy),
+    ] {
+        writeln!(out, "{name:<16} loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy)?;
     }
-    write_posterior(out, &run)?;
-    write_epsilon(out, &run)?;
+    write_posterior(out, found.n, &found.chains, &found.estimate)?;
+    write_epsilon(out, &found.estimate)?;
     writeln!(out)?;
-    write_llc(out, &run)?;
-    write_diagnostics(out, &run)?;
+    let llc = &found.estimate.llc;
+    write_llc(out, "λ̂", llc.mean, llc.mcse, &llc.ci90)?;
+    write_diagnostics(out, &found.estimate)?;
     writeln!(out)?;
-    write_verdict(out, &run)?;
-    write_record(out, &run)
+    write_verdict(out, &found.estimate.judgement)?;
+    write_record(out, report)
+}
+
+/// How many of a network's parameters are sampled.
+pub fn part(d: usize, num_parameters: usize) -> String {
+    if d < num_parameters { format!("{d} of {num_parameters} parameters") } else { format!("d = {d}") }
 }
 
 /// One point of a curve, in a line.
-pub fn curve_line(point: &Value) -> String {
-    let point = Section(point);
-    let mcse = point.number("/llc/mcse");
-    let file = Path::new(point.text("/checkpoint")).file_stem().and_then(|stem| stem.to_str()).unwrap_or("");
-    let file = if file.is_empty() { String::new() } else { format!("{file}  ") };
+pub fn curve_line(point: &network::Point) -> String {
+    let network::Point { scores, estimate, .. } = point;
+    let stem = |path: &String| Some(format!("{}  ", Path::new(path).file_stem()?.to_str()?));
     format!(
-        "{file}step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {}  {}",
-        point.number("/step"),
-        point.number("/train_loss"),
-        100.0 * point.number("/train_accuracy"),
-        point.number("/test_loss"),
-        100.0 * point.number("/test_accuracy"),
-        with_error(point.number("/llc/mean"), mcse, decimals(mcse).min(3)),
-        point.verdict(),
+        "{}step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {}  {}",
+        point.checkpoint.as_ref().and_then(stem).unwrap_or_default(),
+        point.step,
+        scores.train_loss,
+        100.0 * scores.train_accuracy,
+        scores.test_loss,
+        100.0 * scores.test_accuracy,
+        with_error(estimate.llc.mean, estimate.llc.mcse, decimals(estimate.llc.mcse).min(3)),
+        estimate.judgement.words(),
     )
 }
 
 /// One estimate on a path between minima, in a line.
-pub fn path_line(point: &Value) -> String {
-    let point = Section(point);
-    let mcse = point.number("/llc/mcse");
-    let digits = decimals(mcse).min(3);
+pub fn path_line(point: &paths::Point) -> String {
+    let paths::Point { estimate, .. } = point;
+    let digits = decimals(estimate.llc.mcse).min(3);
     format!(
         "t {:.3}  train {:.4}  test {:.4}  λ̂ {}  90 % interval {}  {}",
-        point.number("/t"),
-        point.number("/train_loss"),
-        point.number("/test_loss"),
-        with_error(point.number("/llc/mean"), mcse, digits),
-        interval(&point.numbers("/llc/ci90"), digits),
-        point.verdict(),
+        point.t,
+        point.train_loss,
+        point.test_loss,
+        with_error(estimate.llc.mean, estimate.llc.mcse, digits),
+        interval(&estimate.llc.ci90, digits),
+        estimate.judgement.words(),
     )
 }
 
 /// What the report of a curve says beside its points, each of which had its line when it was there.
-pub fn render_curve(report: &Value) -> String {
+pub fn render_curve(report: &Report<Curve>) -> String {
     rendered(|out| write_curve(out, report))
 }
 
-fn write_curve(out: &mut String, report: &Value) -> std::fmt::Result {
-    let run = Section(report);
-    let points = run.list("/points");
-    writeln!(out, "\n{:<16}{}, d = {}", "network", run.text("/network"), run.number("/num_parameters"))?;
-    writeln!(out, "{:<16}{}", "loss around", run.text("/loss_around"))?;
-    write_setting(out, &run)?;
-    let sampled_s: f64 = points.iter().map(|point| Section(point).number("/timing/sampling_s")).sum();
-    let trained_s = points.last().map_or(f64::NAN, |point| Section(point).number("/train_s"));
+fn write_curve(out: &mut String, report: &Report<Curve>) -> std::fmt::Result {
+    let found = &report.found;
+    writeln!(out, "\n{:<16}{}, d = {}", "network", found.network, found.num_parameters)?;
+    let loss_around = match &found.subject {
+        Subject::Training { loss_around: Some(around), .. } => around,
+        _ => "",
+    };
+    writeln!(out, "{:<16}{loss_around}", "loss around")?;
+    write_setting(out, found.n, found.n_beta, found.gamma, &found.chains)?;
+    let sampled_s: f64 = found.points.iter().map(|point| point.estimate.timing.sampling_s).sum();
     // Points of checkpoints were trained elsewhere.
-    let training = if trained_s.is_finite() { format!("training {}, ", duration(trained_s)) } else { String::new() };
+    let trained_s = found.points.last().and_then(|point| point.train_s);
+    let training = trained_s.map_or(String::new(), |trained_s| format!("training {}, ", duration(trained_s)));
     writeln!(out, "{:<16}{training}sampling {}", "time", duration(sampled_s))?;
-    write_record(out, &run)
+    write_record(out, report)
 }
 
-/// A column's name, and where its values are in a report.
-type Column = (&'static str, &'static str);
+/// A column of a table for other programs: its name, and what a row has there.
+pub type Column<T> = (&'static str, fn(&T) -> String);
 
-/// The columns of a curve.
-const CURVE: [Column; 14] = [
-    ("step", "/step"),
-    ("epoch", "/epoch"),
-    ("train_loss", "/train_loss"),
-    ("train_accuracy", "/train_accuracy"),
-    ("test_loss", "/test_loss"),
-    ("test_accuracy", "/test_accuracy"),
-    ("init_loss", "/init_loss"),
-    ("llc", "/llc/mean"),
-    ("llc_mcse", "/llc/mcse"),
-    ("ci90_low", "/llc/ci90/0"),
-    ("ci90_high", "/llc/ci90/1"),
-    ("rhat", "/diagnostics/rhat"),
-    ("descent", "/descent"),
-    ("sampling_s", "/timing/sampling_s"),
-];
-
-/// The points of a curve as a table for other programs.
-pub fn curve_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    estimates_csv(&CURVE, &[], points)
-}
-
-/// The points of several checkpoints: as [`curve_csv`], with the file of each.
-pub fn checkpoints_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    estimates_csv(&CURVE, &[("checkpoint", "/checkpoint")], points)
-}
-
-/// The estimates on a path between minima as a table for other programs.
-pub fn path_csv(points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    const COLUMNS: [Column; 12] = [
-        ("index", "/index"),
-        ("t", "/t"),
-        ("train_loss", "/train_loss"),
-        ("test_loss", "/test_loss"),
-        ("init_loss", "/init_loss"),
-        ("llc", "/llc/mean"),
-        ("llc_mcse", "/llc/mcse"),
-        ("ci90_low", "/llc/ci90/0"),
-        ("ci90_high", "/llc/ci90/1"),
-        ("rhat", "/diagnostics/rhat"),
-        ("descent", "/descent"),
-        ("sampling_s", "/timing/sampling_s"),
-    ];
-    estimates_csv(&COLUMNS, &[], points)
-}
-
-/// The numbers of each point at those places of its report, its verdict, and the texts at further ones.
-fn estimates_csv(numbers: &[Column], texts: &[Column], points: &[Value]) -> anyhow::Result<Vec<u8>> {
-    let names = |columns: &[Column]| columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+/// A table of `rows` for other programs.
+pub fn csv<T>(columns: &[Column<T>], rows: &[T]) -> anyhow::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record([names(numbers), vec!["verdict", "reasons"], names(texts)].concat())?;
-    for point in points {
-        let point = Section(point);
-        let mut row: Vec<String> = numbers.iter().map(|(_, path)| point.number(path).to_string()).collect();
-        row.extend([point.text("/verdict").to_owned(), point.reasons().join(" ")]);
-        row.extend(texts.iter().map(|(_, path)| point.text(path).to_owned()));
-        table.write_record(row)?;
+    table.write_record(columns.iter().map(|(name, _)| name))?;
+    for row in rows {
+        table.write_record(columns.iter().map(|(_, cell)| cell(row)))?;
     }
     Ok(table.into_inner()?)
 }
 
+/// A number as tables for other programs have it: `NaN` for what is missing or not finite.
+pub fn number(value: impl Into<Option<f64>>) -> String {
+    value.into().filter(|value| value.is_finite()).unwrap_or(f64::NAN).to_string()
+}
+
+/// A number, a word or a truth value as a table has it; nothing for what is missing or not finite.
+pub fn cell(value: impl Serialize) -> String {
+    match json!(value) {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// The columns of a curve.
+const CURVE: [Column<network::Point>; 16] = [
+    ("step", |point| point.step.to_string()),
+    ("epoch", |point| number(point.epoch)),
+    ("train_loss", |point| number(point.scores.train_loss)),
+    ("train_accuracy", |point| number(point.scores.train_accuracy)),
+    ("test_loss", |point| number(point.scores.test_loss)),
+    ("test_accuracy", |point| number(point.scores.test_accuracy)),
+    ("init_loss", |point| number(point.init_loss)),
+    ("llc", |point| number(point.estimate.llc.mean)),
+    ("llc_mcse", |point| number(point.estimate.llc.mcse)),
+    ("ci90_low", |point| number(point.estimate.llc.ci90[0])),
+    ("ci90_high", |point| number(point.estimate.llc.ci90[1])),
+    ("rhat", |point| number(point.estimate.diagnostics.rhat)),
+    ("descent", |point| number(point.estimate.descent)),
+    ("sampling_s", |point| number(point.estimate.timing.sampling_s)),
+    ("verdict", |point| point.estimate.judgement.verdict.as_str().to_owned()),
+    ("reasons", |point| point.estimate.judgement.reasons.join(" ")),
+];
+
+/// The points of a curve as a table for other programs.
+pub fn curve_csv(points: &[network::Point]) -> anyhow::Result<Vec<u8>> {
+    csv(&CURVE, points)
+}
+
+/// The points of several checkpoints: as [`curve_csv`], with the file of each.
+pub fn checkpoints_csv(points: &[network::Point]) -> anyhow::Result<Vec<u8>> {
+    let file: Column<network::Point> = ("checkpoint", |point| point.checkpoint.clone().unwrap_or_default());
+    csv(&[&CURVE[..], &[file]].concat(), points)
+}
+
+/// The estimates on a path between minima as a table for other programs.
+pub fn path_csv(points: &[paths::Point]) -> anyhow::Result<Vec<u8>> {
+    const COLUMNS: [Column<paths::Point>; 14] = [
+        ("index", |point| point.index.to_string()),
+        ("t", |point| number(point.t)),
+        ("train_loss", |point| number(point.train_loss)),
+        ("test_loss", |point| number(point.test_loss)),
+        ("init_loss", |point| number(point.init_loss)),
+        ("llc", |point| number(point.estimate.llc.mean)),
+        ("llc_mcse", |point| number(point.estimate.llc.mcse)),
+        ("ci90_low", |point| number(point.estimate.llc.ci90[0])),
+        ("ci90_high", |point| number(point.estimate.llc.ci90[1])),
+        ("rhat", |point| number(point.estimate.diagnostics.rhat)),
+        ("descent", |point| number(point.estimate.descent)),
+        ("sampling_s", |point| number(point.estimate.timing.sampling_s)),
+        ("verdict", |point| point.estimate.judgement.verdict.as_str().to_owned()),
+        ("reasons", |point| point.estimate.judgement.reasons.join(" ")),
+    ];
+    csv(&COLUMNS, points)
+}
+
 /// nβ, γ, and what the chains were.
-fn write_setting(out: &mut String, run: &Section) -> std::fmt::Result {
-    writeln!(
-        out,
-        "{:<16}n = {}   nβ = {:.6}   γ = {}",
-        "posterior",
-        run.number("/n"),
-        run.number("/n_beta"),
-        run.number("/gamma")
-    )?;
+fn write_setting(out: &mut String, n: usize, n_beta: f64, gamma: f64, chains: &Chains) -> std::fmt::Result {
+    writeln!(out, "{:<16}n = {n}   nβ = {n_beta:.6}   γ = {gamma}", "posterior")?;
     writeln!(
         out,
         "{:<16}{}, {} × {}, the first {} warm-up",
         "sampler",
-        run.text("/sampler"),
-        run.counted("/num_chains", "chain"),
-        run.counted("/num_draws", "draw"),
-        run.number("/num_warmup")
+        chains.sampler,
+        counted(chains.num_chains, "chain"),
+        counted(chains.num_draws, "draw"),
+        chains.num_warmup
     )
 }
 
 /// The same, and how long it took.
-fn write_posterior(out: &mut String, run: &Section) -> std::fmt::Result {
-    write_setting(out, run)?;
-    writeln!(
-        out,
-        "{:<16}{} at {:.1} steps/s",
-        "",
-        duration(run.number("/timing/sampling_s")),
-        run.number("/timing/steps_per_s")
-    )
+fn write_posterior(out: &mut String, n: usize, chains: &Chains, estimate: &Estimate) -> std::fmt::Result {
+    write_setting(out, n, estimate.n_beta, estimate.gamma, chains)?;
+    let timing = &estimate.timing;
+    writeln!(out, "{:<16}{} at {:.1} steps/s", "", duration(timing.sampling_s), timing.steps_per_s)
 }
 
 /// Where the record is, if there is one.
-pub fn write_record(out: &mut String, run: &Section) -> std::fmt::Result {
-    let (dir, status) = (run.text("/run_dir"), run.text("/status"));
-    if dir.is_empty() { Ok(()) } else { writeln!(out, "{:<16}{dir} ({status})", "record") }
+pub fn write_record<R>(out: &mut String, report: &Report<R>) -> std::fmt::Result {
+    match &report.run_dir {
+        Some(dir) => writeln!(out, "{:<16}{dir} ({})", "record", report.status),
+        None => Ok(()),
+    }
 }
 
-fn write(out: &mut String, report: &Value) -> std::fmt::Result {
-    let run = Section(report);
-    let network: Vec<String> = run.list("/network").iter().map(Value::to_string).collect();
+/// The report of a run on a deep linear network, in lines of at most about 100 columns.
+pub fn render(report: &Report<Dln>) -> String {
+    rendered(|out| write(out, report))
+}
+
+/// The widths of a network, in one line.
+pub fn widths(network: &[usize]) -> String {
+    network.iter().map(usize::to_string).collect::<Vec<_>>().join(" → ")
+}
+
+fn write(out: &mut String, report: &Report<Dln>) -> std::fmt::Result {
+    let found = &report.found;
+    let (known, estimate) = (&found.known, &found.point.estimate);
     writeln!(out)?;
-    writeln!(out, "{:<16}{}   d = {}", "network", network.join(" → "), run.number("/d"))?;
-    writeln!(out, "{:<16}{}, rank {}", "truth", run.text("/truth"), run.number("/rank_true"))?;
-    write_posterior(out, &run)?;
-    write_epsilon(out, &run)?;
+    writeln!(out, "{:<16}{}   d = {}", "network", widths(&found.network), found.d)?;
+    writeln!(out, "{:<16}{}, rank {}", "truth", found.truth, known.rank_true)?;
+    write_posterior(out, found.n, &found.chains, estimate)?;
+    write_epsilon(out, estimate)?;
     writeln!(out)?;
-    write_llc(out, &run)?;
-    let bounds = run.numbers("/lambda_bounds");
-    let kind = if report["lambda_true_is_local"] == Value::Bool(true) {
-        format!("exact, multiplicity {}", run.number("/multiplicity"))
+    write_llcs(out, &found.point)?;
+    let kind = if known.lambda.lambda_true_is_local {
+        format!("exact, multiplicity {}", known.lambda.multiplicity)
     } else {
-        format!("global (Aoyagi), a lower bound at w*; the local one is between {} and {}", bounds[0], bounds[1])
+        let [low, high] = known.lambda_bounds;
+        format!("global (Aoyagi), a lower bound at w*; the local one is between {low} and {high}")
     };
-    let off = match 100.0 * run.number("/relative_error") {
+    let off = match 100.0 * found.relative_error {
         percent if percent.is_finite() => format!("λ̂ is {percent:+.2} % off"),
         _ => "no estimate".to_owned(),
     };
-    writeln!(out, "{:<16}{} ({kind}); {off}", "λ", run.text("/lambda_true_exact"))?;
-    write_diagnostics(out, &run)?;
+    writeln!(out, "{:<16}{} ({kind}); {off}", "λ", known.lambda.lambda_true_exact)?;
+    write_point(out, &found.point)?;
     writeln!(out)?;
-    write_verdict(out, &run)?;
-    if report["trained"].is_object() {
-        write_trained(out, &Section(&report["trained"]))?;
+    write_verdict(out, &estimate.judgement)?;
+    if let Some(trained) = &found.trained {
+        write_trained(out, trained)?;
     }
-    write_record(out, &run)
+    write_record(out, report)
 }
 
 /// What is said of the point where the training ended.
-fn write_trained(out: &mut String, trained: &Section) -> std::fmt::Result {
+fn write_trained(out: &mut String, trained: &Trained) -> std::fmt::Result {
+    let dln::Training { train_loss, distance, num_steps, train_s } = trained.training;
     writeln!(out)?;
-    match trained.number("/num_steps") {
-        num_steps if num_steps.is_finite() => write!(out, "{:<16}{}", "trained", counted(num_steps as usize, "step"))?,
-        _ => write!(out, "{:<16}training did not finish", "trained")?,
+    match num_steps {
+        Some(num_steps) => write!(out, "{:<16}{}", "trained", counted(num_steps as usize, "step"))?,
+        None => write!(out, "{:<16}training did not finish", "trained")?,
     }
-    if trained.number("/train_loss").is_finite() {
-        write!(
-            out,
-            " in {}, loss {:.3e}, {:.3} from w*",
-            duration(trained.number("/train_s")),
-            trained.number("/train_loss"),
-            trained.number("/distance")
-        )?;
+    if let (Some(loss), Some(train_s), Some(distance)) = (train_loss.filter(|loss| loss.is_finite()), train_s, distance)
+    {
+        write!(out, " in {}, loss {loss:.3e}, {distance:.3} from w*", duration(train_s))?;
     }
     writeln!(out)?;
-    if trained.0["llc"].is_object() {
-        write_epsilon(out, trained)?;
-        write_llc(out, trained)?;
-        write_diagnostics(out, trained)?;
+    if let Outcome::Estimated(point) = &trained.outcome {
+        write_epsilon(out, &point.estimate)?;
+        write_llcs(out, point)?;
+        write_point(out, point)?;
     }
-    write_verdict(out, trained)
+    write_verdict(out, trained.outcome.judgement())
 }
 
-fn write_epsilon(out: &mut String, point: &Section) -> std::fmt::Result {
-    let epsilon = point.numbers("/epsilon");
-    if !epsilon.is_empty() {
-        let shown: Vec<String> = epsilon.iter().take(4).map(|epsilon| format!("{epsilon:.3e}")).collect();
+fn write_epsilon(out: &mut String, estimate: &Estimate) -> std::fmt::Result {
+    if !estimate.epsilon.is_empty() {
+        let shown: Vec<String> = estimate.epsilon.iter().take(4).map(|epsilon| format!("{epsilon:.3e}")).collect();
         writeln!(out, "{:<16}{}", "ε", shown.join("  "))?;
     }
     Ok(())
 }
 
 /// λ̂ by every estimator.
-fn write_llc(out: &mut String, point: &Section) -> std::fmt::Result {
-    for (label, path) in [("λ̂", "/llc"), ("λ̂, slope", "/llc_wbic_slope")] {
-        let mean = point.number(&format!("{path}/mean"));
-        if point.0.pointer(path).is_none() {
-            continue;
-        }
-        let mcse = point.number(&format!("{path}/mcse"));
-        let digits = decimals(mcse);
-        writeln!(
-            out,
-            "{label:<16}{}   90 % interval {}",
-            with_error(mean, mcse, digits),
-            interval(&point.numbers(&format!("{path}/ci90")), digits)
-        )?;
+fn write_llcs(out: &mut String, point: &dln::Point) -> std::fmt::Result {
+    let llc = &point.estimate.llc;
+    write_llc(out, "λ̂", llc.mean, llc.mcse, &llc.ci90)?;
+    match &point.llc_wbic_slope {
+        Some(slope) => write_llc(out, "λ̂, slope", slope.mean, slope.mcse, &slope.ci90),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// The chains, their diagnostics, and what else was measured.
-fn write_diagnostics(out: &mut String, point: &Section) -> std::fmt::Result {
-    let digits = decimals(point.number("/llc/mcse"));
-    let chains = point.numbers("/llc/per_chain");
-    let shown: Vec<String> = chains.iter().take(8).map(|llc| fixed(*llc, digits)).collect();
-    writeln!(out, "{:<16}{}", "chains", shown.join("  "))?;
-    let diagnostic = |name: &str| point.number(&format!("/diagnostics/{name}"));
-    write!(
-        out,
-        "{:<16}R-hat {}   ESS bulk {} tail {}",
-        "diagnostics",
-        fixed(diagnostic("rhat"), 3),
-        fixed(diagnostic("ess_bulk"), 0),
-        fixed(diagnostic("ess_tail"), 0)
-    )?;
-    if diagnostic("acceptance").is_finite() {
-        write!(out, "   acceptance {:.3}", diagnostic("acceptance"))?;
+fn write_llc(out: &mut String, label: &str, mean: f64, mcse: f64, ci90: &[f64]) -> std::fmt::Result {
+    let digits = decimals(mcse);
+    writeln!(out, "{label:<16}{}   90 % interval {}", with_error(mean, mcse, digits), interval(ci90, digits))
+}
+
+/// The chains, their diagnostics, and what else was measured around a deep linear network.
+fn write_point(out: &mut String, point: &dln::Point) -> std::fmt::Result {
+    write_diagnostics(out, &point.estimate)?;
+    if let Some(Some(rank)) = point.functional_rank {
+        writeln!(out, "{:<16}rank of the Jacobian {rank}", "function")?;
     }
-    writeln!(out)?;
-    writeln!(
-        out,
-        "{:<16}variance ratio {}   virial {}   radius {}",
-        "",
-        with_error(diagnostic("variance_ratio"), diagnostic("variance_ratio_mcse"), 3),
-        with_error(diagnostic("virial"), diagnostic("virial_mcse"), 3),
-        fixed(diagnostic("radius"), 3)
-    )?;
-    write_biases(out, point)?;
-    if diagnostic("gamma_sensitivity").is_finite() {
-        let mcse = diagnostic("gamma_sensitivity_mcse");
-        let slope = with_error(diagnostic("gamma_sensitivity"), mcse, decimals(mcse));
-        writeln!(out, "{:<16}dλ̂/dlnγ {slope}", "scale")?;
+    if let Some(Some(trace)) = point.hessian_trace {
+        writeln!(out, "{:<16}trace {}", "Hessian", with_error(trace.mean, trace.mcse, decimals(trace.mcse)))?;
     }
-    if point.0["localisation_check"].is_object() {
-        writeln!(
-            out,
-            "{:<16}at γ = {}: λ̂ = {}",
-            "localisation",
-            point.number("/localisation_check/gamma"),
-            with_error(point.number("/localisation_check/llc"), point.number("/localisation_check/mcse"), digits)
-        )?;
-    }
-    if point.0["functional_rank"].is_number() {
-        writeln!(out, "{:<16}rank of the Jacobian {}", "function", point.number("/functional_rank"))?;
-    }
-    if point.0["hessian_trace"].is_object() {
-        let mcse = point.number("/hessian_trace/mcse");
-        let trace = with_error(point.number("/hessian_trace/mean"), mcse, decimals(mcse));
-        writeln!(out, "{:<16}trace {trace}", "Hessian")?;
-    }
-    let layers = point.numbers("/distance_per_layer");
-    if !layers.is_empty() {
+    if let Some(Some(layers)) = &point.distance_per_layer {
         let shown: Vec<String> = layers.iter().take(8).map(|distance| format!("{distance:.3}")).collect();
         writeln!(out, "{:<16}{} by layer, root mean square", "distance", shown.join("  "))?;
     }
     Ok(())
 }
 
+/// The chains and their diagnostics.
+fn write_diagnostics(out: &mut String, estimate: &Estimate) -> std::fmt::Result {
+    let Estimate { llc, diagnostics, .. } = estimate;
+    let digits = decimals(llc.mcse);
+    let shown: Vec<String> = llc.per_chain.iter().take(8).map(|llc| fixed(*llc, digits)).collect();
+    writeln!(out, "{:<16}{}", "chains", shown.join("  "))?;
+    write!(
+        out,
+        "{:<16}R-hat {}   ESS bulk {} tail {}",
+        "diagnostics",
+        fixed(diagnostics.rhat, 3),
+        fixed(diagnostics.ess_bulk, 0),
+        fixed(diagnostics.ess_tail, 0)
+    )?;
+    if let Some(acceptance) = diagnostics.acceptance.filter(|acceptance| acceptance.is_finite()) {
+        write!(out, "   acceptance {acceptance:.3}")?;
+    }
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{:<16}variance ratio {}   virial {}   radius {}",
+        "",
+        with_error(diagnostics.variance_ratio, diagnostics.variance_ratio_mcse, 3),
+        with_error(diagnostics.virial, diagnostics.virial_mcse, 3),
+        fixed(diagnostics.radius, 3)
+    )?;
+    write_biases(out, estimate)?;
+    if diagnostics.gamma_sensitivity.is_finite() {
+        let mcse = diagnostics.gamma_sensitivity_mcse;
+        let slope = with_error(diagnostics.gamma_sensitivity, mcse, decimals(mcse));
+        writeln!(out, "{:<16}dλ̂/dlnγ {slope}", "scale")?;
+    }
+    if let Some(check) = &estimate.localisation_check {
+        let llc = with_error(check.llc, check.mcse, digits);
+        writeln!(out, "{:<16}at γ = {}: λ̂ = {llc}", "localisation", check.gamma)?;
+    }
+    Ok(())
+}
+
 /// What the step size and the minibatches add to λ̂, and what was taken off.
-fn write_biases(out: &mut String, point: &Section) -> std::fmt::Result {
-    let share = |path: &str| 100.0 * point.number(path) / point.number("/llc/mean").abs();
-    let step = share("/diagnostics/step_bias");
+fn write_biases(out: &mut String, estimate: &Estimate) -> std::fmt::Result {
+    let Estimate { llc, diagnostics, extrapolation, .. } = estimate;
+    let share = |bias: f64| 100.0 * bias / llc.mean.abs();
+    let step = diagnostics.step_bias.map_or(f64::NAN, share);
     if !step.is_finite() {
         return Ok(());
     }
     write!(out, "{:<16}step {step:+.1} %", "bias")?;
-    let minibatch = share("/diagnostics/minibatch_bias");
+    let minibatch = diagnostics.minibatch_bias.map_or(f64::NAN, share);
     if minibatch != 0.0 {
         write!(out, "   minibatches about {minibatch:+.1} %")?;
     }
-    if point.0["extrapolation"].is_object() {
-        let (bias, mcse) = (share("/extrapolation/bias/value"), share("/extrapolation/bias/mcse"));
+    if let Some(extrapolation) = extrapolation {
+        let (bias, mcse) = (share(extrapolation.bias.value), share(extrapolation.bias.mcse));
         write!(out, "   corrected by extrapolation: {bias:+.1} ± {mcse:.1} %")?;
     }
     writeln!(out)
 }
 
-fn write_verdict(out: &mut String, point: &Section) -> std::fmt::Result {
-    writeln!(out, "{:<16}{}", "verdict", point.verdict())?;
-    for line in point.list("/explanations").iter().chain(&point.list("/notes")) {
-        writeln!(out, "{:<16}- {}", "", line.as_str().unwrap_or_default())?;
+fn write_verdict(out: &mut String, judgement: &Judgement) -> std::fmt::Result {
+    writeln!(out, "{:<16}{}", "verdict", judgement.words())?;
+    for line in judgement.explanations.iter().chain(&judgement.notes) {
+        writeln!(out, "{:<16}- {line}", "")?;
     }
     Ok(())
-}
-
-/// A part of a report, read by path.
-pub struct Section<'a>(pub &'a Value);
-
-impl Section<'_> {
-    /// The number at `path`; NaN where there is none.
-    pub fn number(&self, path: &str) -> f64 {
-        self.0.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN)
-    }
-
-    /// The count at `path` with its noun: `1 chain`.
-    pub fn counted(&self, path: &str, noun: &str) -> String {
-        counted(self.number(path) as usize, noun)
-    }
-
-    /// The text at `path`; empty where there is none.
-    pub fn text(&self, path: &str) -> &str {
-        self.0.pointer(path).and_then(Value::as_str).unwrap_or("")
-    }
-
-    /// The list at `path`; empty where there is none.
-    pub fn list(&self, path: &str) -> Vec<Value> {
-        self.0.pointer(path).and_then(Value::as_array).cloned().unwrap_or_default()
-    }
-
-    pub fn reasons(&self) -> Vec<String> {
-        self.list("/reasons").iter().filter_map(|reason| reason.as_str().map(str::to_owned)).collect()
-    }
-
-    /// What is against the estimate, a line for each reason.
-    pub fn explanations(&self) -> Vec<String> {
-        self.list("/explanations").iter().filter_map(|line| line.as_str().map(|line| format!("{line}\n"))).collect()
-    }
-
-    /// The verdict, and why it is no better.
-    pub fn verdict(&self) -> String {
-        let reasons = self.reasons();
-        let because = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
-        format!("{}{because}", self.text("/verdict"))
-    }
-
-    /// The numbers of the list at `path`; NaN for what is none.
-    pub fn numbers(&self, path: &str) -> Vec<f64> {
-        self.list(path).iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect()
-    }
 }
 
 /// Decimals that show an error to two significant digits.
@@ -423,32 +387,71 @@ pub fn decimals(error: f64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
+pub mod tests {
+    use llc::data::DatasetName;
+    use llc::llc::LlcEstimate;
+    use llc::report::Scores;
+    use llc::report::paths::Paths;
+    use llc::wbic_slope::WbicSlope;
+    use serde::de::DeserializeOwned;
 
     use super::*;
 
+    /// The report of a run in tests/fixtures/records.
+    pub fn recorded<R: DeserializeOwned>(id: u64) -> Report<R> {
+        let path = format!("{}/tests/fixtures/records/{id}/report.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
     #[test]
     fn what_was_not_found_is_a_dash_in_every_line_and_table_and_one_chain_is_one_chain() {
-        // As of a run whose chains all diverged: JSON has null for NaN.
-        let report = json!({
-            "network": "mlp", "d": 5, "num_parameters": 5, "step": 3, "t": 0.5, "n": 10, "n_beta": 4.0, "gamma": 1.0,
-            "train_loss": 1.0, "train_accuracy": 0.5, "test_loss": 1.0, "test_accuracy": 0.5, "sampler": "sgld",
-            "num_chains": 1, "num_draws": 1, "num_warmup": 0, "timing": {"sampling_s": 1.0, "steps_per_s": 2.0},
-            "llc": {"mean": null, "mcse": null, "ci90": null, "per_chain": [null]},
-            "llc_wbic_slope": {"mean": 1.5, "mcse": null, "ci90": [null, null]},
-            "diagnostics": {"rhat": null, "ess_bulk": null, "variance_ratio": 1.25, "virial": null, "gamma_sensitivity": 2.5},
-            "localisation_check": {"gamma": 2.0, "llc": null, "mcse": null},
-            "hessian_trace": {"mean": null, "mcse": null},
-            "rank_true": 2, "lambda_true_is_local": true, "lambda_true_exact": "5/2", "multiplicity": 1, "relative_error": null,
-            "verdict": "not_trusted", "reasons": ["diverged"],
+        let nan = f64::NAN;
+        let mut dln: Report<Dln> = recorded(20);
+        let estimate = &mut dln.found.point.estimate;
+        // As of a run whose chains all diverged.
+        estimate.llc = LlcEstimate { mean: nan, mcse: nan, ci90: [nan; 2], per_chain: vec![nan] };
+        let diagnostics = &mut estimate.diagnostics;
+        [diagnostics.rhat, diagnostics.ess_bulk, diagnostics.virial, diagnostics.variance_ratio_mcse] = [nan; 4];
+        [diagnostics.variance_ratio, diagnostics.gamma_sensitivity] = [1.25, 2.5];
+        diagnostics.gamma_sensitivity_mcse = nan;
+        let check = estimate.localisation_check.as_mut().unwrap();
+        [check.llc, check.mcse] = [nan; 2];
+        let estimate = estimate.clone();
+        dln.found.relative_error = nan;
+        dln.found.point.hessian_trace = Some(Some(dln::HessianTrace { mean: nan, mcse: nan, num_probes: 2 }));
+        dln.found.point.llc_wbic_slope = Some(WbicSlope {
+            mean: 1.5,
+            mcse: nan,
+            ci90: [nan; 2],
+            per_chain: Vec::new(),
+            beta: Vec::new(),
+            ess_weights: Vec::new(),
+            smallest_ess_weights: nan,
         });
-        for shown in [render_network(&report), render(&report), curve_line(&report), path_line(&report)] {
+        let mut curve = recorded::<Curve>(11).found.points.remove(0);
+        curve.estimate = estimate.clone();
+        let mut path = recorded::<Paths>(80).found.estimates.unwrap().points.remove(0);
+        path.estimate = estimate.clone();
+        let found = Network {
+            checkpoint: "a.pt".to_owned(),
+            network: "mlp".to_owned(),
+            data: DatasetName::Mnist,
+            n: 10,
+            d: 5,
+            num_parameters: 5,
+            init_loss: 1.0,
+            scores: Scores { train_loss: 1.0, train_accuracy: 0.5, test_loss: 1.0, test_accuracy: 0.5 },
+            chains: Chains { sampler: "sgld".to_owned(), num_chains: 1, num_draws: 1, num_warmup: 0 },
+            estimate,
+        };
+        let Report { schema_version, experiment, seed, run_dir, status, .. } = recorded::<Dln>(20);
+        let network = render_network(&Report { schema_version, experiment, found, seed, run_dir, status });
+        let dln = render(&dln);
+        for shown in [&network, &dln, &curve_line(&curve), &path_line(&path)] {
             assert!(!shown.contains("NaN"), "{shown}");
             assert!(shown.contains('—'), "{shown}");
         }
-        let shown = render_network(&report);
-        assert!(shown.contains("sgld, 1 chain × 1 draw, the first 0 warm-up"), "{shown}");
-        assert!(shown.contains("1.500 ± —") && shown.contains("variance ratio 1.250 ± —   virial —"), "{shown}");
+        assert!(network.contains("sgld, 1 chain × 1 draw, the first 0 warm-up"), "{network}");
+        assert!(dln.contains("1.500 ± —") && dln.contains("variance ratio 1.250 ± —   virial —"), "{dln}");
     }
 }

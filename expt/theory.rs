@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use llc::config::TheoryDlnArgs;
+use llc::report::theory as report;
 use llc::theory::DeepLinear;
 use serde_json::json;
 
@@ -40,15 +41,15 @@ pub fn run(matches: &ArgMatches, _cancel: &Arc<AtomicBool>) -> anyhow::Result<Ou
     let known = network.learning_coefficient();
     let (d, multiplicity) = (network.num_parameters(), known.multiplicity);
     let text = if args.json {
-        let report = json!({
-            "lambda_true": known.lambda_f64(),
-            "lambda_true_exact": known.to_string(),
-            "multiplicity": multiplicity,
-            "rank_true": rank,
-            "widths": widths,
-            "d": d,
-        });
-        format!("{report}\n")
+        let report = report::DeepLinear {
+            lambda_true: known.lambda_f64(),
+            lambda_true_exact: known.to_string(),
+            multiplicity,
+            rank_true: rank,
+            widths,
+            d,
+        };
+        format!("{}\n", json!(report))
     } else {
         format!("λ = {known}, multiplicity {multiplicity}\n")
     };

@@ -9,11 +9,12 @@ use llc::config::{Epsilon, PositiveF64, SamplerConfig, ToyConfig};
 use llc::estimate::{Estimation, estimate};
 use llc::kernel::{GradientNeed, KernelConfig, SamplerKind};
 use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::report::profile::Timing;
+use llc::report::toy::{self as report, Compared, Point, Toys};
 use llc::rng::Key;
 use llc::target::Target as _;
 use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::theory::Toy;
-use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
 use crate::points::Points;
@@ -22,6 +23,8 @@ use crate::{estimation, session};
 
 /// Standard errors that λ̂ may be off the exact value and still agree: a right sampler is further off once in 370 times.
 const MAX_Z: f64 = 3.0;
+/// The word for those that do.
+const AGREES: &str = "agrees";
 
 impl Experiment for ToyConfig {
     /// Compares every potential by every sampler, records the run, and prints the table.
@@ -53,7 +56,7 @@ fn compare(config: &ToyConfig, context: &Context, observers: &mut Observers) -> 
         }
     }
     points.finish()?;
-    end(config, context, points.all(), is_interrupted, observers)
+    end(config, context, points.into_all(), is_interrupted, observers)
 }
 
 /// One potential by one sampler.
@@ -90,29 +93,28 @@ impl Case<'_> {
         &self,
         config: &ToyConfig,
         context: &Context,
-        before: &[Value],
+        before: &[Point],
         observers: &mut Observers,
-    ) -> anyhow::Result<Option<Value>> {
+    ) -> anyhow::Result<Option<Point>> {
         let Self { toy, n_beta, exact, sampler, .. } = *self;
         let (gamma, kind) = (config.gamma(toy), sampler.kernel.kind());
         let mut target = LawTarget::new(Law::of(toy), GradientNoise::None, n_beta, gamma)?;
         let known = toy.learning_coefficient();
-        let of_potential = json!({
-            "potential": toy.name(),
-            "formula": toy.formula(),
-            "n": self.n,
-            "n_beta": n_beta,
-            "gamma": gamma,
-            "lambda_true": known.lambda_f64(),
-            "lambda_true_exact": known.to_string(),
-            "multiplicity": known.multiplicity,
-            "llc_exact": exact,
-            "lambda_at_n_beta": known.finite_n(n_beta),
-            "sampler": kind.name(),
-        });
+        let point = |outcome: report::Outcome| Point {
+            potential: toy.name().to_owned(),
+            formula: toy.formula().to_owned(),
+            n: self.n,
+            lambda_true: known.lambda_f64(),
+            lambda_true_exact: known.to_string(),
+            multiplicity: known.multiplicity,
+            llc_exact: exact,
+            lambda_at_n_beta: known.finite_n(n_beta),
+            sampler: kind.name().to_owned(),
+            outcome,
+        };
         if kind.about().gradient == GradientNeed::None && target.as_conditional().is_none() {
             let why = "left out: given the others some coordinate is not normal, so that there is no exact draw of it";
-            return Ok(Some(estimation::merged(of_potential, json!({"left_out": why}))));
+            return Ok(Some(point(report::Outcome::LeftOut { left_out: why.to_owned(), n_beta, gamma })));
         }
         observers.emit(&Event::Stage(&format!("{} by {}", toy.name(), kind.name())));
         let number = Toy::ALL.iter().position(|&other| other == toy).unwrap_or(0) as u64;
@@ -126,25 +128,24 @@ impl Case<'_> {
         if done.is_interrupted {
             return Ok(None);
         }
-        let point = estimation::merged(estimation::report(&done), of_potential);
-        let point = estimation::merged(point, compared(&done, exact));
         observers.emit(&Event::Metrics {
             step: self.index as u64,
             values: &[("toy.llc", done.llc.mean), ("toy.llc_mcse", done.llc.mcse)],
         });
-        Ok(Some(point))
+        Ok(Some(point(report::Outcome::Compared(Box::new(compared(&done, exact))))))
     }
 
     /// The sampler, and if it is SGLD at `share` of the step size that MALA has found for the same potential among the points `before`.
-    fn at_known_step(&self, share: f64, before: &[Value]) -> KernelConfig {
-        let is_it = |point: &&Value| {
-            let of_mala = point["sampler"] == SamplerKind::Mala.name();
-            of_mala && point["potential"] == self.toy.name() && point["n_beta"] == self.n_beta
+    fn at_known_step(&self, share: f64, before: &[Point]) -> KernelConfig {
+        let is_it = |point: &&Point| {
+            let of_mala = point.sampler == SamplerKind::Mala.name();
+            of_mala && point.potential == self.toy.name() && point.scale()[0] == self.n_beta
         };
         let mut kernel = self.sampler.kernel.clone();
-        if let (KernelConfig::Sgld(settings), Some(mala)) = (&mut kernel, before.iter().find(is_it)) {
-            let found = mala["epsilon"].as_array().into_iter().flatten().filter_map(Value::as_f64);
-            if let Some(epsilon) = found.reduce(f64::min).and_then(|epsilon| PositiveF64::new(share * epsilon)) {
+        let mala = before.iter().find(is_it).and_then(Point::compared);
+        if let (KernelConfig::Sgld(settings), Some(mala)) = (&mut kernel, mala) {
+            let found = mala.estimate.epsilon.iter().copied().reduce(f64::min);
+            if let Some(epsilon) = found.and_then(|epsilon| PositiveF64::new(share * epsilon)) {
                 settings.epsilon = Epsilon::Fixed(epsilon);
             }
         }
@@ -153,42 +154,38 @@ impl Case<'_> {
 }
 
 /// How far λ̂ is off `exact`, in its own errors.
-fn compared(done: &Estimation, exact: f64) -> Value {
+fn compared(done: &Estimation, exact: f64) -> Compared {
     let z = (done.llc.mean - exact) / done.llc.mcse;
     let agreement = match z {
         _ if done.num_diverged > 0 => "diverged",
-        z if z.abs() <= MAX_Z => "agrees",
+        z if z.abs() <= MAX_Z => AGREES,
         z if z < 0.0 => "too low",
         z if z > 0.0 => "too high",
         _ => "unknown",
     };
-    json!({ "z": z, "agreement": agreement, "num_diverged": done.num_diverged })
+    Compared { estimate: estimation::report(done), z, agreement: agreement.to_owned(), num_diverged: done.num_diverged }
 }
 
 fn end(
     config: &ToyConfig,
     context: &Context,
-    points: &[Value],
+    points: Vec<Point>,
     is_interrupted: bool,
     observers: &mut Observers,
 ) -> anyhow::Result<Outcome> {
     let status = if is_interrupted { Status::Interrupted } else { Status::Completed };
-    let count = |word: &str| points.iter().filter(|point| point["agreement"] == word).count();
-    let num_compared = points.iter().filter(|point| point["agreement"].is_string()).count();
-    let sampling_s: f64 = points.iter().filter_map(|point| point["timing"]["sampling_s"].as_f64()).sum();
-    let report = json!({
-        "experiment": ToyConfig::EXPERIMENT,
-        "points": points,
-        "num_compared": num_compared,
-        "num_agreeing": count("agrees"),
-        "max_z": MAX_Z,
-        "num_chains": config.toy().num_chains,
-        "timing": { "sampling_s": sampling_s },
-        "seed": config.seed(),
-        "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-        "status": status.as_str(),
-    });
-    observers.emit(&Event::Artifact { name: "toy.csv", content: &table::csv(points)? });
-    session::end(context, observers, status, (&report, &table::render(&report)), &[])?;
-    Ok(session::outcome(status, points))
+    observers.emit(&Event::Artifact { name: "toy.csv", content: &table::csv(&points)? });
+    let compared: Vec<&Compared> = points.iter().filter_map(Point::compared).collect();
+    let has_diverged = compared.iter().any(|point| point.estimate.judgement.has_diverged());
+    let found = Toys {
+        num_compared: compared.len(),
+        num_agreeing: compared.iter().filter(|point| point.agreement == AGREES).count(),
+        max_z: MAX_Z,
+        num_chains: config.toy().num_chains,
+        timing: Timing { sampling_s: compared.iter().map(|point| point.estimate.timing.sampling_s).sum() },
+        points,
+    };
+    let report = session::report(ToyConfig::EXPERIMENT, config.seed(), found, status, observers);
+    session::end(context, observers, (&report, &table::render(&report)), &[])?;
+    Ok(session::outcome(status, has_diverged))
 }

@@ -14,6 +14,7 @@ use llc::config::network::model::for_data;
 use llc::config::training::{Style, TrainingConfig};
 use llc::model::ModelSpec;
 use llc::observe::{Event, Observers, RunInfo, Status};
+use llc::report::training::Threshold;
 use llc::rng::Key;
 use llc::train::{Evaluation, NetworkTrainer, Stop, TrainError, TrainingData, reaches_threshold};
 use serde_json::json;
@@ -22,7 +23,6 @@ use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
 use crate::session;
-use report::Threshold;
 
 /// Steps between two looks at the clock.
 const STRETCH: u64 = 50;
@@ -83,7 +83,7 @@ fn train(config: &TrainingConfig, context: &Context, observers: &mut Observers) 
     session::ensure_recorded(observers)?;
     let run_dir = observers.run_dir().context("the run has no folder for checkpoints")?;
     let checkpoints = Checkpoints::create(&run_dir)?;
-    let threshold = resumed.as_ref().and_then(Threshold::of);
+    let threshold = resumed.as_ref().and_then(report::threshold_of);
     // A run that goes on in its own folder writes the rest of the same log.
     let known_log = resumed.as_ref().filter(|_| own.is_some()).and_then(|from| from.header.facts.get("log")?.as_str());
     let log = known_log.unwrap_or_default().to_owned();
@@ -298,11 +298,12 @@ impl Run<'_> {
         context: &Context,
         observers: &mut Observers,
     ) -> anyhow::Result<()> {
-        let report = report::report(self, last, status);
+        let (experiment, seed) = (TrainingConfig::EXPERIMENT, self.config.seed());
+        let report = session::report(experiment, seed, report::found(self, last), status, observers);
         let shown = report::table(&report);
         if self.config.run().style == Style::FittingRandomLabels {
             observers.emit(&Event::Artifact { name: &style::log_name(), content: self.log.as_bytes() });
         }
-        session::end(context, observers, status, (&report, &shown), fail_trace)
+        session::end(context, observers, (&report, &shown), fail_trace)
     }
 }

@@ -11,11 +11,12 @@ use llc::estimate::estimate;
 use llc::journal::Journal;
 use llc::observe::{Event, Observers, PointInfo, RunInfo, forward};
 use llc::posterior::{Around, Posterior};
+use llc::report::Scores;
+use llc::report::network::Point;
 use llc::rng::Key;
 use llc::target::Target as _;
 use llc::target::network::TrainedNetwork;
 use llc::train::{Evaluation, Objective};
-use serde_json::{Value, json};
 
 use crate::cli::Context;
 use crate::{estimation, expected, session, table};
@@ -44,8 +45,11 @@ pub struct Place {
     pub step: u64,
     pub on_train: Evaluation,
     pub on_test: Evaluation,
-    /// What its report says besides: `step`, `epoch`, ….
-    pub facts: Value,
+    pub epoch: Option<f64>,
+    /// Seconds of training until there, where this run trains.
+    pub train_s: Option<f64>,
+    /// The place and the name of its file, if it is of one.
+    pub file: Option<(usize, String)>,
 }
 
 impl Trajectory<'_> {
@@ -62,17 +66,17 @@ impl Trajectory<'_> {
         })
     }
 
-    /// The report of λ̂ around `trained`, which stands at `place`; `None` where that was interrupted. The first of `num_points` says how
+    /// The report of λ̂ around `trained`, which stands at `place` and of which `notes` are known; `None` where that was interrupted. The first of `num_points` says how
     /// long all of them take.
     pub fn estimate(
         &self,
         place: &Place,
-        trained: &TrainedNetwork,
+        (trained, notes): (&TrainedNetwork, &[String]),
         objective: Objective,
         key: Key,
         num_points: Option<usize>,
         observers: &mut Observers,
-    ) -> anyhow::Result<Option<Value>> {
+    ) -> anyhow::Result<Option<Point>> {
         let around = Around { point: self.point, sampler: self.sampler, run: self.run, objective };
         let mut posterior = around.posterior(trained, self.samples, key)?;
         let init_loss = posterior.chains.plan.init_loss;
@@ -90,10 +94,17 @@ impl Trajectory<'_> {
         if done.is_interrupted {
             return Ok(None);
         }
-        let point = estimation::merged(
-            estimation::merged(estimation::report(&done), scores(place, init_loss)),
-            place.facts.clone(),
-        );
+        let (index, checkpoint) = place.file.clone().unzip();
+        let point = Point {
+            step: place.step,
+            epoch: place.epoch,
+            train_s: place.train_s,
+            index,
+            checkpoint,
+            init_loss,
+            scores: scores(place.on_train, place.on_test),
+            estimate: estimation::report_with(&done, notes),
+        };
         observers.emit(&Event::Metrics {
             step: place.step,
             values: &[
@@ -109,28 +120,14 @@ impl Trajectory<'_> {
         observers.emit(&Event::Line(&table::curve_line(&point)));
         Ok(Some(point))
     }
-
-    /// What a report says of all points.
-    pub fn report(&self) -> Value {
-        json!({
-            "n": self.samples.len(),
-            "sampler": self.sampler.kernel.kind().name(),
-            "num_chains": self.sampler.num_chains,
-            "num_draws": self.sampler.num_draws(),
-            "num_warmup": self.sampler.num_warmup_draws(),
-            "gamma": self.sampler.gamma,
-            "n_beta": self.sampler.n_beta(self.samples.len()),
-        })
-    }
 }
 
-/// What the network does at `place`.
-fn scores(place: &Place, init_loss: f64) -> Value {
-    json!({
-        "init_loss": init_loss,
-        "train_loss": place.on_train.loss,
-        "train_accuracy": place.on_train.accuracy,
-        "test_loss": place.on_test.loss,
-        "test_accuracy": place.on_test.accuracy,
-    })
+/// Losses and accuracies as reports have them.
+pub fn scores(on_train: Evaluation, on_test: Evaluation) -> Scores {
+    Scores {
+        train_loss: on_train.loss,
+        train_accuracy: on_train.accuracy,
+        test_loss: on_test.loss,
+        test_accuracy: on_test.accuracy,
+    }
 }

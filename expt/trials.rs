@@ -8,13 +8,14 @@ use llc::estimate::{self, EstimateError};
 use llc::kernel::GradientNeed;
 use llc::observe::{Event, Observers, Status};
 use llc::record::time::duration;
+use llc::report::trials::{self as report, OverSeeds};
 use llc::target::Batch;
 use llc::trials::{Measured, Trial, side_by_side};
 use llc::words::{counted, fixed, with_error};
-use serde_json::{Value, json};
 
 use crate::cli::{Context, Outcome};
 use crate::expected;
+use crate::table::{Column, cell};
 
 /// The share that intervals over seeds claim to cover.
 const LEVEL: f64 = 0.9;
@@ -65,24 +66,35 @@ pub fn pass_seconds(trial: &mut Trial) -> anyhow::Result<[f64; 2]> {
 }
 
 /// What the report says of one trial.
-pub fn report(seed: u64, measured: &Measured) -> Value {
+pub fn report(seed: u64, measured: &Measured) -> report::Trial {
     let diagnostics = &measured.diagnostics;
-    json!({
-        "seed": seed,
-        "llc": measured.llc.mean,
-        "llc_mcse": measured.llc.mcse,
-        "ci90": measured.llc.ci90,
-        "epsilon": measured.epsilon,
-        "acceptance": diagnostics.acceptance,
-        "variance_ratio": diagnostics.variance_ratio.value,
-        "virial": diagnostics.virial.value,
-        "trend": diagnostics.trend,
-        "radius": diagnostics.radius,
-        "ess_bulk": diagnostics.ess_bulk,
-        "num_steps": measured.num_steps,
-        "sampling_s": measured.sampling_s,
-        "has_diverged": measured.has_diverged,
-    })
+    report::Trial {
+        seed,
+        llc: measured.llc.mean,
+        llc_mcse: measured.llc.mcse,
+        ci90: measured.llc.ci90,
+        epsilon: measured.epsilon,
+        acceptance: diagnostics.acceptance,
+        variance_ratio: diagnostics.variance_ratio.value,
+        virial: diagnostics.virial.value,
+        trend: diagnostics.trend,
+        radius: diagnostics.radius,
+        ess_bulk: diagnostics.ess_bulk,
+        num_steps: measured.num_steps,
+        sampling_s: measured.sampling_s,
+        has_diverged: measured.has_diverged,
+    }
+}
+
+/// The same of each of `measured` that was run to its end; the first has the seed `first_seed`, the next ones' follow.
+pub fn reports(first_seed: u64, measured: &[Option<Measured>]) -> Vec<report::Trial> {
+    let seeded = (first_seed..).zip(measured);
+    seeded.filter_map(|(seed, measured)| Some(report(seed, measured.as_ref()?))).collect()
+}
+
+/// Trials that diverged.
+pub fn num_diverged(measured: &[Option<Measured>]) -> usize {
+    measured.iter().flatten().filter(|measured| measured.has_diverged).count()
 }
 
 /// `quantity` of each trial; NaN of one that diverged or was not run to its end.
@@ -93,24 +105,24 @@ pub fn of_each(measured: &[Option<Measured>], quantity: impl Fn(&Measured) -> f6
 }
 
 /// Mean of `per_seed` with its standard error and its interval over seeds; those that are not finite are left out, and not counted.
-pub fn over_seeds(per_seed: &[f64]) -> Value {
+pub fn over_seeds(per_seed: &[f64]) -> OverSeeds {
     let values: Vec<f64> = per_seed.iter().copied().filter(|value| value.is_finite()).collect();
     let (n, mean) = (values.len() as f64, values.iter().sum::<f64>() / values.len() as f64);
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    json!({
-        "mean": mean,
-        "standard_error": (variance / n).sqrt(),
-        "ci90": mean_interval_of_independent(&values, LEVEL),
-        "num_seeds": values.len(),
-        "per_seed": per_seed,
-    })
+    OverSeeds {
+        mean,
+        standard_error: (variance / n).sqrt(),
+        ci90: mean_interval_of_independent(&values, LEVEL),
+        num_seeds: values.len(),
+        per_seed: per_seed.to_vec(),
+    }
 }
 
-/// `mean ± standard error` of what [`over_seeds`] laid out.
-pub fn shown(value: &Value) -> String {
-    match (value["mean"].as_f64(), value["standard_error"].as_f64()) {
-        (Some(mean), Some(error)) => with_error(mean, error, 2),
-        (mean, _) => fixed(mean.unwrap_or(f64::NAN), 2),
+/// `mean ± standard error`, or the mean alone where that has none.
+pub fn shown(value: &OverSeeds) -> String {
+    match value.standard_error.is_finite() {
+        true => with_error(value.mean, value.standard_error, 2),
+        false => fixed(value.mean, 2),
     }
 }
 
@@ -125,11 +137,19 @@ pub fn ending(measured: &[Option<Measured>]) -> (Status, Outcome) {
     }
 }
 
-/// A number, a word or a truth value as a table has it; nothing for null.
-pub fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+/// A table of trials for other programs: two columns that say where a trial stands, its seed, `columns`, and whether it diverged.
+pub fn csv<'a>(
+    places: [&str; 2],
+    columns: &[Column<report::Trial>],
+    trials: impl Iterator<Item = ([String; 2], &'a report::Trial)>,
+) -> anyhow::Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let names = columns.iter().map(|(name, _)| *name);
+    table.write_record(places.into_iter().chain(["seed"]).chain(names).chain(["has_diverged"]))?;
+    for (place, trial) in trials {
+        let cells = columns.iter().map(|(_, value)| value(trial));
+        table
+            .write_record(place.into_iter().chain([cell(trial.seed)]).chain(cells).chain([cell(trial.has_diverged)]))?;
     }
+    Ok(table.into_inner()?)
 }

@@ -38,6 +38,7 @@ pub mod posterior;
 pub mod record;
 #[cfg(feature = "torch")]
 pub mod relu;
+pub mod report;
 #[cfg(feature = "torch")]
 pub mod spectrum;
 pub mod sweep;

@@ -1,5 +1,7 @@
 //! Counts runs by their mean acceptance.
 
+use llc::report::read::Said;
+
 use super::figure::{Figure, NoData, counted};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Mark, Panel, Table, cell};
@@ -10,7 +12,7 @@ pub const FIGURE: Figure = Figure {
     summary: "how many of the runs have which mean acceptance",
     shows_single_runs: false,
     draw: |input| {
-        let rate = |run: &llc::record::read::Run| run.report.as_ref()?.pointer("/diagnostics/acceptance")?.as_f64();
+        let rate = |run: &llc::record::read::Run| Said::of(run.report.as_ref()).diagnostics.acceptance;
         let rates: Vec<f64> = input.runs.iter().filter_map(rate).collect();
         if rates.is_empty() {
             return Err(NoData("none of the runs has an acceptance".to_owned()));

@@ -1,7 +1,7 @@
 //! Draws λ̂ against the exact λ of networks whose λ is known, on one dashed line y = x where all would be right.
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read::Said;
 
 use super::figure::{Figure, Input, NoData, counted};
 use super::hue::Hue;
@@ -15,7 +15,7 @@ pub const FIGURE: Figure = Figure {
     summary: "λ̂ with its interval against the exact λ, both on logarithmic axes",
     shows_single_runs: false,
     draw: |input| {
-        let points = points(input, Some);
+        let points = points(input, |said| Some(said));
         draw(input, points, "Estimated against exact learning coefficient", true)
     },
 };
@@ -25,7 +25,7 @@ pub const LINEAR: Figure = Figure {
     summary: "the same on linear axes, a panel for each size of network",
     shows_single_runs: false,
     draw: |input| {
-        let points = points(input, Some);
+        let points = points(input, |said| Some(said));
         draw(input, points, "Estimated against exact learning coefficient, by size", false)
     },
 };
@@ -35,7 +35,7 @@ pub const TRAINED: Figure = Figure {
     summary: "λ̂ where training from a random start ended, against the exact λ of the truth",
     shows_single_runs: false,
     draw: |input| {
-        let points = points(input, |report| report.get("trained").filter(|trained| trained.is_object()));
+        let points = points(input, |said| said.trained.as_deref());
         draw(input, points, "Estimated at the trained point against exact λ of the truth", true)
     },
 };
@@ -46,8 +46,8 @@ struct At<'a> {
 }
 
 /// The runs whose λ is known and that have a point there, with the estimate at it.
-fn points<'a>(input: &Input<'a>, point: impl Fn(&'a Value) -> Option<&'a Value>) -> Vec<At<'a>> {
-    let at = |known: Known<'a>| point(known.report).map(|report| At { estimate: Estimate::read(report), known });
+fn points<'a>(input: &Input<'a>, point: fn(&Said) -> Option<&Said>) -> Vec<At<'a>> {
+    let at = |known: Known<'a>| point(&known.said).map(Estimate::read).map(|estimate| At { estimate, known });
     known(input.runs).into_iter().filter_map(at).collect()
 }
 
@@ -56,7 +56,7 @@ fn draw(input: &Input, points: Vec<At>, title: &str, is_log: bool) -> Result<Dra
         return Err(NoData::of("of a network whose λ is known, at that point"));
     }
     let runs: Vec<&Run> = points.iter().map(|at| at.known.run).collect();
-    let d = |run: &Run| run.report.as_ref().and_then(|report| report["d"].as_f64()).unwrap_or(f64::NAN);
+    let d = |run: &Run| Said::of(run.report.as_ref()).d().unwrap_or(f64::NAN);
     let hue = Hue::new(&runs, input.options.hue.as_deref(), d);
     let is_shown = |at: &&At| at.estimate.is_some_and(|e| !is_log || (e.llc > 0.0 && at.known.lambda > 0.0));
     let num_shown = points.iter().filter(is_shown).count();

@@ -6,13 +6,14 @@
 //! *Reference* for rank plots: Vehtari et al. 2021, <https://arxiv.org/abs/1903.08008>, section 3.
 
 use llc::record::read::Run;
+use llc::report::read::Said;
 
 use super::figure::{Figure, Input, NoData, thinned};
 use super::traces::label;
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Mark, Panel, Table, cell};
 use crate::records::chains::Chains;
-use crate::records::estimate::{Estimate, final_point};
+use crate::records::estimate::Estimate;
 
 pub const RUNNING: Figure = Figure {
     name: "running-llc",
@@ -88,7 +89,7 @@ pub fn is_finite(chains: &Chains) -> bool {
 
 /// λ̂ of a run, or of the last point of a curve.
 fn final_estimate(run: &Run) -> Option<Estimate> {
-    Estimate::read(final_point(run.report.as_ref()?))
+    Estimate::read(Said::of(run.report.as_ref()).final_point())
 }
 
 fn draw_ranks(input: &Input) -> Result<Drawing, NoData> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read;
+use llc::report::training::Training;
 
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
@@ -19,28 +20,26 @@ pub const FIGURE: Figure = Figure {
 };
 
 /// What a panel shows of a report.
-type Quantity = fn(&Value) -> Option<f64>;
+type Quantity = fn(&Training) -> Option<f64>;
 
 const QUANTITIES: [(&str, &str, Quantity); 3] = [
-    ("epochs_to_overfit", "epochs to the threshold", |report| report["epochs_to_overfit"].as_f64()),
-    ("time_to_overfit_min", "minutes to the threshold", |report| report["time_to_overfit"].as_f64()),
+    ("epochs_to_overfit", "epochs to the threshold", |found| found.epochs_to_overfit.map(|epochs| epochs as f64)),
+    ("time_to_overfit_min", "minutes to the threshold", |found| found.time_to_overfit),
     ("test_error", "test error", test_error),
 ];
 
 /// The error on test data at the threshold, or at the end of a training that did not reach it.
-fn test_error(report: &Value) -> Option<f64> {
-    let at_threshold =
-        report.pointer("/threshold/test/accuracy").and_then(Value::as_f64).map(|accuracy| 1.0 - accuracy);
-    at_threshold.or_else(|| report["test_error"].as_f64())
+fn test_error(found: &Training) -> Option<f64> {
+    let at_threshold = found.threshold.as_ref().map(|threshold| 1.0 - threshold.test.accuracy);
+    at_threshold.or(found.test_error)
 }
 
-fn level(run: &Run) -> Option<f64> {
-    run.report.as_ref()?["label_corruption"].as_f64()
+fn training(run: &Run) -> Option<Training> {
+    read::found(run.report.as_ref(), "train")
 }
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
-    let is_training = |run: &&Run| run.command == "train" && level(run).is_some();
-    let runs: Vec<&Run> = input.runs.iter().filter(is_training).collect();
+    let runs: Vec<&Run> = input.runs.iter().filter(|run| training(run).is_some()).collect();
     if runs.is_empty() {
         return Err(NoData::of("a training (llc train) that has ended"));
     }
@@ -73,7 +72,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         let y = Axis::linear(label).including(0.0);
         panels.push(Panel::new(x, y, marks).titled(label));
     }
-    let num_short = runs.iter().filter(|run| run.report.as_ref().is_some_and(|r| r["threshold"].is_null())).count();
+    let num_short = runs.iter().filter_map(|run| training(run)).filter(|found| found.threshold.is_none()).count();
     let short = match num_short {
         0 => String::new(),
         n => {
@@ -97,8 +96,9 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
 fn means(group: &Group, quantity: Quantity) -> Vec<(f64, usize, f64, Option<[f64; 2]>)> {
     // Levels such as 0.1 are compared as the text they were given as.
     let mut at: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
-    for run in &group.runs {
-        if let (Some(level), Some(value)) = (level(run), run.report.as_ref().and_then(quantity)) {
+    for found in group.runs.iter().filter_map(|run| training(run)) {
+        if let Some(value) = quantity(&found) {
+            let level = found.label_corruption;
             at.entry((level * 1e9) as u64).or_insert((level, Vec::new())).1.push(value);
         }
     }

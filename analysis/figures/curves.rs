@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read::Said;
 
 use super::against_lambda::verdict_keys;
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
@@ -43,17 +43,17 @@ pub struct At {
 
 /// The points of the curve that `run` followed; none where it is of another kind.
 pub fn points(run: &Run) -> Vec<At> {
-    let points = run.report.as_ref().and_then(|report| report["points"].as_array());
-    let read = |point: &Value| {
+    let number = |value: Option<f64>| value.unwrap_or(f64::NAN);
+    let read = |point: &Said| {
         Some(At {
-            step: point["step"].as_u64()?,
+            step: point.step?,
             estimate: Estimate::read(point),
-            test_accuracy: point["test_accuracy"].as_f64().unwrap_or(f64::NAN),
-            train_loss: point["train_loss"].as_f64().unwrap_or(f64::NAN),
-            test_loss: point["test_loss"].as_f64().unwrap_or(f64::NAN),
+            test_accuracy: number(point.test_accuracy),
+            train_loss: number(point.train_loss),
+            test_loss: number(point.test_loss),
         })
     };
-    points.into_iter().flatten().filter_map(read).collect()
+    Said::of(run.report.as_ref()).points.iter().filter_map(read).collect()
 }
 
 /// The curves among the runs of `input`.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use llc::record::read::Run;
+use llc::report::training::Epoch;
 
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Shape, Table, cell};
-use crate::records::descent::{Measured, measured};
+use crate::records::descent::measured;
 use crate::records::group::{Group, grouped_by, groups};
 use crate::statistics::bootstrap::mean_interval;
 
@@ -52,7 +53,7 @@ struct Quantity {
     name: &'static str,
     label: &'static str,
     paint: Paint,
-    of: fn(&Measured) -> f64,
+    of: fn(&Epoch) -> f64,
 }
 
 const LOSS: Quantity = Quantity { name: "loss", label: "loss", paint: Paint::Series(0), of: |measured| measured.loss };
@@ -72,14 +73,14 @@ type Mean = (u64, usize, f64, Option<[f64; 2]>);
 struct Descents<'a> {
     runs: Vec<&'a Run>,
     groups: Vec<Group<'a>>,
-    measured: BTreeMap<&'a Path, Vec<Measured>>,
+    measured: BTreeMap<&'a Path, Vec<Epoch>>,
 }
 
 impl<'a> Descents<'a> {
     fn read(input: &Input<'a>) -> Result<Self, NoData> {
         let is_descent = |run: &&Run| run.command == "descent";
         let read = |run: &'a Run| (run.path.as_path(), measured(run, input.details));
-        let measured: BTreeMap<&Path, Vec<Measured>> =
+        let measured: BTreeMap<&Path, Vec<Epoch>> =
             input.runs.iter().filter(is_descent).map(read).filter(|(_, measured)| !measured.is_empty()).collect();
         let runs: Vec<&Run> = input.runs.iter().filter(|run| measured.contains_key(run.path.as_path())).collect();
         if runs.is_empty() {

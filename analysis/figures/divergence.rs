@@ -1,6 +1,7 @@
 //! Counts chains whose loss was no longer finite, and shows after how many draws that was.
 
 use llc::record::read::Run;
+use llc::report::read::Said;
 
 use super::figure::{Figure, Input, NoData, counted};
 use crate::plot::paint::Paint;
@@ -16,10 +17,7 @@ pub const FIGURE: Figure = Figure {
 };
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
-    let has_diverged = |run: &&Run| {
-        let reasons = run.report.as_ref().and_then(|report| report["reasons"].as_array());
-        reasons.into_iter().flatten().any(|reason| reason == "diverged")
-    };
+    let has_diverged = |run: &&Run| Said::of(run.report.as_ref()).reasons.iter().any(|reason| reason == "diverged");
     let runs: Vec<&Run> = input.runs.iter().filter(has_diverged).collect();
     if runs.is_empty() {
         return Err(NoData(format!("no chain of {} diverged", counted(input.runs.len(), "run"))));
@@ -28,7 +26,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let mut ends = Vec::new();
     let mut longest = 1.0_f64;
     for run in &runs {
-        let planned = run.report.as_ref().and_then(|report| report["num_draws"].as_f64()).unwrap_or(1.0);
+        let planned = Said::of(run.report.as_ref()).num_draws.map_or(1.0, |num_draws| num_draws as f64);
         longest = longest.max(planned);
         for (chain, num_draws) in input.chains(run).iter().flat_map(|chains| finite(chains).enumerate()) {
             if (num_draws as f64) < planned {

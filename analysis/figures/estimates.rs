@@ -1,6 +1,7 @@
 //! Draws every λ̂ with its interval, a row a run, or a row for each --hue with the mean over its runs.
 
 use llc::record::read::Run;
+use llc::report::read::Said;
 
 use super::against_lambda::verdict_keys;
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
@@ -26,7 +27,7 @@ const MAX_ROWS: usize = 40;
 type Row = (String, Vec<Point>);
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
-    let estimated = |run: &'_ Run| run.report.as_ref().and_then(Estimate::read);
+    let estimated = |run: &'_ Run| Estimate::read(&Said::of(run.report.as_ref()));
     let runs: Vec<&Run> = input.runs.iter().filter(|run| estimated(run).is_some()).collect();
     if runs.is_empty() {
         return Err(NoData("none of the runs has an estimate".to_owned()));

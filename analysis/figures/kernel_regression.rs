@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::kernel_regression::{Fit, KernelRegression};
+use llc::report::read;
 
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
@@ -41,27 +42,20 @@ const AXES: [&str; 7] = [
 /// A value of one fit, and its interval.
 type WithInterval = (f64, Option<[f64; 2]>);
 /// What a panel shows of a fit.
-type Quantity = fn(&Value) -> Option<WithInterval>;
+type Quantity = fn(&Fit) -> WithInterval;
 
 const QUANTITIES: [(&str, &str, Quantity); 3] = [
-    ("test_error", "test error", test_error),
-    ("train_error", "training error", |point| Some((point["train_error"].as_f64()?, None))),
-    ("norm", "norm of the solution", |point| Some((point["norm"].as_f64()?, None))),
+    ("test_error", "test error", |fit| (fit.test_error, Some(fit.test_error_ci90))),
+    ("train_error", "training error", |fit| (fit.train_error, None)),
+    ("norm", "norm of the solution", |fit| (fit.norm, None)),
 ];
 
-fn test_error(point: &Value) -> Option<WithInterval> {
-    let ends = &point["test_error_ci90"];
-    Some((point["test_error"].as_f64()?, ends[0].as_f64().zip(ends[1].as_f64()).map(|(low, high)| [low, high])))
-}
-
-fn points(run: &Run) -> impl Iterator<Item = (u64, &Value)> {
-    let report = run.report.as_ref().filter(|_| run.command == "kernel-regression");
-    let points = report.and_then(|report| report["points"].as_array());
-    points.into_iter().flatten().filter_map(|point| Some((point["n"].as_u64()?, point)))
+fn fits(run: &Run) -> Vec<Fit> {
+    read::found::<KernelRegression>(run.report.as_ref(), "kernel-regression").map_or(Vec::new(), |found| found.points)
 }
 
 fn regressions<'a>(input: &Input<'a>) -> Result<Vec<&'a Run>, NoData> {
-    let runs: Vec<&Run> = input.runs.iter().filter(|run| points(run).next().is_some()).collect();
+    let runs: Vec<&Run> = input.runs.iter().filter(|run| !fits(run).is_empty()).collect();
     if runs.is_empty() { Err(NoData::of("a kernel regression (llc kernel-regression)")) } else { Ok(runs) }
 }
 
@@ -116,10 +110,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
 /// By n: how many runs have it, their mean, and its interval: over runs by bootstrap, or that of a single one.
 fn means(group: &Group, quantity: Quantity) -> Vec<(u64, usize, WithInterval)> {
     let mut at: BTreeMap<u64, Vec<WithInterval>> = BTreeMap::new();
-    for (n, point) in group.runs.iter().flat_map(|run| points(run)) {
-        if let Some(value) = quantity(point) {
-            at.entry(n).or_default().push(value);
-        }
+    for fit in group.runs.iter().flat_map(|run| fits(run)) {
+        at.entry(fit.n as u64).or_default().push(quantity(&fit));
     }
     let mean = |(n, values): (u64, Vec<WithInterval>)| match values[..] {
         [one] => (n, 1, one),
@@ -133,12 +125,9 @@ fn means(group: &Group, quantity: Quantity) -> Vec<(u64, usize, WithInterval)> {
 
 fn draw_residuals(input: &Input) -> Result<Drawing, NoData> {
     let runs = regressions(input)?;
-    let residuals = |point: &Value| -> Vec<f64> {
-        let residuals = point["residuals"].as_array();
-        residuals.into_iter().flatten().map(|residual| residual.as_f64().unwrap_or(f64::NAN)).collect()
-    };
-    let mut fits: Vec<(u64, &Run, Vec<f64>)> =
-        runs.iter().flat_map(|&run| points(run).map(move |(n, point)| (n, run, residuals(point)))).collect();
+    let residuals = |fit: Fit| Some((fit.n as u64, fit.iterative?.residuals));
+    let of_run = |run| fits(run).into_iter().filter_map(residuals).map(move |(n, residuals)| (n, run, residuals));
+    let mut fits: Vec<(u64, &Run, Vec<f64>)> = runs.iter().flat_map(|&run| of_run(run)).collect();
     fits.retain(|(_, _, residuals)| !residuals.is_empty());
     fits.sort_by_key(|(n, run, _)| (*n, run.path.clone()));
     let (Some((smallest, ..)), Some((largest, ..))) = (fits.first(), fits.last()) else {

@@ -1,5 +1,7 @@
 //! Shows which networks were run: how many parameters they have, and how λ goes with their shape.
 
+use llc::report::read::Said;
+
 use super::figure::{Figure, Input, NoData, counted};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Mark, Panel, Point, Table, cell};
@@ -21,10 +23,7 @@ pub const TRUTHS: Figure = Figure {
 };
 
 fn draw_dimensions(input: &Input) -> Result<Drawing, NoData> {
-    let d = |run: &llc::record::read::Run| {
-        let report = run.report.as_ref()?;
-        report["num_parameters"].as_f64().or_else(|| report["d"].as_f64()).filter(|d| *d > 0.0)
-    };
+    let d = |run: &llc::record::read::Run| Said::of(run.report.as_ref()).num_parameters().filter(|d| *d > 0.0);
     let sizes: Vec<f64> = input.runs.iter().filter_map(d).map(f64::log10).collect();
     if sizes.is_empty() {
         return Err(NoData("none of the runs has a report with its number of parameters".to_owned()));

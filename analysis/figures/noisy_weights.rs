@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read;
+use llc::report::training::{NoisyEpoch, NoisyWeights};
 
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use super::hue::{group_keys, group_paints};
@@ -32,37 +33,48 @@ const SETS: [&str; 2] = ["train", "val"];
 const DASHES: [&str; 2] = ["", "5 3"];
 const SET_NAMES: [&str; 2] = ["training samples", "validation samples"];
 
-/// A panel: its name in the table, its title, and where an epoch has it, of each set or of the network.
+/// What an epoch has, of a set or of the network.
+type Value = fn(&NoisyEpoch) -> Option<f64>;
+
+/// A panel: its name in the table, its title, and what an epoch has there, of each set or of the network.
 struct Quantity {
     name: &'static str,
     label: &'static str,
-    pointers: &'static [&'static str],
+    values: &'static [Value],
 }
 
+const ACCURACY: Quantity = Quantity {
+    name: "accuracy",
+    label: "accuracy",
+    values: &[|epoch| Some(epoch.train.evaluation.accuracy), |epoch| Some(epoch.val.evaluation.accuracy)],
+};
 const AGREEMENTS: [Quantity; 3] = [
     Quantity {
         name: "agreement",
         label: "agreement with the epoch before",
-        pointers: &["/train/agreement", "/val/agreement"],
+        values: &[|epoch| epoch.train.agreement, |epoch| epoch.val.agreement],
     },
-    Quantity { name: "accuracy", label: "accuracy", pointers: &["/train/accuracy", "/val/accuracy"] },
-    Quantity { name: "mean_alpha", label: "mean α of the noise", pointers: &["/mean_alpha"] },
+    ACCURACY,
+    Quantity { name: "mean_alpha", label: "mean α of the noise", values: &[|epoch| epoch.mean_alpha] },
 ];
 const FORGETTINGS: [Quantity; 2] = [
-    Quantity { name: "accuracy", label: "accuracy", pointers: &["/train/accuracy", "/val/accuracy"] },
-    Quantity { name: "loss", label: "loss", pointers: &["/train/loss", "/val/loss"] },
+    ACCURACY,
+    Quantity {
+        name: "loss",
+        label: "loss",
+        values: &[|epoch| Some(epoch.train.evaluation.loss), |epoch| Some(epoch.val.evaluation.loss)],
+    },
 ];
 
-fn epochs(run: &Run) -> &[Value] {
-    let report = run.report.as_ref().filter(|_| run.command == "noisy-weights");
-    report.and_then(|report| report["epochs"].as_array()).map_or(&[], Vec::as_slice)
+fn epochs(run: &Run) -> Vec<NoisyEpoch> {
+    read::found::<NoisyWeights>(run.report.as_ref(), "noisy-weights").map_or(Vec::new(), |found| found.epochs)
 }
 
 /// The first epoch of the second phase, if there was one.
 fn second_phase(run: &Run) -> Option<f64> {
     let all = epochs(run);
-    let first = all.first()?["phase"].as_str()?;
-    all.iter().find(|epoch| epoch["phase"] != first)?["epoch"].as_f64()
+    let first = &all.first()?.phase;
+    all.iter().find(|epoch| epoch.phase != *first).map(|epoch| epoch.epoch as f64)
 }
 
 fn draw_agreement(input: &Input) -> Result<Drawing, NoData> {
@@ -96,11 +108,11 @@ fn drawing(input: &Input, runs: &[&Run], title: &str, quantities: &[Quantity], n
     for quantity in quantities {
         let (mut bands, mut lines) = (Vec::new(), Vec::new());
         for (group, &paint) in groups.iter().zip(&paints) {
-            for (set, pointer) in quantity.pointers.iter().enumerate() {
-                let means = means(group, pointer);
+            for (set, value) in quantity.values.iter().enumerate() {
+                let means = means(group, *value);
                 for (epoch, count, mean, interval) in &means {
                     let [low, high] = interval.map_or([None; 2], |ends| ends.map(Some));
-                    let data = if quantity.pointers.len() > 1 { SETS[set] } else { "" };
+                    let data = if quantity.values.len() > 1 { SETS[set] } else { "" };
                     table.push([
                         group.name.clone(),
                         quantity.name.to_owned(),
@@ -157,12 +169,12 @@ fn drawing(input: &Input, runs: &[&Run], title: &str, quantities: &[Quantity], n
     })
 }
 
-/// By epoch: how many runs have the number at `pointer`, their mean, and its bootstrap interval where there are several.
-fn means(group: &Group, pointer: &str) -> Vec<(u64, usize, f64, Option<[f64; 2]>)> {
+/// By epoch: how many runs have the `value`, their mean, and its bootstrap interval where there are several.
+fn means(group: &Group, value: Value) -> Vec<(u64, usize, f64, Option<[f64; 2]>)> {
     let mut at: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for epoch in group.runs.iter().flat_map(|run| epochs(run)) {
-        if let (Some(number), Some(value)) = (epoch["epoch"].as_u64(), epoch.pointer(pointer).and_then(Value::as_f64)) {
-            at.entry(number).or_default().push(value);
+        if let Some(value) = value(&epoch).filter(|value| value.is_finite()) {
+            at.entry(epoch.epoch as u64).or_default().push(value);
         }
     }
     let mean = |(epoch, values): (u64, Vec<f64>)| {

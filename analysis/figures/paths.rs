@@ -1,7 +1,8 @@
 //! Draws the paths of `llc paths`: segments between minima and starts, the fitted curve beside the segment, λ̂ along the curve.
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::paths::{self, Columns, Curve, Paths};
+use llc::report::read;
 
 use super::against_lambda::verdict_keys;
 use super::figure::{Figure, Input, NoData, counted};
@@ -42,22 +43,16 @@ const MODES: [(&str, &str); 4] = [
     ("inits", "start to start"),
 ];
 
-/// The numbers of a list; NaN where there is none.
-pub fn numbers(list: &Value) -> Vec<f64> {
-    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-    list.as_array().map_or_else(Vec::new, |list| list.iter().map(number).collect())
+/// The paths of `run`.
+fn paths(run: &Run) -> Option<Paths> {
+    read::found(run.report.as_ref(), "paths")
 }
 
-/// The first run whose report has `key`, and how many there are.
-pub fn one<'a>(input: &Input<'a>, key: &str) -> Result<(&'a Run, &'a Value, usize), NoData> {
-    let has = |run: &'a Run| {
-        let found = run.report.as_ref()?.get(key)?;
-        let is_there = found.is_object() || found.as_array().is_some_and(|list| !list.is_empty());
-        is_there.then_some((run, found))
-    };
-    let all: Vec<(&Run, &Value)> = input.runs.iter().filter_map(has).collect();
-    let &(run, found) = all.first().ok_or_else(|| NoData::of("one on paths between minima (llc paths)"))?;
-    Ok((run, found, all.len()))
+/// The first run whose paths have what `part` finds, with that, and how many there are.
+pub fn one<'a, T>(input: &Input<'a>, part: impl Fn(Paths) -> Option<T>) -> Result<(&'a Run, T, usize), NoData> {
+    let mut all = input.runs.iter().filter_map(|run| Some((run, part(paths(run)?)?)));
+    let (run, found) = all.next().ok_or_else(|| NoData::of("one on paths between minima (llc paths)"))?;
+    Ok((run, found, 1 + all.count()))
 }
 
 /// Which run is shown, of how many.
@@ -68,24 +63,26 @@ pub fn which(run: &Run, count: usize) -> String {
     }
 }
 
-/// The lines of `quantity` along `path`, on training and test data.
-fn lines(path: &Value, quantity: &str, paint: impl Fn(usize) -> Paint, opacity: f64) -> Vec<Mark> {
-    let t = numbers(&path["t"]);
-    let line = |(i, (set, dashes)): (usize, (&str, &'static str))| {
-        let values = numbers(&path[format!("{set}_{quantity}").as_str()]);
-        let points = t.iter().zip(values).map(|(t, value)| [*t, value]).collect();
+/// The lines of `quantity` along a path, on training and test data.
+fn lines(path: &Columns, quantity: &str, paint: impl Fn(usize) -> Paint, opacity: f64) -> Vec<Mark> {
+    let sets = match quantity {
+        "loss" => [&path.train_loss, &path.test_loss],
+        _ => [&path.train_accuracy, &path.test_accuracy],
+    };
+    let line = |(i, (values, (_, dashes))): (usize, (&Vec<f64>, (&str, &'static str)))| {
+        let points = path.t.iter().zip(values).map(|(t, value)| [*t, *value]).collect();
         Mark::Line { points, paint: paint(i), width: 1.8, dashes, opacity, label: None }
     };
-    DASHES.into_iter().enumerate().map(line).collect()
+    sets.into_iter().zip(DASHES).enumerate().map(line).collect()
 }
 
-fn rows(table: &mut Table, name: &str, path: &Value) {
-    let column = |key: &str| numbers(&path[key]);
-    let columns = ["t", "train_loss", "train_accuracy", "test_loss", "test_accuracy"].map(column);
-    let text = |key: &str| path[key].as_str().unwrap_or_default().to_owned();
-    for i in 0..columns[0].len() {
-        let [t, a, b, c, d] = columns.each_ref().map(|column| cell(column.get(i).copied()));
-        table.push([name.to_owned(), text("at_zero"), text("at_one"), t, a, b, c, d]);
+/// A row for each place of the path `name`, which has these ends.
+fn rows(table: &mut Table, name: &str, [at_zero, at_one]: [&str; 2], path: &Columns) {
+    let Columns { t, train_loss, train_accuracy, test_loss, test_accuracy, .. } = path;
+    for i in 0..t.len() {
+        let [t, a, b, c, d] =
+            [t, train_loss, train_accuracy, test_loss, test_accuracy].map(|column| cell(column.get(i).copied()));
+        table.push([name.to_owned(), at_zero.to_owned(), at_one.to_owned(), t, a, b, c, d]);
     }
 }
 
@@ -101,16 +98,19 @@ fn axis(quantity: &str) -> Axis {
 }
 
 fn draw_segments(input: &Input) -> Result<Drawing, NoData> {
-    let (run, segments, count) = one(input, "segments")?;
+    let part = |paths: Paths| Some(paths.segments).filter(|segments| !segments.is_empty());
+    let (run, segments, count) = one(input, part)?;
     let mut table = table();
     let mut panels = Vec::new();
     for (mode, title) in MODES {
-        let of_mode = || segments.as_array().into_iter().flatten().filter(|segment| segment["mode"] == mode);
-        of_mode().for_each(|segment| rows(&mut table, mode, segment));
+        let of_mode = || segments.iter().filter(|segment| segment.mode == mode);
+        for segment in of_mode() {
+            rows(&mut table, mode, [&segment.at_zero, &segment.at_one], &segment.columns);
+        }
         let opacity = if of_mode().count() > 1 { 0.7 } else { 1.0 };
         for quantity in ["loss", "accuracy"] {
             let mut marks = vec![Mark::AtX { x: 1.0, label: String::new() }];
-            marks.extend(of_mode().flat_map(|segment| lines(segment, quantity, Paint::Series, opacity)));
+            marks.extend(of_mode().flat_map(|segment| lines(&segment.columns, quantity, Paint::Series, opacity)));
             panels.push(Panel::new(Axis::linear("t"), axis(quantity), marks).titled(format!("{title}: {quantity}")));
         }
     }
@@ -132,25 +132,21 @@ fn draw_segments(input: &Input) -> Result<Drawing, NoData> {
 }
 
 fn draw_curve(input: &Input) -> Result<Drawing, NoData> {
-    let (run, curve, count) = one(input, "curve")?;
-    let segment = run.report.as_ref().and_then(|report| {
-        let is_between = |segment: &&Value| {
-            segment["mode"] == "minima"
-                && segment["at_one"] == curve["at_one"]
-                && segment["at_zero"] == curve["at_zero"]
-        };
-        report["segments"].as_array()?.iter().find(is_between)
-    });
-    let shape = curve["shape"].as_str().unwrap_or_default();
-    let name = match shape {
+    let (run, (curve, segments), count) = one(input, |paths| Some((paths.curve?, paths.segments)))?;
+    let ends = [curve.at_zero.as_str(), &curve.at_one];
+    let segment =
+        segments.iter().find(|segment| segment.mode == "minima" && [&*segment.at_zero, &segment.at_one] == ends);
+    let name = match curve.shape.as_str() {
         "bezier" => "Bézier curve",
         _ => "chain",
     };
-    let bends = curve["num_bends"].as_u64().unwrap_or(1) as usize;
-    let paths: Vec<(&str, &Value, usize)> =
-        [Some(("curve", curve, 0)), segment.map(|segment| ("segment", segment, 1))].into_iter().flatten().collect();
+    let paths: Vec<(&str, &Columns, usize)> =
+        [Some(("curve", &curve.columns, 0)), segment.map(|segment| ("segment", &segment.columns, 1))]
+            .into_iter()
+            .flatten()
+            .collect();
     let mut table = table();
-    paths.iter().for_each(|(name, path, _)| rows(&mut table, name, path));
+    paths.iter().for_each(|(name, path, _)| rows(&mut table, name, ends, path));
     let panel = |quantity: &str| {
         let mut marks = vec![Mark::AtX { x: 1.0, label: String::new() }];
         // The curve last, on top.
@@ -169,9 +165,9 @@ fn draw_curve(input: &Input) -> Result<Drawing, NoData> {
         caption: format!(
             "{} A {name} with {}, {} at t = 0, {} at the dashed line t = 1, where both go on.",
             which(run, count),
-            counted(bends, "bend"),
-            curve["at_zero"].as_str().unwrap_or_default(),
-            curve["at_one"].as_str().unwrap_or_default()
+            counted(curve.num_bends, "bend"),
+            curve.at_zero,
+            curve.at_one
         ),
         keys,
         panels: vec![panel("loss"), panel("accuracy")],
@@ -182,10 +178,15 @@ fn draw_curve(input: &Input) -> Result<Drawing, NoData> {
 }
 
 fn draw_coefficient(input: &Input) -> Result<Drawing, NoData> {
-    let estimates = |run: &Run| -> Option<Vec<(f64, Value, Estimate)>> {
-        let points = run.report.as_ref().filter(|report| report["experiment"] == "paths")?["points"].as_array()?;
-        let read = |point: &Value| Some((point["t"].as_f64()?, point.clone(), Estimate::read(point)?));
-        Some(points.iter().filter_map(read).collect()).filter(|found: &Vec<_>| !found.is_empty())
+    type Estimates = Vec<(paths::Point, Estimate)>;
+    let estimates = |run: &Run| -> Option<(Option<Curve>, Estimates)> {
+        let Paths { curve, estimates, .. } = paths(run)?;
+        let read = |point: paths::Point| {
+            let estimate = Estimate::of(&point.estimate.llc, point.estimate.judgement.verdict)?;
+            Some((point, estimate))
+        };
+        let found: Estimates = estimates?.points.into_iter().filter_map(read).collect();
+        (!found.is_empty()).then_some((curve, found))
     };
     let runs = input.some(MAX_RUNS, estimates);
     if runs.is_empty() {
@@ -193,30 +194,30 @@ fn draw_coefficient(input: &Input) -> Result<Drawing, NoData> {
     }
     let mut table = Table::new(["run_dir", "t", "train_loss", "test_loss", "llc", "ci90_low", "ci90_high", "verdict"]);
     let (mut of_llc, mut of_loss, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
-    for (series, (run, found)) in runs.iter().enumerate() {
+    for (series, (run, (curve, found))) in runs.iter().enumerate() {
         let paint = Paint::Series(series);
         let mut points = Vec::new();
-        for (t, report, estimate) in found {
+        for (point, estimate) in found {
             let [low, high] = estimate.interval.map_or([None; 2], |ends| ends.map(Some));
             table.push([
                 run.path.display().to_string(),
-                cell(*t),
-                cell(report["train_loss"].as_f64()),
-                cell(report["test_loss"].as_f64()),
+                cell(point.t),
+                cell(point.train_loss),
+                cell(point.test_loss),
                 cell(estimate.llc),
                 cell(low),
                 cell(high),
                 estimate.verdict.word().to_owned(),
             ]);
-            let point = Point::new(*t, estimate.llc, paint);
+            let point = Point::new(point.t, estimate.llc, paint);
             points.push(Point { interval_y: estimate.interval, shape: estimate.verdict.shape(), ..point });
             verdicts.push(estimate.verdict);
         }
         let line = points.iter().map(|point| [point.x, point.y]).collect();
         of_llc.push(Mark::Line { points: line, paint, width: 1.2, dashes: "", opacity: 0.6, label: None });
         of_llc.push(Mark::Points { points, radius: 4.0 });
-        let curve = run.report.as_ref().map_or(&Value::Null, |report| &report["curve"]);
-        of_loss.extend(lines(curve, "loss", |_| paint, 1.0).into_iter().map(within));
+        let curve = curve.iter().flat_map(|curve| lines(&curve.columns, "loss", |_| paint, 1.0));
+        of_loss.extend(curve.map(within));
     }
     let mut keys = verdict_keys(verdicts.into_iter());
     if runs.len() > 1 {

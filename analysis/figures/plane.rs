@@ -5,10 +5,9 @@
 //! 5 nats and 40 %. *Reference*: Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>, whose published program draws the same levels.
 
 use contour::ContourBuilder;
-use serde_json::Value;
 
 use super::figure::{Figure, Input, NoData};
-use super::paths::{numbers, one, which};
+use super::paths::{one, which};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Shape, Table, cell};
 
@@ -53,27 +52,18 @@ fn paint(index: usize) -> Paint {
 }
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
-    let (run, plane, count) = one(input, "plane")?;
-    let grid = numbers(&plane["grid"]);
-    let lengths = numbers(&plane["lengths"]);
-    let (Some(&first), Some(&last), &[across, up]) = (grid.first(), grid.last(), lengths.as_slice()) else {
+    let (run, plane, count) = one(input, |paths| paths.plane)?;
+    let (grid, [across, up]) = (plane.grid, plane.lengths);
+    let (Some(&first), Some(&last)) = (grid.first(), grid.last()) else {
         return Err(NoData("the run's plane has no grid".to_owned()));
     };
-    let values = |key: &str, of: fn(f64) -> f64| -> Vec<f64> {
-        let rows = plane[key].as_array().map_or(&[][..], Vec::as_slice);
-        rows.iter().flat_map(numbers).map(of).collect()
-    };
-    let loss = values("train_loss", |loss| loss);
-    let error = values("test_accuracy", |accuracy| 100.0 * (1.0 - accuracy));
+    let loss = plane.train_loss.concat();
+    let error: Vec<f64> = plane.test_accuracy.concat().into_iter().map(|accuracy| 100.0 * (1.0 - accuracy)).collect();
     if [&loss, &error].into_iter().any(|values| values.len() != grid.len() * grid.len()) {
         return Err(NoData("the run's plane is not whole".to_owned()));
     }
     let scale = |[alpha, beta]: [f64; 2]| [alpha * across, beta * up];
-    let places = |key: &str| -> Vec<[f64; 2]> {
-        let place = |place: &Value| scale(<[f64; 2]>::try_from(numbers(place)).unwrap_or([f64::NAN; 2]));
-        plane[key].as_array().map_or_else(Vec::new, |list| list.iter().map(place).collect())
-    };
-    let (points, curve) = (places("points"), places("curve"));
+    let [points, curve] = [plane.points, plane.curve].map(|places| places.into_iter().map(scale).collect::<Vec<_>>());
     let mut table = Table::new(["x", "y", "train_loss", "test_error_percent"]);
     for (i, (loss, error)) in loss.iter().zip(&error).enumerate() {
         let [x, y] = scale([grid[i % grid.len()], grid[i / grid.len()]]);

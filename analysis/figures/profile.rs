@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::profile::{Profile, Rung, Subject};
+use llc::report::read;
 
 use super::figure::{Figure, Input, NoData, counted};
 use super::hue::{group_keys, group_paints};
@@ -30,25 +31,31 @@ struct At {
     exact: f64,
 }
 
-fn rungs(run: &Run) -> Option<Vec<At>> {
-    let report = run.report.as_ref().filter(|report| report["experiment"] == "profile")?;
-    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-    let read = |rung: &Value| {
+fn profile(run: &Run) -> Option<Profile> {
+    read::found(run.report.as_ref(), "profile")
+}
+
+fn rungs(profile: &Profile) -> Vec<At> {
+    let read = |rung: &Rung| {
         Some(At {
-            radius: rung["radius"].as_f64().filter(|radius| *radius > 0.0)?,
-            n_beta: number(&rung["n_beta"]),
-            gamma: number(&rung["gamma"]),
-            estimate: Estimate::read(rung)?,
-            is_certified: rung["is_certified"] == true,
-            exact: number(&rung["llc_exact"]),
+            radius: Some(rung.radius).filter(|radius| *radius > 0.0)?,
+            n_beta: rung.estimate.n_beta,
+            gamma: rung.estimate.gamma,
+            estimate: Estimate::of(&rung.estimate.llc, rung.estimate.judgement.verdict)?,
+            is_certified: rung.is_certified,
+            exact: rung.llc_exact.unwrap_or(f64::NAN),
         })
     };
-    let rungs: Vec<At> = report["rungs"].as_array()?.iter().filter_map(read).collect();
-    (!rungs.is_empty()).then_some(rungs)
+    profile.rungs.iter().filter_map(read).collect()
 }
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
-    let runs: Vec<(&Run, Vec<At>)> = input.runs.iter().filter_map(|run| Some((run, rungs(run)?))).collect();
+    let runs: Vec<(&Run, Vec<At>)> = input
+        .runs
+        .iter()
+        .filter_map(|run| Some((run, rungs(&profile(run)?))))
+        .filter(|(_, rungs)| !rungs.is_empty())
+        .collect();
     if runs.is_empty() {
         return Err(NoData::of("a ladder of scales (llc profile)"));
     }
@@ -139,12 +146,13 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
 
 /// The exact λ at w*, where the report has it.
 fn lambda(run: &Run) -> f64 {
-    let report = run.report.as_ref().filter(|report| report["lambda_true_is_local"] == true);
-    report.and_then(|report| report["lambda_true"].as_f64()).unwrap_or(f64::NAN)
+    let profile = profile(run);
+    let known = profile.as_ref().and_then(|profile| profile.subject.lambda());
+    known.filter(|known| known.lambda_true_is_local).map_or(f64::NAN, |known| known.lambda_true)
 }
 
 fn is_stopped(run: &Run) -> bool {
-    run.report.as_ref().is_some_and(|report| report["stopped"].is_string())
+    profile(run).is_some_and(|profile| profile.stopped.is_some())
 }
 
 fn dashed(points: Vec<[f64; 2]>, paint: Paint) -> Mark {
@@ -180,19 +188,24 @@ fn colours(input: &Input, runs: &[(&Run, Vec<At>)]) -> (BTreeMap<PathBuf, Paint>
     (paints.collect(), keys)
 }
 
+/// What a ladder is around.
+fn around(subject: Subject) -> String {
+    match subject {
+        Subject::Checkpoint { checkpoint, .. } => {
+            checkpoint.replace("checkpoint/", "").trim_end_matches(".safetensors").to_owned()
+        }
+        Subject::DeepLinear { network, .. } => network.iter().map(usize::to_string).collect::<Vec<_>>().join("–"),
+        Subject::Potential { potential, .. } => potential,
+    }
+}
+
 /// What a run is around, with its number.
 fn name(run: &Run) -> String {
-    let report = run.report.as_ref();
-    let text = |name: &str| report.and_then(|report| report[name].as_str()).unwrap_or_default().to_owned();
-    let around = match text("source").as_str() {
-        "checkpoint" => text("checkpoint").replace("checkpoint/", "").trim_end_matches(".safetensors").to_owned(),
-        "potential" => text("potential"),
-        _ => {
-            let network = report.and_then(|report| report["network"].as_array());
-            network.into_iter().flatten().map(Value::to_string).collect::<Vec<_>>().join("–")
-        }
+    let (around, sampler) = match profile(run) {
+        Some(profile) => (around(profile.subject), profile.chains.sampler),
+        None => Default::default(),
     };
     let number = run.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let seed = &run.config["seed"];
-    format!("{number}: {around}, {}, seed {seed}", text("sampler"))
+    format!("{number}: {around}, {sampler}, seed {seed}")
 }

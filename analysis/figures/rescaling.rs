@@ -1,13 +1,15 @@
 //! Draws λ̂ of ReLU networks against the factor of a rescaling that leaves their function as it is (`llc rescaling`).
 
+use llc::config::rescaling::Preconditioner;
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read;
+use llc::report::trials::{Rescaled, Rescaling};
 
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Shape, Table, cell};
 use crate::records::group::groups_besides;
-use crate::records::trials::{Mean, Place, places};
+use crate::records::trials::{self, Mean, Place, places};
 
 pub const FIGURE: Figure = Figure {
     name: "rescaling",
@@ -22,31 +24,29 @@ const AXES: [&str; 2] = ["config.rescaling", "config.model.networks"];
 /// Where a line of λ̂ belongs.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Series {
-    preconditioner: String,
+    preconditioner: Preconditioner,
     network: String,
 }
 
-fn series(report: &Value, point: &Value) -> Option<(Series, f64)> {
-    if report["experiment"] != "rescaling" {
-        return None;
-    }
-    let word = |value: &Value| value.as_str().map(str::to_owned);
-    let series = Series { preconditioner: word(&report["preconditioner"])?, network: word(&point["network"])? };
-    Some((series, point["factor"].as_f64()?))
+/// The points of `run`, as far as it is a rescaling.
+fn points(run: &Run) -> Vec<trials::Point<Series>> {
+    let Some(found) = read::found::<Rescaling>(run.report.as_ref(), "rescaling") else { return Vec::new() };
+    let preconditioner = found.preconditioner;
+    let point = |point: Rescaled| (Series { preconditioner, network: point.network }, point.factor, point.trials);
+    found.points.into_iter().map(point).collect()
 }
 
 /// What lines and points of a preconditioner look like, and what they are called.
-const LOOKS: [(&str, &str, Shape, &str); 2] = [
-    ("invariant", "ε scaled with the parameters", Shape::Disc, ""),
-    ("none", "the same ε for all, where no chain diverged", Shape::Ring, "4 3"),
+const LOOKS: [(Preconditioner, &str, Shape, &str); 2] = [
+    (Preconditioner::Invariant, "ε scaled with the parameters", Shape::Disc, ""),
+    (Preconditioner::None, "the same ε for all, where no chain diverged", Shape::Ring, "4 3"),
 ];
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
-    let is_rescaling = |run: &&Run| run.report.as_ref().is_some_and(|report| report["experiment"] == "rescaling");
-    let runs: Vec<&Run> = input.runs.iter().filter(is_rescaling).collect();
+    let runs: Vec<&Run> = input.runs.iter().filter(|run| !points(run).is_empty()).collect();
     let groups = groups_besides(&runs, input.options.hue.as_deref(), &AXES);
     let lines: Vec<(&str, Vec<Place<Series>>)> =
-        groups.iter().map(|group| (group.name.as_str(), places(group, series))).collect();
+        groups.iter().map(|group| (group.name.as_str(), places(group, points))).collect();
     if lines.iter().all(|(_, places)| places.is_empty()) {
         return Err(NoData::of("a rescaling (llc rescaling)"));
     }
@@ -74,7 +74,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
                 }
                 let paint = Paint::Series(labels.iter().position(|known| *known == label).unwrap_or(0));
                 let shown = places.iter().filter(is_shown);
-                let shown = shown.filter_map(|place| Some((place.x, place.mean("llc", LEVEL)?)));
+                let shown = shown.filter_map(|place| Some((place.x, place.mean(|trial| Some(trial.llc), LEVEL)?)));
                 let point =
                     |(x, llc): (f64, Mean)| Point { interval_y: llc.interval, shape, ..Point::new(x, llc.mean, paint) };
                 let points: Vec<Point> = shown.map(point).collect();
@@ -111,12 +111,12 @@ const COLUMNS: [&str; 9] =
     ["group", "network", "preconditioner", "factor", "num_seeds", "llc", "ci90_low", "ci90_high", "num_diverged"];
 
 fn push(table: &mut Table, group: &str, place: &Place<Series>) {
-    let llc = place.mean("llc", LEVEL);
+    let llc = place.mean(|trial| Some(trial.llc), LEVEL);
     let end = |i: usize| cell(llc.as_ref().and_then(|llc| llc.interval).map(|ends| ends[i]));
     table.push([
         group.to_owned(),
         place.series.network.clone(),
-        place.series.preconditioner.clone(),
+        place.series.preconditioner.name().to_owned(),
         cell(place.x),
         place.num_seeds().to_string(),
         cell(llc.as_ref().map(|llc| llc.mean)),

@@ -1,6 +1,8 @@
 //! Draws the training of a deep linear network from saddle to saddle (`llc saddle`): its loss, and below λ̂ with the exact λ and Gibbs's λ̂.
 
 use llc::record::read::Run;
+use llc::report::read;
+use llc::report::saddle::{self, Saddle, Summary};
 use serde_json::Value;
 
 use super::figure::{Figure, Input, NoData, counted};
@@ -36,21 +38,20 @@ struct At {
     gibbs: Option<Estimate>,
 }
 
-fn points(run: &Run) -> Option<Vec<At>> {
-    let report = run.report.as_ref().filter(|report| report["experiment"] == "saddle")?;
-    let read = |point: &Value| {
-        let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
-        Some(At {
-            step: point["step"].as_f64()?,
-            loss: number(&point["train_loss"]),
-            rank: number(&point["rank"]),
-            exact: [number(&point["lambda_exact"]), number(&point["lambda_bounds"][1])],
-            sampler: Estimate::read(point),
-            gibbs: Estimate::read(&point["gibbs"]),
-        })
+/// The points of `run`, and the name of its sampler.
+fn points(run: &Run) -> Option<(String, Vec<At>)> {
+    let found: Saddle = read::found(run.report.as_ref(), "saddle")?;
+    let estimate = |summary: &Summary| Estimate::of(&summary.llc, summary.verdict);
+    let read = |point: &saddle::Point| At {
+        step: point.step as f64,
+        loss: point.train_loss,
+        rank: point.rank as f64,
+        exact: [point.lambda_exact, point.lambda_bounds[1]],
+        sampler: estimate(&point.summary),
+        gibbs: point.gibbs.as_ref().and_then(estimate),
     };
-    let points: Vec<At> = report["points"].as_array()?.iter().filter_map(read).collect();
-    (!points.is_empty()).then_some(points)
+    let points: Vec<At> = found.points.iter().map(read).collect();
+    (!points.is_empty()).then_some((found.chains.sampler, points))
 }
 
 /// The mean of the [`WINDOW`] values around each, fewer at the ends.
@@ -86,8 +87,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     ];
     let mut table = Table::new(columns);
     let (mut losses, mut estimates, mut beside) = (Vec::new(), Vec::new(), Vec::new());
-    let has_gibbs = runs.iter().any(|(_, points)| points.iter().any(|at| at.gibbs.is_some()));
-    for (run, points) in &runs {
+    let has_gibbs = runs.iter().any(|(_, (_, points))| points.iter().any(|at| at.gibbs.is_some()));
+    for (run, (_, points)) in &runs {
         let llc: Vec<f64> = points.iter().map(|at| at.sampler.map_or(f64::NAN, |e| e.llc)).collect();
         let mean = running_mean(&llc);
         for (at, mean) in points.iter().zip(&mean) {
@@ -116,8 +117,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         estimates.push(llc_panel(points, |at| at.sampler, (SAMPLER, Shape::Disc), "λ̂", top));
         beside.push(llc_panel(points, |at| at.gibbs, (GIBBS, Shape::Ring), "λ̂ by Gibbs", top));
     }
-    let sampler = runs[0].0.report.as_ref().and_then(|report| report["sampler"].as_str()).unwrap_or("the sampler");
-    let sampler = if sampler == "sgld" { "SGLD".to_owned() } else { sampler.to_owned() };
+    let sampler = if runs[0].1.0 == "sgld" { "SGLD" } else { &runs[0].1.0 };
     let mut keys = vec![
         Key::Point(Shape::Disc, SAMPLER, format!("λ̂ by {sampler}")),
         Key::Line(MEAN, "", format!("running mean over {WINDOW} points")),

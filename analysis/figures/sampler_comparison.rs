@@ -1,13 +1,14 @@
 //! Draws λ̂ and seconds of samplers on the same networks and data against n (`llc mala-vs-sgld`): side by side, and one above the other.
 
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read;
+use llc::report::trials::{Comparison, Sampled};
 
 use super::figure::{Figure, Input, LEVEL, NoData, counted};
 use crate::plot::paint::Paint;
 use crate::plot::panel::{Axis, Drawing, Key, Mark, Panel, Point, Shape, Table, cell};
 use crate::records::group::groups_besides;
-use crate::records::trials::{Mean, Place, places};
+use crate::records::trials::{self, Mean, Place, Quantity, places};
 
 pub const FIGURE: Figure = Figure {
     name: "sampler-comparison",
@@ -30,26 +31,31 @@ const LOOKS: [(&str, &str, Paint); 3] = [
     ("hmc", "HMC, all samples", Paint::Series(0)),
 ];
 
-/// What a panel shows of a point: the name in the report, the label, and whether its axis is logarithmic.
-const QUANTITIES: [(&str, &str, bool); 3] =
-    [("llc", "λ̂", false), ("sampling_s", "seconds of sampling", true), ("acceptance", "mean acceptance", false)];
+/// What a panel shows of a point: its name, its label, whether its axis is logarithmic, and what it takes of a chain.
+const QUANTITIES: [(&str, &str, bool, Quantity); 3] = [
+    ("llc", "λ̂", false, |trial| Some(trial.llc)),
+    ("sampling_s", "seconds of sampling", true, |trial| Some(trial.sampling_s)),
+    ("acceptance", "mean acceptance", false, |trial| trial.acceptance),
+];
 
 /// The part of a configuration that the figure shows by itself.
 const AXES: [&str; 1] = ["config.comparison"];
 
-/// The sampler by its place among [`LOOKS`], and n.
-fn series(report: &Value, point: &Value) -> Option<(usize, f64)> {
-    let is_it = report["experiment"] == "mala-vs-sgld";
-    let sampler = point["sampler"].as_str().filter(|_| is_it)?;
-    Some((LOOKS.iter().position(|(name, ..)| *name == sampler)?, point["n"].as_f64()?))
+/// The points of `run`, as far as it is a comparison: the sampler by its place among [`LOOKS`], and n.
+fn points(run: &Run) -> Vec<trials::Point<usize>> {
+    let Some(found) = read::found::<Comparison>(run.report.as_ref(), "mala-vs-sgld") else { return Vec::new() };
+    let point = |point: Sampled| {
+        let sampler = LOOKS.iter().position(|(name, ..)| *name == point.sampler)?;
+        Some((sampler, point.n as f64, point.trials))
+    };
+    found.points.into_iter().filter_map(point).collect()
 }
 
 fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, NoData> {
-    let is_comparison = |run: &&Run| run.report.as_ref().is_some_and(|report| report["experiment"] == "mala-vs-sgld");
-    let runs: Vec<&Run> = input.runs.iter().filter(is_comparison).collect();
+    let runs: Vec<&Run> = input.runs.iter().filter(|run| !points(run).is_empty()).collect();
     let groups = groups_besides(&runs, input.options.hue.as_deref(), &AXES);
     let lines: Vec<(&str, Vec<Place<usize>>)> =
-        groups.iter().map(|group| (group.name.as_str(), places(group, series))).collect();
+        groups.iter().map(|group| (group.name.as_str(), places(group, points))).collect();
     let lines: Vec<(&str, &[Place<usize>])> = lines
         .iter()
         .flat_map(|(group, places)| places.chunk_by(|a, b| a.series == b.series).map(|places| (*group, places)))
@@ -63,13 +69,13 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
         Table::new(["group", "sampler", "n", "quantity", "num_runs", "mean", "ci90_low", "ci90_high", "num_diverged"]);
     let num_places = lines.iter().map(|(_, places)| places.len()).max().unwrap_or(0);
     let mut panels = Vec::new();
-    for (name, label, is_log) in QUANTITIES {
+    for (name, label, is_log, quantity) in QUANTITIES {
         let mut marks = Vec::new();
         for (index, (group, places)) in lines.iter().enumerate() {
             let sampler = places[0].series;
             let (mut line, mut discs) = (Vec::new(), Vec::new());
             for place in *places {
-                let Some(Mean { count, mean, interval }) = place.mean(name, LEVEL) else { continue };
+                let Some(Mean { count, mean, interval }) = place.mean(quantity, LEVEL) else { continue };
                 table.push([
                     (*group).to_owned(),
                     LOOKS[sampler].0.to_owned(),

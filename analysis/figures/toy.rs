@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use llc::report::read;
+use llc::report::toy::{self, Toys};
 use llc::theory::Toy;
-use serde_json::Value;
 
 use super::figure::{Figure, Input, NoData, counted};
 use crate::plot::paint::Paint;
@@ -40,21 +41,22 @@ struct At {
 fn points(input: &Input) -> Result<Vec<At>, NoData> {
     let mut found = Vec::new();
     for run in input.runs {
-        let Some(report) = run.report.as_ref().filter(|report| report["experiment"] == "toy") else { continue };
-        let read = |point: &Value| {
+        let Some(toys) = read::found::<Toys>(run.report.as_ref(), "toy") else { continue };
+        let read = |point: &toy::Point| {
+            let compared = point.compared()?;
             Some(At {
                 run_dir: run.path.display().to_string(),
-                toy: Toy::from_name(point["potential"].as_str()?)?,
-                sampler: point["sampler"].as_str()?.to_owned(),
-                n_beta: point["n_beta"].as_f64()?,
-                gamma: point["gamma"].as_f64()?,
-                lambda: point["lambda_true"].as_f64()?,
-                exact: point["llc_exact"].as_f64()?,
-                estimate: Estimate::read(point)?,
-                z: point["z"].as_f64().unwrap_or(f64::NAN),
+                toy: Toy::from_name(&point.potential)?,
+                sampler: point.sampler.clone(),
+                n_beta: compared.estimate.n_beta,
+                gamma: compared.estimate.gamma,
+                lambda: point.lambda_true,
+                exact: point.llc_exact,
+                estimate: Estimate::of(&compared.estimate.llc, compared.estimate.judgement.verdict)?,
+                z: compared.z,
             })
         };
-        found.extend(report["points"].as_array().into_iter().flatten().filter_map(read));
+        found.extend(toys.points.iter().filter_map(read));
     }
     if found.is_empty() { Err(NoData::of("a comparison of potentials (llc toy)")) } else { Ok(found) }
 }

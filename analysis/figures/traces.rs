@@ -1,6 +1,7 @@
 //! Draws what chains did step by step: losses, acceptance, and both for a run each.
 
 use llc::record::read::Run;
+use llc::report::read::Said;
 
 use super::chain_panels::is_finite;
 use super::figure::{Figure, Input, NoData, counted, thinned};
@@ -224,7 +225,7 @@ pub fn warmup(chains: &Chains) -> Option<Mark> {
 }
 
 fn title(run: &Run, chains: &Chains) -> String {
-    let d = run.report.as_ref().and_then(|report| report["d"].as_f64().or(report["num_parameters"].as_f64()));
+    let d = Said::of(run.report.as_ref()).d();
     let kept = |rate: &Vec<f64>| rate.get(chains.num_warmup.div_ceil(chains.stride)..).unwrap_or_default().to_vec();
     let rates: Vec<f64> = chains.acceptance.iter().flat_map(kept).filter(|rate| rate.is_finite()).collect();
     let rate = if rates.is_empty() { String::new() } else { format!(", acceptance {:.2}", mean(&rates)) };
@@ -233,7 +234,7 @@ fn title(run: &Run, chains: &Chains) -> String {
 
 /// The name of a run in a figure.
 pub fn label(run: &Run) -> String {
-    let d = run.report.as_ref().and_then(|report| report["d"].as_f64().or(report["num_parameters"].as_f64()));
+    let d = Said::of(run.report.as_ref()).d();
     d.map_or_else(|| format!("run {}", run.id), |d| format!("run {}: d {}", run.id, readable(d, 2)))
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use llc::record::read::Run;
 use llc::record::zarr;
+use llc::report::read::Said;
 
 use super::details::Details;
 use super::series::Series;
@@ -54,23 +55,19 @@ impl Chains {
 ///
 /// Where there are draws that can't be read.
 pub fn chains(run: &Run, details: &Details) -> Result<Option<Chains>> {
-    let Some(report) = &run.report else { return Ok(None) };
-    let last = report["points"].as_array().and_then(|points| points.last());
-    let point = last.unwrap_or(report);
-    let (Some(n_beta), Some(init_loss)) = (report["n_beta"].as_f64(), point["init_loss"].as_f64()) else {
-        return Ok(None);
-    };
+    let said = Said::of(run.report.as_ref());
+    let last = said.points.last();
+    let (Some(n_beta), Some(init_loss)) = (said.n_beta, last.unwrap_or(&said).init_loss) else { return Ok(None) };
     // The first point of a curve over training has no name of its own; all points on a path between minima have one.
-    let step = last.and_then(|point| point["step"].as_u64()).map(|step| format!("step{step:07}"));
-    let index = last.and_then(|point| point["index"].as_u64()).map(|index| format!("curve{index:04}"));
+    let step = last.and_then(|point| point.step).map(|step| format!("step{step:07}"));
+    let index = last.and_then(|point| point.index).map(|index| format!("curve{index:04}"));
     let named = step.or(index);
     let folder = named.as_ref().map(|name| details.path(run, &format!("draws-{name}.zarr"))).transpose()?;
     let folder = match folder.filter(|folder| folder.is_dir()) {
         Some(folder) => folder,
         None => details.path(run, "draws.zarr")?,
     };
-    let num_points = report["points"].as_array().map_or(0, Vec::len);
-    let is_named = |name: &String| num_points > 1 || !name.starts_with("step");
+    let is_named = |name: &String| said.points.len() > 1 || !name.starts_with("step");
     let prefix = named.filter(is_named).map(|name| format!("{name}.")).unwrap_or_default();
     let draws = if folder.is_dir() { stored(&folder)? } else { thinned(run, &details.metrics(run), &prefix) };
     Ok(draws.map(|draws| Chains { n_beta, init_loss, ..draws }))
@@ -142,7 +139,6 @@ fn thinned(run: &Run, metrics: &BTreeMap<String, Series>, prefix: &str) -> Optio
     if acceptance.iter().flatten().any(|rate| rate.is_finite()) {
         draws.acceptance = acceptance;
     }
-    let report = run.report.as_ref();
-    draws.num_warmup = report.and_then(|report| report["num_warmup"].as_u64()).unwrap_or(0) as usize;
+    draws.num_warmup = Said::of(run.report.as_ref()).num_warmup.unwrap_or(0) as usize;
     (!draws.loss.is_empty()).then_some(draws)
 }

@@ -3,24 +3,15 @@
 use std::collections::BTreeMap;
 
 use llc::record::read::Run;
-use serde::Deserialize;
+use llc::report::training::Epoch;
 
 use super::details::Details;
 use super::series::Series;
 
-/// One epoch, counted from 0: its loss and accuracy after it, its gradient before its last step.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub struct Measured {
-    pub epoch: u64,
-    pub loss: f64,
-    pub accuracy: f64,
-    pub gradient_norm: f64,
-}
-
 /// The measured epochs of `run` in order: all of them where it has its table, else the thousand or so of its metrics.
-pub fn measured(run: &Run, details: &Details) -> Vec<Measured> {
+pub fn measured(run: &Run, details: &Details) -> Vec<Epoch> {
     let table = details.path(run, "descent.csv").ok().and_then(|path| csv::Reader::from_path(path).ok());
-    let rows = table.and_then(|mut table| table.deserialize().collect::<Result<Vec<Measured>, _>>().ok());
+    let rows = table.and_then(|mut table| table.deserialize().collect::<Result<Vec<Epoch>, _>>().ok());
     if let Some(rows) = rows.filter(|rows| !rows.is_empty()) {
         return rows;
     }
@@ -32,7 +23,7 @@ pub fn measured(run: &Run, details: &Details) -> Vec<Measured> {
     let measured = |(step, epoch): (u64, f64)| {
         let [loss, accuracy, gradient_norm] =
             [&loss, &accuracy, &gradient].map(|series| series.get(&step).copied().unwrap_or(f64::NAN));
-        Measured { epoch: epoch as u64, loss, accuracy, gradient_norm }
+        Epoch { epoch: epoch as u64, loss, accuracy, gradient_norm }
     };
     at("epoch").into_iter().map(measured).collect()
 }

@@ -1,7 +1,9 @@
 //! Reads estimates out of reports: λ̂ with its interval and verdict, and λ where it is known.
 
+use llc::llc::LlcEstimate;
 use llc::record::read::Run;
-use serde_json::Value;
+use llc::report::read::{Estimated, Said};
+use llc::verdict;
 
 use crate::plot::panel::Shape;
 
@@ -20,8 +22,8 @@ impl Verdict {
     pub const ALL: [Self; 5] =
         [Self::Trusted, Self::TrustedAtScale, Self::LocalPlateau, Self::NotTrusted, Self::Unknown];
 
-    fn read(report: &Value) -> Self {
-        match report["verdict"].as_str() {
+    fn read(said: &Said) -> Self {
+        match said.verdict.as_deref() {
             Some("trusted") => Self::Trusted,
             Some("trusted_at_scale") => Self::TrustedAtScale,
             Some("local_plateau") => Self::LocalPlateau,
@@ -75,28 +77,30 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The estimate in a report, or in the part of one that tells of a point; `None` where there is no finite λ̂.
-    pub fn read(report: &Value) -> Option<Self> {
-        let llc = report.pointer("/llc/mean")?.as_f64()?;
-        let mcse = report.pointer("/llc/mcse").and_then(Value::as_f64).unwrap_or(f64::NAN);
-        let end = |i: usize| report.pointer(&format!("/llc/ci90/{i}")).and_then(Value::as_f64);
-        let interval = end(0).zip(end(1)).map(|(low, high)| [low, high]);
-        Some(Self { llc, mcse, interval, verdict: Verdict::read(report) })
+    /// What a report says, or the part of one about a point; `None` where there is no finite λ̂.
+    pub fn read(said: &Said) -> Option<Self> {
+        let Estimated { mean, mcse, ci90 } = said.llc()?;
+        Some(Self { llc: mean, mcse: mcse.unwrap_or(f64::NAN), interval: ci90, verdict: Verdict::read(said) })
     }
-}
 
-/// The part of `report` that tells of the run's estimate: the last point of what follows λ̂ over steps or along a path, else the report itself.
-/// A table of many estimates has no one that stands for the run.
-pub fn final_point(report: &Value) -> &Value {
-    let last = report["points"].as_array().and_then(|points| points.last());
-    last.filter(|point| point["step"].is_number() || point["t"].is_number()).unwrap_or(report)
+    /// The same of `llc` with its `verdict`.
+    pub fn of(llc: &LlcEstimate, verdict: verdict::Verdict) -> Option<Self> {
+        let interval = Some(llc.ci90).filter(|ends| ends.iter().all(|end| end.is_finite()));
+        let verdict = match verdict {
+            verdict::Verdict::Trusted => Verdict::Trusted,
+            verdict::Verdict::TrustedAtScale => Verdict::TrustedAtScale,
+            verdict::Verdict::LocalPlateau => Verdict::LocalPlateau,
+            verdict::Verdict::NotTrusted => Verdict::NotTrusted,
+        };
+        llc.mean.is_finite().then_some(Self { llc: llc.mean, mcse: llc.mcse, interval, verdict })
+    }
 }
 
 /// A run of a network whose λ is known.
 #[derive(Debug, Clone)]
 pub struct Known<'a> {
     pub run: &'a Run,
-    pub report: &'a Value,
+    pub said: Said,
     /// λ: exact at the point, or only a lower bound of it.
     pub lambda: f64,
     pub is_local: bool,
@@ -112,18 +116,21 @@ pub struct Known<'a> {
 impl<'a> Known<'a> {
     /// `None` where `run` is of another kind, or has no report yet.
     pub fn read(run: &'a Run) -> Option<Self> {
+        let said = Said::of(run.report.as_ref());
         // A ladder of scales is not one estimate.
-        let report = run.report.as_ref().filter(|report| !report["rungs"].is_array())?;
+        if said.rungs.is_some() {
+            return None;
+        }
         Some(Self {
             run,
-            report,
-            lambda: report["lambda_true"].as_f64()?,
-            is_local: report["lambda_true_is_local"].as_bool().unwrap_or(false),
-            multiplicity: report["multiplicity"].as_u64()?,
-            d: report["d"].as_f64()?,
-            num_layers: report["network"].as_array()?.len().saturating_sub(1),
-            rank: report["rank_true"].as_u64().unwrap_or(0),
-            estimate: Estimate::read(report),
+            lambda: said.lambda_true?,
+            is_local: said.lambda_true_is_local,
+            multiplicity: said.multiplicity?,
+            d: said.d()?,
+            num_layers: said.widths()?.len().saturating_sub(1),
+            rank: said.rank_true.unwrap_or(0),
+            estimate: Estimate::read(&said),
+            said,
         })
     }
 
@@ -142,17 +149,15 @@ pub fn known(runs: &[Run]) -> Vec<Known<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn every_verdict_is_read_by_its_word_and_a_newer_one_is_not_taken_for_another() {
-        let read = |word: &str| Verdict::read(&json!({"verdict": word}));
+        let read = |word: &str| Verdict::read(&Said::of(Some(&serde_json::json!({"verdict": word}))));
         for verdict in Verdict::ALL.into_iter().filter(|&verdict| verdict != Verdict::Unknown) {
             assert_eq!(read(verdict.word()), verdict);
         }
         assert_eq!(read("trusted_on_sundays"), Verdict::Unknown);
-        assert_eq!(Verdict::read(&json!({})), Verdict::NotTrusted, "a report without a verdict");
+        assert_eq!(Verdict::read(&Said::default()), Verdict::NotTrusted, "a report without a verdict");
     }
 }

@@ -4,7 +4,7 @@ use std::slice;
 
 use llc::record::read::Run;
 use llc::record::time::duration;
-use serde_json::Value;
+use llc::report::read::Said;
 
 use super::html::{command_line, number, text};
 use super::inline;
@@ -17,27 +17,29 @@ use crate::plot::canvas::Glyphs;
 use crate::plot::panel::{Drawing, Table};
 use crate::plot::scale::readable;
 use crate::records::chains::Chains;
-use crate::records::estimate::{Estimate, final_point};
+use crate::records::estimate::Estimate;
 
 /// What a run's own section shows of the registry: what it did over its training.
 const OVER_TRAINING: [&str; 2] = ["llc-over-training", "learning-curves"];
 
-/// Diagnostics in a report: what they are called, and where they are.
-const DIAGNOSTICS: [(&str, &str); 8] = [
-    ("R-hat of the loss", "/diagnostics/rhat"),
-    ("R-hat of the distance", "/diagnostics/rhat_distance"),
-    ("effective draws, bulk", "/diagnostics/ess_bulk"),
-    ("effective draws, tail", "/diagnostics/ess_tail"),
-    ("acceptance", "/diagnostics/acceptance"),
-    ("virial", "/diagnostics/virial"),
-    ("variance ratio", "/diagnostics/variance_ratio"),
-    ("radius", "/diagnostics/radius"),
+/// A diagnostic: what it is called, and its value.
+type Diagnostic = (&'static str, fn(&Said) -> Option<f64>);
+
+const DIAGNOSTICS: [Diagnostic; 8] = [
+    ("R-hat of the loss", Said::rhat),
+    ("R-hat of the distance", |said| said.diagnostics.rhat_distance),
+    ("effective draws, bulk", |said| said.diagnostics.ess_bulk),
+    ("effective draws, tail", |said| said.diagnostics.ess_tail),
+    ("acceptance", |said| said.diagnostics.acceptance),
+    ("virial", |said| said.diagnostics.virial),
+    ("variance ratio", |said| said.diagnostics.variance_ratio),
+    ("radius", |said| said.diagnostics.radius),
 ];
 
 /// The section of `run`, which is unfolded where it `is_open`.
 pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &mut Glyphs) -> String {
-    let report = run.report.as_ref().unwrap_or(&Value::Null);
-    let point = final_point(report);
+    let said = Said::of(run.report.as_ref());
+    let point = said.final_point();
     let estimate = Estimate::read(point);
     let told = estimate.map_or_else(String::new, |estimate| {
         let ends = estimate.interval.map_or_else(String::new, |[low, high]| {
@@ -45,7 +47,7 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
         });
         format!("λ̂ = {}{ends} {}", number(&readable(estimate.llc, 4)), badge(estimate.verdict))
     });
-    let at = match (point["step"].as_u64(), point["t"].as_f64()) {
+    let at = match (point.step, point.t) {
         (Some(step), _) => format!(" at step {step}"),
         (None, Some(t)) => format!(" at t = {t}"),
         _ => String::new(),
@@ -74,16 +76,15 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
 }
 
 /// Why the verdict is what it is, and what a reader should know.
-fn explanations(point: &Value) -> String {
-    let lines = ["explanations", "notes"].into_iter().flat_map(|key| point[key].as_array().into_iter().flatten());
-    let items: String = lines.filter_map(Value::as_str).map(|line| format!("<li>{}</li>", text(line))).collect();
+fn explanations(point: &Said) -> String {
+    let lines = point.explanations.iter().chain(&point.notes);
+    let items: String = lines.map(|line| format!("<li>{}</li>", text(line))).collect();
     if items.is_empty() { items } else { format!("<ul>{items}</ul>\n") }
 }
 
-fn facts(run: &Run, point: &Value) -> String {
-    let diagnostic = |(name, pointer): (&str, &str)| {
-        point.pointer(pointer).and_then(Value::as_f64).map(|value| (name.to_owned(), number(&readable(value, 3))))
-    };
+fn facts(run: &Run, point: &Said) -> String {
+    let diagnostic =
+        |(name, value): Diagnostic| value(point).map(|value| (name.to_owned(), number(&readable(value, 3))));
     let mut facts: Vec<(String, String)> = DIAGNOSTICS.into_iter().filter_map(diagnostic).collect();
     facts.extend(run.duration_s().map(|seconds| ("time".to_owned(), duration(seconds))));
     if !run.hostname.is_empty() {

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use llc::record::read::Run;
 use llc::record::time::duration;
-use serde_json::Value;
+use llc::report::read::Said;
 
 use super::html::{number, text};
 use crate::figures::figure::counted;
 use crate::plot::scale::readable;
-use crate::records::estimate::{Estimate, Verdict, final_point};
+use crate::records::estimate::{Estimate, Verdict};
 use crate::table;
 
 /// Where the section of a run is within the page; runs of several folders may share their numbers.
@@ -30,23 +30,23 @@ pub fn section(runs: &[Run]) -> String {
 }
 
 fn row(place: usize, run: &Run) -> String {
-    let report = run.report.as_ref().unwrap_or(&Value::Null);
-    let point = final_point(report);
+    let said = Said::of(run.report.as_ref());
+    let point = said.final_point();
     let estimate = Estimate::read(point);
     let shown = |value: Option<f64>, digits: usize| {
         value.map_or_else(|| "–".to_owned(), |value| number(&readable(value, digits)))
     };
     let interval = estimate.and_then(|estimate| estimate.interval);
-    let error = report["relative_error"].as_f64().map_or_else(|| "–".to_owned(), percent);
+    let error = said.relative_error.map_or_else(|| "–".to_owned(), percent);
     let cells = [
         shown(estimate.map(|e| e.llc), 4),
         interval.map_or_else(
             || "–".to_owned(),
             |[low, high]| format!("{} to {}", shown(Some(low), 4), shown(Some(high), 4)),
         ),
-        shown(report["lambda_true"].as_f64(), 4),
+        shown(said.lambda_true, 4),
         error,
-        shown(point.pointer("/diagnostics/rhat").and_then(Value::as_f64), 4),
+        shown(point.rhat(), 4),
         run.duration_s().map_or_else(|| "–".to_owned(), duration),
     ];
     let numbers: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();

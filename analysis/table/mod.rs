@@ -112,8 +112,7 @@ fn row(group: String, known: &[&Known]) -> Row {
         mean(&covered.collect::<Vec<f64>>())
     };
     let num_local = estimated().filter(|(known, _)| known.is_local).count();
-    let seconds: Vec<f64> =
-        estimated().filter_map(|(known, _)| known.report.pointer("/timing/sampling_s")?.as_f64()).collect();
+    let seconds: Vec<f64> = estimated().filter_map(|(known, _)| known.said.sampling_s()).collect();
     Row {
         group,
         num_runs: known.len(),
@@ -125,7 +124,7 @@ fn row(group: String, known: &[&Known]) -> Row {
         within_10: share(&errors, |error| error.abs() <= 0.1),
         num_local,
         coverage: covers(&|known| Some(known.lambda)),
-        coverage_at_n_beta: covers(&|known| known.report["lambda_at_n_beta"].as_f64()),
+        coverage_at_n_beta: covers(&|known| known.said.lambda_at_n_beta),
         median_s: quantile(&seconds, 0.5),
         total_s: seconds.iter().sum(),
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use llc::checkpoint::Checkpoint;
 use llc::config::network::point::LossAround;
 use llc::record::json;
+use llc::report::network::Point;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -37,7 +38,7 @@ impl Estimated {
 #[derive(Debug)]
 pub struct Former {
     /// At least one.
-    pub points: Vec<Value>,
+    pub points: Vec<Point>,
     pub estimated: Estimated,
     /// Whether they are of another run than the one that continues.
     pub is_another: bool,
@@ -48,10 +49,8 @@ impl Former {
     /// trained did not record what points share: the loss is as in that run's configuration, and what is not known is as in `ours`.
     pub fn of(checkpoint: &Checkpoint, run_dir: Option<&Path>, ours: Estimated) -> Option<Former> {
         let fact = |name: &str| checkpoint.header.facts.get(name).cloned().unwrap_or_default();
-        let points = match fact(POINTS) {
-            Value::Array(points) if !points.is_empty() => points,
-            _ => return None,
-        };
+        let points: Vec<Point> =
+            serde_json::from_value(fact(POINTS)).ok().filter(|points: &Vec<_>| !points.is_empty())?;
         let estimated = serde_json::from_value(fact(ESTIMATED)).unwrap_or_else(|_| {
             let around = run_dir.and_then(recorded_loss_around);
             around.map_or(ours.clone(), |around| Estimated::new(around, ours.scale))
@@ -73,7 +72,7 @@ impl Former {
 
     /// Whether there is a point at `step`.
     pub fn has(&self, step: u64) -> bool {
-        self.points.iter().any(|point| point["step"] == json!(step))
+        self.points.iter().any(|point| point.step == step)
     }
 }
 
@@ -85,7 +84,7 @@ fn recorded_loss_around(run_dir: &Path) -> Option<LossAround> {
 }
 
 /// Leaves `points` in the newest checkpoint of the run in `run_dir`, for a run that begins where this one ends.
-pub fn leave(run_dir: &Path, points: &[Value], estimated: &Estimated) -> anyhow::Result<()> {
+pub fn leave(run_dir: &Path, points: &[Point], estimated: &Estimated) -> anyhow::Result<()> {
     let path = checkpoints::latest_in(run_dir);
     if let Some(mut checkpoint) = Checkpoint::read_newest(&path)? {
         checkpoint.header.facts.insert(POINTS.to_owned(), json!(points));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use llc::config::SamplerConfig;
 use llc::observe::Observers;
 use llc::posterior::{Around, Posterior};
+use llc::report::network::Point;
 use llc::rng::Key;
 use llc::target::network::TrainedNetwork;
 use llc::tensors::Tensors;
 use llc::train::Objective;
-use serde_json::{Value, json};
 
 use super::Curve;
 use crate::trajectory::{Place, Trajectory};
@@ -52,17 +52,12 @@ impl Curve<'_> {
         sampler: &SamplerConfig,
         is_first: bool,
         observers: &mut Observers,
-    ) -> anyhow::Result<Option<Value>> {
+    ) -> anyhow::Result<Option<Point>> {
         let step = self.trainer.num_steps();
         tch::set_num_threads(self.config.run().threads as i32);
         let (on_train, on_test) = (self.trainer.evaluate_train()?, self.trainer.evaluate(&self.test)?);
         let trained = self.network_now()?;
         let name = format!("step{step:07}");
-        let facts = json!({
-            "step": step,
-            "epoch": step as f64 / self.trainer.num_steps_per_epoch() as f64,
-            "train_s": self.trainer.runtime_s(),
-        });
         let draws = if is_first { String::new() } else { name.clone() };
         let trajectory = Trajectory {
             context: self.context,
@@ -72,8 +67,17 @@ impl Curve<'_> {
             samples: &self.samples,
             journal: self.journal.clone(),
         };
-        let place = Place { name, draws, step, on_train, on_test, facts };
-        trajectory.estimate(&place, &trained, self.objective(), self.key_at(step), None, observers)
+        let place = Place {
+            name,
+            draws,
+            step,
+            on_train,
+            on_test,
+            epoch: Some(step as f64 / self.trainer.num_steps_per_epoch() as f64),
+            train_s: Some(self.trainer.runtime_s()),
+            file: None,
+        };
+        trajectory.estimate(&place, (&trained, &[]), self.objective(), self.key_at(step), None, observers)
     }
 
     /// The random numbers of the point at `step`.

@@ -1,8 +1,9 @@
 //! Keeps what a descent measured: an epoch's gradient at once, its loss and accuracy when they are known.
 
-use serde::{Deserialize, Deserializer, Serialize};
-
+use llc::diagnostics::nan_for_null;
+use llc::report::training::Epoch;
 use llc::train::Evaluation;
+use serde::{Deserialize, Serialize};
 
 /// Measured epochs, in order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -12,28 +13,13 @@ pub struct Series {
     /// The epochs, counted from 0.
     pub epoch: Vec<u64>,
     /// ‖∇L‖ on the last minibatch of each, before its step.
-    #[serde(deserialize_with = "or_nan")]
+    #[serde(deserialize_with = "nan_for_null")]
     pub gradient_norm: Vec<f64>,
     /// The loss of all samples after each; of the last epoch perhaps not known yet.
-    #[serde(deserialize_with = "or_nan")]
+    #[serde(deserialize_with = "nan_for_null")]
     pub loss: Vec<f64>,
     /// The share that is classified rightly, likewise.
     pub accuracy: Vec<f64>,
-}
-
-/// Numbers, which JSON has no way to write where they are none.
-fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-    let numbers = Vec::<Option<f64>>::deserialize(deserializer)?;
-    Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
-}
-
-/// One epoch of it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Measured {
-    pub epoch: u64,
-    pub loss: f64,
-    pub accuracy: f64,
-    pub gradient_norm: f64,
 }
 
 impl Series {
@@ -55,8 +41,8 @@ impl Series {
     }
 
     /// The epochs of which all is known.
-    pub fn measured(&self) -> impl DoubleEndedIterator<Item = Measured> {
-        (0..self.loss.len()).map(|i| Measured {
+    pub fn measured(&self) -> impl DoubleEndedIterator<Item = Epoch> {
+        (0..self.loss.len()).map(|i| Epoch {
             epoch: self.epoch[i],
             loss: self.loss[i],
             accuracy: self.accuracy[i],

@@ -3,39 +3,62 @@
 use llc::config::DlnConfig;
 use llc::config::dln::Estimator;
 use llc::config::{LossTrace, Switch};
+use llc::dln::known::Known;
 use llc::estimate::Estimation;
+use llc::hessian_trace::HessianTrace;
+use llc::report::Lambda;
+use llc::report::dln::{self, Point};
+use llc::theory::{LearningCoefficient, Rational};
 use llc::verdict::MIN_ESS_PER_CHAIN;
 use llc::wbic_slope::WbicSlope;
-use serde_json::{Value, json};
+use num_traits::ToPrimitive;
 
 use super::measured::Measured;
 use crate::estimation;
 
 /// What the report says of one point, the same at every point; what was not asked for is not there.
-pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Value {
-    let mut notes = done.judgement.notes.clone();
-    let mut report = estimation::report(done);
-    if config.measure().estimator == Estimator::WbicSlope {
-        let n = config.data().num_training_data as f64;
-        let slope = WbicSlope::new(&done.loss, config.n_beta(), n);
+pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Point {
+    let mut estimate = estimation::report(done);
+    let notes = &mut estimate.judgement.notes;
+    let llc_wbic_slope = (config.measure().estimator == Estimator::WbicSlope).then(|| {
+        let slope = WbicSlope::new(&done.loss, config.n_beta(), config.data().num_training_data as f64);
         notes.extend(slope_notes(config, &slope));
-        report["llc_wbic_slope"] = json!(slope);
-    }
-    if config.measure().distance == Switch::On {
-        report["distance_per_layer"] = json!(done.distance_per_tensor);
-        if done.distance_per_tensor.is_none() && done.is_interrupted {
-            notes.push("the distance by layer was left out: the chains were interrupted at different draws".to_owned());
-        }
-    }
-    if let Some(rank) = measured.functional_rank {
-        report["functional_rank"] = json!(rank);
-    }
-    if let Some(trace) = measured.hessian_trace {
-        report["hessian_trace"] = json!(trace);
+        slope
+    });
+    let distance_per_layer = (config.measure().distance == Switch::On).then(|| done.distance_per_tensor.clone());
+    if distance_per_layer == Some(None) && done.is_interrupted {
+        notes.push("the distance by layer was left out: the chains were interrupted at different draws".to_owned());
     }
     notes.extend(measured.notes);
-    report["notes"] = json!(notes);
-    report
+    let trace = |HessianTrace { mean, mcse, num_probes }| dln::HessianTrace { mean, mcse, num_probes };
+    Point {
+        estimate,
+        llc_wbic_slope,
+        distance_per_layer,
+        functional_rank: measured.functional_rank,
+        hessian_trace: measured.hessian_trace.map(|found| found.map(trace)),
+    }
+}
+
+/// What the report says of λ.
+pub fn known(known: &Known) -> dln::Known {
+    let end = |bound: &Rational| bound.to_f64().unwrap_or(f64::NAN);
+    dln::Known {
+        lambda: lambda(&known.coefficient, known.is_local),
+        lambda_bounds: [end(&known.bounds.lower), end(&known.bounds.upper)],
+        rank_true: known.rank,
+        rank_resolved: known.rank_resolved,
+    }
+}
+
+/// λ as reports have it; `is_local` where it is that of the point.
+pub fn lambda(coefficient: &LearningCoefficient, is_local: bool) -> Lambda {
+    Lambda {
+        lambda_true: coefficient.lambda_f64(),
+        lambda_true_exact: coefficient.lambda.to_string(),
+        lambda_true_is_local: is_local,
+        multiplicity: coefficient.multiplicity,
+    }
 }
 
 fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {

@@ -13,15 +13,17 @@ use llc::config::{EstimateConfig, Gamma, SamplerConfig};
 use llc::model::Network;
 use llc::observe::{Event, Observers, Status};
 use llc::posterior::Around;
+use llc::report;
+use llc::report::network::{Curve, Point};
 use llc::rng::Key;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cli::{self, Context, Outcome};
 use crate::points::Points;
 use crate::trained::{Taken, Taking};
 use crate::trajectory::{Place, Trajectory};
-use crate::{estimation, session, table};
+use crate::{session, table};
 
 /// One of the files, with what its header says of when it was written.
 #[derive(Debug)]
@@ -107,13 +109,13 @@ struct Several<'a> {
     files: Vec<File>,
     subject: Subject,
     trajectory: Trajectory<'a>,
-    points: Points,
+    points: Points<Point>,
 }
 
 impl Several<'_> {
     /// Estimates one file after the other, of which the first is `taken` already; whether that was interrupted.
     fn follow(&mut self, taken: Taken, observers: &mut Observers) -> anyhow::Result<bool> {
-        let known: HashSet<&str> = self.points.all().iter().filter_map(|point| point["checkpoint"].as_str()).collect();
+        let known: HashSet<&str> = self.points.all().iter().filter_map(|point| point.checkpoint.as_deref()).collect();
         let is_left = |index: &usize| self.files[*index].path.to_str().is_none_or(|path| !known.contains(path));
         let left: Vec<usize> = (0..self.files.len()).filter(is_left).collect();
         let mut first = Some(taken);
@@ -137,7 +139,7 @@ impl Several<'_> {
         taken: Taken,
         num_points: Option<usize>,
         observers: &mut Observers,
-    ) -> anyhow::Result<Option<Value>> {
+    ) -> anyhow::Result<Option<Point>> {
         let (file, objective) = (&self.files[index], self.taking.objective);
         let Taken { trained, on_train, on_test, notes } = taken;
         let found = Subject::of(&trained.network, self.taking.config)?;
@@ -158,35 +160,37 @@ impl Several<'_> {
             step,
             on_train,
             on_test,
-            facts: json!({"step": step, "epoch": file.epoch, "index": index, "checkpoint": file.path.to_str()}),
+            epoch: file.epoch,
+            train_s: None,
+            file: Some((index, file.path.display().to_string())),
         };
         // As a curve has them: its estimate at this step is repeated.
         let key = Key::new(self.taking.config.seed()).part(step);
-        let point = self.trajectory.estimate(&place, &trained, objective.clone(), key, num_points, observers)?;
-        Ok(point.map(|point| estimation::with_notes(point, &notes)))
+        self.trajectory.estimate(&place, (&trained, &notes), objective.clone(), key, num_points, observers)
     }
 
     fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
-        let (config, points) = (self.taking.config, self.points.all());
-        let report = estimation::merged(
-            self.trajectory.report(),
-            json!({
-                "experiment": EstimateConfig::EXPERIMENT,
-                "checkpoint": config.checkpoint(),
-                "network": self.subject.network,
-                "num_parameters": self.subject.num_parameters,
-                "d": self.subject.d,
-                "data": config.data().name,
-                "points": points,
-                "seed": config.seed(),
-                "run_dir": observers.run_dir().as_deref().and_then(|dir| dir.to_str()),
-                "status": status.as_str(),
-            }),
-        );
-        observers.emit(&Event::Artifact { name: "curve.csv", content: &table::checkpoints_csv(points)? });
+        let (config, sampler) = (self.taking.config, self.trajectory.sampler);
+        observers.emit(&Event::Artifact { name: "curve.csv", content: &table::checkpoints_csv(self.points.all())? });
+        let has_diverged = self.points.all().iter().any(|point| point.estimate.judgement.has_diverged());
+        let found = Curve {
+            network: self.subject.network,
+            num_parameters: self.subject.num_parameters,
+            data: config.data().name,
+            n: self.trajectory.samples.len(),
+            n_beta: sampler.n_beta(self.trajectory.samples.len()),
+            gamma: sampler.fixed_gamma(),
+            chains: session::chains(sampler),
+            points: self.points.into_all(),
+            subject: report::network::Subject::Checkpoints {
+                checkpoint: config.checkpoint().to_owned(),
+                d: self.subject.d,
+            },
+        };
+        let report = session::report(EstimateConfig::EXPERIMENT, config.seed(), found, status, observers);
         let shown = table::render_curve(&report);
-        session::end(self.trajectory.context, observers, status, (&report, &shown), fail_trace)?;
-        Ok(session::outcome(status, points))
+        session::end(self.trajectory.context, observers, (&report, &shown), fail_trace)?;
+        Ok(session::outcome(status, has_diverged))
     }
 }
 
@@ -247,6 +251,8 @@ fn when(header: &Header) -> (Option<u64>, Option<f64>) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn file(path: &str, step: Option<u64>, epoch: Option<f64>) -> File {

@@ -9,8 +9,10 @@ use llc::kernel_regression::memory::{self, Storage};
 use llc::kernel_regression::{ConjugateGradient, KernelRegressionError, Solution};
 use llc::observe::{Event, Observers};
 use llc::record::time::duration;
+use llc::report::kernel_regression::Iterative;
 use llc::rng::{Key, Role};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
 
 use super::{Problem, Run};
 use crate::session;
@@ -20,14 +22,21 @@ const LONG_S: f64 = 2.0;
 /// What an entry of the journal calls the iterations so far.
 const ITERATIONS: &str = "iterations";
 
+/// An iteration that has ended, as the journal has it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Iteration {
+    residual: f64,
+    num_inner_steps: u64,
+    seconds: f64,
+}
+
 impl Run<'_> {
-    /// What conjugate gradients find, and the seconds that iterations took before this process went on with them.
+    /// What conjugate gradients find, what that took, and the seconds of iterations before this process continued them.
     pub(super) fn solve_iteratively(
         &mut self,
         problem: &mut Problem,
-        point: &mut Value,
         observers: &mut Observers,
-    ) -> anyhow::Result<(Solution, f64)> {
+    ) -> anyhow::Result<(Solution, (Iterative, f64))> {
         let began = Instant::now();
         let settings = self.config.regression();
         let storage = Storage::within(1e9 * settings.memory.get(), problem.n);
@@ -36,7 +45,7 @@ impl Run<'_> {
         let journal = session::journal(self.context, observers, self.config).stage(&format!("n{}", problem.n));
         let mut entry = journal.entry("cg");
         let (mut cg, mut iterations) = begin(problem, &entry)?;
-        let earlier_s: f64 = iterations.iter().filter_map(|iteration| iteration["seconds"].as_f64()).sum();
+        let earlier_s: f64 = iterations.iter().map(|iteration| iteration.seconds).sum();
         let tolerance = settings.tolerance.get();
         while cg.relative_residual()? > tolerance && cg.num_steps < settings.max_iterations {
             let before = self.num_iterations;
@@ -61,20 +70,17 @@ impl Run<'_> {
             observers.emit(&Event::Warning(&text));
         }
         self.num_iterations += cg.num_steps;
-        let column = |name: &str| iterations.iter().map(|one| one[name].clone()).collect::<Vec<_>>();
-        for (name, value) in [
-            ("storage", json!(storage)),
-            ("kernel_gb", json!(storage.bytes(problem.n) / 1e9)),
-            ("num_iterations", json!(cg.num_steps)),
-            ("is_converged", json!(residual <= tolerance)),
-            ("residuals", json!(column("residual"))),
-            ("num_inner_steps", json!(column("num_inner_steps"))),
-            ("iteration_s", json!(column("seconds"))),
-            ("iterative_s", json!(earlier_s + began.elapsed().as_secs_f64())),
-        ] {
-            point[name] = value;
-        }
-        Ok((Solution { alpha: cg.solution }, earlier_s))
+        let told = Iterative {
+            storage: storage.name().to_owned(),
+            kernel_gb: storage.bytes(problem.n) / 1e9,
+            num_iterations: cg.num_steps,
+            is_converged: residual <= tolerance,
+            residuals: iterations.iter().map(|iteration| iteration.residual).collect(),
+            num_inner_steps: iterations.iter().map(|iteration| iteration.num_inner_steps).collect(),
+            iteration_s: iterations.iter().map(|iteration| iteration.seconds).collect(),
+            iterative_s: earlier_s + began.elapsed().as_secs_f64(),
+        };
+        Ok((Solution { alpha: cg.solution }, (told, earlier_s)))
     }
 
     /// Says what it needs and how long an iteration takes, and refuses what can't be had.
@@ -140,10 +146,11 @@ impl Run<'_> {
 }
 
 /// The iteration that the journal has, or a new one, with what its iterations were.
-fn begin(problem: &Problem, entry: &Entry) -> anyhow::Result<(ConjugateGradient, Vec<Value>)> {
+fn begin(problem: &Problem, entry: &Entry) -> anyhow::Result<(ConjugateGradient, Vec<Iteration>)> {
     let new = || anyhow::Ok((ConjugateGradient::start(&problem.y)?, Vec::new()));
     let Some(kept) = entry.read()? else { return new() };
-    let Some(Value::Array(iterations)) = kept.header.facts.get(ITERATIONS).cloned() else { return new() };
+    let known = kept.header.facts.get(ITERATIONS).cloned().and_then(|known| serde_json::from_value(known).ok());
+    let Some(iterations): Option<Vec<Iteration>> = known else { return new() };
     let device = problem.y.device();
     let tensor = |name: &str| kept.tensor(name).map(|tensor| tensor.to_tensor()?.f_to_device(device)).transpose();
     let cg = iterative::restored(&problem.y, iterations.len() as u64, tensor)?;
@@ -151,7 +158,7 @@ fn begin(problem: &Problem, entry: &Entry) -> anyhow::Result<(ConjugateGradient,
 }
 
 /// What the journal keeps of an iteration under way.
-fn content(cg: &ConjugateGradient, iterations: &[Value]) -> anyhow::Result<Checkpoint> {
+fn content(cg: &ConjugateGradient, iterations: &[Iteration]) -> anyhow::Result<Checkpoint> {
     let named = iterative::named(cg).into_iter();
     let tensors = named.map(|(name, tensor)| NamedTensor::from_tensor(name, tensor)).collect::<Result<_, _>>()?;
     let facts = Map::from_iter([(ITERATIONS.to_owned(), json!(iterations))]);
@@ -159,7 +166,7 @@ fn content(cg: &ConjugateGradient, iterations: &[Value]) -> anyhow::Result<Check
 }
 
 /// Records what happened at the fit of `n` samples; `before` iterations were made in earlier fits.
-fn tell(progress: Progress, (n, before): (usize, u64), iterations: &mut Vec<Value>, observers: &mut Observers) {
+fn tell(progress: Progress, (n, before): (usize, u64), iterations: &mut Vec<Iteration>, observers: &mut Observers) {
     match progress {
         Progress::InnerStep { step, residual } => {
             let iteration = iterations.len() + 1;
@@ -167,7 +174,7 @@ fn tell(progress: Progress, (n, before): (usize, u64), iterations: &mut Vec<Valu
             observers.emit(&Event::Stage(&text));
         }
         Progress::Iteration { iteration, residual, num_inner_steps, seconds } => {
-            iterations.push(json!({"residual": residual, "num_inner_steps": num_inner_steps, "seconds": seconds}));
+            iterations.push(Iteration { residual, num_inner_steps, seconds });
             let values = [("cg.residual", residual), ("cg.n", n as f64)];
             observers.emit(&Event::Metrics { step: before + iteration, values: &values });
             let mut text = format!("n {n:>6}  iteration {iteration:>3}  residual {residual:.2e}  {seconds:.1} s");

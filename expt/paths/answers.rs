@@ -1,14 +1,14 @@
 //! Answers the questions of the published exercise with the numbers of the run.
 
 use llc::landscape::Scores;
+use llc::report::paths::{Answer, Point};
 use llc::words::{counted, with_error};
-use serde_json::{Value, json};
 
 use super::Found;
 use super::points::{Mode, Segments, profile};
 
 /// Questions, in a word or two, and answers, in a sentence; as far as the run came.
-pub fn answers(found: &Found, num_test: usize) -> Vec<Value> {
+pub fn answers(found: &Found, num_test: usize) -> Vec<Answer> {
     let between = |mode: Mode| found.segments.iter().filter(move |segment| segment.mode == mode).collect::<Vec<_>>();
     let answers = [
         ("barrier", barrier(&between(Mode::Minima))),
@@ -20,7 +20,7 @@ pub fn answers(found: &Found, num_test: usize) -> Vec<Value> {
         ("coefficient", coefficient(&found.estimates)),
     ];
     let told = answers.into_iter().filter_map(|(question, answer)| Some((question, answer?)));
-    told.map(|(question, answer)| json!({"question": question, "answer": answer})).collect()
+    told.map(|(question, answer)| Answer { question: question.to_owned(), answer }).collect()
 }
 
 /// The barriers along `segments`.
@@ -119,38 +119,42 @@ fn train_and_test(found: &Found, num_test: usize) -> Option<String> {
 }
 
 /// λ̂ at both ends and its extremes; of a run that was interrupted, as far as it came.
-fn coefficient(estimates: &[Value]) -> Option<String> {
-    let number = |point: &Value, pointer: &str| point.pointer(pointer).and_then(Value::as_f64);
+fn coefficient(estimates: &[Point]) -> Option<String> {
     let [first, .., last] = estimates else { return None };
-    let told = |point: &Value| {
-        let error = number(point, "/llc/mcse").unwrap_or(f64::NAN);
-        Some(with_error(number(point, "/llc/mean")?, error, 2))
+    let shown = |point: &Point| {
+        let llc = Some(&point.estimate.llc).filter(|llc| llc.mean.is_finite())?;
+        Some(with_error(llc.mean, llc.mcse, 2))
     };
-    let by_llc = |a: &&Value, b: &&Value| {
-        let llc = |point: &Value| number(point, "/llc/mean").unwrap_or(f64::NAN);
-        llc(a).total_cmp(&llc(b))
-    };
+    let by_llc = |a: &&Point, b: &&Point| a.estimate.llc.mean.total_cmp(&b.estimate.llc.mean);
     let (least, most) = (estimates.iter().min_by(by_llc)?, estimates.iter().max_by(by_llc)?);
     Some(format!(
         "λ̂ is {} at t = {:.2} and {} at t = {:.2}; between it goes from {} (t = {:.2}) to {} (t = {:.2}).",
-        told(first)?,
-        number(first, "/t")?,
-        told(last)?,
-        number(last, "/t")?,
-        told(least)?,
-        number(least, "/t")?,
-        told(most)?,
-        number(most, "/t")?
+        shown(first)?,
+        first.t,
+        shown(last)?,
+        last.t,
+        shown(least)?,
+        least.t,
+        shown(most)?,
+        most.t
     ))
 }
 
 #[cfg(test)]
 mod tests {
+    use llc::report::paths::Paths;
+
     use super::*;
+    use crate::table::tests::recorded;
 
     #[test]
     fn the_coefficient_of_an_interrupted_run_is_told_where_it_is() {
-        let at = |t: f64, llc: f64| json!({"t": t, "llc": {"mean": llc, "mcse": 0.5}});
+        let recorded = recorded::<Paths>(80).found.estimates.unwrap().points.remove(0);
+        let at = |t: f64, llc: f64| {
+            let mut point = Point { t, ..recorded.clone() };
+            [point.estimate.llc.mean, point.estimate.llc.mcse] = [llc, 0.5];
+            point
+        };
         let told = coefficient(&[at(0.0, 3.0), at(0.25, 5.0), at(0.5, 4.0)]).unwrap();
         assert_eq!(
             told,

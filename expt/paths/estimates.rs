@@ -6,9 +6,9 @@ use llc::config::Switch;
 use llc::estimate::estimate;
 use llc::observe::{Event, Observers, PointInfo, forward};
 use llc::posterior::{Around, Posterior};
+use llc::report::paths::Point;
 use llc::target::network::TrainedNetwork;
 use llc::tensors::Tensors;
-use serde_json::{Value, json};
 
 use super::Paths;
 use crate::points::Points;
@@ -40,7 +40,7 @@ impl Paths<'_> {
         index: usize,
         num_points: Option<usize>,
         observers: &mut Observers,
-    ) -> anyhow::Result<Option<Value>> {
+    ) -> anyhow::Result<Option<Point>> {
         let (config, context) = (self.config, self.context);
         let (Some(curve), Some(walk)) = (&self.found.curve, &self.found.walk) else { return Ok(None) };
         let (t, at) = (walk.t[index], walk.scores[index]);
@@ -57,7 +57,7 @@ impl Paths<'_> {
         let samples = crate::estimate::samples(&self.data, config.point())?;
         let mut around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
         // Points compare at one scale: that of the first one, which is a minimum.
-        let known = self.found.estimates.first().and_then(|point| point["gamma"].as_f64());
+        let known = self.found.estimates.first().map(|point| point.estimate.gamma);
         let at_one_scale = match known {
             Some(gamma) => config.sampler().with_gamma(gamma),
             None => around.at_one_scale(&trained, &samples, self.path_key())?,
@@ -79,16 +79,14 @@ impl Paths<'_> {
         if done.is_interrupted {
             return Ok(None);
         }
-        let point = estimation::merged(
-            estimation::report(&done),
-            json!({
-                "index": index,
-                "t": t,
-                "init_loss": init_loss,
-                "train_loss": at.train_loss,
-                "test_loss": at.test_loss,
-            }),
-        );
+        let point = Point {
+            index,
+            t,
+            init_loss,
+            train_loss: at.train_loss,
+            test_loss: at.test_loss,
+            estimate: estimation::report(&done),
+        };
         observers.emit(&Event::Metrics {
             step: index as u64,
             values: &[("curve.llc", done.llc.mean), ("curve.llc_mcse", done.llc.mcse), ("curve.init_loss", init_loss)],

@@ -11,6 +11,7 @@ use llc::observe::Observers;
 use llc::params::Params;
 use llc::posterior::Around;
 use llc::profile::Scale;
+use llc::report::profile::Subject;
 use llc::rng::Key;
 use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::target::network::TrainedNetwork;
@@ -18,12 +19,12 @@ use llc::target::{Target, TargetError};
 use llc::tensors::Tensors;
 use llc::theory::Toy;
 use llc::train::{self, Evaluation, Objective, TrainingData};
-use num_traits::ToPrimitive;
-use serde_json::{Value, json};
 
 use super::table::Columns;
 use crate::cli::Context;
+use crate::dln::report;
 use crate::trained::{Taken, Taking};
+use crate::trajectory::scores;
 use crate::{estimate, session};
 
 /// What a ladder is climbed around.
@@ -35,7 +36,7 @@ pub struct Source {
     /// The run's root stream.
     pub key: Key,
     /// What the report says of it.
-    pub facts: Value,
+    pub subject: Subject,
     toy: Option<Toy>,
     test: Option<Test>,
 }
@@ -118,23 +119,20 @@ fn checkpoint(config: &EstimateConfig, key: Key, observers: &mut Observers) -> a
     let posterior = around.posterior(&trained, &samples, key)?;
     let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
     let sampled = config.point().sampled(&names)?;
-    let facts = json!({
-        "checkpoint": config.checkpoint(),
-        "network": trained.network.name(),
-        "data": config.data().name,
-        "n": samples.len(),
-        "num_parameters": trained.network.num_parameters(),
-        "train_loss": on_train.loss,
-        "train_accuracy": on_train.accuracy,
-        "test_loss": on_test.loss,
-        "test_accuracy": on_test.accuracy,
-        "notes": notes,
-    });
+    let subject = Subject::Checkpoint {
+        checkpoint: config.checkpoint().to_owned(),
+        network: trained.network.name().to_owned(),
+        data: config.data().name,
+        n: samples.len(),
+        num_parameters: trained.network.num_parameters(),
+        scores: scores(on_train, on_test),
+        notes,
+    };
     Ok(Source {
         init_loss: posterior.target.init_loss(),
         target: Box::new(posterior.target),
         key,
-        facts,
+        subject,
         toy: None,
         test: Some(Test { trained, samples: data.test, objective: around.objective, sampled }),
     })
@@ -143,21 +141,15 @@ fn checkpoint(config: &EstimateConfig, key: Key, observers: &mut Observers) -> a
 fn deep_linear(config: &DlnConfig, key: Key, context: &Context) -> anyhow::Result<Source> {
     let problem = Problem::new(config, session::device(config.run().device)?, &context.cancel)?;
     let known = Known::new(config, &problem.truth, problem.target.targets())?;
-    let facts = json!({
-        "network": config.model().dims(),
-        "truth": config.truth().kind.name(),
-        "n": config.data().num_training_data,
-        "num_parameters": config.model().num_parameters(),
-        "lambda_true": known.coefficient.lambda_f64(),
-        "lambda_true_exact": known.coefficient.lambda.to_string(),
-        "lambda_true_is_local": known.is_local,
-        "lambda_bounds": [known.bounds.lower.to_f64(), known.bounds.upper.to_f64()],
-        "multiplicity": known.coefficient.multiplicity,
-        "rank_true": known.rank,
-        "rank_resolved": known.rank_resolved,
-    });
+    let subject = Subject::DeepLinear {
+        network: config.model().dims().to_vec(),
+        truth: config.truth().kind.name().to_owned(),
+        n: config.data().num_training_data,
+        num_parameters: config.model().num_parameters(),
+        known: report::known(&known),
+    };
     let init_loss = problem.chains.plan.init_loss;
-    Ok(Source { target: Box::new(problem.target), init_loss, key, facts, toy: None, test: None })
+    Ok(Source { target: Box::new(problem.target), init_loss, key, subject, toy: None, test: None })
 }
 
 fn potential(config: &PotentialConfig, key: Key) -> anyhow::Result<Source> {
@@ -170,14 +162,10 @@ fn potential(config: &PotentialConfig, key: Key) -> anyhow::Result<Source> {
         let why = "gibbs cannot draw in this potential: some coordinate is not normal given the others; choose another --sampler";
         return Err(TargetError::Unsupported(why).into());
     }
-    let known = toy.learning_coefficient();
-    let facts = json!({
-        "potential": toy.name(),
-        "formula": toy.formula(),
-        "lambda_true": known.lambda_f64(),
-        "lambda_true_exact": known.to_string(),
-        "lambda_true_is_local": true,
-        "multiplicity": known.multiplicity,
-    });
-    Ok(Source { target: Box::new(target), init_loss: 0.0, key, facts, toy: Some(toy), test: None })
+    let subject = Subject::Potential {
+        potential: toy.name().to_owned(),
+        formula: toy.formula().to_owned(),
+        lambda: report::lambda(&toy.learning_coefficient(), true),
+    };
+    Ok(Source { target: Box::new(target), init_loss: 0.0, key, subject, toy: Some(toy), test: None })
 }

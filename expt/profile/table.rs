@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use llc::record::time::duration;
-use serde_json::Value;
+use llc::report::Report;
+use llc::report::profile::{Profile, Rung, Subject};
 
-pub use crate::table::Section;
-use crate::table::{decimals, rendered, write_record};
+use crate::table::{self, Column, decimals, part, rendered, widths, write_record};
 
 /// A value with its error.
 pub fn shown(value: f64, error: f64) -> String {
@@ -46,128 +46,115 @@ pub fn header(columns: Columns) -> String {
 }
 
 /// One rung, in a line.
-pub fn line(rung: &Value, columns: Columns) -> String {
-    let rung = Section(rung);
-    let mcse = rung.number("/llc/mcse");
-    let digits = decimals(mcse).min(4);
-    let interval = match rung.numbers("/llc/ci90")[..] {
-        [low, high] => format!("[{low:.digits$}, {high:.digits$}]"),
-        _ => String::new(),
-    };
+pub fn line(rung: &Rung, columns: Columns) -> String {
+    let (llc, judgement) = (&rung.estimate.llc, &rung.estimate.judgement);
+    let digits = decimals(llc.mcse).min(4);
+    let [low, high] = llc.ci90;
     let test = match columns.has_test {
-        true => format!("  {:>9.4}  {:>6.1} %", rung.number("/test_loss"), 100.0 * rung.number("/test_accuracy")),
+        true => {
+            let [loss, accuracy] = [rung.test_loss, rung.test_accuracy].map(|number| number.unwrap_or(f64::NAN));
+            format!("  {loss:>9.4}  {:>6.1} %", 100.0 * accuracy)
+        }
         false => String::new(),
     };
     let exact = match columns.has_exact {
-        true => format!("  {:>8.digits$}", rung.number("/llc_exact")),
+        true => format!("  {:>8.digits$}", rung.llc_exact.unwrap_or(f64::NAN)),
         false => String::new(),
     };
     format!(
-        "{:>9}  {:>9}  {:>16}  {interval:^19}{exact}  {:>8}  {:>6}  {:>16}  {:>4.0} %{test}  {:>8}  {:>6}  {}",
-        short(rung.number("/gamma")),
-        short(rung.number("/n_beta")),
-        shown(rung.number("/llc/mean"), mcse),
-        short(rung.number("/radius")),
-        short(rung.number("/relative_radius")),
-        shown(rung.number("/llc_per_ln_gamma"), rung.number("/llc_per_ln_gamma_mcse")),
-        100.0 * rung.number("/held_by_gamma"),
-        rung.number("/num_steps"),
-        duration(rung.number("/seconds")),
-        rung.verdict(),
+        "{:>9}  {:>9}  {:>16}  {:^19}{exact}  {:>8}  {:>6}  {:>16}  {:>4.0} %{test}  {:>8}  {:>6}  {}",
+        short(rung.estimate.gamma),
+        short(rung.estimate.n_beta),
+        shown(llc.mean, llc.mcse),
+        format!("[{low:.digits$}, {high:.digits$}]"),
+        short(rung.radius),
+        short(rung.relative_radius),
+        shown(rung.llc_per_ln_gamma, rung.llc_per_ln_gamma_mcse),
+        100.0 * rung.held_by_gamma,
+        rung.num_steps,
+        duration(rung.seconds),
+        judgement.words(),
     )
 }
 
 /// What the report says beside the lines of its rungs.
-pub fn render(report: &Value) -> String {
+pub fn render(report: &Report<Profile>) -> String {
     rendered(|out| write(out, report))
 }
 
-fn write(out: &mut String, report: &Value) -> std::fmt::Result {
-    let run = Section(report);
+fn write(out: &mut String, report: &Report<Profile>) -> std::fmt::Result {
+    let found = &report.found;
     writeln!(out)?;
-    match run.text("/source") {
-        "checkpoint" => {
-            let (d, all) = (run.number("/d"), run.number("/num_parameters"));
-            let part = if d < all { format!("{d} of {all} parameters") } else { format!("d = {d}") };
-            writeln!(
-                out,
-                "{:<16}{}, {part}, on test data loss {:.4}, accuracy {:.2} %",
-                "network",
-                run.text("/network"),
-                run.number("/test_loss"),
-                100.0 * run.number("/test_accuracy")
-            )?;
+    match &found.subject {
+        Subject::Checkpoint { network, num_parameters, scores, .. } => writeln!(
+            out,
+            "{:<16}{network}, {}, on test data loss {:.4}, accuracy {:.2} %",
+            "network",
+            part(found.d, *num_parameters),
+            scores.test_loss,
+            100.0 * scores.test_accuracy
+        )?,
+        Subject::DeepLinear { network, .. } => {
+            writeln!(out, "{:<16}{}   d = {}", "network", widths(network), found.d)?;
         }
-        "deep-linear" => {
-            let network: Vec<String> = run.list("/network").iter().map(Value::to_string).collect();
-            writeln!(out, "{:<16}{}   d = {}", "network", network.join(" → "), run.number("/d"))?;
+        Subject::Potential { potential, formula, .. } => {
+            writeln!(out, "{:<16}{potential}, K = {formula}", "potential")?;
         }
-        _ => writeln!(out, "{:<16}{}, K = {}", "potential", run.text("/potential"), run.text("/formula"))?,
     }
-    if run.number("/lambda_true").is_finite() {
-        let is_local = report["lambda_true_is_local"] == Value::Bool(true);
-        let kind = if is_local { "exact" } else { "a lower bound of the local value" };
-        let multiplicity = run.number("/multiplicity");
-        writeln!(out, "{:<16}{} ({kind}, multiplicity {multiplicity})", "λ", run.text("/lambda_true_exact"))?;
+    if let Some(known) = found.subject.lambda() {
+        let kind = if known.lambda_true_is_local { "exact" } else { "a lower bound of the local value" };
+        writeln!(out, "{:<16}{} ({kind}, multiplicity {})", "λ", known.lambda_true_exact, known.multiplicity)?;
     }
-    let num_rungs = run.list("/rungs").len();
     writeln!(
         out,
-        "{:<16}{} of {num_rungs} rungs certified, of {} on the ladder; {} by {}",
+        "{:<16}{} of {} rungs certified, of {} on the ladder; {} by {}",
         "profile",
-        run.number("/num_certified"),
-        run.list("/ladder").len(),
-        duration(run.number("/timing/sampling_s")),
-        run.text("/sampler")
+        found.num_certified,
+        found.rungs.len(),
+        found.ladder.len(),
+        duration(found.timing.sampling_s),
+        found.chains.sampler
     )?;
-    if !run.text("/stopped").is_empty() {
-        writeln!(out, "{:<16}{}", "stopped", run.text("/stopped"))?;
+    if let Some(stopped) = &found.stopped {
+        writeln!(out, "{:<16}{stopped}", "stopped")?;
     }
-    write_record(out, &run)
+    write_record(out, report)
 }
 
-/// The rungs as a table for other programs.
-pub fn csv(rungs: &[Value]) -> anyhow::Result<Vec<u8>> {
-    const NUMBERS: [(&str, &str); 24] = [
-        ("rung", "/rung"),
-        ("gamma", "/gamma"),
-        ("n_beta", "/n_beta"),
-        ("llc", "/llc/mean"),
-        ("llc_mcse", "/llc/mcse"),
-        ("ci90_low", "/llc/ci90/0"),
-        ("ci90_high", "/llc/ci90/1"),
-        ("half_width", "/half_width"),
-        ("llc_exact", "/llc_exact"),
-        ("radius", "/radius"),
-        ("relative_radius", "/relative_radius"),
-        ("llc_per_ln_gamma", "/llc_per_ln_gamma"),
-        ("llc_per_ln_gamma_mcse", "/llc_per_ln_gamma_mcse"),
-        ("held_by_gamma", "/held_by_gamma"),
-        ("test_loss", "/test_loss"),
-        ("test_accuracy", "/test_accuracy"),
-        ("rhat", "/diagnostics/rhat"),
-        ("rhat_distance", "/diagnostics/rhat_distance"),
-        ("ess_bulk", "/diagnostics/ess_bulk"),
-        ("acceptance", "/diagnostics/acceptance"),
-        ("num_rounds", "/num_rounds"),
-        ("num_draws", "/num_draws"),
-        ("num_steps", "/num_steps"),
-        ("seconds", "/seconds"),
-    ];
-    let words = ["has_converged", "is_certified", "verdict", "reasons"];
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(NUMBERS.iter().map(|(name, _)| *name).chain(words))?;
-    for rung in rungs {
-        let is = |name: &str| rung[name].to_string();
-        let rung = Section(rung);
-        let number = |path: &str| match rung.number(path) {
-            number if number.is_nan() => String::new(),
-            number => number.to_string(),
-        };
-        let numbers = NUMBERS.map(|(_, path)| number(path));
-        let words =
-            [is("has_converged"), is("is_certified"), rung.text("/verdict").to_owned(), rung.reasons().join(" ")];
-        table.write_record(numbers.into_iter().chain(words))?;
+/// The rungs as a table for other programs; nothing where there is no number.
+pub fn csv(rungs: &[Rung]) -> anyhow::Result<Vec<u8>> {
+    fn number(value: impl Into<Option<f64>>) -> String {
+        value.into().filter(|value| value.is_finite()).map_or(String::new(), |value| value.to_string())
     }
-    Ok(table.into_inner()?)
+    const COLUMNS: [Column<Rung>; 28] = [
+        ("rung", |rung| rung.rung.to_string()),
+        ("gamma", |rung| number(rung.estimate.gamma)),
+        ("n_beta", |rung| number(rung.estimate.n_beta)),
+        ("llc", |rung| number(rung.estimate.llc.mean)),
+        ("llc_mcse", |rung| number(rung.estimate.llc.mcse)),
+        ("ci90_low", |rung| number(rung.estimate.llc.ci90[0])),
+        ("ci90_high", |rung| number(rung.estimate.llc.ci90[1])),
+        ("half_width", |rung| number(rung.half_width)),
+        ("llc_exact", |rung| number(rung.llc_exact)),
+        ("radius", |rung| number(rung.radius)),
+        ("relative_radius", |rung| number(rung.relative_radius)),
+        ("llc_per_ln_gamma", |rung| number(rung.llc_per_ln_gamma)),
+        ("llc_per_ln_gamma_mcse", |rung| number(rung.llc_per_ln_gamma_mcse)),
+        ("held_by_gamma", |rung| number(rung.held_by_gamma)),
+        ("test_loss", |rung| number(rung.test_loss)),
+        ("test_accuracy", |rung| number(rung.test_accuracy)),
+        ("rhat", |rung| number(rung.estimate.diagnostics.rhat)),
+        ("rhat_distance", |rung| number(rung.estimate.diagnostics.rhat_distance)),
+        ("ess_bulk", |rung| number(rung.estimate.diagnostics.ess_bulk)),
+        ("acceptance", |rung| number(rung.estimate.diagnostics.acceptance)),
+        ("num_rounds", |rung| rung.num_rounds.to_string()),
+        ("num_draws", |rung| rung.num_draws.to_string()),
+        ("num_steps", |rung| rung.num_steps.to_string()),
+        ("seconds", |rung| number(rung.seconds)),
+        ("has_converged", |rung| rung.has_converged.to_string()),
+        ("is_certified", |rung| rung.is_certified.to_string()),
+        ("verdict", |rung| rung.estimate.judgement.verdict.as_str().to_owned()),
+        ("reasons", |rung| rung.estimate.judgement.reasons.join(" ")),
+    ];
+    table::csv(&COLUMNS, rungs)
 }

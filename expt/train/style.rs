@@ -5,11 +5,11 @@ use llc::checkpoint::Checkpoint;
 use llc::config::dln::OptimizerConfig;
 use llc::config::training::{Style, TrainingConfig};
 use llc::data::PixelCorruption;
+use llc::report::training::Threshold;
 use llc::train::{Evaluation, NetworkTrainer, TrainingData};
 use llc::words::counted;
 
 use super::Kind;
-use super::report::Threshold;
 use crate::cli::Context;
 
 /// The run's name in its record: the one given, in the originals' styles with what they add.

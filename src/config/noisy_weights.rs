@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::machine::{self, MachineConfig};
@@ -80,7 +80,7 @@ fn train_here<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::Ok
 }
 
 /// The noise on the weights and where they start, in files the table `noise`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NoiseConfig {
     /// α of each weight at the start, the variance of the noise's logarithm; 0 for no noise.
@@ -98,7 +98,7 @@ pub struct NoiseConfig {
 }
 
 /// Where the weights start.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "start", rename_all = "kebab-case")]
 pub enum WeightStart {
     /// As the network's layers do.

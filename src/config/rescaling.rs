@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::LazyLock;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::relu::{self, ReluRun};
@@ -113,13 +113,23 @@ pub struct Rescaling {
 }
 
 /// What the sampler's noise and drift are scaled by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preconditioner {
     /// s² for what is multiplied by s, 1/s² for what is divided by it: the chain is the original's image.
     Invariant,
     /// 1: another chain at each factor.
     None,
+}
+
+impl Preconditioner {
+    /// The word in files and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invariant => "invariant",
+            Self::None => "none",
+        }
+    }
 }
 
 /// The sampler, SGLD, in files the table `sampler`.

@@ -2,13 +2,10 @@
 
 use std::fs;
 
-use serde::Serialize;
-
 use super::{KernelRegressionError, lower_tiles};
 
 /// How the iterative solver holds the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Every block in f64.
     Double,
@@ -33,6 +30,15 @@ impl Storage {
             Storage::Recomputed => return 0.0,
         };
         bytes_per_value * lower_tiles(n).map(|(rows, columns)| (rows.len() * columns.len()) as f64).sum::<f64>()
+    }
+
+    /// The word in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Storage::Double => "double",
+            Storage::SixteenBits => "sixteen-bits",
+            Storage::Recomputed => "recomputed",
+        }
     }
 
     /// In words.

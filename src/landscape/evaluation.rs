@@ -8,9 +8,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::Scores;
 use super::statistics::gather;
 use crate::data::Samples;
 use crate::model::{Buffers, Network};
@@ -20,29 +20,6 @@ use crate::train::{Objective, TrainError, check_fit, sums};
 
 /// Inputs of more bytes than this are read anew in every pass.
 const MOST_HELD_BYTES: usize = 4 << 30;
-
-/// How well a network does at one point.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Scores {
-    /// Mean loss over the training samples.
-    #[serde(deserialize_with = "or_nan")]
-    pub train_loss: f64,
-    /// Share of them whose largest output is their label's.
-    pub train_accuracy: f64,
-    /// Mean loss over the test samples.
-    #[serde(deserialize_with = "or_nan")]
-    pub test_loss: f64,
-    /// Standard error of that mean.
-    #[serde(deserialize_with = "or_nan")]
-    pub test_loss_error: f64,
-    /// Share of the test samples whose largest output is their label's.
-    pub test_accuracy: f64,
-}
-
-/// A number, which JSON has no way to write where it is none.
-fn or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
-}
 
 /// A network with the data that its points are evaluated on.
 #[derive(Debug)]

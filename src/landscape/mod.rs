@@ -19,6 +19,7 @@ mod fit;
 #[cfg(feature = "torch")]
 mod plane;
 mod profile;
+mod scores;
 #[cfg(feature = "torch")]
 mod segment;
 #[cfg(feature = "torch")]
@@ -31,12 +32,13 @@ mod weights;
 #[cfg(feature = "torch")]
 pub use curve::Curve;
 #[cfg(feature = "torch")]
-pub use evaluation::{Landscape, Scores};
+pub use evaluation::Landscape;
 #[cfg(feature = "torch")]
 pub use fit::CurveFit;
 #[cfg(feature = "torch")]
 pub use plane::{Degenerate, Plane, PlaneError};
 pub use profile::Profile;
+pub use scores::Scores;
 #[cfg(feature = "torch")]
 pub use segment::Segment;
 

@@ -16,29 +16,38 @@
 //! *Reference*: Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>, for the integral; Frankle et al. 2020,
 //! <https://arxiv.org/abs/1912.05671>, for barriers, in their convention. *Tested by* paths by hand, below.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostics::nan_for_null;
 
 /// Changes below this share of the range are no turns.
 const SMALLEST_TURN: f64 = 1e-3;
 
 /// A quantity along a path.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// At the first place.
+    #[serde(deserialize_with = "nan_for_null")]
     pub start: f64,
     /// At the last one.
+    #[serde(deserialize_with = "nan_for_null")]
     pub end: f64,
     /// The least value.
+    #[serde(deserialize_with = "nan_for_null")]
     pub min: f64,
     /// The greatest.
+    #[serde(deserialize_with = "nan_for_null")]
     pub max: f64,
     /// The index of the greatest, or of a NaN.
     pub argmax: usize,
     /// The mean over places.
+    #[serde(deserialize_with = "nan_for_null")]
     pub mean: f64,
     /// The mean by length.
+    #[serde(deserialize_with = "nan_for_null")]
     pub integral: f64,
     /// How far it rises above the higher end.
+    #[serde(deserialize_with = "nan_for_null")]
     pub barrier: f64,
     /// How often it turns; `None` where a value is not finite.
     pub turns: Option<usize>,

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 pub use llc_core::draws::DrawBlock;
 pub use observers::{Observers, forward};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::record::folder::FolderError;
@@ -76,7 +77,8 @@ pub struct PointInfo {
 }
 
 /// Says how a run ended, in Sacred's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// The run reached its end.
     Completed,

@@ -6,21 +6,25 @@
 //! *Reference*: Lau, Furman, Wang, Murfet, Wei (2023), The local learning coefficient: a singularity-aware complexity
 //! measure, <https://arxiv.org/abs/2308.12108>. *Tested by* the laws below.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{Draws, mcse_mean, mean_interval};
+use crate::diagnostics::{Draws, mcse_mean, mean_interval, nan_for_null};
 
 /// λ̂ with what is known of its error. In JSON a NaN becomes null.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LlcEstimate {
     /// λ̂ pooled over the chains, the mean of `per_chain`.
+    #[serde(deserialize_with = "nan_for_null")]
     pub mean: f64,
     /// Monte Carlo standard error of `mean`, from the effective sample size of the mean over all chains.
+    #[serde(deserialize_with = "nan_for_null")]
     pub mcse: f64,
     /// 90 % interval for what infinitely long chains would give; wider than ±1.645 mcse where chains disagree
     /// ([`mean_interval`]). It knows nothing of bias: of γ, of the step size, of a region not yet reached.
+    #[serde(deserialize_with = "nan_for_null")]
     pub ci90: [f64; 2],
     /// λ̂ of each chain `[num_chains]`.
+    #[serde(deserialize_with = "nan_for_null")]
     pub per_chain: Vec<f64>,
 }
 

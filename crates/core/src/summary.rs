@@ -1,9 +1,5 @@
 //! Sums up the kept draws of several chains: λ̂ with its error, and the diagnostics that a verdict rests on.
 
-use std::collections::BTreeMap;
-
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
 use crate::diagnostics::{
     Draws, Estimate, Trend, ess_bulk, ess_tail, gamma_sensitivity, gamma_sensitivity_by_pull, mean_interval, rhat,
     slope, trend, variance_ratio, virial_ratio,
@@ -62,7 +58,7 @@ impl Density {
 }
 
 /// What is known of how well the draws represent the density. NaN means that a number could not be computed, and never counts
-/// in favour; in JSON it is null.
+/// in favour.
 #[derive(Debug, Clone)]
 pub struct Diagnostics {
     /// Rank-normalised split R-hat of the loss.
@@ -101,39 +97,6 @@ pub struct Diagnostics {
     pub radius: f64,
     /// γ·E‖w − w*‖²/d: the share of the directions that the localisation holds, not the loss.
     pub held_by_gamma: f64,
-}
-
-impl Serialize for Diagnostics {
-    /// Each estimate as its value under its own name and its error under `…_mcse`.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("rhat", &self.rhat)?;
-        map.serialize_entry("rhat_distance", &self.rhat_distance)?;
-        map.serialize_entry("ess_bulk", &self.ess_bulk)?;
-        map.serialize_entry("ess_tail", &self.ess_tail)?;
-        map.serialize_entry("acceptance", &self.acceptance)?;
-        map.serialize_entry("virial", &self.virial.value)?;
-        map.serialize_entry("virial_mcse", &self.virial.mcse)?;
-        let per_tensor: BTreeMap<_, _> = self.virial_per_tensor.iter().map(|(name, ratio)| (name, ratio)).collect();
-        map.serialize_entry("virial_per_tensor", &per_tensor)?;
-        map.serialize_entry("variance_ratio", &self.variance_ratio.value)?;
-        map.serialize_entry("variance_ratio_mcse", &self.variance_ratio.mcse)?;
-        map.serialize_entry("trend", &self.trend)?;
-        map.serialize_entry("trend_distance", &self.trend_distance)?;
-        map.serialize_entry("gamma_sensitivity", &self.gamma_sensitivity.value)?;
-        map.serialize_entry("gamma_sensitivity_mcse", &self.gamma_sensitivity.mcse)?;
-        map.serialize_entry("step_bias", &self.step_bias.map(|bias| bias.value))?;
-        map.serialize_entry("step_bias_mcse", &self.step_bias.map(|bias| bias.mcse))?;
-        map.serialize_entry("minibatch_bias", &self.minibatch_bias.map(|bias| bias.value))?;
-        map.serialize_entry("minibatch_bias_mcse", &self.minibatch_bias.map(|bias| bias.mcse))?;
-        map.serialize_entry("distance_slope", &self.distance_slope.value)?;
-        map.serialize_entry("distance_slope_mcse", &self.distance_slope.mcse)?;
-        map.serialize_entry("distance_open", &self.distance_open)?;
-        map.serialize_entry("distance_error", &self.distance_error)?;
-        map.serialize_entry("radius", &self.radius)?;
-        map.serialize_entry("held_by_gamma", &self.held_by_gamma)?;
-        map.end()
-    }
 }
 
 /// λ̂ and the diagnostics of the kept draws of `chains`; chains of unequal length are cut to the shortest.

@@ -21,7 +21,7 @@ mod biases;
 mod level;
 mod settled;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::llc::LlcEstimate;
 use crate::summary::Diagnostics;
@@ -35,7 +35,7 @@ use level::{Slope, slope};
 use settled::{Unsettled, unsettled};
 
 /// Whether λ̂ can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// λ̂ is the expectation that it claims to be, and level in γ.

@@ -23,30 +23,36 @@
 //! *Reference*: Watanabe (2013), A widely applicable Bayesian information criterion, <https://arxiv.org/abs/1208.6338>, section 4.3, for one
 //! chain at two temperatures; the grid is that of Lau et al.'s published code. *Tested by* the Gamma law and a case worked by hand, below.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::diagnostics::{Draws, ess_mean, mcse_mean, mean_interval};
+use crate::diagnostics::{Draws, ess_mean, mcse_mean, mean_interval, nan_for_null};
 
 /// Places of the inverse temperatures, in units of β₀/√(2·ln n).
 const PLACES: [f64; 5] = [-1.0, -0.5, 0.0, 0.5, 1.0];
 
 /// λ̂ as a slope, with what is known of its error. In JSON a NaN becomes null.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WbicSlope {
     /// The slope over the draws of all chains.
+    #[serde(deserialize_with = "nan_for_null")]
     pub mean: f64,
     /// Monte Carlo standard error of `mean`, to first order.
+    #[serde(deserialize_with = "nan_for_null")]
     pub mcse: f64,
     /// 90 % interval, as [`mean_interval`] gives it.
+    #[serde(deserialize_with = "nan_for_null")]
     pub ci90: [f64; 2],
     /// The slope of each chain alone `[num_chains]`. Their mean is not `mean`: each has its own small-sample bias.
+    #[serde(deserialize_with = "nan_for_null")]
     pub per_chain: Vec<f64>,
     /// The inverse temperatures β_k.
     pub beta: Vec<f64>,
     /// Effective sample size of the weights at each β_k, (Σu)²/Σu²: draws that carry the reweighted mean, correlation apart.
+    #[serde(deserialize_with = "nan_for_null")]
     pub ess_weights: Vec<f64>,
     /// The smallest of `ess_weights` times the ratio of the losses' effective sample size of the mean to their number (at most 1): about
     /// how many independent draws carry the mean that has the fewest. NaN where that is not known.
+    #[serde(deserialize_with = "nan_for_null")]
     pub smallest_ess_weights: f64,
 }
 

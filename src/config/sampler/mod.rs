@@ -8,7 +8,7 @@ pub mod defaults;
 mod few_samples;
 pub(super) mod keys;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use llc_core::rng::Key;
 use llc_core::run::{self, Chains};
@@ -78,6 +78,13 @@ impl Serialize for Gamma {
             Self::Auto => serializer.serialize_str("auto"),
             Self::Fixed(gamma) => gamma.serialize(serializer),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Gamma {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(value.as_f64().map_or(Self::Auto, Self::Fixed))
     }
 }
 

@@ -1,15 +1,17 @@
 //! Computes Monte Carlo standard errors: what the mean of correlated draws is worth.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Draws, ess_mean, ess_sd};
+use super::{Draws, ess_mean, ess_sd, nan_for_null};
 
 /// A value with its Monte Carlo standard error; both NaN where there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The value.
+    #[serde(deserialize_with = "nan_for_null")]
     pub value: f64,
     /// Its Monte Carlo standard error.
+    #[serde(deserialize_with = "nan_for_null")]
     pub mcse: f64,
 }
 

@@ -1,17 +1,20 @@
 //! Looks for a slow drift that all chains share, which R-hat, comparing chains, is slow to see.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Draws, Estimate, mcse_mean};
+use super::{Draws, Estimate, mcse_mean, nan_for_null};
 
 /// The difference of the means of the second and the first half of the kept draws.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
     /// mean(second half) − mean(first half), in the draws' unit.
+    #[serde(deserialize_with = "nan_for_null")]
     pub difference: f64,
     /// Its Monte Carlo standard error, √(mcse₁² + mcse₂²).
+    #[serde(deserialize_with = "nan_for_null")]
     pub mcse: f64,
     /// difference/mcse: about standard normal without a trend.
+    #[serde(deserialize_with = "nan_for_null")]
     pub z: f64,
 }
 

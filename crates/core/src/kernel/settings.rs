@@ -1,6 +1,6 @@
 //! Defines what a sampler says of itself: what it needs and takes, its defaults, and how its settings are read.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use crate::positive::PositiveF64;
 use crate::setting::Setting;
@@ -61,7 +61,7 @@ pub enum ExtrapolateStep {
 }
 
 /// The arithmetic of the chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// Single precision.

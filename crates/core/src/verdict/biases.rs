@@ -3,10 +3,10 @@
 //! *Reference*: Roberts and Rosenthal 1998 for the law of the acceptance (<https://doi.org/10.1111/1467-9868.00123>); src/chain/gradients.rs
 //! for the biases that are measured. *Tested by* verdict/tests.rs and tests/biases.rs.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Evidence, Finding, Reason, SIGNIFICANT, TOLERANCE, finding, is_below};
-use crate::diagnostics::Estimate;
+use crate::diagnostics::{Estimate, nan_for_null};
 use crate::llc::LlcEstimate;
 use crate::summary::Diagnostics;
 
@@ -14,7 +14,7 @@ use crate::summary::Diagnostics;
 pub const MIN_ACCEPTANCE: f64 = 0.1;
 
 /// λ̂ from chains at ε and at ε/2, extrapolated to ε = 0.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Extrapolation {
     /// λ̂ of the chains at ε.
     pub at_epsilon: LlcEstimate,
@@ -23,10 +23,13 @@ pub struct Extrapolation {
     /// λ̂(ε) − (2·λ̂(ε/2) − λ̂(ε)): what ε added, the step's and the minibatches' share together.
     pub bias: Estimate,
     /// R-hat of the loss of the chains at ε/2.
+    #[serde(deserialize_with = "nan_for_null")]
     pub rhat: f64,
     /// Bulk effective sample size of the loss of the chains at ε/2.
+    #[serde(deserialize_with = "nan_for_null")]
     pub ess_bulk: f64,
     /// The largest εa/4 of a mode at w*, a = nβ·h_max + γ: how far beyond first order the stiffest mode is.
+    #[serde(deserialize_with = "nan_for_null")]
     pub largest_share: f64,
 }
 

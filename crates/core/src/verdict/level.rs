@@ -5,9 +5,10 @@
 //!
 //! *Reference*: derived for this project. *Tested by* verdict/tests.rs, and tests/verdicts.rs on runs that γ holds below their coefficient.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Evidence, MAX_RHAT, SIGNIFICANT, TOLERANCE, is_below};
+use crate::diagnostics::nan_for_null;
 use crate::llc::LlcEstimate;
 use crate::summary::Diagnostics;
 
@@ -28,18 +29,28 @@ pub(super) const MAX_RHAT_OF_CHECK: f64 = 1.0 + 2.0 * (MAX_RHAT - 1.0);
 pub const HELD_SHARE: f64 = 0.02;
 
 /// λ̂ at a smaller γ, to see what the localisation hides.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LocalisationCheck {
     /// The smaller γ.
+    #[serde(deserialize_with = "nan_for_null")]
     pub gamma: f64,
     /// λ̂ there.
+    #[serde(deserialize_with = "nan_for_null")]
     pub llc: f64,
     /// Its Monte Carlo standard error.
+    #[serde(deserialize_with = "nan_for_null")]
     pub mcse: f64,
     /// R-hat of the loss there.
+    #[serde(deserialize_with = "nan_for_null")]
     pub rhat: f64,
     /// √E‖w − w*‖² there.
+    #[serde(default = "not_recorded", deserialize_with = "nan_for_null")]
     pub radius: f64,
+}
+
+/// The radius in a record of version 0.1.0, which has none.
+fn not_recorded() -> f64 {
+    f64::NAN
 }
 
 /// What became of a run's repetition at a smaller γ.
