@@ -13,7 +13,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use llc::causes;
 use llc::mongo::address::AddressError;
 use llc::record::filter::FilterError;
 use llc::sweep::command_file::CommandFileError;
@@ -49,7 +48,7 @@ fn main() -> ExitCode {
         // Whoever reads, `head` say, has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {}", causes::told(error.as_ref()));
+            let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::from(if is_usage(&error) { 2 } else { 1 })
         }
     }

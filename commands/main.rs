@@ -14,7 +14,6 @@ mod sweep;
 
 use std::process::ExitCode;
 
-use llc::causes;
 use llc::config::ConfigError;
 use llc::sweep::command_file::CommandFileError;
 use llc::sweep::product::ProductError;
@@ -32,7 +31,7 @@ fn main() -> ExitCode {
     match registry::run(&registry::command().get_matches()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", causes::told(error.as_ref()));
+            eprintln!("error: {error:#}");
             ExitCode::from(if is_usage(&error) { EXIT_USAGE } else { 1 })
         }
     }

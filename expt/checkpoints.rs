@@ -21,7 +21,7 @@ impl Checkpoints {
     /// Makes the folder, where it is not there yet.
     pub fn create(run_dir: &Path) -> Result<Checkpoints, ResumeError> {
         let path = run_dir.join(FOLDER);
-        fs::create_dir_all(&path).map_err(|source| CheckpointError::Write { path, source })?;
+        fs::create_dir_all(&path).map_err(|error| CheckpointError::Write { path, error })?;
         Ok(Checkpoints { run_dir: run_dir.to_owned() })
     }
 
@@ -51,7 +51,7 @@ impl Checkpoints {
             return Ok(());
         }
         let adopted = fs::hard_link(path, &own).or_else(|_| fs::copy(path, &own).map(drop));
-        Ok(adopted.map_err(|source| CheckpointError::Write { path: own, source })?)
+        Ok(adopted.map_err(|error| CheckpointError::Write { path: own, error })?)
     }
 
     /// Writes `checkpoint` under `name`, without extension.

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::{ArgMatches, Command};
-use llc::causes;
 use llc::config::ConfigError;
 use llc::config::args::RecordArgs;
 use llc::journal::Pace;
@@ -141,7 +140,13 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// An error and its causes in one line: the first of each, for libtorch writes a stack of C++ calls below its own.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let lines = error.chain().map(|cause| cause.to_string().lines().next().unwrap_or_default().to_owned());
+    lines.collect::<Vec<_>>().join(": ")
+}
+
 /// Prints an error and its causes in one line.
 pub fn print_error(error: &anyhow::Error) {
-    eprintln!("error: {}", causes::told(error.as_ref()));
+    eprintln!("error: {}", one_line(error));
 }

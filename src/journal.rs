@@ -85,7 +85,7 @@ pub enum JournalError {
     /// libtorch can't hand over or take a tensor.
     #[cfg(feature = "torch")]
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
-    Torch(#[from] tch::TchError),
+    Torch(tch::TchError),
     /// It was written under another configuration.
     #[error("{} belongs to a run with another configuration: config.json was changed, or the file is from elsewhere", path.display())]
     OtherConfig { path: PathBuf },
@@ -95,6 +95,13 @@ pub enum JournalError {
     /// It does not hold what such an entry has to.
     #[error("{} is not whole: {what} is missing or of another size", path.display())]
     Incomplete { path: PathBuf, what: &'static str },
+}
+
+#[cfg(feature = "torch")]
+impl From<tch::TchError> for JournalError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 impl Journal {

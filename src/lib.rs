@@ -15,7 +15,6 @@ pub use llc_core::{
 #[cfg(feature = "torch")]
 use llc_core::{slices, vectors};
 
-pub mod causes;
 pub mod checkpoint;
 pub mod config;
 pub mod data;

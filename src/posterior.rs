@@ -115,5 +115,11 @@ pub enum PosteriorError {
     Target(#[from] TargetError),
     /// The largest curvature at w*, which γ is chosen by, could not be found.
     #[error("cannot choose γ by the largest curvature at w*: {0}; give one by --gamma")]
-    Curvature(#[from] KernelError),
+    Curvature(KernelError),
+}
+
+impl From<KernelError> for PosteriorError {
+    fn from(error: KernelError) -> Self {
+        Self::Curvature(error)
+    }
 }

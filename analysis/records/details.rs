@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use llc::causes;
 use llc::record::read::Run;
 
 #[cfg(feature = "mongo")]
@@ -56,7 +55,7 @@ impl Details {
 /// What was read; nothing, and a word on stderr, where that failed.
 fn told<T: Default>(read: Result<T>) -> T {
     read.unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "warning: {}", causes::told(error.as_ref()));
+        let _ = writeln!(io::stderr(), "warning: {error:#}");
         T::default()
     })
 }

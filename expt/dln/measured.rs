@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use llc::causes;
 use llc::config::DlnConfig;
 use llc::config::Switch;
 use llc::config::dln::{FunctionalRank, HessianTrace};
@@ -15,7 +14,7 @@ use llc::spectrum::{MAX_SIDE, hessian_eigenvalues};
 use llc::target::{DeepLinear, Target};
 use llc::tensors::Tensors;
 
-use crate::cli::Context;
+use crate::cli::{self, Context};
 
 /// What was measured at one point; a field is `None` where nobody asked.
 #[derive(Debug, Default)]
@@ -126,9 +125,7 @@ fn attempt<T>(
         return None;
     }
     observers.emit(&Event::Stage(&format!("computing {what}")));
-    measure()
-        .map_err(|error| notes.push(format!("{what} could not be computed: {}", causes::told(error.as_ref()))))
-        .ok()
+    measure().map_err(|error| notes.push(format!("{what} could not be computed: {}", cli::one_line(&error)))).ok()
 }
 
 /// Puts `w` on record as the file `name`, where `config` asks for it.

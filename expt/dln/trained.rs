@@ -146,8 +146,8 @@ mod tests {
 
     #[test]
     fn a_chain_without_a_step_size_is_a_failed_point_and_not_a_diverged_one() {
-        let source = KernelError::NoStepSize { smallest: 1e-9, largest: 1.0 };
-        let error = EstimateError::Chain { chain: 2, num_draws: 0, source };
+        let error = KernelError::NoStepSize { smallest: 1e-9, largest: 1.0 };
+        let error = EstimateError::Chain { chain: 2, num_draws: 0, error };
         let trained = failed(Training { num_steps: Some(10), ..Training::default() }, &error.into());
         assert_eq!(trained.report.outcome.judgement().reasons, ["failed"]);
         let report = serde_json::json!(trained.report);

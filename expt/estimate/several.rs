@@ -201,7 +201,7 @@ fn distinct(paths: Vec<PathBuf>, observers: &mut Observers) -> anyhow::Result<Ve
     for path in paths {
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read the checkpoint {}", path.display()))?;
         if known.insert(Sha256::digest(&bytes)) {
-            let format = |source| CheckpointError::Format { path: path.clone(), source };
+            let format = |error| CheckpointError::Format { path: path.clone(), error };
             let (step, epoch) = when(&Checkpoint::read_bytes(&bytes).map_err(format)?.header);
             files.push(File { path, step, epoch });
         } else {

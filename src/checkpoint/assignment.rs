@@ -98,7 +98,7 @@ pub fn assign(checkpoint: &Checkpoint, network: &Network) -> Result<Assignment, 
 }
 
 fn check_spec(spec: &ModelSpec, network: &Network) -> Result<(), CheckpointError> {
-    let built = spec.build().map_err(|source| CheckpointError::Model { source })?;
+    let built = spec.build().map_err(|error| CheckpointError::Model { error })?;
     let is_same = built.name() == network.name()
         && built.input_shape() == network.input_shape()
         && built.layers() == network.layers();

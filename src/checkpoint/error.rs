@@ -12,19 +12,19 @@ use crate::pickle::PickleError;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file is missing, or may not be read.
-    #[error("cannot read the checkpoint {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    #[error("cannot read the checkpoint {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
     /// The file can't be written.
-    #[error("cannot write the checkpoint {}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    #[error("cannot write the checkpoint {}: {error}", path.display())]
+    Write { path: PathBuf, error: io::Error },
     /// The file's content is not what it should be.
-    #[error("the checkpoint {}: {source}", path.display())]
-    Format { path: PathBuf, source: FormatError },
+    #[error("the checkpoint {}: {error}", path.display())]
+    Format { path: PathBuf, error: FormatError },
     /// The header's network is none that this program knows.
     #[error(
-        "the checkpoint's header describes a network that can't be built: {source}; was it written by another version of llc?"
+        "the checkpoint's header describes a network that can't be built: {error}; was it written by another version of llc?"
     )]
-    Model { source: ModelError },
+    Model { error: ModelError },
     /// The header's network is another one than was asked for.
     #[error(
         "the checkpoint is of another network: {found} with {num_found} parameters, not {expected} with {num_expected}; give --model and \
@@ -48,7 +48,15 @@ pub enum CheckpointError {
     /// libtorch refused.
     #[cfg(feature = "torch")]
     #[error("the checkpoint's tensors can't be used: {}", .0.to_string().lines().next().unwrap_or_default())]
-    Libtorch(#[from] tch::TchError),
+    Libtorch(tch::TchError),
+}
+
+/// Its message has the first line; the others are a stack of C++ calls.
+#[cfg(feature = "torch")]
+impl From<tch::TchError> for CheckpointError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Libtorch(error)
+    }
 }
 
 /// How many further tensors a message is about.
@@ -83,8 +91,8 @@ pub enum FormatError {
     #[error("tensor {tensor:?} has the format {dtype}, which is not read; convert it to float32 before saving")]
     Dtype { tensor: String, dtype: String },
     /// A pickle inside.
-    #[error("{member}: {source}")]
-    Pickle { member: &'static str, source: PickleError },
+    #[error("{member}: {error}")]
+    Pickle { member: &'static str, error: PickleError },
     /// A PyTorch archive that is no proper zip file.
     #[error("its zip archive is damaged or cut short: {reason}; copy or download it again")]
     Zip { reason: String },

@@ -37,7 +37,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
 fn next<'a>(bytes: &'a [u8], at: &mut usize, member: &'static str) -> Result<Pickle<'a>, FormatError> {
     // No pickle takes more bytes than are left.
     let parsed = pickle::parse_prefix(&bytes[*at..]);
-    let (pickle, taken) = parsed.map_err(|source| FormatError::Pickle { member, source })?;
+    let (pickle, taken) = parsed.map_err(|error| FormatError::Pickle { member, error })?;
     *at += taken;
     Ok(pickle)
 }

@@ -98,8 +98,8 @@ impl Checkpoint {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
-        let bytes = fs::read(path).map_err(|source| CheckpointError::Read { path: path.to_owned(), source })?;
-        Checkpoint::read_bytes(&bytes).map_err(|source| CheckpointError::Format { path: path.to_owned(), source })
+        let bytes = fs::read(path).map_err(|error| CheckpointError::Read { path: path.to_owned(), error })?;
+        Checkpoint::read_bytes(&bytes).map_err(|error| CheckpointError::Format { path: path.to_owned(), error })
     }
 
     /// Reads a file's bytes, as [`Checkpoint::read`].
@@ -125,9 +125,9 @@ impl Checkpoint {
     ///
     /// [`CheckpointError`], with the file's name: two tensors of one name, bytes that don't fit a shape, or what the file system says.
     pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
-        let bytes = self.to_bytes().map_err(|source| CheckpointError::Format { path: path.to_owned(), source })?;
+        let bytes = self.to_bytes().map_err(|error| CheckpointError::Format { path: path.to_owned(), error })?;
         let written = atomic::replace(path, &bytes, Durability::Power);
-        written.map_err(|source| CheckpointError::Write { path: path.to_owned(), source })
+        written.map_err(|error| CheckpointError::Write { path: path.to_owned(), error })
     }
 
     /// Writes the file `path` as [`Checkpoint::write`], and keeps the one that was there under its name with the ending `previous`: at
@@ -137,7 +137,7 @@ impl Checkpoint {
     ///
     /// As [`Checkpoint::write`]; what was there stays.
     pub fn write_keeping(&self, path: &Path) -> Result<(), CheckpointError> {
-        let error = |source| CheckpointError::Write { path: path.to_owned(), source };
+        let error = |error| CheckpointError::Write { path: path.to_owned(), error };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(error)?;
         }

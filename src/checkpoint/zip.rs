@@ -30,7 +30,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
             None => {}
         }
     }
-    let pickle = pickle::parse(program).map_err(|source| FormatError::Pickle { member: "data.pkl", source })?;
+    let pickle = pickle::parse(program).map_err(|error| FormatError::Pickle { member: "data.pkl", error })?;
     nested::checkpoint(&pickle, &storages, bytes.len())
 }
 

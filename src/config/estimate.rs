@@ -105,8 +105,8 @@ pub enum CheckpointFilesError {
     #[error("--checkpoint: `{pattern}` is not a pattern: {reason}; * matches any part of a name")]
     Pattern { pattern: String, reason: &'static str },
     /// A folder that can't be searched.
-    #[error("--checkpoint: {source}")]
-    Search { source: glob::GlobError },
+    #[error("--checkpoint: {error}")]
+    Search { error: glob::GlobError },
 }
 
 impl EstimateConfig {
@@ -189,7 +189,7 @@ fn files(text: &str) -> Result<Vec<PathBuf>, CheckpointFilesError> {
             Ok(found) => found.collect::<Result<Vec<_>, _>>(),
             Err(error) => return Err(CheckpointFilesError::Pattern { pattern, reason: error.msg }),
         };
-        let mut found = found.map_err(|source| CheckpointFilesError::Search { source })?;
+        let mut found = found.map_err(|error| CheckpointFilesError::Search { error })?;
         found.sort_by_cached_key(|file| natural(&file.to_string_lossy()));
         if found.is_empty() {
             return Err(CheckpointFilesError::NoMatch { pattern });

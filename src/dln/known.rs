@@ -56,7 +56,13 @@ pub enum KnownError {
     TwoLayers(#[from] TwoLayerPointError),
     /// libtorch's own error (first line).
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
-    Torch(#[from] TchError),
+    Torch(TchError),
+}
+
+impl From<TchError> for KnownError {
+    fn from(error: TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 impl Known {

@@ -18,7 +18,13 @@ pub enum KernelRegressionError {
     Memory { what: String, needed_gb: f64, available_gb: f64, remedy: &'static str },
     /// Whatever libtorch reports.
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
-    Torch(#[from] tch::TchError),
+    Torch(tch::TchError),
+}
+
+impl From<tch::TchError> for KernelRegressionError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 impl KernelRegressionError {

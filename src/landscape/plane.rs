@@ -43,10 +43,16 @@ pub enum PlaneError {
     Degenerate(#[from] Degenerate),
     /// libtorch.
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
-    Torch(#[from] TchError),
+    Torch(TchError),
     /// Memory for parameters could not be had or worked on.
     #[error(transparent)]
     Memory(#[from] llc_core::memory::MemoryError),
+}
+
+impl From<TchError> for PlaneError {
+    fn from(error: TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 /// The least ‖v‖/‖u‖ that is a direction rather than rounding of f32.

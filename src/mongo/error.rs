@@ -23,11 +23,11 @@ pub enum MongoError {
     #[error("MongoDB at {address}: no server answered within {} s{reason}", SERVER_WAIT.as_secs())]
     Away { address: String, reason: String },
     /// A file of the run's folder can't be read or written.
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("{}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
     /// A file of the run's folder holds no JSON, or not what belongs there.
-    #[error("{} is not JSON of the right form: {source}", path.display())]
-    Json { path: PathBuf, source: serde_json::Error },
+    #[error("{} is not JSON of the right form: {error}", path.display())]
+    Json { path: PathBuf, error: serde_json::Error },
     /// Another process delivers the same run to the same place.
     #[error("another process is delivering {} to {address}", run_dir.display())]
     Busy { run_dir: PathBuf, address: String },
@@ -60,8 +60,8 @@ impl MongoError {
         Self::Server { address: address.to_string(), problem }
     }
 
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error }
     }
 }
 

@@ -129,7 +129,7 @@ fn object(path: &Path) -> Result<Option<Map<String, Value>>, MongoError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(|source| MongoError::io(path, source))?,
     };
-    let error = |source| MongoError::Json { path: path.to_owned(), source };
+    let error = |error| MongoError::Json { path: path.to_owned(), error };
     let value = json::parse_words(&text).map_err(error)?;
     serde_json::from_value(value).map(Some).map_err(error)
 }

@@ -140,7 +140,7 @@ fn read(path: &Path) -> Result<Option<Entry>, MongoError> {
         Err(source) => Err(MongoError::io(path, source)),
         Ok(text) => match serde_json::from_str(&text) {
             Ok(entry) => Ok(Some(entry)),
-            Err(source) => Err(MongoError::Json { path: path.to_owned(), source }),
+            Err(error) => Err(MongoError::Json { path: path.to_owned(), error }),
         },
     }
 }

@@ -255,8 +255,8 @@ impl FileTreeObserver {
 }
 
 fn read_json(path: &Path) -> Result<Value, ObserverError> {
-    let text = fs::read_to_string(path).map_err(|source| ObserverError::Read { path: path.to_owned(), source })?;
-    json::parse(&text).map_err(|error| ObserverError::Read { path: path.to_owned(), source: error.into() })
+    let text = fs::read_to_string(path).map_err(|error| ObserverError::Read { path: path.to_owned(), error })?;
+    json::parse(&text).map_err(|error| ObserverError::Read { path: path.to_owned(), error: error.into() })
 }
 
 impl Observer for FileTreeObserver {

@@ -165,19 +165,19 @@ pub enum ObserverError {
     #[error(transparent)]
     Folder(#[from] FolderError),
     /// A file of a run that is taken up again could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {error}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {error}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the file system says.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }

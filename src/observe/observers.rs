@@ -124,7 +124,7 @@ mod tests {
             let mut seen = self.seen.lock().unwrap();
             seen.push(format!("{event:?}"));
             if seen.len() > self.fails_at {
-                return Err(ObserverError::Io { path: "somewhere".into(), source: io::ErrorKind::StorageFull.into() });
+                return Err(ObserverError::Io { path: "somewhere".into(), error: io::ErrorKind::StorageFull.into() });
             }
             Ok(())
         }

@@ -259,8 +259,8 @@ pub(super) fn write(run_dir: &Path, name: &str, text: &str, durability: Durabili
     replace(&path, text.as_bytes(), durability).map_err(|source| io_error(&path, source))
 }
 
-pub(super) fn io_error(path: &Path, source: io::Error) -> ObserverError {
-    ObserverError::Io { path: path.to_owned(), source }
+pub(super) fn io_error(path: &Path, error: io::Error) -> ObserverError {
+    ObserverError::Io { path: path.to_owned(), error }
 }
 
 /// A thread that panicked while it held the lock left plain data: the record goes on.

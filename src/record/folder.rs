@@ -29,8 +29,8 @@ pub struct RunFolder {
 #[non_exhaustive]
 pub enum FolderError {
     /// The base folder can't be made or written.
-    #[error("cannot make a run folder in {}: {source}; give a folder that you may write with -F", base.display())]
-    Base { base: PathBuf, source: io::Error },
+    #[error("cannot make a run folder in {}: {error}; give a folder that you may write with -F", base.display())]
+    Base { base: PathBuf, error: io::Error },
     /// There is no such run.
     #[error("{} is no folder of a run: it has no run.json", path.display())]
     NoRun { path: PathBuf },
@@ -58,7 +58,7 @@ impl RunFolder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(base: &Path) -> Result<Self, FolderError> {
-        let error = |source| FolderError::Base { base: base.to_owned(), source };
+        let error = |error| FolderError::Base { base: base.to_owned(), error };
         let base = std::path::absolute(base).map_err(error)?;
         let made: Vec<PathBuf> = base.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
         let allocated = fs::create_dir_all(&base).map_err(error).and_then(|()| allocate(&base));
@@ -145,7 +145,7 @@ impl Drop for RunFolder {
 }
 
 fn allocate(base: &Path) -> Result<(u64, PathBuf), FolderError> {
-    let error = |source| FolderError::Base { base: base.to_owned(), source };
+    let error = |error| FolderError::Base { base: base.to_owned(), error };
     let first = run_ids(base).map_err(error)?.into_iter().max().unwrap_or(0) + 1;
     for id in first..first + MAX_ATTEMPTS {
         let path = base.join(id.to_string());

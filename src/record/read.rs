@@ -57,11 +57,11 @@ pub struct Run {
 #[non_exhaustive]
 pub enum ReadError {
     /// A file or folder is missing or can't be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("cannot read {}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
     /// A file holds no JSON.
-    #[error("{} is not JSON: {source}", path.display())]
-    Json { path: PathBuf, source: serde_json::Error },
+    #[error("{} is not JSON: {error}", path.display())]
+    Json { path: PathBuf, error: serde_json::Error },
     /// The folder's name is no number.
     #[error("{} is no run: its name is not a number", path.display())]
     NotARun { path: PathBuf },
@@ -89,7 +89,7 @@ impl Run {
         let config = read_json(&path.join("config.json"))?;
         let report = match read_json(&path.join("report.json")) {
             Ok(report) => Some(report),
-            Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(ReadError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
         let text = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -141,7 +141,7 @@ impl Run {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn list(base: &Path) -> Result<Runs, ReadError> {
-    let mut ids = run_ids(base).map_err(|source| ReadError::Io { path: base.to_owned(), source })?;
+    let mut ids = run_ids(base).map_err(|error| ReadError::Io { path: base.to_owned(), error })?;
     ids.sort_unstable();
     let mut found = Runs::default();
     let opened: Vec<_> = ids.into_par_iter().map(|id| Run::open(&base.join(id.to_string()))).collect();
@@ -155,8 +155,8 @@ pub fn list(base: &Path) -> Result<Runs, ReadError> {
 }
 
 fn read_json(path: &Path) -> Result<Value, ReadError> {
-    let text = fs::read_to_string(path).map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
-    json::parse(&text).map_err(|source| ReadError::Json { path: path.to_owned(), source })
+    let text = fs::read_to_string(path).map_err(|error| ReadError::Io { path: path.to_owned(), error })?;
+    json::parse(&text).map_err(|error| ReadError::Json { path: path.to_owned(), error })
 }
 
 #[cfg(test)]

@@ -95,15 +95,21 @@ pub enum TrainError {
     /// A training can't go on from a checkpoint.
     #[error(transparent)]
     Resume(#[from] super::ResumeError),
-    /// Libtorch reports an error.
-    #[error(transparent)]
-    Torch(#[from] tch::TchError),
+    /// libtorch's own error (first line).
+    #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
+    Torch(tch::TchError),
     /// Memory for parameters could not be had or worked on.
     #[error(transparent)]
     Memory(#[from] llc_core::memory::MemoryError),
     /// The loss or its gradient could not be computed.
     #[error(transparent)]
     Target(#[from] TargetError),
+}
+
+impl From<tch::TchError> for TrainError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 impl Trainer {

@@ -27,7 +27,13 @@ pub enum TrainingDataError {
     Data(#[from] DataError),
     /// Pictures that don't fit what is to be made of them.
     #[error("{}", .0.to_string().lines().next().unwrap_or_default())]
-    Samples(#[from] TchError),
+    Samples(TchError),
+}
+
+impl From<TchError> for TrainingDataError {
+    fn from(error: TchError) -> Self {
+        Self::Samples(error)
+    }
 }
 
 impl TrainingData {

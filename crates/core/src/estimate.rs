@@ -70,10 +70,16 @@ pub enum EstimateError {
     Run(#[from] RunError),
     /// The loss around w* could not be evaluated.
     #[error("cannot evaluate the loss around w*: {0}")]
-    Probe(#[from] KernelError),
+    Probe(KernelError),
     /// A chain failed for another reason than a loss that is not finite.
-    #[error("chain {chain}, after {num_draws} draws: {source}")]
-    Chain { chain: usize, num_draws: usize, source: KernelError },
+    #[error("chain {chain}, after {num_draws} draws: {error}")]
+    Chain { chain: usize, num_draws: usize, error: KernelError },
+}
+
+impl From<KernelError> for EstimateError {
+    fn from(error: KernelError) -> Self {
+        Self::Probe(error)
+    }
 }
 
 /// Samples `target` around its w* by `sampler` as `chains` says, and judges the result. Draws and stages go to `progress`; `cancel`
@@ -393,8 +399,8 @@ pub fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, Es
             continue;
         }
         let num_draws = run.trace.loss.len();
-        if let End::Failed(source) = run.end {
-            return Err(EstimateError::Chain { chain, num_draws, source });
+        if let End::Failed(error) = run.end {
+            return Err(EstimateError::Chain { chain, num_draws, error });
         }
         let from = num_warmup.min(num_draws);
         let tail = |values: Vec<f64>| values[from..].to_vec();

@@ -79,8 +79,8 @@ pub enum RunError {
     #[error(transparent)]
     Target(#[from] TargetError),
     /// A pool of threads could not be made.
-    #[error("cannot start {threads} threads: {source}")]
-    Threads { threads: usize, source: rayon::ThreadPoolBuildError },
+    #[error("cannot start {threads} threads: {error}")]
+    Threads { threads: usize, error: rayon::ThreadPoolBuildError },
     /// As many starts as chains are needed, or one for all.
     #[error("{found} starts for {num_chains} chains")]
     Starts { found: usize, num_chains: usize },
@@ -176,7 +176,7 @@ impl Chains {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(self.threads_per_chain)
                 .build()
-                .map_err(|source| RunError::Threads { threads: self.threads_per_chain, source })?;
+                .map_err(|error| RunError::Threads { threads: self.threads_per_chain, error })?;
             let copy = target.with_gamma(target.local().gamma())?;
             workers.push((pool, copy));
         }
