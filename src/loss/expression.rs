@@ -8,7 +8,7 @@
 //! exact but for rounding. |x|′ = 0 at 0, as PyTorch has it. There is nothing but numbers, x and the functions below: no expression can do
 //! more than end in a number.
 //!
-//! No crate is used: those that are kept up read neither `7x` nor −x² as mathematics does.
+//! No crate is used: those that are kept up read neither `7x` nor −x² as mathematics does (docs/decisions/loss-expressions.md).
 //!
 //! *Tested by* values and slopes written out, differences of values, and what is refused.
 
