@@ -40,7 +40,6 @@ pub fn nan_for_null<'de, T: Nullable, D: Deserializer<'de>>(deserializer: D) -> 
 mod tests {
     use serde_json::json;
 
-    use super::*;
     use crate::llc::LlcEstimate;
 
     #[test]
