@@ -53,7 +53,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let samplers: [(&str, &dyn Sampler); 3] = [("hmc", &Hmc::new()), ("mala", &Mala::new()), ("sgld", &Sgld::new(1))];
     for (name, sampler) in samplers {
         let done = estimate(&mut target, sampler, &chains, false, &AtomicBool::new(false), &mut |_| {})?;
-        println!("{name:>5}: λ̂ = {:.3} ± {:.3} (0.75), {}", done.llc.mean, done.llc.mcse, done.judgement.verdict);
+        println!(
+            "{name:>5}: λ̂ = {:.3} ± {:.3} (0.75), {}",
+            done.llc.mean,
+            done.llc.mcse,
+            done.judgement.verdict.as_str()
+        );
         for finding in &done.judgement.findings {
             println!("       {finding:?}");
         }
