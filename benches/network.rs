@@ -8,13 +8,15 @@ mod common;
 use std::sync::Arc;
 
 use common::{report, rounds_and_names, seconds_each, with_threads};
-use llc::config::network::{Loss, NetworkPrecision};
-use llc::data::{Pictures, Preprocessing, Samples};
+use llc::config::network::Loss;
+use llc::data::{Pictures, Preprocessing};
 use llc::kernel::Kernel as _;
+use llc::kernel::Precision;
 use llc::kernel::sgld::SgldKernel;
 use llc::model::{Mode, ModelOptions, ModelSpec};
 use llc::params::Params;
 use llc::rng::Key;
+use llc::samples::Samples;
 use llc::target::Batch;
 use llc::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use llc::tensors::Tensors;
@@ -30,10 +32,10 @@ fn main() {
     println!("medians of {rounds} rounds, {threads} threads");
     println!("{:<34} {:>12} {:>12} {:>9} {:>9}", "", "floor", "measured", "ratio", "of best");
     for (what, precision, has_channels_last) in [
-        ("resnet18 SGLD step", NetworkPrecision::F32, false),
-        ("… channels last", NetworkPrecision::F32, true),
-        ("… bf16", NetworkPrecision::Bf16, false),
-        ("… bf16, channels last", NetworkPrecision::Bf16, true),
+        ("resnet18 SGLD step", Precision::F32, false),
+        ("… channels last", Precision::F32, true),
+        ("… bf16", Precision::Bf16, false),
+        ("… bf16, channels last", Precision::Bf16, true),
     ] {
         let objective = Objective { loss: Loss::CrossEntropy, precision, has_channels_last };
         let pairs = with_threads(threads, || {

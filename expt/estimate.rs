@@ -5,15 +5,14 @@ mod several;
 use std::path::Path;
 use std::sync::Arc;
 
-use llc::config::network::NetworkPrecision;
 use llc::config::network::point::{PointConfig, PointLabels};
 use llc::config::{EstimateConfig, Precision, Switch};
-use llc::data::Samples;
 use llc::estimate::estimate;
 use llc::observe::{Event, Observers, Status, forward};
 use llc::posterior::{Around, Posterior};
 use llc::report::network::Network;
 use llc::rng::Key;
+use llc::samples::Samples;
 use llc::target::Target as _;
 use llc::train::{Objective, TrainingData};
 
@@ -102,10 +101,5 @@ pub fn samples(data: &TrainingData, point: &PointConfig) -> anyhow::Result<Sampl
 
 /// How losses are computed in the arithmetic of a run.
 pub fn objective(precision: Precision, loss: llc::config::network::Loss) -> Objective {
-    let precision = match precision {
-        Precision::F64 => NetworkPrecision::F64,
-        Precision::Bf16 => NetworkPrecision::Bf16,
-        _ => NetworkPrecision::F32,
-    };
     Objective { loss, precision, has_channels_last: false }
 }

@@ -10,11 +10,11 @@ use anyhow::Context as _;
 use llc::checkpoint::Checkpoint;
 use llc::config::network::{Length, TrainConfig, model};
 use llc::config::noisy_weights::{NoisyWeightsConfig, WeightStart};
-use llc::data::Samples;
 use llc::model::{ModelSpec, Network};
 use llc::observe::{Event, Observers, RunInfo, Status};
 use llc::report::training::{Evaluation, NoisyEpoch, NoisyWeights, OnSet};
 use llc::rng::{Key, Role};
+use llc::samples::Samples;
 use llc::tensors::Tensors;
 use llc::train::{
     Agreement, NetworkTrainer, Outcomes, ResumeError, StepLosses, Stop, TrainingData, WeightNoise, log_uniform_start,

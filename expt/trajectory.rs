@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use llc::config::network::point::PointConfig;
 use llc::config::{Configuration, RunConfig, SamplerConfig, Switch};
-use llc::data::Samples;
 use llc::estimate::estimate;
 use llc::journal::Journal;
 use llc::observe::{Event, Observers, PointInfo, RunInfo, forward};
@@ -14,6 +13,7 @@ use llc::posterior::{Around, Posterior};
 use llc::report::Scores;
 use llc::report::network::Point;
 use llc::rng::Key;
+use llc::samples::Samples;
 use llc::target::Target as _;
 use llc::target::network::TrainedNetwork;
 use llc::train::{Evaluation, Objective};

@@ -39,6 +39,9 @@ pub mod record;
 pub mod relu;
 pub mod report;
 #[cfg(feature = "torch")]
+pub mod samples;
+pub mod schedule;
+#[cfg(feature = "torch")]
 pub mod spectrum;
 pub mod sweep;
 #[cfg(feature = "torch")]

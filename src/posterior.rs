@@ -1,13 +1,13 @@
 //! Builds what samples around a trained network from its configuration: target, sampler and chains.
 
-use crate::config::network::NetworkPrecision;
 use crate::config::network::point::{LossAround, PointConfig, UnknownTensors};
 use crate::config::{Gamma, RunConfig, SamplerConfig};
-use crate::data::Samples;
+use crate::kernel::Precision;
 use crate::kernel::{KernelError, Sampler};
 use crate::probe;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
+use crate::samples::Samples;
 use crate::scale;
 use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use crate::target::{Target as _, TargetError};
@@ -71,7 +71,7 @@ impl Around<'_> {
             target = target.at_gamma(scale::gamma(n_beta, largest_curvature))?;
         }
         let mut chains = sampler.chains(self.run, key, target.init_loss());
-        chains.plan.keep_last = self.objective.precision == NetworkPrecision::Bf16;
+        chains.plan.keep_last = self.objective.precision == Precision::Bf16;
         Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
     }
 }

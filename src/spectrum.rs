@@ -9,14 +9,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::memory::HostMemory;
 use crate::params::Params;
 use crate::target::{Target, TargetError};
-
-/// The largest matrix whose eigenvalues are computed: 200 MB, about half a minute on two cores.
-pub const MAX_SIDE: usize = 5_000;
+pub use crate::tensors::MAX_SIDE;
+use crate::tensors::eigenvalues;
 
 /// Every eigenvalue of ∇²L(w) on the full data, ascending, from d products with it. `None` where d exceeds [`MAX_SIDE`].
 ///
@@ -50,11 +49,6 @@ pub fn hessian_eigenvalues(
     }
     let hessian = Tensor::f_stack(&columns, 0)?;
     Ok(Some(eigenvalues(&hessian.f_add(&hessian.f_tr()?)?.f_mul_scalar(0.5)?)?))
-}
-
-/// The eigenvalues of a symmetric matrix, ascending.
-pub(crate) fn eigenvalues(matrix: &Tensor) -> Result<Vec<f64>, TchError> {
-    Vec::<f64>::try_from(matrix.f_linalg_eigvalsh("L")?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use llc::config::profile::{self, PotentialConfig};
 use llc::config::{DlnConfig, EstimateConfig, ProfileConfig};
-use llc::data::Samples;
 use llc::dln::Problem;
 use llc::dln::known::Known;
 use llc::observe::Observers;
@@ -13,6 +12,7 @@ use llc::posterior::Around;
 use llc::profile::Scale;
 use llc::report::profile::Subject;
 use llc::rng::Key;
+use llc::samples::Samples;
 use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::target::network::TrainedNetwork;
 use llc::target::{Target, TargetError};

@@ -16,8 +16,6 @@ pub mod labels;
 mod pictures;
 pub mod pixels;
 mod preprocessing;
-#[cfg(feature = "torch")]
-mod samples;
 mod selection;
 mod statistics;
 
@@ -31,8 +29,6 @@ pub use grid::grid;
 pub use llc_core::{minibatch, synthetic};
 pub use pictures::Pictures;
 pub use preprocessing::{Normalise, Preprocessing};
-#[cfg(feature = "torch")]
-pub use samples::Samples;
 pub use selection::NameOrder;
 pub use statistics::Statistics;
 

@@ -68,7 +68,8 @@ mod tests {
     #[cfg(feature = "torch")]
     #[test]
     fn pictures_scaled_by_their_own_moments_have_mean_0_and_deviation_1() {
-        use crate::data::{DatasetName, Normalise, Preprocessing, Samples, Split, load, test_fixture};
+        use crate::data::{DatasetName, Normalise, Preprocessing, Split, load, test_fixture};
+        use crate::samples::Samples;
         use tch::{Device, Kind};
 
         let pictures = load(DatasetName::Cifar10, &test_fixture("cifar10"), Split::Train).unwrap();

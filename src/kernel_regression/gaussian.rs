@@ -10,7 +10,7 @@ use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::TILE;
-use crate::data::Samples;
+use crate::samples::Samples;
 
 /// Samples as the kernel sees them. A shallow copy shares the memory.
 #[derive(Debug)]

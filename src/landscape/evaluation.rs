@@ -12,9 +12,9 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::Scores;
 use super::statistics::gather;
-use crate::data::Samples;
 use crate::model::{Buffers, Network};
 use crate::params::Params;
+use crate::samples::Samples;
 use crate::tensors::Tensors;
 use crate::train::{Objective, TrainError, check_fit, sums};
 
@@ -162,8 +162,7 @@ mod tests {
 
     fn landscape(network: &Arc<Network>, batch_size: u64) -> Landscape {
         let (train, test) = (samples(Split::Train), samples(Split::Test));
-        let objective =
-            Objective { precision: crate::config::network::NetworkPrecision::F64, ..Objective::cross_entropy() };
+        let objective = Objective { precision: crate::kernel::Precision::F64, ..Objective::cross_entropy() };
         Landscape::new(network.clone(), [&train, &test], objective, batch_size, Device::Cpu).unwrap()
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
+use super::Truth;
 use super::init::truncated_normal;
-use crate::config::dln::Truth;
 use crate::params::{Layout, ParamSpec, Params};
 use crate::rng::{Key, fill_normal};
 use crate::tensors::Tensors;

@@ -23,6 +23,7 @@ pub mod registry;
 #[cfg(feature = "torch")]
 pub mod relu;
 mod survey;
+mod truth;
 
 #[cfg(feature = "torch")]
 pub use buffers::Buffers;
@@ -32,3 +33,4 @@ pub use forward::Mode;
 pub use init::{Init, Start};
 pub use network::{BufferSpec, LayerRow, Network, TensorSpec};
 pub use options::{ModelOptions, ModelSpec};
+pub use truth::Truth;

@@ -152,7 +152,7 @@ impl FileTreeObserver {
         let known_start = before.as_ref().and_then(|run| time::parse(run.get("start_time")?.as_str()?));
         let started = known_start.unwrap_or_else(Timestamp::now);
         let attributes = draw_attributes(info, started);
-        let mut draws = Draws { path: run_dir.join("draws.zarr"), extent: Extent::of(info), attributes, writer: None };
+        let mut draws = Draws { path: run_dir.join("draws.zarr"), extent: extent(info), attributes, writer: None };
         // A run without chains, such as a training, leaves no file without draws behind.
         let has_draws = info.num_chains > 0 && !info.draws_at_points;
         let mut metrics = Metrics::new(info);
@@ -204,7 +204,7 @@ impl FileTreeObserver {
             name => format!("draws-{name}.zarr"),
         });
         let attributes = draw_attributes(&info, *started);
-        let mut draws = Draws { path, extent: Extent::of(&info), attributes, writer: None };
+        let mut draws = Draws { path, extent: extent(&info), attributes, writer: None };
         draws.writer()?;
         writer.begin_point(&point.name, &info, draws);
         Ok(())
@@ -357,4 +357,10 @@ fn draw_attributes(info: &RunInfo, started: Timestamp) -> Value {
         "num_parameters": info.num_parameters,
         "sample_dims": ["chain", "draw"],
     })
+}
+
+/// The sizes of the draws that `info` plans.
+fn extent(info: &RunInfo) -> Extent {
+    let RunInfo { num_chains, num_draws, num_warmup, .. } = *info;
+    Extent { num_chains, num_draws, num_warmup }
 }

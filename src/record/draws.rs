@@ -22,7 +22,6 @@ use serde_json::Value;
 
 use super::draw_buffer::{DrawBuffer, Unwritten};
 use super::zarr::{Element, Store};
-use crate::observe::RunInfo;
 
 /// A chunk has at least this many draws (8 kB), so that short runs make one file a chain.
 const MIN_CHUNK: usize = 1024;
@@ -77,12 +76,6 @@ impl Phase {
 }
 
 impl Extent {
-    /// The sizes that `info` plans.
-    pub fn of(info: &RunInfo) -> Self {
-        let RunInfo { num_chains, num_draws, num_warmup, .. } = *info;
-        Self { num_chains, num_draws, num_warmup }
-    }
-
     /// Warm-up and kept draws, in this order.
     pub(super) fn phases(self) -> [Phase; 2] {
         let phase = |prefix, first_draw, end: usize| {

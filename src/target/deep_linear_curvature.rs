@@ -16,8 +16,8 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::{DeepLinear, TargetError};
 use crate::params::Params;
-use crate::spectrum::{MAX_SIDE, eigenvalues};
 use crate::tensors::Tensors;
+use crate::tensors::{MAX_SIDE, eigenvalues};
 
 /// Writes ∇²L(w)·v into `out`, for L(w) = ‖R·W₁⋯W_L − Y‖²/out with R = `factor` and Y = `targets`.
 pub(super) fn hessian_vector(

@@ -21,11 +21,12 @@ use std::sync::Arc;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use super::{Batch, LocalPosterior, Target, TargetError};
-use crate::config::network::{Loss, NetworkPrecision};
-use crate::data::Samples;
+use crate::config::network::Loss;
+use crate::kernel::Precision;
 use crate::model::{BufferSpec, Buffers, Mode, Network};
 use crate::params::{Layout, Params};
 use crate::rng::{Key, Permutation, Role};
+use crate::samples::Samples;
 use crate::tensors::Tensors;
 use crate::train::{self, Objective};
 
@@ -323,10 +324,10 @@ impl Target for NetworkTarget {
 
     fn precise_loss(&mut self, w: &Params) -> Result<Option<f64>, TargetError> {
         let coarse = self.evaluation.objective.clone();
-        if coarse.precision != NetworkPrecision::Bf16 {
+        if coarse.precision != Precision::Bf16 {
             return Ok(None);
         }
-        self.evaluation.objective.precision = NetworkPrecision::F32;
+        self.evaluation.objective.precision = Precision::F32;
         let loss = self.loss(w, Batch::Full);
         self.evaluation.objective = coarse;
         loss.map(Some)

@@ -9,9 +9,9 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::TrainError;
 use super::memory;
 use super::objective::{Objective, Target, num_correct};
-use crate::data::Samples;
 use crate::model::{Buffers, Mode, Network, shape};
 use crate::params::Params;
+use crate::samples::Samples;
 use crate::tensors::Tensors;
 
 /// Samples of a pass, in a chunk.

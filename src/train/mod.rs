@@ -1,8 +1,8 @@
 //! Trains networks: minibatch gradients, an optimiser, a schedule of learning rates.
 //!
 //! One file an optimiser. [`Trainer`] moves any [`Target`](crate::target::Target) from a start, [`NetworkTrainer`] a network with
-//! buffers on labelled samples, epoch by epoch, as every experiment on pictures does. [`Schedule`] and the interpolation threshold
-//! need no libtorch.
+//! buffers on labelled samples, epoch by epoch, as every experiment on pictures does. The interpolation threshold needs no
+//! libtorch.
 
 #[cfg(feature = "torch")]
 mod adam;
@@ -31,7 +31,6 @@ mod optimizer;
 mod parametrisation;
 #[cfg(feature = "torch")]
 mod running;
-mod schedule;
 #[cfg(feature = "torch")]
 mod selected_data;
 #[cfg(feature = "torch")]
@@ -71,7 +70,6 @@ pub use optimizer::{Optimizer, OptimizerState};
 pub use parametrisation::Parametrisation;
 #[cfg(feature = "torch")]
 pub use running::{Running, StepLosses};
-pub use schedule::Schedule;
 #[cfg(feature = "torch")]
 pub use selected_data::SelectedData;
 #[cfg(feature = "torch")]

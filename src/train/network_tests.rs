@@ -10,9 +10,10 @@ use super::{NetworkTrainer, Objective, Stop, TrainError, evaluate};
 use crate::checkpoint::Checkpoint;
 use crate::config::network::{Length, TrainConfig, TrainDefaults, train};
 use crate::config::{PositiveF64, RawConfig, Setting};
-use crate::data::{Pictures, Preprocessing, Samples};
+use crate::data::{Pictures, Preprocessing};
 use crate::model::{ModelOptions, ModelSpec};
 use crate::rng::Key;
+use crate::samples::Samples;
 use crate::tensors::Tensors;
 
 /// 40 pictures of 1×4×4 in three classes, brighter in one place each.

@@ -18,15 +18,15 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::measured::Unread;
 use super::objective::{Objective, Target, num_correct, rows};
 use super::running::{Running, StepLosses};
-use super::{
-    EpochOrder, Evaluation, Optimizer, Parametrisation, Schedule, TrainError, WeightNoise, evaluate, memory, optimizer,
-};
+use super::{EpochOrder, Evaluation, Optimizer, Parametrisation, TrainError, WeightNoise, evaluate, memory, optimizer};
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{BatchSize, Length, TrainConfig};
-use crate::data::{Augmentation, Samples};
+use crate::data::Augmentation;
 use crate::model::{Buffers, Mode, Network};
 use crate::params::Params;
 use crate::rng::{Key, Role};
+use crate::samples::Samples;
+use crate::schedule::Schedule;
 use crate::tensors::Tensors;
 
 /// Steps between two readings of what steps on a GPU measured.

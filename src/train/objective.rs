@@ -8,7 +8,7 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::config::network::NetworkPrecision;
+use crate::kernel::Precision;
 use crate::loss::{Jet, Loss, LossError, Piecewise};
 use crate::model::{Buffers, Mode, Network};
 
@@ -18,7 +18,7 @@ pub struct Objective {
     /// What is averaged over samples.
     pub loss: Loss,
     /// The arithmetic of a pass.
-    pub precision: NetworkPrecision,
+    pub precision: Precision,
     /// Whether inputs are laid out with their channels last.
     pub has_channels_last: bool,
 }
@@ -35,13 +35,13 @@ pub enum Target<'a> {
 impl Objective {
     /// Cross-entropy in single precision.
     pub fn cross_entropy() -> Objective {
-        Objective { loss: Loss::CrossEntropy, precision: NetworkPrecision::F32, has_channels_last: false }
+        Objective { loss: Loss::CrossEntropy, precision: Precision::F32, has_channels_last: false }
     }
 
     /// The kind of parameters and inputs.
     pub fn kind(&self) -> Kind {
         match self.precision {
-            NetworkPrecision::F64 => Kind::Double,
+            Precision::F64 => Kind::Double,
             _ => Kind::Float,
         }
     }
@@ -59,7 +59,7 @@ impl Objective {
         mode: Mode,
     ) -> Result<Tensor, TchError> {
         let x = if self.has_channels_last { channels_last(x)? } else { x.shallow_clone() };
-        if self.precision != NetworkPrecision::Bf16 {
+        if self.precision != Precision::Bf16 {
             return network.forward(w, buffers, &x, mode);
         }
         let is_of_norm = |name: &str| {

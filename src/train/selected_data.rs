@@ -5,7 +5,8 @@
 use super::training_data::TrainingDataError;
 use crate::config::descent::SelectedDataConfig;
 use crate::data::labels::permuted_labels;
-use crate::data::{Layout, NameOrder, Pictures, Preprocessing, Samples, find_dir, load};
+use crate::data::{Layout, NameOrder, Pictures, Preprocessing, find_dir, load};
+use crate::samples::Samples;
 
 /// What a gradient descent learns.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use llc_core::target::{Batch, Target, TargetError};
 use serde_json::{Map, Value, json};
 
 use super::{Optimizer, OptimizerState};
@@ -17,7 +18,7 @@ use crate::data::minibatch::Minibatches;
 use crate::journal::{Entry, JournalError};
 use crate::params::Params;
 use crate::rng::Key;
-use crate::target::{Batch, Target, TargetError};
+
 use crate::tensors::Tensors;
 
 /// Longest time between two blocks of losses that a training tells.
@@ -245,7 +246,7 @@ mod tests {
     use super::super::{Adam, Sgd};
     use super::*;
     use crate::journal::{Journal, Pace};
-    use crate::target::law::{GradientNoise, Law, LawTarget};
+    use llc_core::target::law::{GradientNoise, Law, LawTarget};
 
     const CURVATURES: [f64; 3] = [0.5, 2.0, 9.0];
 

@@ -3,7 +3,8 @@
 use tch::TchError;
 
 use crate::config::network::DataConfig;
-use crate::data::{Corrupted, DataError, Pictures, Samples, Split, find_dir, load};
+use crate::data::{Corrupted, DataError, Pictures, Split, find_dir, load};
+use crate::samples::Samples;
 
 /// What a network is trained and tested on.
 #[derive(Debug, Clone)]

@@ -133,7 +133,7 @@ impl DescentConfig {
     /// ```
     pub fn run_name(&self, identity: &str) -> String {
         let rate = match &self.train.schedule {
-            crate::train::Schedule::Constant => self.train.learning_rate.get().to_string(),
+            crate::schedule::Schedule::Constant => self.train.learning_rate.get().to_string(),
             _ => "variable".to_owned(),
         };
         let epochs = match self.train.length {

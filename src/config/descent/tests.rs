@@ -6,7 +6,7 @@ use crate::config::network::{BatchSize, PreprocessingConfig};
 use crate::config::testing::assert_printed_reads_back;
 use crate::data::{DatasetName, Split};
 use crate::loss::Loss;
-use crate::train::Schedule;
+use crate::schedule::Schedule;
 
 fn try_resolve(words: &[&str]) -> Result<DescentConfig, ConfigError> {
     let args = ExperimentArgs::<DescentConfig>::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));

@@ -20,7 +20,7 @@ use serde::{Serialize, Serializer};
 
 pub use data::{DataConfig, DataDefaults, LabelCorruption, PreprocessingConfig};
 pub use model::ModelDefaults;
-pub use train::{BatchSize, Length, NetworkPrecision, TrainConfig, TrainDefaults};
+pub use train::{BatchSize, Length, TrainConfig, TrainDefaults};
 pub use trained_on::{Deviation, Overrides, TrainedOn};
 
 pub use crate::loss::Loss;

@@ -4,7 +4,7 @@ use super::train::{self, BatchSize, Length};
 use super::{DataDefaults, ModelDefaults, PreprocessingConfig, TrainDefaults, data, model};
 use crate::config::{ConfigError, PositiveF64, RawConfig, Setting};
 use crate::data::DatasetName;
-use crate::train::Schedule;
+use crate::schedule::Schedule;
 
 const MODEL: ModelDefaults = ModelDefaults { name: None };
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: true };

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::config::dln::OptimizerConfig;
 use crate::config::{ConfigError, PositiveF64, RawConfig, Value};
+use crate::kernel::Precision;
 use crate::loss::{Loss, LossError};
-use crate::train::Schedule;
+use crate::schedule::Schedule;
 
 pub use super::train_keys::{keys, loss_key};
 
@@ -46,7 +47,7 @@ pub struct TrainConfig {
     /// Epochs from one checkpoint to the next; 0 for none but the last.
     pub checkpoint_every: u64,
     /// The arithmetic of the forward and backward pass.
-    pub precision: NetworkPrecision,
+    pub precision: Precision,
     /// Whether pictures are laid out with their channels last in memory.
     #[serde(rename = "channels_last")]
     pub has_channels_last: bool,
@@ -72,18 +73,6 @@ pub enum Length {
     /// After so many steps, also in the middle of an epoch.
     #[serde(rename = "num_steps")]
     Steps(u64),
-}
-
-/// The arithmetic of a network's forward and backward pass. Parameters, their updates and losses are f32 at least in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkPrecision {
-    /// Single precision.
-    F32,
-    /// bfloat16 for matrix products and convolutions.
-    Bf16,
-    /// Double precision.
-    F64,
 }
 
 /// What an experiment takes where nothing is said.
@@ -155,11 +144,7 @@ pub fn check(raw: &RawConfig, defaults: &TrainDefaults) -> Result<TrainConfig, C
         evaluate_train: raw.word("train.evaluate_train").map_or(defaults.evaluate_train, |word| word == "on"),
         log_every: raw.whole("train.log_every").unwrap_or(0),
         checkpoint_every: raw.whole("train.checkpoint_every").unwrap_or(0),
-        precision: match raw.word("train.precision") {
-            Some("bf16") => NetworkPrecision::Bf16,
-            Some("f64") => NetworkPrecision::F64,
-            _ => NetworkPrecision::F32,
-        },
+        precision: raw.word("train.precision").and_then(Precision::from_name).unwrap_or(Precision::F32),
         has_channels_last: raw.is_on("train.channels_last"),
     })
 }

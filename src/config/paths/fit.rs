@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::config::dln::OptimizerConfig;
 use crate::config::network::{Length, TrainConfig};
 use crate::config::{ConfigError, Kind, PositiveF64, RawConfig, Setting};
-use crate::train::Schedule;
+use crate::schedule::Schedule;
 
 const OPTIMIZER: &str = "fit.optimizer";
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};
-use crate::train::Schedule;
+use crate::schedule::Schedule;
 
 fn resolved(line: &str) -> Result<PathsConfig, ConfigError> {
     testing::resolved(line)

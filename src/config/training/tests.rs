@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::experiment::from_table;
 use crate::config::{Checked, ExperimentArgs};
-use crate::train::Schedule;
+use crate::schedule::Schedule;
 
 fn resolved(words: &str) -> Checked<TrainingConfig> {
     ExperimentArgs::<TrainingConfig>::try_parse_from(words.split_whitespace()).unwrap().resolve().unwrap()

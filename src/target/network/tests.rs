@@ -27,7 +27,7 @@ fn trained() -> TrainedNetwork {
 }
 
 fn target(n: usize, loss: Loss, answers: Answers, sampled: Option<Vec<usize>>) -> NetworkTarget {
-    let precision = crate::config::network::NetworkPrecision::F64;
+    let precision = crate::kernel::Precision::F64;
     let objective = Objective { loss, precision, has_channels_last: false };
     let evaluation = Evaluation { objective, answers, sampled };
     NetworkTarget::new(&trained(), pictures(n), evaluation, (10.0, 1.0), Key::new(5)).unwrap()
@@ -121,9 +121,9 @@ fn coarse_passes_know_the_precise_loss_and_precise_ones_have_none_beside_it() {
         let mut target = NetworkTarget::new(&trained, pictures(600), evaluation, (10.0, 1.0), Key::new(5)).unwrap();
         (target.loss(&trained.w, Batch::Full).unwrap(), target.precise_loss(&trained.w).unwrap())
     };
-    let (single, beside) = losses(NetworkPrecision::F32);
+    let (single, beside) = losses(Precision::F32);
     assert_eq!(beside, None);
-    let (coarse, precise) = losses(NetworkPrecision::Bf16);
+    let (coarse, precise) = losses(Precision::Bf16);
     assert_eq!(precise, Some(single));
     // Eight bits: a relative error of some thousandths, and hardly none at all.
     assert!(coarse != single && (coarse - single).abs() < 0.02 * single, "{coarse} and {single}");

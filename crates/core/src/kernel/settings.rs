@@ -60,7 +60,7 @@ pub enum ExtrapolateStep {
     Off,
 }
 
-/// The arithmetic of the chains.
+/// The arithmetic of the chains, and of a network's passes: parameters, their updates and losses are f32 at least in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -70,6 +70,18 @@ pub enum Precision {
     Bf16,
     /// Double precision.
     F64,
+}
+
+impl Precision {
+    /// The precision of that name in files and flags.
+    pub fn from_name(name: &str) -> Option<Precision> {
+        match name {
+            "f32" => Some(Precision::F32),
+            "bf16" => Some(Precision::Bf16),
+            "f64" => Some(Precision::F64),
+            _ => None,
+        }
+    }
 }
 
 /// Says what a kernel needs to know of the loss.

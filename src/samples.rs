@@ -5,6 +5,7 @@
 //!
 //! *Tested by*: the bits of the same operations in libtorch, ranges against batches, precisions and devices against each other.
 
+mod corrupted;
 mod joined;
 
 use std::ops::Range;
@@ -13,9 +14,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::preprocessing::Normalise;
-use super::{Augmentation, Pictures, Preprocessing};
 use crate::config::network::DataConfig;
+use crate::data::{Augmentation, Normalise, Pictures, Preprocessing};
 use crate::rng::Key;
 use crate::tensors::tensor_slice_mut;
 

@@ -78,7 +78,7 @@ impl Schedule {
     /// The learning rate of epoch `epoch`, counted from 0, where the base rate is `learning_rate`.
     ///
     /// ```
-    /// use llc::train::Schedule;
+    /// use llc::schedule::Schedule;
     /// let schedule = Schedule::MultiStep { milestones: vec![150, 225], decay: 0.1 };
     /// assert_eq!(schedule.rate(0.1, 149), 0.1);
     /// assert!((schedule.rate(0.1, 225) - 0.001).abs() < 1e-15);
