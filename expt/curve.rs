@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use llc::checkpoint::Checkpoint;
+use llc::config::Choice as _;
 use llc::config::network::model;
 use llc::config::{CurveConfig, Gamma, Switch};
 use llc::journal::Journal;

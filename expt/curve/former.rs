@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use llc::checkpoint::Checkpoint;
+use llc::config::Choice as _;
 use llc::config::network::point::LossAround;
 use llc::record::json;
 use llc::report::network::Point;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use llc::config::Choice as _;
 use llc::config::PathsConfig;
 use llc::landscape::Scores;
 use llc::record::time::duration;

@@ -3,6 +3,7 @@
 //! The tables are `data`, `regression` and `run`. Defaults are those of the published experiment on MNIST (bandwidth 0.02 on bytes over
 //! 255, no ridge, all samples).
 
+use llc_core::setting::{Choice, choice};
 use std::sync::LazyLock;
 
 use serde::Serialize;
@@ -86,6 +87,8 @@ pub enum Solver {
     Both,
 }
 
+choice!(Solver: Auto = "auto", Direct = "direct", Iterative = "iterative", Both = "both");
+
 impl KernelRegressionConfig {
     /// The name of the experiment, in files and records.
     pub const EXPERIMENT: &'static str = "kernel-regression";
@@ -136,12 +139,7 @@ impl Configuration for KernelRegressionConfig {
             bandwidth: raw.positive("regression.bandwidth")?.unwrap_or(BANDWIDTH),
             ridge: raw.non_negative("regression.ridge")?.unwrap_or(0.0),
             train_sizes: train_sizes(raw)?,
-            solver: match raw.word("regression.solver") {
-                Some("direct") => Solver::Direct,
-                Some("iterative") => Solver::Iterative,
-                Some("both") => Solver::Both,
-                _ => Solver::Auto,
-            },
+            solver: raw.choice("regression.solver").unwrap_or(Solver::Auto),
             memory: raw.positive("regression.memory")?.unwrap_or(MEMORY_GB),
             tolerance: raw.positive("regression.tolerance")?.unwrap_or(TOLERANCE),
             preconditioner_rank: raw.count("regression.preconditioner_rank", 1)?.unwrap_or(RANK),
@@ -205,7 +203,7 @@ fn own() -> Vec<Setting> {
         Setting::new(
             "regression.solver",
             "solver",
-            Kind::Choice(&["auto", "direct", "iterative", "both"]),
+            Kind::Choice(Solver::NAMES),
             "auto|direct|iterative|both",
             "direct: Cholesky, 16 n^2 bytes; iterative: conjugate gradients in --memory; both: compares their predictions; auto: direct \
              where --memory suffices for it [default: auto]",

@@ -65,6 +65,7 @@ pub use noisy_weights::NoisyWeightsConfig;
 
 pub use llc_core::kernel::{Epsilon, ExtrapolateStep, Gradient, LossTrace, Precision};
 pub use llc_core::positive::PositiveF64;
+pub use llc_core::setting::{Choice, choice};
 pub use mala_vs_sgld::MalaVsSgldConfig;
 pub use paths::PathsConfig;
 pub use profile::ProfileConfig;

@@ -3,6 +3,7 @@
 //! The tables are `model`, `data`, `rescaling`, `sampler` and `run`. Defaults are those of the published experiment, but for the warm-up, and
 //! for the loss on all samples, which is looked at every ten steps.
 
+use llc_core::setting::{Choice, choice};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -121,6 +122,8 @@ pub enum Preconditioner {
     /// 1: another chain at each factor.
     None,
 }
+
+choice!(Preconditioner: Invariant = "invariant", None = "none");
 
 impl Preconditioner {
     /// The word in files and records.
@@ -248,7 +251,7 @@ impl Configuration for RescalingConfig {
                 Setting::new(
                     "rescaling.preconditioner",
                     "preconditioner",
-                    Kind::Choice(&["invariant", "none"]),
+                    Kind::Choice(Preconditioner::NAMES),
                     "invariant|none",
                     "What epsilon is multiplied by: the square of what the tensor is multiplied by, or nothing, to see \
                      the invariance fail [default: invariant]",
@@ -326,10 +329,7 @@ impl Configuration for RescalingConfig {
                 format!("{:e} is not within 1e-15 and 1e15, beyond which its square is too much for f32", factor.get());
             return Err(ConfigError::Refused { key: raw.key("rescaling.factors")?, reason });
         }
-        let preconditioner = match raw.word("rescaling.preconditioner") {
-            Some("none") => Preconditioner::None,
-            _ => Preconditioner::Invariant,
-        };
+        let preconditioner = raw.choice("rescaling.preconditioner").unwrap_or(Preconditioner::Invariant);
         let share = |value: f64| (0.0..1.0).contains(&value);
         let batch_size = raw.count("sampler.batch_size", 1)?.unwrap_or(BATCH_SIZE.min(n));
         if batch_size > n {

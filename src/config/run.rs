@@ -118,15 +118,10 @@ pub(super) fn check(raw: &RawConfig, work: Work, kind: SamplerKind, threads: usi
         return Err(ConfigError::ThreadsPerChain { key, found: threads_per_chain, threads });
     }
     let device = device(raw)?;
-    let precision = match raw.word("run.precision") {
-        Some("f32") => Precision::F32,
-        Some("bf16") => Precision::Bf16,
-        Some("f64") => Precision::F64,
-        _ => match work {
-            Work::DeepLinear { .. } => kind.about().precision,
-            Work::Network { .. } => Precision::F32,
-        },
-    };
+    let precision = raw.choice("run.precision").unwrap_or(match work {
+        Work::DeepLinear { .. } => kind.about().precision,
+        Work::Network { .. } => Precision::F32,
+    });
     Ok(RunConfig { threads, threads_per_chain, device, precision })
 }
 

@@ -284,7 +284,7 @@ fn data(raw: &RawConfig) -> Result<DataSection, ConfigError> {
     Ok(DataSection {
         teacher,
         num_training_data: raw.count("data.num_training_data", 3)?.unwrap_or(NUM_TRAINING_DATA),
-        input_dist: raw.word("data.input_dist").and_then(InputDist::from_name).unwrap_or(InputDist::Normal),
+        input_dist: raw.choice("data.input_dist").unwrap_or(InputDist::Normal),
     })
 }
 

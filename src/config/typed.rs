@@ -2,7 +2,7 @@
 
 use llc_core::kernel::Source;
 
-use super::{ConfigError, PositiveF64, RawConfig, Value};
+use super::{Choice, ConfigError, PositiveF64, RawConfig, Value};
 
 impl RawConfig {
     pub(crate) fn whole(&self, path: &str) -> Option<u64> {
@@ -24,6 +24,11 @@ impl RawConfig {
             Some(Value::Text(word)) => Some(word),
             _ => None,
         }
+    }
+
+    /// The variant that a word names.
+    pub(crate) fn choice<C: Choice>(&self, path: &str) -> Option<C> {
+        self.word(path).and_then(C::from_name)
     }
 
     /// Whether a switch was turned on.

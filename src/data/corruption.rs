@@ -6,6 +6,7 @@
 //!
 //! *Tested by*: both conventions against the draws themselves, labels left alone where they are to be clean.
 
+use llc_core::setting::choice;
 use serde::{Deserialize, Serialize};
 
 use super::labels::{RandomLabels, noisy_labels, permuted_labels};
@@ -47,6 +48,8 @@ pub enum PixelCorruption {
     /// Noise of each channel's mean and deviation in place of each picture.
     Gaussian,
 }
+
+choice!(PixelCorruption: None = "none", Shuffled = "shuffled", Random = "random", Gaussian = "gaussian");
 
 /// For which samples a seed's stream is drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

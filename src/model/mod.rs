@@ -33,4 +33,4 @@ pub use forward::Mode;
 pub use init::{Init, Start};
 pub use network::{BufferSpec, LayerRow, Network, TensorSpec};
 pub use options::{ModelOptions, ModelSpec};
-pub use truth::Truth;
+pub use truth::{Truth, TruthKind};

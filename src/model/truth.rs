@@ -1,5 +1,6 @@
 //! Names the ways in which the true parameter of a deep linear network is drawn.
 
+use llc_core::setting::{Choice, choice};
 use serde::Serialize;
 
 /// How the true parameter is made.
@@ -32,15 +33,35 @@ pub enum Truth {
     },
 }
 
+/// The ways of [`Truth`] by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "those of `Truth`")]
+pub enum TruthKind {
+    Random,
+    Zero,
+    RandRank,
+    RandRankSv,
+    Aligned,
+}
+
+choice!(
+    TruthKind: Random = "random", Zero = "zero", RandRank = "rand-rank", RandRankSv = "rand-rank-sv", Aligned = "aligned"
+);
+
 impl Truth {
     /// The name in files and flags.
     pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Which way it is.
+    pub fn kind(&self) -> TruthKind {
         match self {
-            Self::Random => "random",
-            Self::Zero => "zero",
-            Self::RandRank { .. } => "rand-rank",
-            Self::RandRankSv { .. } => "rand-rank-sv",
-            Self::Aligned { .. } => "aligned",
+            Self::Random => TruthKind::Random,
+            Self::Zero => TruthKind::Zero,
+            Self::RandRank { .. } => TruthKind::RandRank,
+            Self::RandRankSv { .. } => TruthKind::RandRankSv,
+            Self::Aligned { .. } => TruthKind::Aligned,
         }
     }
 }

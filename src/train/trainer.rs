@@ -255,7 +255,8 @@ mod tests {
     }
 
     fn start(target: &LawTarget) -> Params {
-        let mut start = target.local().w_star().try_clone().unwrap();
+        let layout = target.local().w_star().layout();
+        let mut start = Params::zeros_on(layout, tch::Kind::Double, tch::Device::Cpu).unwrap();
         start.as_mut_slice::<f64>().unwrap().copy_from_slice(&[1.0, -2.0, 3.0]);
         start
     }

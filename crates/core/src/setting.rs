@@ -40,6 +40,58 @@ pub enum Kind {
     RealList,
 }
 
+/// An enum whose variants are the words of a [`Kind::Choice`].
+///
+/// ```
+/// use llc_core::setting::{Choice, choice};
+///
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// enum Shape {
+///     Line,
+///     Arc,
+/// }
+/// // A variant without a word does not compile.
+/// choice!(Shape: Line = "line", Arc = "arc");
+///
+/// assert_eq!(Shape::NAMES, ["line", "arc"]);
+/// assert_eq!(Shape::from_name("arc"), Some(Shape::Arc));
+/// assert_eq!(Shape::Line.name(), "line");
+/// ```
+pub trait Choice: Copy {
+    /// The words in files and flags, in the order of `--help`.
+    const NAMES: &'static [&'static str];
+
+    /// The word of this variant.
+    fn name(self) -> &'static str;
+
+    /// The variant of that word.
+    fn from_name(name: &str) -> Option<Self>;
+}
+
+/// Implements [`Choice`] for an enum: `choice!(Enum: Variant = "word", …)`.
+#[macro_export]
+macro_rules! choice {
+    ($Enum:ident: $($Variant:ident = $word:literal),+ $(,)?) => {
+        impl $crate::setting::Choice for $Enum {
+            const NAMES: &'static [&'static str] = &[$($word),+];
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $word,)+
+                }
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($word => Some(Self::$Variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub use choice;
+
 impl Setting {
     /// A setting that is made for no choice in particular.
     pub const fn new(

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::params::Element;
 use crate::rng::{Key, LANES, ROW, blocks_at, fill_normal};
+use crate::setting::choice;
 use crate::vectors::vectorised;
 
 /// Half the width of the uniform distribution's support, as in the published experiments.
@@ -28,19 +29,7 @@ pub enum InputDist {
     Normal,
 }
 
-impl InputDist {
-    /// All of them.
-    pub const ALL: [InputDist; 3] = [InputDist::Uniform, InputDist::UnitBall, InputDist::Normal];
-
-    /// Their names in files and flags, in that order.
-    pub const NAMES: &[&str] = &["uniform", "unit-ball", "normal"];
-
-    /// The law of that name.
-    pub fn from_name(name: &str) -> Option<InputDist> {
-        let index = InputDist::NAMES.iter().position(|&other| other == name)?;
-        Some(InputDist::ALL[index])
-    }
-}
+choice!(InputDist: Uniform = "uniform", UnitBall = "unit-ball", Normal = "normal");
 
 /// A synthetic set of n inputs.
 #[derive(Debug, Clone)]

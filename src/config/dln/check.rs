@@ -5,6 +5,7 @@ use crate::config::run::Work;
 use crate::config::sampler::check::Subject;
 use crate::config::typed::to_usize;
 use crate::config::{ConfigError, RawConfig, Value, run, sampler};
+use crate::model::TruthKind;
 
 /// The most parameters: 8 TB of f64, far more than a run could hold, far less than overflows.
 const MAX_PARAMETERS: usize = 1_000_000_000_000;
@@ -54,7 +55,7 @@ fn model(raw: &RawConfig) -> Result<ModelConfig, ConfigError> {
 fn data(raw: &RawConfig) -> Result<DataConfig, ConfigError> {
     // 1/ln n is infinite at n = 1 and above 1 at n = 2.
     let num_training_data = raw.count("data.num_training_data", 3)?.unwrap_or(defaults::NUM_TRAINING_DATA);
-    let input_dist = raw.word("data.input_dist").and_then(InputDist::from_name).unwrap_or(InputDist::Uniform);
+    let input_dist = raw.choice("data.input_dist").unwrap_or(InputDist::Uniform);
     Ok(DataConfig { num_training_data, input_dist })
 }
 
@@ -71,12 +72,12 @@ fn truth(raw: &RawConfig, model: &ModelConfig) -> Result<TruthConfig, ConfigErro
         return Err(ConfigError::NotFinite { key: raw.key("truth.sv_mean")?, found: sv_mean });
     }
     let sv_std = raw.non_negative("truth.sv_std")?.unwrap_or(defaults::SV_STD);
-    let kind = match raw.word("truth.kind") {
-        Some("zero") => Truth::Zero,
-        Some("rand-rank") => Truth::RandRank { prop_rank_reduce },
-        Some("rand-rank-sv") => Truth::RandRankSv { prop_rank_reduce, sv_mean, sv_std },
-        Some("aligned") => Truth::Aligned { rank: rank.unwrap_or_else(|| defaults::rank(smallest_width)) },
-        _ => Truth::Random,
+    let kind = match raw.choice("truth.kind").unwrap_or(TruthKind::Random) {
+        TruthKind::Random => Truth::Random,
+        TruthKind::Zero => Truth::Zero,
+        TruthKind::RandRank => Truth::RandRank { prop_rank_reduce },
+        TruthKind::RandRankSv => Truth::RandRankSv { prop_rank_reduce, sv_mean, sv_std },
+        TruthKind::Aligned => Truth::Aligned { rank: rank.unwrap_or_else(|| defaults::rank(smallest_width)) },
     };
     let truth = kind.name();
     for (path, used_by) in [

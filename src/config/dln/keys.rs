@@ -1,5 +1,9 @@
 //! Lists every setting of `llc dln`: its place in a file, its flag, its help.
 
+use super::measure::Estimator;
+use super::train::OptimizerKind;
+use crate::model::TruthKind;
+use llc_core::setting::Choice;
 use std::sync::LazyLock;
 
 use super::{InputDist, defaults};
@@ -19,8 +23,6 @@ const TRAIN: &str = "train.enabled";
 const OPTIMIZER: &str = "train.optimizer";
 const FUNCTIONAL_RANK: &str = "measure.functional_rank";
 const HESSIAN_TRACE: &str = "measure.hessian_trace";
-const TRUTHS: &[&str] = &["random", "zero", "rand-rank", "rand-rank-sv", "aligned"];
-
 /// The network, the data and the truth.
 fn problem() -> Vec<Setting> {
     vec![
@@ -50,7 +52,7 @@ fn problem() -> Vec<Setting> {
         Setting::new(
             TRUTH,
             "truth",
-            Kind::Choice(TRUTHS),
+            Kind::Choice(TruthKind::NAMES),
             "KIND",
             "How w* is made: random, zero, rand-rank, rand-rank-sv or aligned. The known λ is the local one at \
              aligned, zero and full-rank random truths and for two layers; elsewhere it is a lower bound, and the \
@@ -105,7 +107,7 @@ fn beside() -> Vec<Setting> {
         Setting::new(
             OPTIMIZER,
             "optimizer",
-            Kind::Choice(&["sgd", "adam"]),
+            Kind::Choice(OptimizerKind::NAMES),
             "sgd|adam",
             "What turns gradients into steps, as PyTorch defines it [default: sgd]",
         )
@@ -139,7 +141,7 @@ fn beside() -> Vec<Setting> {
         Setting::new(
             "measure.estimator",
             "estimator",
-            Kind::Choice(&["mean", "wbic-slope"]),
+            Kind::Choice(Estimator::NAMES),
             "mean|wbic-slope",
             "The mean of the kept losses alone, or beside it the slope over five inverse temperatures, which needs no loss at w* \
          [default: mean]",

@@ -1,5 +1,6 @@
 //! Configures what is measured beside λ̂, at w* and at the trained point.
 
+use llc_core::setting::choice;
 use serde::Serialize;
 
 use super::defaults;
@@ -35,6 +36,8 @@ pub enum Estimator {
     /// That, and the slope over several inverse temperatures.
     WbicSlope,
 }
+
+choice!(Estimator: Mean = "mean", WbicSlope = "wbic-slope");
 
 /// Whether the rank of the Jacobian is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -77,10 +80,7 @@ pub(super) fn measure(raw: &RawConfig) -> Result<MeasureConfig, ConfigError> {
     let threshold = raw.within("measure.functional_rank_threshold", "(0, 1)", open_unit)?;
     let probes = raw.count("measure.hessian_probes", 2)?;
     Ok(MeasureConfig {
-        estimator: match raw.word("measure.estimator") {
-            Some("wbic-slope") => Estimator::WbicSlope,
-            _ => Estimator::Mean,
-        },
+        estimator: raw.choice("measure.estimator").unwrap_or(Estimator::Mean),
         functional_rank: match switch("measure.functional_rank") {
             Switch::On => FunctionalRank::On {
                 functional_rank_threshold: threshold.unwrap_or(defaults::FUNCTIONAL_RANK_THRESHOLD),

@@ -24,7 +24,7 @@ pub use keys::keys;
 pub use llc_core::synthetic::InputDist;
 pub use measure::{Estimator, FunctionalRank, HessianTrace, MeasureConfig};
 pub use presets::Preset;
-pub use train::{OptimizerConfig, TrainConfig, Training};
+pub use train::{OptimizerConfig, OptimizerKind, TrainConfig, Training};
 
 /// A legal configuration of `llc dln`.
 ///

@@ -1,5 +1,6 @@
 //! Configures the training of a network of the same architecture, whose end is a second point to estimate λ at.
 
+use llc_core::setting::choice;
 use serde::Serialize;
 
 use super::{DataConfig, defaults};
@@ -44,6 +45,39 @@ pub enum OptimizerConfig {
     Adam,
 }
 
+/// The optimisers by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptimizerKind {
+    /// [`OptimizerConfig::Sgd`].
+    Sgd,
+    /// [`OptimizerConfig::Adam`].
+    Adam,
+}
+
+choice!(OptimizerKind: Sgd = "sgd", Adam = "adam");
+
+impl OptimizerConfig {
+    /// The optimiser that `raw` asks for at `path`, with the momentum at `momentum_path`, `momentum` where nothing is said.
+    ///
+    /// # Errors
+    /// [`ConfigError::AdamHasNoMomentum`], or for a momentum outside [0, 1).
+    pub(in crate::config) fn read(
+        raw: &RawConfig,
+        path: &str,
+        momentum_path: &str,
+        momentum: f64,
+    ) -> Result<OptimizerConfig, ConfigError> {
+        let asked = raw.within(momentum_path, "[0, 1)", |value| (0.0..1.0).contains(&value))?;
+        match raw.choice(path).unwrap_or(OptimizerKind::Sgd) {
+            OptimizerKind::Adam if asked.is_some() => {
+                Err(ConfigError::AdamHasNoMomentum { key: raw.key(momentum_path)? })
+            }
+            OptimizerKind::Adam => Ok(OptimizerConfig::Adam),
+            OptimizerKind::Sgd => Ok(OptimizerConfig::Sgd { momentum: asked.unwrap_or(momentum) }),
+        }
+    }
+}
+
 impl OptimizerConfig {
     /// The name in files and flags.
     pub fn name(&self) -> &'static str {
@@ -67,14 +101,7 @@ pub(super) fn training(raw: &RawConfig, data: &DataConfig) -> Result<Training, C
             None => Ok(Training::Off),
         };
     }
-    let momentum = raw.within("train.momentum", "[0, 1)", |value| (0.0..1.0).contains(&value))?;
-    let optimizer = match raw.word("train.optimizer") {
-        Some("adam") if momentum.is_some() => {
-            return Err(ConfigError::AdamHasNoMomentum { key: raw.key("train.momentum")? });
-        }
-        Some("adam") => OptimizerConfig::Adam,
-        _ => OptimizerConfig::Sgd { momentum: momentum.unwrap_or(defaults::MOMENTUM) },
-    };
+    let optimizer = OptimizerConfig::read(raw, "train.optimizer", "train.momentum", defaults::MOMENTUM)?;
     let learning_rate = match raw.positive("train.learning_rate")? {
         Some(learning_rate) => learning_rate,
         None => defaults::learning_rate(&optimizer),

@@ -1,5 +1,6 @@
 //! Configures the pictures: which, where, how many, how they are corrupted and what a network sees of them.
 
+use llc_core::setting::{Choice, choice};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -57,6 +58,8 @@ pub enum LabelCorruption {
     /// Exactly ⌊n·p⌋ are drawn again.
     Noise,
 }
+
+choice!(LabelCorruption: Random = "random", RandomJoint = "random-joint", Permuted = "permuted", Noise = "noise");
 
 /// What a network sees of the bytes b in 0 … 255.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -192,7 +195,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Setting> {
         Setting::new(
             "data.label_corruption_kind",
             "label-corruption-kind",
-            Kind::Choice(&["random", "random-joint", "permuted", "noise"]),
+            Kind::Choice(LabelCorruption::NAMES),
             "KIND",
             "random: each label with that probability, training and test data from the same stream each; random-joint: one stream \
              through both, of pixels too; permuted: the labels change places; noise: exactly that share [default: random]",
@@ -200,7 +203,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Setting> {
         Setting::new(
             "data.pixel_corruption",
             "pixel-corruption",
-            Kind::Choice(&["none", "shuffled", "random", "gaussian"]),
+            Kind::Choice(PixelCorruption::NAMES),
             "KIND",
             "shuffled: one permutation of the pixels for all pictures; random: one for each; gaussian: noise in their place \
              [default: none]",
@@ -285,18 +288,8 @@ pub fn check(raw: &RawConfig, defaults: &DataDefaults) -> Result<DataConfig, Con
         train_size: raw.count("data.train_size", 1)?,
         test_size: raw.count("data.test_size", 1)?,
         label_corruption: raw.within("data.label_corruption", "[0, 1]", unit)?.unwrap_or(0.0),
-        label_corruption_kind: match raw.word("data.label_corruption_kind") {
-            Some("random-joint") => LabelCorruption::RandomJoint,
-            Some("permuted") => LabelCorruption::Permuted,
-            Some("noise") => LabelCorruption::Noise,
-            _ => LabelCorruption::Random,
-        },
-        pixel_corruption: match raw.word("data.pixel_corruption") {
-            Some("shuffled") => PixelCorruption::Shuffled,
-            Some("random") => PixelCorruption::Random,
-            Some("gaussian") => PixelCorruption::Gaussian,
-            _ => PixelCorruption::None,
-        },
+        label_corruption_kind: raw.choice("data.label_corruption_kind").unwrap_or(LabelCorruption::Random),
+        pixel_corruption: raw.choice("data.pixel_corruption").unwrap_or(PixelCorruption::None),
         corrupt_test: raw.word("data.corrupt_test") != Some("off"),
         corruption_seed,
         crop,

@@ -1,5 +1,6 @@
 //! Configures what is sampled around a trained network: on which labels, towards which targets, and which of its tensors.
 
+use llc_core::setting::{Choice, choice};
 use serde::Serialize;
 
 use super::data::DataConfig;
@@ -33,6 +34,8 @@ pub enum PointLabels {
     Training,
 }
 
+choice!(PointLabels: Clean = "clean", Training = "training");
+
 /// What the loss around a point compares the network's outputs with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -43,15 +46,7 @@ pub enum LossAround {
     Labels,
 }
 
-impl LossAround {
-    /// The word in files, flags and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OwnFunction => OWN_FUNCTION,
-            Self::Labels => LABELS,
-        }
-    }
-}
+choice!(LossAround: OwnFunction = "own-function", Labels = "labels");
 
 /// What an experiment takes where the user says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +97,8 @@ pub fn keys(defaults: PointDefaults) -> Vec<Setting> {
         }
     };
     vec![
-        Setting::new(LOSS_AROUND, "loss-around", Kind::Choice(&[OWN_FUNCTION, LABELS]), "own-function|labels", around),
-        Setting::new("point.labels", "llc-labels", Kind::Choice(&["clean", "training"]), "clean|training", help),
+        Setting::new(LOSS_AROUND, "loss-around", Kind::Choice(LossAround::NAMES), "own-function|labels", around),
+        Setting::new("point.labels", "llc-labels", Kind::Choice(PointLabels::NAMES), "clean|training", help),
         Setting::new(
             FORCE_REALISABLE,
             "force-realisable",
@@ -144,16 +139,8 @@ pub fn check(raw: &RawConfig, defaults: PointDefaults) -> Result<PointConfig, Co
         }
     }
     Ok(PointConfig {
-        labels: match raw.word("point.labels") {
-            Some("clean") => PointLabels::Clean,
-            Some(_) => PointLabels::Training,
-            None => defaults.labels,
-        },
-        loss_around: match raw.word(LOSS_AROUND) {
-            Some(OWN_FUNCTION) => LossAround::OwnFunction,
-            Some(_) => LossAround::Labels,
-            None => defaults.loss_around,
-        },
+        labels: raw.choice("point.labels").unwrap_or(defaults.labels),
+        loss_around: raw.choice(LOSS_AROUND).unwrap_or(defaults.loss_around),
         // Below 3, 1/ln n is no sensible β.
         size: raw.count("point.size", 3)?,
         params,

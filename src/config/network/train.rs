@@ -106,14 +106,7 @@ pub(super) const MULTI_STEP_DECAY: f64 = 0.1;
 ///
 /// The [`ConfigError`] of the first setting that is not legal.
 pub fn check(raw: &RawConfig, defaults: &TrainDefaults) -> Result<TrainConfig, ConfigError> {
-    let momentum = raw.within("train.momentum", "[0, 1)", |value| (0.0..1.0).contains(&value))?;
-    let optimizer = match raw.word(OPTIMIZER) {
-        Some("adam") if momentum.is_some() => {
-            return Err(ConfigError::AdamHasNoMomentum { key: raw.key("train.momentum")? });
-        }
-        Some("adam") => OptimizerConfig::Adam,
-        _ => OptimizerConfig::Sgd { momentum: momentum.unwrap_or(defaults.momentum) },
-    };
+    let optimizer = OptimizerConfig::read(raw, OPTIMIZER, "train.momentum", defaults.momentum)?;
     let batch_size = match raw.count("train.batch_size", 1)? {
         _ if raw.is_on("train.full_batch") => BatchSize::Full(true),
         Some(batch_size) => BatchSize::Samples(batch_size),
@@ -144,7 +137,7 @@ pub fn check(raw: &RawConfig, defaults: &TrainDefaults) -> Result<TrainConfig, C
         evaluate_train: raw.word("train.evaluate_train").map_or(defaults.evaluate_train, |word| word == "on"),
         log_every: raw.whole("train.log_every").unwrap_or(0),
         checkpoint_every: raw.whole("train.checkpoint_every").unwrap_or(0),
-        precision: raw.word("train.precision").and_then(Precision::from_name).unwrap_or(Precision::F32),
+        precision: raw.choice("train.precision").unwrap_or(Precision::F32),
         has_channels_last: raw.is_on("train.channels_last"),
     })
 }

@@ -4,7 +4,10 @@ use super::text;
 use super::train::{
     ADAM_LEARNING_RATE, EXPONENTIAL_DECAY, Length, MULTI_STEP_DECAY, OPTIMIZER, SCHEDULE, TrainDefaults,
 };
+use crate::config::dln::OptimizerKind;
 use crate::config::{Kind, Setting};
+use llc_core::kernel::Precision;
+use llc_core::setting::Choice;
 
 /// The settings of a training, in the order of `--help`.
 pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
@@ -16,7 +19,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
         Setting::new(
             OPTIMIZER,
             "optimizer",
-            Kind::Choice(&["sgd", "adam"]),
+            Kind::Choice(OptimizerKind::NAMES),
             "sgd|adam",
             "What turns gradients into steps [default: sgd]",
         ),
@@ -178,7 +181,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
         Setting::new(
             "train.precision",
             flag("precision", "train-precision"),
-            Kind::Choice(&["f32", "bf16", "f64"]),
+            Kind::Choice(Precision::NAMES),
             "f32|bf16|f64",
             "Arithmetic of the network; bf16 keeps parameters, normalisations and losses in f32 [default: f32]",
         ),

@@ -1,5 +1,7 @@
 //! Configures the curve between two minima, and how it is fitted.
 
+use crate::config::dln::OptimizerKind;
+use llc_core::setting::{Choice, choice};
 use serde::Serialize;
 
 use crate::config::dln::OptimizerConfig;
@@ -40,15 +42,7 @@ pub enum CurveShape {
     Bezier,
 }
 
-impl CurveShape {
-    /// The name in files and flags.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Chain => "chain",
-            Self::Bezier => "bezier",
-        }
-    }
-}
+choice!(CurveShape: Chain = "chain", Bezier = "bezier");
 
 /// How the learning rate of a fit goes with the epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -61,6 +55,8 @@ pub enum FitSchedule {
     /// [`Schedule::Plateaus`].
     Plateaus,
 }
+
+choice!(FitSchedule: Constant = "constant", Cosine = "cosine", Plateaus = "plateaus");
 
 impl FitConfig {
     /// The training that fits the curve: minibatches, loss and arithmetic as `minima` are trained, the rest its own. The weight decay is
@@ -96,7 +92,7 @@ pub(super) fn keys() -> Vec<Setting> {
         Setting::new(
             "fit.curve",
             "curve",
-            Kind::Choice(&["chain", "bezier"]),
+            Kind::Choice(CurveShape::NAMES),
             "chain|bezier",
             "The curve between the first two minima: straight legs from bend to bend, or the Bézier curve that the bends control \
              [default: chain]",
@@ -105,7 +101,7 @@ pub(super) fn keys() -> Vec<Setting> {
         Setting::new(
             OPTIMIZER,
             "fit-optimizer",
-            Kind::Choice(&["sgd", "adam"]),
+            Kind::Choice(OptimizerKind::NAMES),
             "sgd|adam",
             "What turns the gradients of a fit into steps [default: sgd]",
         ),
@@ -135,7 +131,7 @@ pub(super) fn keys() -> Vec<Setting> {
         Setting::new(
             "fit.schedule",
             "fit-schedule",
-            Kind::Choice(&["constant", "cosine", "plateaus"]),
+            Kind::Choice(FitSchedule::NAMES),
             "constant|cosine|plateaus",
             "How the rate goes with the epochs: constant, cosine (down to 0), or plateaus (as it is for half of them, then down in a \
              straight line to a hundredth at nine tenths) [default: plateaus]",
@@ -146,25 +142,18 @@ pub(super) fn keys() -> Vec<Setting> {
 
 /// The fit that `raw` asks for.
 pub(super) fn check(raw: &RawConfig) -> Result<FitConfig, ConfigError> {
-    let momentum = raw.within("fit.momentum", "[0, 1)", |value| (0.0..1.0).contains(&value))?;
-    let (optimizer, learning_rate) = match raw.word(OPTIMIZER) {
-        Some("adam") if momentum.is_some() => {
-            return Err(ConfigError::AdamHasNoMomentum { key: raw.key("fit.momentum")? });
-        }
-        Some("adam") => (OptimizerConfig::Adam, ADAM_LEARNING_RATE),
-        _ => (OptimizerConfig::Sgd { momentum: momentum.unwrap_or(MOMENTUM) }, SGD_LEARNING_RATE),
+    let optimizer = OptimizerConfig::read(raw, OPTIMIZER, "fit.momentum", MOMENTUM)?;
+    let learning_rate = match optimizer {
+        OptimizerConfig::Adam => ADAM_LEARNING_RATE,
+        OptimizerConfig::Sgd { .. } => SGD_LEARNING_RATE,
     };
     Ok(FitConfig {
-        curve: if raw.word("fit.curve") == Some("bezier") { CurveShape::Bezier } else { CurveShape::Chain },
+        curve: raw.choice("fit.curve").unwrap_or(CurveShape::Chain),
         num_bends: raw.count_to("fit.num_bends", MAX_BENDS)?.unwrap_or(NUM_BENDS),
         optimizer,
         learning_rate: raw.positive("fit.learning_rate")?.unwrap_or(learning_rate),
         weight_decay: raw.non_negative("fit.weight_decay")?.unwrap_or(0.0),
-        schedule: match raw.word("fit.schedule") {
-            Some("constant") => FitSchedule::Constant,
-            Some("cosine") => FitSchedule::Cosine,
-            _ => FitSchedule::Plateaus,
-        },
+        schedule: raw.choice("fit.schedule").unwrap_or(FitSchedule::Plateaus),
         num_epochs: raw.count("fit.num_epochs", 1)?.map_or(NUM_EPOCHS, |num_epochs| num_epochs as u64),
     })
 }

@@ -1,5 +1,7 @@
 //! Lists every setting of `llc profile`, and says which source they choose.
 
+use super::Along;
+use llc_core::setting::Choice;
 use std::sync::LazyLock;
 
 use super::ladder::{HALF_WIDTH, MAX_ROUNDS_STEPS, NUM_RUNGS};
@@ -57,7 +59,7 @@ fn ladder() -> Vec<Setting> {
         Setting::new(
             "profile.along",
             "along",
-            Kind::Choice(&["gamma", "n-beta"]),
+            Kind::Choice(Along::NAMES),
             "gamma|n-beta",
             "What decreases from rung to rung; each rung samples a wider region than the one before [default: gamma]",
         ),

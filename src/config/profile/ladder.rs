@@ -1,5 +1,6 @@
 //! Configures the ladder and its budget: the table `profile`.
 
+use llc_core::setting::choice;
 use serde::{Serialize, Serializer};
 
 use crate::config::sampler::{SamplerConfig, defaults};
@@ -24,6 +25,8 @@ pub enum Along {
     /// nβ.
     NBeta,
 }
+
+choice!(Along: Gamma = "gamma", NBeta = "n-beta");
 
 impl Along {
     /// The word on the command line.
@@ -105,10 +108,7 @@ fn in_seconds<S: Serializer>(time_s: &Option<f64>, serializer: S) -> Result<S::O
 
 /// What `raw` lets the ladder run along.
 pub(super) fn along(raw: &RawConfig) -> Along {
-    match raw.word("profile.along") {
-        Some("n-beta") => Along::NBeta,
-        _ => Along::Gamma,
-    }
+    raw.choice("profile.along").unwrap_or(Along::Gamma)
 }
 
 /// The ladder that `raw` asks for, of chains that `sampler` draws.

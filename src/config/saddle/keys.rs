@@ -1,5 +1,6 @@
 //! Lists every setting of `llc saddle`: its place in a file, its flag, its help.
 
+use llc_core::setting::Choice;
 use std::sync::LazyLock;
 
 use super::{SAMPLER, SaddleConfig};

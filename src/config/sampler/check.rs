@@ -1,11 +1,12 @@
 //! Makes a legal sampler out of raw settings: what fits which kernel, and what doesn't.
 
+use llc_core::setting::Choice;
 use std::fmt;
 use std::sync::LazyLock;
 
 use super::keys;
 use super::{
-    Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Switch, Tempering, defaults,
+    Epsilon, ExtrapolateStep, Gamma, Gradient, LossTrace, SamplerConfig, SamplerDefaults, Tempering, defaults,
 };
 use crate::config::error::minibatch_samplers;
 use crate::config::{ConfigError, RawConfig, Setting, Value};
@@ -136,11 +137,7 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
         thin: raw.count("sampler.thin", 1)?.unwrap_or(defaults::THIN),
         num_chains: raw.count_to("sampler.num_chains", defaults::MAX_CHAINS)?.unwrap_or(base.num_chains),
         loss_trace: loss_trace(raw, base, gradient)?,
-        check_localisation: match raw.word("sampler.check_localisation") {
-            Some("off") => Switch::Off,
-            Some(_) => Switch::On,
-            None => base.check_localisation,
-        },
+        check_localisation: raw.choice("sampler.check_localisation").unwrap_or(base.check_localisation),
         extrapolate_step: extrapolate_step(raw, kind)?,
         default_extrapolate_step: match kind.about().is_biased() {
             true => base.extrapolate_step,
@@ -158,17 +155,12 @@ pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Res
 
 fn extrapolate_step(raw: &RawConfig, kind: SamplerKind) -> Result<Option<ExtrapolateStep>, ConfigError> {
     let path = "sampler.extrapolate_step";
-    let asked = match raw.word(path) {
-        None => return Ok(None),
-        Some("auto") => ExtrapolateStep::Auto,
-        Some("on") => ExtrapolateStep::On,
-        Some(_) => ExtrapolateStep::Off,
-    };
-    if asked == ExtrapolateStep::On && !kind.about().is_biased() {
+    let asked = raw.choice(path);
+    if asked == Some(ExtrapolateStep::On) && !kind.about().is_biased() {
         let used_by = SamplerKind::those(About::is_biased);
         return Err(ConfigError::NotForThisSampler { key: raw.key(path)?, sampler: kind.name(), used_by });
     }
-    Ok(Some(asked))
+    Ok(asked)
 }
 
 /// What gradients are taken over; exact for a sampler that takes none.
@@ -208,20 +200,12 @@ fn check_takes(raw: &RawConfig, kind: SamplerKind) -> Result<(), ConfigError> {
 
 fn loss_trace(raw: &RawConfig, base: &SamplerDefaults, gradient: Gradient) -> Result<LossTrace, ConfigError> {
     let path = "sampler.loss_trace";
-    let (loss_trace, found) = match raw.word(path) {
-        Some("minibatch") => (LossTrace::Minibatch, "minibatch"),
-        Some("control-variate") => (LossTrace::ControlVariate, "control-variate"),
-        Some(_) => return Ok(LossTrace::Full),
-        None => {
-            return Ok(match gradient {
-                Gradient::Minibatch { .. } => base.minibatch_trace,
-                Gradient::Exact => LossTrace::Full,
-            });
+    match (gradient, raw.choice::<LossTrace>(path)) {
+        (Gradient::Minibatch { .. }, asked) => Ok(asked.unwrap_or(base.minibatch_trace)),
+        (Gradient::Exact, None | Some(LossTrace::Full)) => Ok(LossTrace::Full),
+        (Gradient::Exact, Some(asked)) => {
+            Err(ConfigError::NoMinibatchToTrace { key: raw.key(path)?, found: asked.name() })
         }
-    };
-    match gradient {
-        Gradient::Minibatch { .. } => Ok(loss_trace),
-        Gradient::Exact => Err(ConfigError::NoMinibatchToTrace { key: raw.key(path)?, found }),
     }
 }
 

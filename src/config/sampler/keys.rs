@@ -1,5 +1,6 @@
 //! Lists the settings of the sampler, for every experiment that samples: their places in a file, their flags, their help.
 
+use llc_core::setting::Choice;
 use std::sync::LazyLock;
 
 use super::defaults::THIN;
@@ -147,7 +148,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
         Setting::new(
             "sampler.loss_trace",
             "loss-trace",
-            Kind::Choice(&["minibatch", "control-variate", "full"]),
+            Kind::Choice(LossTrace::NAMES),
             "minibatch|control-variate|full",
             text(format!(
                 "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or the full data's [default: \
@@ -158,7 +159,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
         Setting::new(
             "sampler.check_localisation",
             "check-localisation",
-            Kind::Choice(&["on", "off"]),
+            Kind::Choice(Switch::NAMES),
             "on|off",
             text(format!(
                 "Whether the run is repeated, half as long, at a quarter of gamma; without it an estimate is at best \
@@ -168,7 +169,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
         Setting::new(
             "sampler.extrapolate_step",
             "extrapolate-step",
-            Kind::Choice(&["auto", "on", "off"]),
+            Kind::Choice(ExtrapolateStep::NAMES),
             "auto|on|off",
             text(format!(
                 "{biased}: whether a second set of chains runs at epsilon/2, to remove the bias of step size and minibatches by \

@@ -8,6 +8,7 @@ pub mod defaults;
 mod few_samples;
 pub(super) mod keys;
 
+use llc_core::setting::choice;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use llc_core::rng::Key;
@@ -97,6 +98,8 @@ pub enum Switch {
     /// It is not.
     Off,
 }
+
+choice!(Switch: On = "on", Off = "off");
 
 impl SamplerConfig {
     /// nβ for `num_samples` samples, which multiplies the mean loss: as given, or n·β, or n/ln n where neither is.

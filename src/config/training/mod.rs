@@ -8,6 +8,7 @@ mod presets;
 #[cfg(test)]
 mod tests;
 
+use llc_core::setting::{Choice, choice};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -71,6 +72,8 @@ pub enum Style {
     /// As the published `fitting-random-labels` does.
     FittingRandomLabels,
 }
+
+choice!(Style: Llc = "llc", Zhang = "zhang", FittingRandomLabels = "fitting-random-labels");
 
 impl TrainingConfig {
     /// The name of the experiment, in files and records.
@@ -139,11 +142,7 @@ impl Configuration for TrainingConfig {
         let run = TrainingRun {
             threads,
             device,
-            style: match raw.word("run.style") {
-                Some("zhang") => Style::Zhang,
-                Some("fitting-random-labels") => Style::FittingRandomLabels,
-                _ => Style::Llc,
-            },
+            style: raw.choice("run.style").unwrap_or(Style::Llc),
             resume: raw.word("run.resume").map(PathBuf::from),
         };
         let seed = raw.whole("seed").unwrap_or(SEED);
@@ -188,7 +187,7 @@ fn own() -> Vec<Setting> {
         Setting::new(
             "run.style",
             "style",
-            Kind::Choice(&["llc", "zhang", "fitting-random-labels"]),
+            Kind::Choice(Style::NAMES),
             "llc|zhang|fitting-random-labels",
             "How epochs are told and checkpoints are called: as here, or as the originals of the presets do [default: llc]",
         ),

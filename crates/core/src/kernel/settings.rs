@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 
 pub use crate::positive::PositiveF64;
-use crate::setting::Setting;
+use crate::setting::{Setting, choice};
 
 /// A step size.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,17 +72,9 @@ pub enum Precision {
     F64,
 }
 
-impl Precision {
-    /// The precision of that name in files and flags.
-    pub fn from_name(name: &str) -> Option<Precision> {
-        match name {
-            "f32" => Some(Precision::F32),
-            "bf16" => Some(Precision::Bf16),
-            "f64" => Some(Precision::F64),
-            _ => None,
-        }
-    }
-}
+choice!(LossTrace: Minibatch = "minibatch", ControlVariate = "control-variate", Full = "full");
+choice!(ExtrapolateStep: Auto = "auto", On = "on", Off = "off");
+choice!(Precision: F32 = "f32", Bf16 = "bf16", F64 = "f64");
 
 /// Says what a kernel needs to know of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
