@@ -92,7 +92,7 @@ impl RawConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnknownKey`], or what [`Setting::convert`] says of a value.
+    /// [`ConfigError::UnknownKey`], or what [`setting::convert`] says of a value.
     pub fn layer_table(&mut self, table: &toml::Table) -> Result<(), ConfigError> {
         let mut layer = Vec::new();
         self.flatten("", table, &mut layer)?;
@@ -111,7 +111,7 @@ impl RawConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnknownKey`], or what [`Setting::parse`] says of a value.
+    /// [`ConfigError::UnknownKey`], or what [`setting::parse`] says of a value.
     pub fn layer_text<'a>(
         &mut self,
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,

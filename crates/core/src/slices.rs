@@ -14,7 +14,7 @@ const PIECE: usize = 1 << 15;
 /// Running sums side by side, so that additions don't wait for each other: one AVX-512 register of f32, two of f64.
 pub const SUM_LANES: usize = 16;
 
-/// The sums over i of each entry of `term([a[i], b[i], …])`, in f64 and in an order that depends on the length alone.
+/// The sums over i of each entry of `term([aᵢ, bᵢ, …])`, in f64 and in an order that depends on the length alone.
 pub fn sums<T: Element, const N: usize, const M: usize>(
     inputs: [&[T]; N],
     term: impl Fn([T; N]) -> [f64; M] + Sync,
@@ -43,7 +43,7 @@ pub fn sums<T: Element, const N: usize, const M: usize>(
     }
 }
 
-/// Adds `term([a[i], b[i], …])` to the running sums, entry m of it to one of `lanes[m]`.
+/// Adds `term([aᵢ, bᵢ, …])` to the running sums, entry m of it to one of `lanes[m]`.
 #[inline(always)]
 fn add_up<T: Element, const N: usize, const M: usize>(
     inputs: [&[T]; N],
@@ -78,7 +78,7 @@ pub(crate) fn copied<T: Element>(to: &mut Params, from: &Params) -> Option<()> {
     Some(())
 }
 
-/// y[i] ← f(y[i]).
+/// yᵢ ← f(yᵢ).
 pub fn replace<T: Element>(y: &mut [T], f: impl Fn(T) -> T + Sync) {
     sum_of_pieces(y, |_, y| {
         vectorised(
@@ -89,7 +89,7 @@ pub fn replace<T: Element>(y: &mut [T], f: impl Fn(T) -> T + Sync) {
     });
 }
 
-/// y[i] ← y[i] + f([a[i], b[i], …]).
+/// yᵢ ← yᵢ + f([aᵢ, bᵢ, …]).
 pub fn add_to<T: Element, const N: usize>(y: &mut [T], inputs: [&[T]; N], f: impl Fn([T; N]) -> T + Sync) {
     sum_of_pieces(y, |first, y| {
         let inputs = inputs.map(|input| &input[first..first + y.len()]);
@@ -123,7 +123,7 @@ fn is_alone(len: usize) -> bool {
     len <= 2 * PIECE || rayon::current_num_threads() == 1
 }
 
-/// (s, y[i]) ← f(h[i], y[i]); gives back Σ s.
+/// (s, yᵢ) ← f(hᵢ, yᵢ); gives back Σ s.
 pub fn sum_and_replace<T: Element>(h: &[T], y: &mut [T], f: impl Fn(T, T) -> (f64, T) + Sync) -> f64 {
     sum_of_pieces(y, |first, y| {
         let mut sum = [0.0; SUM_LANES];

@@ -1,7 +1,7 @@
 //! Draws each block of parameters from its exact law given the others: the yardstick without a step size.
 //!
-//! One step is one sweep w_l ~ p(w_l | w_k, k ≠ l), l = 1 … L. For a deep linear network the laws are Gaussian
-//! ([`crate::target::DeepLinear`]), and nothing has to be tuned. Where a target knows moves that leave its loss as it is, each sweep
+//! One step is one sweep w_l ~ p(w_l | w_k, k ≠ l), l = 1 … L. For a deep linear network the laws are Gaussian,
+//! and nothing has to be tuned. Where a target knows moves that leave its loss as it is, each sweep
 //! begins with one: drawing block by block crawls along narrow orbits.
 //!
 //! *Reference*: Geman and Geman, IEEE PAMI 6 (1984), <https://doi.org/10.1109/TPAMI.1984.4767596>.
