@@ -131,7 +131,7 @@ impl Line {
     /// let dln = Experiment::named("dln")?;
     /// let epsilon = dln.key("sampler.epsilon").unwrap();
     /// let line = Line::new(dln, &["--sampler".to_owned(), "sgld".to_owned()]);
-    /// let line = line.with(Setting::new(epsilon, &epsilon.parse("0.00000002")?));
+    /// let line = line.with(Setting::new(epsilon, &llc::config::parse(epsilon, "0.00000002")?));
     /// assert_eq!(line.checked()?, "llc dln --epsilon 2e-8 --sampler sgld");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
