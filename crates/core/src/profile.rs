@@ -71,7 +71,7 @@ pub struct Profile<'a> {
     pub target: &'a dyn Target,
     /// Whatever draws.
     pub sampler: &'a dyn Sampler,
-    /// The first round of a rung; its key and journal are those of the run.
+    /// The first round of a rung; its key and store are those of the run.
     pub chains: Chains,
     /// What was found around w* at the target's own scale.
     pub probes: Probes,
