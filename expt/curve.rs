@@ -37,8 +37,9 @@ use crate::cli::{self, Context, Outcome};
 use crate::estimate::samples;
 use crate::points::Points;
 use crate::registry::Experiment;
-use crate::{expected, session, table};
+use crate::{expected, session};
 use former::{Estimated, Former};
+use llc::report::table;
 use scale::{Decision, Scale};
 
 /// Steps of the training between two looks at the clock.
@@ -376,7 +377,7 @@ impl<'a> Curve<'a> {
             n: self.samples.len(),
             n_beta: scale.n_beta,
             gamma: scale.gamma,
-            chains: session::chains(config.sampler()),
+            chains: config.sampler().into(),
             points: self.points.into_all(),
             subject: report::Subject::Training {
                 num_steps: self.num_steps,

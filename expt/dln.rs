@@ -18,7 +18,8 @@ use llc::target::{Batch, Target as _, TargetError};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
-use crate::{expected, session, table};
+use crate::{expected, session};
+use llc::report::table;
 
 impl Experiment for DlnConfig {
     /// Estimates λ, records the run, and prints the result.
@@ -81,7 +82,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
         truth: config.truth().kind.name().to_owned(),
         n: config.data().num_training_data,
         d: config.model().num_parameters(),
-        chains: session::chains(config.sampler()),
+        chains: config.sampler().into(),
         lambda_at_n_beta: known.coefficient.finite_n(config.n_beta()),
         relative_error: (done.llc.mean - known.coefficient.lambda_f64()) / known.coefficient.lambda_f64(),
         known: report::known(&known),

@@ -10,6 +10,7 @@ use llc::config::{EstimateConfig, Precision, Switch};
 use llc::estimate::estimate;
 use llc::observe::{Event, Observers, Status, forward};
 use llc::posterior::{Around, Posterior};
+use llc::report::Estimate;
 use llc::report::network::Network;
 use llc::rng::Key;
 use llc::samples::Samples;
@@ -20,7 +21,8 @@ use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
 use crate::trained::{Taken, Taking};
 use crate::trajectory::scores;
-use crate::{estimation, expected, session, table};
+use crate::{expected, session};
+use llc::report::table;
 
 impl Experiment for EstimateConfig {
     /// Estimates λ, records the run, and prints the result.
@@ -69,16 +71,16 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
         (false, false) => Status::Completed,
     };
     let found = Network {
-        checkpoint: config.checkpoint().to_owned(),
+        checkpoint: Some(config.checkpoint().to_owned()),
         network: trained.network.name().to_owned(),
-        data: config.data().name,
+        data: Some(config.data().name),
         n: samples.len(),
         d: target.local().w_star().len(),
         num_parameters: trained.network.num_parameters(),
         init_loss: chains.plan.init_loss,
-        scores: scores(on_train, on_test),
-        chains: session::chains(config.sampler()),
-        estimate: estimation::report_with(&done, &notes),
+        scores: Some(scores(on_train, on_test)),
+        chains: config.sampler().into(),
+        estimate: Estimate::from(&done).with_notes(&notes),
     };
     let report = session::report(experiment, config.seed(), found, status, observers);
     let explanations = done.judgement.findings.iter().map(|f| format!("{}\n", f.explanation)).collect::<Vec<_>>();

@@ -13,8 +13,8 @@ use llc::words::{counted, fixed};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
-use crate::table::{Column, cell};
 use crate::{session, trials};
+use llc::report::table::{Column, cell};
 
 impl Experiment for MalaVsSgldConfig {
     /// Measures λ̂ by every sampler at every n, records the run, and prints a table.

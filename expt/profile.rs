@@ -19,7 +19,7 @@ use llc::target::TargetError;
 use crate::cli::{Context, Outcome};
 use crate::points::Points;
 use crate::registry::Experiment;
-use crate::{estimation, session};
+use crate::session;
 use source::Source;
 
 impl Experiment for ProfileConfig {
@@ -196,7 +196,7 @@ fn point(rung: &Rung, source: &mut Source, w_star_norm: f64) -> anyhow::Result<r
         num_steps: done.num_steps,
         num_diverged: done.num_diverged,
         seconds: done.sampling_s,
-        estimate: estimation::report(done),
+        estimate: done.into(),
     })
 }
 
@@ -257,7 +257,7 @@ fn found(
         n_beta: (along == Along::Gamma).then(|| local.n_beta()),
         gamma: (along == Along::NBeta).then(|| local.gamma()),
         half_width: config.profile().half_width,
-        chains: session::chains(config.sampler()),
+        chains: config.sampler().into(),
         d: local.w_star().len(),
         init_loss: source.init_loss,
         w_star_norm,

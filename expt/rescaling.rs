@@ -13,8 +13,8 @@ use llc::words::counted;
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
-use crate::table::{Column, cell};
 use crate::{session, trials};
+use llc::report::table::{Column, cell};
 
 impl Experiment for RescalingConfig {
     /// Measures λ̂ at every factor, records the run, and prints a table.

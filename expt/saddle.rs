@@ -23,7 +23,7 @@ use num_traits::ToPrimitive;
 use crate::cli::{self, Context, Outcome};
 use crate::points::Points;
 use crate::registry::Experiment;
-use crate::{estimation, expected, session};
+use crate::{expected, session};
 
 /// Lines about points that a run shows while it goes on, about so many.
 const NUM_LINES: u64 = 20;
@@ -202,7 +202,7 @@ impl Dynamics<'_> {
             n: config.data().num_training_data,
             n_beta: config.n_beta(),
             gamma: config.sampler().fixed_gamma(),
-            chains: session::chains(config.sampler()),
+            chains: config.sampler().into(),
             stages: table::stages(&points),
             num_steps: points.last().map(|point| point.step),
             points,
@@ -218,7 +218,7 @@ const LONG: usize = 10_000;
 
 /// The part of an estimate's report that each of several hundred points has.
 fn summary(done: &Estimation) -> Summary {
-    let Estimate { llc, epsilon, diagnostics, descent, judgement, .. } = estimation::report(done);
+    let Estimate { llc, epsilon, diagnostics, descent, judgement, .. } = done.into();
     Summary {
         llc,
         epsilon,

@@ -4,7 +4,7 @@ use std::iter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use llc::config::{Configuration, Device, SamplerConfig};
+use llc::config::{Configuration, Device};
 use llc::diagnostics::{Draws, rhat};
 use llc::estimate::EstimateError;
 use llc::journal::Journal;
@@ -16,7 +16,7 @@ use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observer, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
 use llc::record::folder::JOURNAL;
-use llc::report::{Chains, Report, SCHEMA_VERSION};
+use llc::report::{Report, SCHEMA_VERSION};
 use llc::target::Target as _;
 use llc::train::TrainError;
 use serde::Serialize;
@@ -122,16 +122,6 @@ pub fn ensure_recorded(observers: &Observers) -> anyhow::Result<()> {
 pub fn report<R>(experiment: &str, seed: u64, found: R, status: Status, observers: &Observers) -> Report<R> {
     let run_dir = observers.run_dir().and_then(|dir| dir.to_str().map(str::to_owned));
     Report { schema_version: SCHEMA_VERSION, experiment: experiment.to_owned(), found, seed, run_dir, status }
-}
-
-/// What the report says of the chains of `sampler`.
-pub fn chains(sampler: &SamplerConfig) -> Chains {
-    Chains {
-        sampler: sampler.kernel.kind().name().to_owned(),
-        num_chains: sampler.num_chains,
-        num_draws: sampler.num_draws(),
-        num_warmup: sampler.num_warmup_draws(),
-    }
 }
 
 /// Ends the record with `report` and prints what was asked for: `shown`, the text for a reader, and the report as JSON.

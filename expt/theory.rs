@@ -38,20 +38,11 @@ pub fn run(matches: &ArgMatches, _cancel: &Arc<AtomicBool>) -> anyhow::Result<Ou
     let args = TheoryDlnArgs::from_arg_matches(matches)?;
     let (widths, rank) = args.resolve()?;
     let network = DeepLinear::new(&widths, rank)?;
-    let known = network.learning_coefficient();
-    let (d, multiplicity) = (network.num_parameters(), known.multiplicity);
     let text = if args.json {
-        let report = report::DeepLinear {
-            lambda_true: known.lambda_f64(),
-            lambda_true_exact: known.to_string(),
-            multiplicity,
-            rank_true: rank,
-            widths,
-            d,
-        };
-        format!("{}\n", json!(report))
+        format!("{}\n", json!(report::DeepLinear::from(&network)))
     } else {
-        format!("λ = {known}, multiplicity {multiplicity}\n")
+        let known = network.learning_coefficient();
+        format!("λ = {known}, multiplicity {}\n", known.multiplicity)
     };
     cli::print(&text)?;
     Ok(Outcome::Done)

@@ -19,7 +19,7 @@ use llc::theory::Toy;
 use crate::cli::{Context, Outcome};
 use crate::points::Points;
 use crate::registry::Experiment;
-use crate::{estimation, session};
+use crate::session;
 
 /// Standard errors that λ̂ may be off the exact value and still agree: a right sampler is further off once in 370 times.
 const MAX_Z: f64 = 3.0;
@@ -163,7 +163,7 @@ fn compared(done: &Estimation, exact: f64) -> Compared {
         z if z > 0.0 => "too high",
         _ => "unknown",
     };
-    Compared { estimate: estimation::report(done), z, agreement: agreement.to_owned(), num_diverged: done.num_diverged }
+    Compared { estimate: done.into(), z, agreement: agreement.to_owned(), num_diverged: done.num_diverged }
 }
 
 fn end(

@@ -10,8 +10,8 @@ use llc::estimate::estimate;
 use llc::journal::Journal;
 use llc::observe::{Event, Observers, PointInfo, RunInfo, forward};
 use llc::posterior::{Around, Posterior};
-use llc::report::Scores;
 use llc::report::network::Point;
+use llc::report::{Estimate, Scores};
 use llc::rng::Key;
 use llc::samples::Samples;
 use llc::target::Target as _;
@@ -19,7 +19,8 @@ use llc::target::network::TrainedNetwork;
 use llc::train::{Evaluation, Objective};
 
 use crate::cli::Context;
-use crate::{estimation, expected, session, table};
+use crate::{expected, session};
+use llc::report::table;
 
 /// What is the same at every point.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl Trajectory<'_> {
             checkpoint,
             init_loss,
             scores: scores(place.on_train, place.on_test),
-            estimate: estimation::report_with(&done, notes),
+            estimate: Estimate::from(&done).with_notes(notes),
         };
         observers.emit(&Event::Metrics {
             step: place.step,

@@ -15,7 +15,7 @@ use llc::words::{counted, fixed, with_error};
 
 use crate::cli::{Context, Outcome};
 use crate::expected;
-use crate::table::{Column, cell};
+use llc::report::table::{Column, cell};
 
 /// The share that intervals over seeds claim to cover.
 const LEVEL: f64 = 0.9;

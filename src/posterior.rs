@@ -4,11 +4,9 @@ use crate::config::network::point::{LossAround, PointConfig, UnknownTensors};
 use crate::config::{Gamma, RunConfig, SamplerConfig};
 use crate::kernel::Precision;
 use crate::kernel::{KernelError, Sampler};
-use crate::probe;
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::samples::Samples;
-use crate::scale;
 use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
 use crate::target::{Target as _, TargetError};
 use crate::train::Objective;
@@ -61,14 +59,13 @@ impl Around<'_> {
             },
             sampled: self.point.sampled(&names)?,
         };
-        let n_beta = self.sampler.n_beta(n);
-        let density = (n_beta, self.sampler.fixed_gamma());
+        let density = (self.sampler.n_beta(n), self.sampler.fixed_gamma());
         // Chains have their own number of threads; what is read here has all of them.
         tch::set_num_threads(self.run.threads as i32);
         let mut target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
         if self.sampler.gamma == Gamma::Auto {
-            let largest_curvature = probe::largest_curvature(&mut target, key.role(Role::Probe))?;
-            target = target.at_gamma(scale::gamma(n_beta, largest_curvature))?;
+            let gamma = self.sampler.gamma_around(&mut target, key)?;
+            target = target.at_gamma(gamma)?;
         }
         let mut chains = sampler.chains(self.run, key, target.init_loss());
         chains.plan.keep_last = self.objective.precision == Precision::Bf16;

@@ -8,7 +8,7 @@ use llc::report::training::{self as report, Epoch, Evaluation, Outputs};
 use llc::words::counted;
 
 use super::{Descent, INITIAL, TRAINED};
-use crate::table::rendered;
+use llc::report::table::rendered;
 
 /// What the report says.
 pub fn found(descent: &Descent, status: Status) -> report::Descent {

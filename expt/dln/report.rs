@@ -6,19 +6,18 @@ use llc::config::{LossTrace, Switch};
 use llc::dln::known::Known;
 use llc::estimate::Estimation;
 use llc::hessian_trace::HessianTrace;
-use llc::report::Lambda;
 use llc::report::dln::{self, Point};
+use llc::report::{Estimate, Lambda};
 use llc::theory::{LearningCoefficient, Rational};
 use llc::verdict::MIN_ESS_PER_CHAIN;
 use llc::wbic_slope::WbicSlope;
 use num_traits::ToPrimitive;
 
 use super::measured::Measured;
-use crate::estimation;
 
 /// What the report says of one point, the same at every point; what was not asked for is not there.
 pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Point {
-    let mut estimate = estimation::report(done);
+    let mut estimate = Estimate::from(done);
     let notes = &mut estimate.judgement.notes;
     let llc_wbic_slope = (config.measure().estimator == Estimator::WbicSlope).then(|| {
         let slope = WbicSlope::new(&done.loss, config.n_beta(), config.data().num_training_data as f64);

@@ -21,9 +21,10 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::{self, Context, Outcome};
 use crate::points::Points;
+use crate::session;
 use crate::trained::{Taken, Taking};
 use crate::trajectory::{Place, Trajectory};
-use crate::{session, table};
+use llc::report::table;
 
 /// One of the files, with what its header says of when it was written.
 #[derive(Debug)]
@@ -180,7 +181,7 @@ impl Several<'_> {
             n: self.trajectory.samples.len(),
             n_beta: sampler.n_beta(self.trajectory.samples.len()),
             gamma: sampler.fixed_gamma(),
-            chains: session::chains(sampler),
+            chains: sampler.into(),
             points: self.points.into_all(),
             subject: report::network::Subject::Checkpoints {
                 checkpoint: config.checkpoint().to_owned(),

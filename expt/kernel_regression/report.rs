@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use llc::report::Report;
 use llc::report::kernel_regression::{Fit, KernelRegression};
 
-use crate::table::{Column, cell, csv, number, rendered};
+use llc::report::table::{Column, cell, csv, number, rendered};
 
 /// The columns of `points.csv`.
 const COLUMNS: [Column<Fit>; 15] = [
@@ -72,7 +72,7 @@ fn write(out: &mut String, report: &Report<KernelRegression>) -> std::fmt::Resul
 }
 
 /// The fits as a table for other programs.
-pub fn points_csv(fits: &[Fit]) -> anyhow::Result<Vec<u8>> {
+pub fn points_csv(fits: &[Fit]) -> ::csv::Result<Vec<u8>> {
     csv(&COLUMNS, fits)
 }
 

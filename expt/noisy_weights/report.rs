@@ -6,7 +6,7 @@ use llc::diagnostics::proportion_interval;
 use llc::report::Report;
 use llc::report::training::{Evaluation, Forgotten, NoisyEpoch, NoisyWeights, OnSet, WithInterval};
 
-use crate::table::{number, rendered};
+use llc::report::table::{number, rendered};
 
 /// A metric's name, and what an epoch has there.
 type Metric = (&'static str, fn(&NoisyEpoch) -> Option<f64>);

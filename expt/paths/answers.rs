@@ -142,14 +142,16 @@ fn coefficient(estimates: &[Point]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use llc::report::Report;
     use llc::report::paths::Paths;
 
     use super::*;
-    use crate::table::tests::recorded;
 
     #[test]
     fn the_coefficient_of_an_interrupted_run_is_told_where_it_is() {
-        let recorded = recorded::<Paths>(80).found.estimates.unwrap().points.remove(0);
+        let path = format!("{}/tests/fixtures/records/80/report.json", env!("CARGO_MANIFEST_DIR"));
+        let report: Report<Paths> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let recorded = report.found.estimates.unwrap().points.remove(0);
         let at = |t: f64, llc: f64| {
             let mut point = Point { t, ..recorded.clone() };
             [point.estimate.llc.mean, point.estimate.llc.mcse] = [llc, 0.5];

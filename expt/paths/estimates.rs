@@ -12,7 +12,8 @@ use llc::tensors::Tensors;
 
 use super::Paths;
 use crate::points::Points;
-use crate::{estimation, expected, session, table};
+use crate::{expected, session};
+use llc::report::table;
 
 impl Paths<'_> {
     /// One estimate at every `llc_every`-th point of the curve, and at its end.
@@ -79,14 +80,8 @@ impl Paths<'_> {
         if done.is_interrupted {
             return Ok(None);
         }
-        let point = Point {
-            index,
-            t,
-            init_loss,
-            train_loss: at.train_loss,
-            test_loss: at.test_loss,
-            estimate: estimation::report(&done),
-        };
+        let point =
+            Point { index, t, init_loss, train_loss: at.train_loss, test_loss: at.test_loss, estimate: (&done).into() };
         observers.emit(&Event::Metrics {
             step: index as u64,
             values: &[("curve.llc", done.llc.mean), ("curve.llc_mcse", done.llc.mcse), ("curve.init_loss", init_loss)],

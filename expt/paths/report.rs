@@ -13,7 +13,8 @@ use super::answers;
 use super::points::{Plane, Segments, Walk, profile};
 use super::training::Minimum;
 use super::{Found, Paths};
-use crate::{session, table};
+
+use llc::report::table;
 
 /// What is told of a point: its name, and where it is among the scores.
 pub type Quantity = (&'static str, fn(&Scores) -> f64);
@@ -54,7 +55,7 @@ pub fn found(paths: &Paths) -> report::Paths {
             n,
             n_beta: config.sampler().n_beta(n),
             gamma: config.sampler().gamma,
-            chains: session::chains(config.sampler()),
+            chains: config.sampler().into(),
         }),
     }
 }

@@ -6,7 +6,7 @@ use llc::record::time::duration;
 use llc::report::Report;
 use llc::report::profile::{Profile, Rung, Subject};
 
-use crate::table::{self, Column, decimals, part, rendered, widths, write_record};
+use llc::report::table::{self, Column, decimals, part, rendered, widths, write_record};
 
 /// A value with its error.
 pub fn shown(value: f64, error: f64) -> String {
@@ -122,7 +122,7 @@ fn write(out: &mut String, report: &Report<Profile>) -> std::fmt::Result {
 }
 
 /// The rungs as a table for other programs; nothing where there is no number.
-pub fn csv(rungs: &[Rung]) -> anyhow::Result<Vec<u8>> {
+pub fn csv(rungs: &[Rung]) -> ::csv::Result<Vec<u8>> {
     fn number(value: impl Into<Option<f64>>) -> String {
         value.into().filter(|value| value.is_finite()).map_or(String::new(), |value| value.to_string())
     }

@@ -8,7 +8,7 @@ use llc::report::Report;
 use llc::report::saddle::{Point, Saddle, Stage, Summary};
 use llc::words::{fixed, with_error};
 
-use crate::table::{Column, decimals, number, rendered, widths, write_record};
+use llc::report::table::{Column, decimals, number, rendered, widths, write_record};
 
 /// One point, in a line.
 pub fn line(point: &Point) -> String {

@@ -7,7 +7,7 @@ use llc::report::toy::{Compared, Outcome, Point, Toys};
 use llc::theory::Toy;
 use llc::words::{MISSING, fixed, with_error};
 
-use crate::table::{self, Column, decimals, number, rendered, write_record};
+use llc::report::table::{self, Column, decimals, number, rendered, write_record};
 
 /// The report as a person reads it.
 pub fn render(report: &Report<Toys>) -> String {
@@ -72,7 +72,7 @@ fn write_round(out: &mut String, round: &[Point]) -> std::fmt::Result {
 }
 
 /// The estimates as a table for other programs; what was left out has no row.
-pub fn csv(points: &[Point]) -> anyhow::Result<Vec<u8>> {
+pub fn csv(points: &[Point]) -> ::csv::Result<Vec<u8>> {
     type Row<'a> = (&'a Point, &'a Compared);
     let columns: [Column<Row>; 17] = [
         ("potential", |(point, _)| point.potential.clone()),

@@ -8,7 +8,7 @@ use llc::report::training::{Evaluation, Threshold, Training};
 use llc::words::counted;
 
 use super::{EpochEnd, Run};
-use crate::table::rendered;
+use llc::report::table::rendered;
 
 /// Where the training of `checkpoint` met the interpolation threshold, as it says.
 pub fn threshold_of(checkpoint: &Checkpoint) -> Option<Threshold> {

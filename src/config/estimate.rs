@@ -52,10 +52,11 @@ const OVERRIDES: &str = "override_checkpoint";
 const MODEL_NAME: &str = "model.name";
 const MODEL: ModelDefaults = ModelDefaults { name: None };
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Cifar10, is_normalised: false };
-const POINT: PointDefaults = PointDefaults { labels: PointLabels::Training, loss_around: LossAround::Labels };
+pub(super) const POINT: PointDefaults =
+    PointDefaults { labels: PointLabels::Training, loss_around: LossAround::Labels };
 const SEED: u64 = 0;
 
-const SAMPLER: SamplerDefaults = SamplerDefaults {
+pub(super) const SAMPLER: SamplerDefaults = SamplerDefaults {
     kind: SamplerKind::Sgld,
     num_steps: Some(2000),
     warmup: Some(0.5),

@@ -20,6 +20,8 @@ pub(super) enum Work {
     DeepLinear { num_parameters: usize },
     /// Any network, in so many chains.
     Network { num_chains: usize },
+    /// A model that one interpreter computes, for one chain at a time.
+    InTurn,
 }
 
 impl Work {
@@ -31,6 +33,7 @@ impl Work {
             }
             Self::DeepLinear { .. } => 1,
             // A forward pass on several threads waits for the slowest at every layer: side by side is faster.
+            Self::InTurn => threads,
             Self::Network { num_chains } => (threads / num_chains).max(1),
         }
     }
@@ -120,7 +123,7 @@ pub(super) fn check(raw: &RawConfig, work: Work, kind: SamplerKind, threads: usi
     let device = device(raw)?;
     let precision = raw.choice("run.precision").unwrap_or(match work {
         Work::DeepLinear { .. } => kind.about().precision,
-        Work::Network { .. } => Precision::F32,
+        Work::Network { .. } | Work::InTurn => Precision::F32,
     });
     Ok(RunConfig { threads, threads_per_chain, device, precision })
 }

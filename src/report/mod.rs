@@ -13,6 +13,7 @@ mod point;
 pub mod profile;
 pub mod read;
 pub mod saddle;
+pub mod table;
 pub mod theory;
 pub mod toy;
 pub mod training;

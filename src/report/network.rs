@@ -6,14 +6,17 @@ use super::{Chains, Estimate, Scores};
 use crate::data::DatasetName;
 use crate::diagnostics::nan_for_null;
 
-/// What `llc estimate` finds around one checkpoint.
+/// What an estimate around one network finds: a checkpoint of `llc estimate`, or a model that Python handed over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
-    /// The file.
-    pub checkpoint: String,
-    /// The network's name.
+    /// The file, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// The network's name, or the class of the model.
     pub network: String,
-    pub data: DatasetName,
+    /// The dataset, if it is one that `llc` knows by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DatasetName>,
     /// Samples that the loss is taken on.
     pub n: usize,
     /// Parameters that are sampled.
@@ -23,8 +26,9 @@ pub struct Network {
     /// L_n(w*).
     #[serde(deserialize_with = "nan_for_null")]
     pub init_loss: f64,
+    /// Where they were measured.
     #[serde(flatten)]
-    pub scores: Scores,
+    pub scores: Option<Scores>,
     #[serde(flatten)]
     pub chains: Chains,
     #[serde(flatten)]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::SamplerConfig;
 use crate::diagnostics::{self, Trend, nan_for_null};
+use crate::estimate::Estimation;
 use crate::llc::LlcEstimate;
 use crate::summary;
 use crate::verdict::{Extrapolation, LocalisationCheck, Reason, Verdict};
@@ -32,6 +34,43 @@ pub struct Estimate {
     #[serde(flatten)]
     pub judgement: Judgement,
     pub timing: SamplingTime,
+}
+
+impl From<&Estimation> for Estimate {
+    fn from(of: &Estimation) -> Self {
+        let findings = &of.judgement.findings;
+        Self {
+            llc: of.llc.clone(),
+            n_beta: of.n_beta,
+            gamma: of.gamma,
+            epsilon: of.epsilon.clone(),
+            largest_curvature: of.largest_curvature,
+            descent: of.descent,
+            diagnostics: (&of.diagnostics).into(),
+            localisation_check: of.localisation.sampled().cloned(),
+            rounding_shift: of.rounding_shift,
+            extrapolation: of.extrapolation.clone(),
+            judgement: Judgement {
+                verdict: of.judgement.verdict,
+                reasons: findings.iter().map(|finding| finding.reason.as_str().to_owned()).collect(),
+                explanations: findings.iter().map(|finding| finding.explanation.clone()).collect(),
+                notes: of.judgement.notes.clone(),
+            },
+            timing: SamplingTime {
+                data_s: None,
+                sampling_s: of.sampling_s,
+                steps_per_s: of.num_steps as f64 / of.sampling_s,
+            },
+        }
+    }
+}
+
+impl Estimate {
+    /// The same with `notes` before its own.
+    pub fn with_notes(mut self, notes: &[String]) -> Self {
+        self.judgement.notes.splice(0..0, notes.iter().cloned());
+        self
+    }
 }
 
 /// nβ and γ of a point in a record of version 0.1.0, which has them at its top alone.
@@ -165,6 +204,17 @@ pub struct Chains {
     /// Draws of a chain, warm-up included.
     pub num_draws: usize,
     pub num_warmup: usize,
+}
+
+impl From<&SamplerConfig> for Chains {
+    fn from(sampler: &SamplerConfig) -> Self {
+        Self {
+            sampler: sampler.kernel.kind().name().to_owned(),
+            num_chains: sampler.num_chains,
+            num_draws: sampler.num_draws(),
+            num_warmup: sampler.num_warmup_draws(),
+        }
+    }
 }
 
 /// How a network does on both sets of samples.

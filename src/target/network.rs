@@ -20,18 +20,15 @@ use std::sync::Arc;
 
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-use super::{Batch, LocalPosterior, Target, TargetError};
+use super::{Batch, Centre, LocalPosterior, Target, TargetError, probed};
 use crate::config::network::Loss;
 use crate::kernel::Precision;
 use crate::model::{BufferSpec, Buffers, Mode, Network};
 use crate::params::{Layout, Params};
-use crate::rng::{Key, Permutation, Role};
+use crate::rng::{Key, Role};
 use crate::samples::Samples;
 use crate::tensors::Tensors;
 use crate::train::{self, Objective};
-
-/// Samples that the probes before a chain look at: the gradient's error is then a twentieth of its spread over samples.
-const NUM_PROBED: u64 = 512;
 
 /// Samples of a pass over all of them at a time: enough for a processor's caches, little memory.
 const CHUNK: u64 = 500;
@@ -97,7 +94,7 @@ pub struct NetworkTarget {
     /// Probabilities `[n, K]`, where answers are the network's own.
     probabilities: Option<Tensor>,
     /// The loss of each sample at w*.
-    centre: Arc<[f64]>,
+    centre: Centre,
     probed: Arc<[u64]>,
 }
 
@@ -143,7 +140,7 @@ impl NetworkTarget {
             evaluation,
             places,
             probabilities: None,
-            centre: Arc::from([]),
+            centre: Centre::new([]),
         };
         target.read_centre()?;
         Ok(target)
@@ -177,7 +174,7 @@ impl NetworkTarget {
 
     /// L_n(w*).
     pub fn init_loss(&self) -> f64 {
-        mean(&self.centre)
+        self.centre.mean()
     }
 
     /// Computes the loss of each sample at w*, and the network's own answers where it is to give these.
@@ -202,7 +199,7 @@ impl NetworkTarget {
             centre.extend(Vec::<f64>::try_from(losses.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?);
             probabilities.extend(own);
         }
-        self.centre = centre.into();
+        self.centre = Centre::new(centre);
         self.probabilities = if probabilities.is_empty() { None } else { Some(Tensor::f_cat(&probabilities, 0)?) };
         Ok(())
     }
@@ -315,11 +312,7 @@ impl Target for NetworkTarget {
     }
 
     fn loss_at_centre(&self, batch: Batch) -> Option<f64> {
-        Some(match batch {
-            Batch::Full => mean(&self.centre),
-            Batch::Probe => mean_of(&self.centre, &self.probed),
-            Batch::Minibatch { indices, .. } => mean_of(&self.centre, indices),
-        })
+        Some(self.centre.loss(batch, &self.probed))
     }
 
     fn precise_loss(&mut self, w: &Params) -> Result<Option<f64>, TargetError> {
@@ -361,22 +354,6 @@ fn own_answers(loss: &Loss, outputs: &Tensor) -> Result<Tensor, TchError> {
     }
 }
 
-/// Samples that probes look at, in ascending order.
-fn probed(key: Key, n: u64) -> Arc<[u64]> {
-    let mut indices = vec![0; NUM_PROBED.min(n) as usize];
-    Permutation::new(key, n).fill(0, &mut indices);
-    indices.sort_unstable();
-    indices.into()
-}
-
 fn chunks(n: u64) -> impl Iterator<Item = Range<u64>> {
     (0..n.div_ceil(CHUNK)).map(move |chunk| chunk * CHUNK..((chunk + 1) * CHUNK).min(n))
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn mean_of(values: &[f64], indices: &[u64]) -> f64 {
-    indices.iter().map(|&index| values[index as usize]).sum::<f64>() / indices.len() as f64
 }

@@ -11,8 +11,11 @@ pub(super) mod keys;
 use llc_core::setting::choice;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use llc_core::rng::Key;
+use llc_core::kernel::KernelError;
+use llc_core::rng::{Key, Role};
 use llc_core::run::{self, Chains};
+use llc_core::target::Target;
+use llc_core::{probe, scale};
 
 use crate::config::{PositiveF64, RunConfig};
 use crate::kernel::KernelConfig;
@@ -115,6 +118,20 @@ impl SamplerConfig {
     /// γ where no look at the loss chooses it: a configuration that leaves it to such a look has the default of all others here.
     pub fn fixed_gamma(&self) -> f64 {
         self.gamma.fixed().unwrap_or(defaults::GAMMA)
+    }
+
+    /// γ around the w* of `target`, as configured or by the largest curvature there, with random numbers of the run whose stream is `key`.
+    ///
+    /// # Errors
+    /// Whatever the target reports of the curvature.
+    pub fn gamma_around(&self, target: &mut dyn Target, key: Key) -> Result<f64, KernelError> {
+        match self.gamma {
+            Gamma::Fixed(gamma) => Ok(gamma),
+            Gamma::Auto => {
+                let largest_curvature = probe::largest_curvature(target, key.role(Role::Probe))?;
+                Ok(scale::gamma(target.local().n_beta(), largest_curvature))
+            }
+        }
     }
 
     /// Whether the run is repeated at half the step size.

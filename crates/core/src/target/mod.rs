@@ -5,6 +5,8 @@
 
 pub mod differences;
 pub mod law;
+mod samples;
+pub use samples::{Centre, probed};
 
 use crate::memory::MemoryError;
 use crate::params::Params;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use llc::record::time::duration;
-use llc::report::dln::{self, Dln, Outcome, Trained};
-use llc::report::network::{self, Curve, Network, Subject};
-use llc::report::paths;
-use llc::report::{Chains, Estimate, Judgement, Report};
-use llc::words::{counted, fixed, interval, with_error};
+use super::dln::{self, Dln, Outcome, Trained};
+use super::network::{self, Curve, Network, Subject};
+use super::paths;
+use super::{Chains, Estimate, Judgement, Report, Scores};
+use crate::record::time::duration;
+use crate::words::{counted, fixed, interval, with_error};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -29,11 +29,13 @@ fn write_network(out: &mut String, report: &Report<Network>) -> std::fmt::Result
     let found = &report.found;
     writeln!(out)?;
     writeln!(out, "{:<16}{}, {}", "network", found.network, part(found.d, found.num_parameters))?;
-    let scores = found.scores;
-    for (name, loss, accuracy) in [
-        ("on training data", scores.train_loss, scores.train_accuracy),
-        ("on test data", scores.test_loss, scores.test_accuracy),
-    ] {
+    let sets = |scores: Scores| {
+        [
+            ("on training data", scores.train_loss, scores.train_accuracy),
+            ("on test data", scores.test_loss, scores.test_accuracy),
+        ]
+    };
+    for (name, loss, accuracy) in found.scores.map(sets).into_iter().flatten() {
         writeln!(out, "{name:<16} loss {loss:.4}, accuracy {:.2} %", 100.0 * accuracy)?;
     }
     write_posterior(out, found.n, &found.chains, &found.estimate)?;
@@ -110,13 +112,16 @@ fn write_curve(out: &mut String, report: &Report<Curve>) -> std::fmt::Result {
 pub type Column<T> = (&'static str, fn(&T) -> String);
 
 /// A table of `rows` for other programs.
-pub fn csv<T>(columns: &[Column<T>], rows: &[T]) -> anyhow::Result<Vec<u8>> {
+///
+/// # Errors
+/// Whatever the writer reports, which writes to memory.
+pub fn csv<T>(columns: &[Column<T>], rows: &[T]) -> csv::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(columns.iter().map(|(name, _)| name))?;
     for row in rows {
         table.write_record(columns.iter().map(|(_, cell)| cell(row)))?;
     }
-    Ok(table.into_inner()?)
+    table.into_inner().map_err(|error| error.into_error().into())
 }
 
 /// A number as tables for other programs have it: `NaN` for what is missing or not finite.
@@ -154,18 +159,18 @@ const CURVE: [Column<network::Point>; 16] = [
 ];
 
 /// The points of a curve as a table for other programs.
-pub fn curve_csv(points: &[network::Point]) -> anyhow::Result<Vec<u8>> {
+pub fn curve_csv(points: &[network::Point]) -> csv::Result<Vec<u8>> {
     csv(&CURVE, points)
 }
 
 /// The points of several checkpoints: as [`curve_csv`], with the file of each.
-pub fn checkpoints_csv(points: &[network::Point]) -> anyhow::Result<Vec<u8>> {
+pub fn checkpoints_csv(points: &[network::Point]) -> csv::Result<Vec<u8>> {
     let file: Column<network::Point> = ("checkpoint", |point| point.checkpoint.clone().unwrap_or_default());
     csv(&[&CURVE[..], &[file]].concat(), points)
 }
 
 /// The estimates on a path between minima as a table for other programs.
-pub fn path_csv(points: &[paths::Point]) -> anyhow::Result<Vec<u8>> {
+pub fn path_csv(points: &[paths::Point]) -> csv::Result<Vec<u8>> {
     const COLUMNS: [Column<paths::Point>; 14] = [
         ("index", |point| point.index.to_string()),
         ("t", |point| number(point.t)),
@@ -387,18 +392,18 @@ pub fn decimals(error: f64) -> usize {
 }
 
 #[cfg(test)]
-pub mod tests {
-    use llc::data::DatasetName;
-    use llc::llc::LlcEstimate;
-    use llc::report::Scores;
-    use llc::report::paths::Paths;
-    use llc::wbic_slope::WbicSlope;
+mod tests {
+    use crate::data::DatasetName;
+    use crate::llc::LlcEstimate;
+    use crate::report::Scores;
+    use crate::report::paths::Paths;
+    use crate::wbic_slope::WbicSlope;
     use serde::de::DeserializeOwned;
 
     use super::*;
 
     /// The report of a run in tests/fixtures/records.
-    pub fn recorded<R: DeserializeOwned>(id: u64) -> Report<R> {
+    fn recorded<R: DeserializeOwned>(id: u64) -> Report<R> {
         let path = format!("{}/tests/fixtures/records/{id}/report.json", env!("CARGO_MANIFEST_DIR"));
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
@@ -433,14 +438,14 @@ pub mod tests {
         let mut path = recorded::<Paths>(80).found.estimates.unwrap().points.remove(0);
         path.estimate = estimate.clone();
         let found = Network {
-            checkpoint: "a.pt".to_owned(),
+            checkpoint: None,
             network: "mlp".to_owned(),
-            data: DatasetName::Mnist,
+            data: Some(DatasetName::Mnist),
             n: 10,
             d: 5,
             num_parameters: 5,
             init_loss: 1.0,
-            scores: Scores { train_loss: 1.0, train_accuracy: 0.5, test_loss: 1.0, test_accuracy: 0.5 },
+            scores: Some(Scores { train_loss: 1.0, train_accuracy: 0.5, test_loss: 1.0, test_accuracy: 0.5 }),
             chains: Chains { sampler: "sgld".to_owned(), num_chains: 1, num_draws: 1, num_warmup: 0 },
             estimate,
         };

@@ -1,0 +1,312 @@
+"""Estimates λ around a PyTorch model, or around a function of an array."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import _llc
+from ._buffers import Buffer
+from ._progress import Progress
+from ._result import Estimate
+from ._text import as_python
+
+# Settings whose key is not `sampler.NAME`.
+_ELSEWHERE = {"threads": "run.threads", "params": "point.params", "seed": "seed"}
+
+
+def estimate(
+    model,
+    data,
+    loss,
+    *,
+    n_beta: float | None = None,
+    gamma: float | str | None = None,
+    sampler: str = "sgld",
+    epsilon: float | str = "auto",
+    num_chains: int = 4,
+    num_steps: int | None = None,
+    batch_size: int | None = None,
+    params: str | Sequence[str] = "*",
+    num_samples: int | None = None,
+    seed: int = 0,
+    device=None,
+    record: str | Path | None = "runs",
+    resume: str | Path | None = None,
+    progress: bool = True,
+    blocking: bool = True,
+    **settings,
+):
+    """The local learning coefficient of `model` at its parameters w*, an `Estimate`.
+
+    λ̂ = nβ·(E[L] − L(w*)), the expectation under exp(−nβ·L(w) − γ/2·‖w − w*‖²), where L is the mean loss over the data.
+
+    Parameters
+    ----------
+    model
+        A `torch.nn.Module`, trained. It is sampled in eval mode and is afterwards what it was before.
+    data
+        Tensors such as `(x, y)` with a row for each sample, a `Dataset`, a `DataLoader` (its dataset and `collate_fn`; minibatches are chosen
+        here), or an iterable of batches. Dicts of tensors work as well.
+    loss
+        A function of `(model, batch)` that returns per-sample losses `[batch]` (best) or their mean; one of PyTorch's losses of
+        `(outputs, targets)`; or a name: `"cross-entropy"`, `"mse"`, `"own-function"` (cross-entropy towards the model's own outputs at w*,
+        of which w* is a minimum even in the middle of a training), `"own-function-mse"`.
+    n_beta
+        nβ, which multiplies the mean loss. Default n/ln n.
+    gamma
+        γ, the strength of the localisation. Default `"auto"`: nβ times the largest curvature at w*, over 1000.
+    sampler, epsilon, num_chains, num_steps, batch_size
+        As the flags of `llc estimate`; `epsilon="auto"` searches the step size.
+    params
+        Names of the parameters to sample, `*` for any part of a name, as one text with commas or a list: the others stay, and λ̂ is a refined
+        coefficient.
+    num_samples
+        The first so many samples; needed for an iterable without length.
+    seed
+        Seed of everything random: the same seed gives the same draws.
+    device
+        Where the model runs; default where it is. The chains themselves live in the host's memory.
+    record
+        The folder of records, `None` for none. `resume` is the folder of a run that was interrupted, which is continued.
+    progress
+        Whether to show how far it is.
+    blocking
+        With `False` a `Handle` comes back at once, and a copy of the model is sampled in the background.
+    **settings
+        Other settings of the sampler under their names in a configuration file, such as `warmup=0.5`, `thin=10`, `num_leapfrog=20`,
+        `extrapolate_step="off"`, `check_localisation="off"`; and `threads`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings, data or a loss that do not fit, by name.
+    Exception
+        Whatever the model or the loss raises; the draws until then are in the record.
+
+    Ctrl-C ends the chains and gives the estimate from the draws until then.
+
+    Examples
+    --------
+    >>> import torch, llc
+    >>> _ = torch.manual_seed(0)
+    >>> x = torch.randn(500, 4)
+    >>> model = torch.nn.Linear(4, 1)
+    >>> y = model(x).detach()
+    >>> est = llc.estimate(model, (x, y), "mse", n_beta=1e4, gamma=1, num_steps=4000, record=None, progress=False)
+    >>> est.verdict  # λ of a regular model is half its number of parameters, 2.5
+    'trusted'
+    >>> abs(est.llc - 2.5) < 5 * est.mcse
+    True
+    """
+    from ._data import samples_of
+    from ._evaluator import Evaluator
+    from ._loss import loss_of
+
+    if blocking is False:
+        model = copy.deepcopy(model)
+    samples = samples_of(data, num_samples)
+    chunk_size = settings.pop("chunk_size", None)
+    evaluator = Evaluator(model, samples, loss_of(loss), device=device, chunk_size=chunk_size)
+    import torch
+
+    settings.setdefault("threads", torch.get_num_threads())
+    if not isinstance(params, str):
+        params = ",".join(params)
+    if params != "*":
+        settings["params"] = params
+    given = dict(
+        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed
+    )
+    facts = {"model": type(model).__name__, "loss": evaluator.loss_function.name, "data": samples.name, "num_samples": samples.num_samples}
+    return _start(evaluator, facts, {**given, **settings}, record, resume, progress, blocking)
+
+
+def estimate_function(
+    loss_and_grad: Callable[[np.ndarray, np.ndarray | None], tuple[float, np.ndarray]],
+    w_star: np.ndarray,
+    *,
+    num_samples: int,
+    n_beta: float | None = None,
+    gamma: float | str | None = None,
+    sampler: str = "hmc",
+    epsilon: float | str = "auto",
+    num_chains: int = 4,
+    num_steps: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    record: str | Path | None = "runs",
+    resume: str | Path | None = None,
+    progress: bool = True,
+    blocking: bool = True,
+    **settings,
+):
+    """The local learning coefficient of a function of an array, an `Estimate`: without PyTorch.
+
+    Parameters
+    ----------
+    loss_and_grad
+        Called with `w`, an array `[d]` like `w_star`, and `indices`: an array of int64 that chooses samples, or `None` for all of them.
+        Returns the mean loss over these samples and its gradient `[d]`. `w` belongs to the sampler: do not keep or change it.
+    w_star
+        The parameters, an array `[d]` of float32 or float64, in whose precision the chains run.
+    num_samples
+        n, of which n/ln n is the default nβ.
+
+    The others are those of `estimate`.
+
+    Examples
+    --------
+    >>> import numpy as np, llc
+    >>> quadratic = lambda w, indices: (0.5 * w @ w, w)
+    >>> est = llc.estimate_function(quadratic, np.zeros(6), num_samples=10_000, gamma=1, record=None, progress=False)
+    >>> abs(est.llc - 3) < 5 * est.mcse + 0.01
+    True
+    """
+    evaluator = _FunctionEvaluator(loss_and_grad, w_star, num_samples)
+    given = dict(
+        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed
+    )
+    facts = {"model": getattr(loss_and_grad, "__name__", "function"), "loss": "function", "data": "function", "num_samples": num_samples}
+    settings.setdefault("threads", 1)
+    return _start(evaluator, facts, {**given, **settings}, record, resume, progress, blocking)
+
+
+class _FunctionEvaluator:
+    """What `Evaluator` is for a model, for a function of an array."""
+
+    def __init__(self, function, w_star, num_samples: int):
+        w_star = np.array(w_star)
+        if w_star.dtype not in (np.float32, np.float64) or w_star.ndim != 1:
+            raise TypeError(f"w_star: an array [d] of float32 or float64 is needed, not {w_star.dtype} {list(w_star.shape)}")
+        self._function, self.num_samples, self.num_parameters = function, num_samples, w_star.size
+        self.names, self.specs, self.notes = ["w"], [("w", [w_star.size])], []
+        self.w_star = Buffer(np.ascontiguousarray(w_star), lambda array: array)
+        self.centre_losses, self.init_loss = None, math.nan
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def select(self, _sampled) -> None:
+        self.init_loss = self.loss(self.w_star, None)
+        if not math.isfinite(self.init_loss):
+            raise ValueError(f"loss_and_grad: the loss is {self.init_loss} at w_star: λ̂ is about a loss that is finite there")
+
+    def loss(self, w: Buffer, indices) -> float:
+        loss, _ = self._function(w.array, indices)
+        return float(loss)
+
+    def loss_and_grad(self, w: Buffer, indices, grad: Buffer) -> float:
+        loss, gradient = self._function(w.array, indices)
+        grad.array[:] = gradient
+        return float(loss)
+
+    def use_threads(self, _num_threads: int) -> None:
+        pass
+
+
+class Handle:
+    """An estimate that runs in the background."""
+
+    def __init__(self, run: Callable[[], Estimate], progress: Progress, cancel):
+        self._progress, self._cancel = progress, cancel
+        self._result: Estimate | None = None
+        self._error: BaseException | None = None
+
+        def work():
+            try:
+                self._result = run()
+            except BaseException as error:
+                self._error = error
+
+        self._thread = threading.Thread(target=work, name="llc", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
+
+    def wait(self, timeout_s: float | None = None) -> Estimate:
+        """The estimate, once it is there. Raises TimeoutError after `timeout_s` seconds, and whatever the run raised."""
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the estimate has not ended within {timeout_s} s")
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def inspect(self) -> dict[str, Any]:
+        """What there is so far: `num_draws` and `llc` of each chain (NaN in its warm-up), and the recorded columns `[num_chains, num_draws]`."""
+        draws = self._progress.draws
+        return {
+            "num_draws": [draws.count(chain) for chain in range(draws.num_chains)],
+            "llc": draws.llc().tolist(),
+            "columns": draws.columns(),
+        }
+
+    def abort(self) -> Estimate:
+        """Ends the chains at their next draw, and gives the estimate from the draws until then."""
+        self._cancel.set()
+        return self.wait()
+
+    def __repr__(self) -> str:
+        return f"<Handle {'done' if self.is_done else 'running'}, draws {self.inspect()['num_draws']}>"
+
+
+def _start(evaluator, facts, settings, record, resume, progress, blocking):
+    shown = Progress(progress)
+    cancel = _llc.Cancel()
+    given = _settings(facts, settings)
+
+    def run() -> Estimate:
+        try:
+            with evaluator:
+                report, table = _llc.estimate(
+                    evaluator,
+                    given,
+                    shown,
+                    cancel,
+                    record=None if record is None else str(record),
+                    resume=None if resume is None else str(resume),
+                    is_quiet=not progress,
+                )
+        except ValueError as error:
+            if type(error) is ValueError and error.args and isinstance(error.args[0], str):
+                error.args = (as_python(error.args[0]), *error.args[1:])
+            raise
+        finally:
+            shown.close()
+        if shown.error is not None:
+            raise shown.error
+        est = Estimate(json.loads(report), table, shown.draws.columns())
+        if est.status == "INTERRUPTED":
+            how = f"; llc.estimate(…, resume={est.run_dir!r}) continues it" if est.run_dir else ""
+            warnings.warn(f"interrupted: the estimate is from the draws until then{how}", stacklevel=3)
+        return est
+
+    return run() if blocking else Handle(run, shown, cancel)
+
+
+def _settings(facts: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """Pairs of key and text, as `--set` takes them."""
+    pairs = [(f"python.{name}", str(fact)) for name, fact in facts.items()]
+    for name, value in settings.items():
+        if value is None:
+            continue
+        key = _ELSEWHERE.get(name, f"sampler.{name}")
+        if isinstance(value, bool):
+            value = "on" if value else "off"
+        pairs.append((key, str(value)))
+    return pairs

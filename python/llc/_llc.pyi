@@ -1,0 +1,28 @@
+"""The extension module, in Rust."""
+
+from typing import Any
+
+class Cancel:
+    """Ends a run from another thread: its chains stop at their next draw."""
+
+    def __init__(self) -> None: ...
+    def set(self) -> None: ...
+    def is_set(self) -> bool: ...
+
+def estimate(
+    evaluator: Any,
+    settings: list[tuple[str, str]],
+    progress: Any,
+    cancel: Cancel,
+    *,
+    record: str | None = None,
+    resume: str | None = None,
+    is_quiet: bool = False,
+) -> tuple[str, str]:
+    """The report of a run as JSON, and the table that a terminal shows."""
+
+def render(report: str) -> str:
+    """The table that a terminal shows of the report of an estimate, given as JSON."""
+
+def theory_dln(widths: list[int], rank: int) -> str:
+    """What `llc theory dln --json` prints."""
