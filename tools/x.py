@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 import libtorch
+import python_package
 import test_venv
 from common import ROOT, Problem, require_toolchain, say, succeeds
 
@@ -32,6 +33,7 @@ Usage: ./x COMMAND [ARGUMENTS]
   lint               check the format and the lints
   install [--root DIR]
                      install llc, gen-commands and llc-analysis into DIR/bin (default: cargo's own)
+  wheel              build the Python package as dist/*.whl, with gen-commands and llc-analysis; needs no libtorch
   setup [--cuda] [--force]
                      only fetch libtorch; --cuda the build for NVIDIA GPUs; --force once more
   help               this text
@@ -96,15 +98,26 @@ def test(arguments):
             # Alone: within the whole it is built for libtorch's errors.
             cargo("test", "--release", "--package", "llc-core", *rest)
         run_tests(rest)
+        if not rest:
+            python_package.test_fast()
     if tier in ("slow", "all"):
         python = test_venv.ensure()
         if python:
             os.environ["LLC_TEST_PYTHON"] = str(python)
         run_tests(rest, "--ignored", "slow::")
+        if not rest:
+            python_package.test_slow()
     if tier == "gpu" or tier == "all" and has_gpu():
         run_tests(rest, "--ignored", "gpu::")
     elif tier == "all":
         say("No NVIDIA GPU here: its tests were left out.")
+
+
+def wheel(arguments):
+    if arguments:
+        raise Usage(f"wheel takes no '{arguments[0]}'")
+    require_toolchain()
+    print(python_package.build_wheel(ROOT / "dist", with_programs=True).relative_to(ROOT))
 
 
 def run_tests(arguments, *selection):
@@ -160,7 +173,8 @@ def install_root(arguments):
     raise Usage("install takes --root DIR and nothing else")
 
 
-COMMANDS = {"run": run, "test": test, "bench": bench, "doc": doc, "lint": lint, "install": install, "setup": setup}
+COMMANDS = {"run": run, "test": test, "bench": bench, "doc": doc, "lint": lint, "install": install, "setup": setup,
+            "wheel": wheel}
 
 
 def prepare():

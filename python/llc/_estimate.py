@@ -82,7 +82,7 @@ def estimate(
     blocking
         With `False` a `Handle` comes back at once, and a copy of the model is sampled in the background.
     **settings
-        Other settings of the sampler under their names in a configuration file, such as `warmup=0.5`, `thin=10`, `num_leapfrog=20`,
+        Other settings of the sampler under their names in a configuration file, such as `warmup=0.5`, `thin=10`, `leapfrog_steps=20`,
         `extrapolate_step="off"`, `check_localisation="off"`; and `threads`.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 
@@ -18,6 +19,8 @@ class Draws:
         self.num_chains = self.num_draws = self.num_warmup = 0
         self.n_beta = self.init_loss = float("nan")
         self._blocks: list[dict[str, list[np.ndarray]]] = []
+        # Another thread may look while chains draw.
+        self._lock = threading.Lock()
 
     def start(self, sizes: tuple[int, int, int], n_beta: float, init_loss: float) -> None:
         self.num_chains, self.num_draws, self.num_warmup = sizes
@@ -25,8 +28,9 @@ class Draws:
         self._blocks = [{} for _ in range(self.num_chains)]
 
     def add(self, chain: int, columns: list[tuple[str, np.ndarray]]) -> None:
-        for name, column in columns:
-            self._blocks[chain].setdefault(name, []).append(column)
+        with self._lock:
+            for name, column in columns:
+                self._blocks[chain].setdefault(name, []).append(column)
 
     def count(self, chain: int) -> int:
         """Draws of `chain` so far."""
@@ -34,9 +38,10 @@ class Draws:
 
     def columns(self) -> dict[str, np.ndarray]:
         """Each column as `[num_chains, num_draws]`; NaN where a chain has not drawn."""
-        names = list(dict.fromkeys(name for chain in self._blocks for name in chain))
-        length = max((self.count(chain) for chain in range(len(self._blocks))), default=0)
-        return {name: np.stack([self._padded(chain.get(name, []), length) for chain in self._blocks]) for name in names}
+        with self._lock:
+            names = list(dict.fromkeys(name for chain in self._blocks for name in chain))
+            length = max((self.count(chain) for chain in range(len(self._blocks))), default=0)
+            return {name: np.stack([self._padded(chain.get(name, []), length) for chain in self._blocks]) for name in names}
 
     @staticmethod
     def _padded(blocks: list[np.ndarray], length: int) -> np.ndarray:
