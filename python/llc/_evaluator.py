@@ -129,8 +129,7 @@ class Evaluator:
                     )
                 share = size / num_samples
                 gradients = torch.autograd.grad(mean if share == 1 else mean * share, self._sampled, allow_unused=True)
-                value = mean.detach() if is_mean else losses.detach().double().mean()
-                total += share * value.item()
+                total += share * mean.item()
                 sums = self._add(sums, gradients, views)
         if self._on_device is not None:
             _, _, pinned = self._on_device
@@ -249,7 +248,6 @@ class Evaluator:
         if not math.isfinite(mean):
             raise ValueError(f"loss: it is {mean} at the model's parameters: λ̂ is about a loss that is finite there")
         self.init_loss = mean
-        grad = self.w_star.zeros_like()
         batch, size = next(iter(self._chunks(np.arange(min(self.num_samples, self.chunk_size)))))
         with torch.enable_grad():
             losses, is_mean = self._losses(batch, size)
@@ -257,7 +255,6 @@ class Evaluator:
             if loss.requires_grad:
                 gradients = torch.autograd.grad(loss, self._sampled, allow_unused=True)
                 unused = [name for (name, _), gradient in zip(self.specs, gradients) if gradient is None]
-        del grad
         if unused:
             self.notes.append(f"the loss does not depend on {', '.join(unused)}: these directions are flat, held by γ alone")
 
