@@ -35,10 +35,10 @@ use llc::train::{NetworkTrainer, StepLosses, TrainError, TrainingData};
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{self, Context, Outcome};
 use crate::estimate::samples;
-use crate::points::Points;
 use crate::registry::Experiment;
 use crate::{expected, session};
 use former::{Estimated, Former};
+use llc::points::Points;
 use llc::report::table;
 use scale::{Decision, Scale};
 

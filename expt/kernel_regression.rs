@@ -17,9 +17,9 @@ use llc::train::TrainingData;
 use tch::{Kind, Tensor};
 
 use crate::cli::{Context, Outcome};
-use crate::points::Points;
 use crate::registry::Experiment;
 use crate::session;
+use llc::points::Points;
 
 /// The share that the interval of a test error claims to cover.
 const LEVEL: f64 = 0.9;

@@ -18,7 +18,6 @@ mod mala_vs_sgld;
 mod model;
 mod noisy_weights;
 mod paths;
-mod points;
 mod profile;
 mod registry;
 mod requeue;

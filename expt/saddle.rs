@@ -21,9 +21,9 @@ use llc::train::{Losses, Progress, Sgd, Trainer};
 use num_traits::ToPrimitive;
 
 use crate::cli::{self, Context, Outcome};
-use crate::points::Points;
 use crate::registry::Experiment;
 use crate::{expected, session};
+use llc::points::Points;
 
 /// Lines about points that a run shows while it goes on, about so many.
 const NUM_LINES: u64 = 20;

@@ -17,9 +17,9 @@ use llc::target::law::{GradientNoise, Law, LawTarget};
 use llc::theory::Toy;
 
 use crate::cli::{Context, Outcome};
-use crate::points::Points;
 use crate::registry::Experiment;
 use crate::session;
+use llc::points::Points;
 
 /// Standard errors that λ̂ may be off the exact value and still agree: a right sampler is further off once in 370 times.
 const MAX_Z: f64 = 3.0;

@@ -16,6 +16,7 @@ pub use llc_core::{
 use llc_core::{slices, vectors};
 
 pub mod checkpoint;
+pub mod climb;
 pub mod config;
 pub mod data;
 #[cfg(feature = "torch")]
@@ -32,6 +33,7 @@ pub mod model;
 pub mod mongo;
 pub mod observe;
 pub mod pickle;
+pub mod points;
 #[cfg(feature = "torch")]
 pub mod posterior;
 pub mod record;

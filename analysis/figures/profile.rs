@@ -194,6 +194,7 @@ fn around(subject: Subject) -> String {
         Subject::Checkpoint { checkpoint, .. } => {
             checkpoint.replace("checkpoint/", "").trim_end_matches(".safetensors").to_owned()
         }
+        Subject::Model { network, .. } => network,
         Subject::DeepLinear { network, .. } => network.iter().map(usize::to_string).collect::<Vec<_>>().join("–"),
         Subject::Potential { potential, .. } => potential,
     }

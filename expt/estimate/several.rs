@@ -20,10 +20,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cli::{self, Context, Outcome};
-use crate::points::Points;
 use crate::session;
 use crate::trained::{Taken, Taking};
 use crate::trajectory::{Place, Trajectory};
+use llc::points::Points;
 use llc::report::table;
 
 /// One of the files, with what its header says of when it was written.

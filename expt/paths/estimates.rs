@@ -11,8 +11,8 @@ use llc::target::network::TrainedNetwork;
 use llc::tensors::Tensors;
 
 use super::Paths;
-use crate::points::Points;
 use crate::{expected, session};
+use llc::points::Points;
 use llc::report::table;
 
 impl Paths<'_> {
@@ -32,7 +32,7 @@ impl Paths<'_> {
             points.push(point)?;
             self.found.estimates = points.all().to_vec();
         }
-        points.finish()
+        Ok(points.finish()?)
     }
 
     /// The estimate at the point `index` of the curve; `None` where that was cancelled. The first of `num_points` tells how long all take.

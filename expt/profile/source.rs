@@ -20,23 +20,20 @@ use llc::tensors::Tensors;
 use llc::theory::Toy;
 use llc::train::{self, Evaluation, Objective, TrainingData};
 
-use super::table::Columns;
 use crate::cli::Context;
 use crate::dln::report;
 use crate::trained::{Taken, Taking};
 use crate::trajectory::scores;
 use crate::{estimate, session};
+use llc::climb;
+use llc::report::rungs::Columns;
 
 /// What a ladder is climbed around.
 pub struct Source {
-    /// The loss around w*, at the nβ and γ that the ladder leaves as they are.
-    pub target: Box<dyn Target>,
-    /// L_n(w*).
-    pub init_loss: f64,
-    /// The run's root stream.
-    pub key: Key,
-    /// What the report says of it.
-    pub subject: Subject,
+    target: Box<dyn Target>,
+    init_loss: f64,
+    key: Key,
+    subject: Subject,
     toy: Option<Toy>,
     test: Option<Test>,
 }
@@ -63,30 +60,42 @@ impl Source {
             profile::Source::Potential(config) => potential(config, key),
         }
     }
+}
 
-    /// What is known of every rung besides.
-    pub fn columns(&self) -> Columns {
+impl climb::Source for Source {
+    fn target(&mut self) -> &mut dyn Target {
+        self.target.as_mut()
+    }
+
+    fn init_loss(&self) -> f64 {
+        self.init_loss
+    }
+
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn subject(&self) -> Subject {
+        self.subject.clone()
+    }
+
+    fn columns(&self) -> Columns {
         Columns { has_test: self.test.is_some(), has_exact: self.toy.is_some() }
     }
 
-    /// E[nβ·(L − L(w*))] at `scale`, where it is known exactly.
-    pub fn exact(&self, scale: Scale) -> Option<f64> {
+    fn exact(&self, scale: Scale) -> Option<f64> {
         self.toy?.scaled_loss_mean(scale.n_beta, scale.gamma).ok()
     }
 
-    /// Loss and accuracy on the test data, mean over the networks at `ends`; `None` where there are no test data, or no ends.
-    ///
-    /// # Errors
-    /// Whatever the evaluation reports.
-    pub fn on_test(&mut self, ends: &[Params]) -> anyhow::Result<Option<Evaluation>> {
+    fn on_test(&mut self, ends: &[Params]) -> Result<Option<(f64, f64)>, TargetError> {
         let Some(test) = self.test.as_mut().filter(|_| !ends.is_empty()) else { return Ok(None) };
-        let mut mean = Evaluation { loss: 0.0, accuracy: 0.0 };
+        let (mut loss, mut accuracy) = (0.0, 0.0);
         for end in ends {
-            let found = test.evaluate(end)?;
-            mean.loss += found.loss / ends.len() as f64;
-            mean.accuracy += found.accuracy / ends.len() as f64;
+            let found = test.evaluate(end).map_err(TargetError::other)?;
+            loss += found.loss / ends.len() as f64;
+            accuracy += found.accuracy / ends.len() as f64;
         }
-        Ok(Some(mean))
+        Ok(Some((loss, accuracy)))
     }
 }
 

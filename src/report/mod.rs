@@ -12,6 +12,7 @@ pub mod paths;
 mod point;
 pub mod profile;
 pub mod read;
+pub mod rungs;
 pub mod saddle;
 pub mod table;
 pub mod theory;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Chains, Estimate, Lambda, Scores, dln};
 use crate::data::DatasetName;
 use crate::diagnostics::nan_for_null;
+use crate::observe::Status;
 
 /// λ̂ at one scale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +79,19 @@ pub struct Profile {
     pub timing: Timing,
 }
 
+impl Profile {
+    /// How a run ended that found this: it failed where every chain of every rung diverged.
+    pub fn status(&self, is_interrupted: bool) -> Status {
+        let has_failed =
+            !self.rungs.is_empty() && self.rungs.iter().all(|rung| rung.num_diverged == self.chains.num_chains);
+        match (is_interrupted, has_failed) {
+            (true, _) => Status::Interrupted,
+            (false, true) => Status::Failed,
+            (false, false) => Status::Completed,
+        }
+    }
+}
+
 /// Seconds of all rungs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
@@ -103,6 +117,16 @@ pub enum Subject {
         #[serde(default)]
         notes: Vec<String>,
     },
+    /// A model that Python holds.
+    Model {
+        /// Its class.
+        network: String,
+        /// Samples that the loss is taken on.
+        n: usize,
+        num_parameters: usize,
+        /// What a reader should know of model and data.
+        notes: Vec<String>,
+    },
     DeepLinear {
         /// Widths, input first.
         network: Vec<usize>,
@@ -125,7 +149,7 @@ impl Subject {
     /// λ, where it is known.
     pub fn lambda(&self) -> Option<&Lambda> {
         match self {
-            Subject::Checkpoint { .. } => None,
+            Subject::Checkpoint { .. } | Subject::Model { .. } => None,
             Subject::DeepLinear { known, .. } => Some(&known.lambda),
             Subject::Potential { lambda, .. } => Some(lambda),
         }

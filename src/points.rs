@@ -1,10 +1,11 @@
 //! Keeps what a run of many points has found, so that a later process goes on behind the last of them.
 
-use llc::checkpoint::{Checkpoint, NamedTensor};
-use llc::journal::{Entry, Journal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+
+use crate::checkpoint::{Checkpoint, NamedTensor};
+use crate::journal::{Entry, Journal, JournalError};
 
 /// The points so far, as the report has them.
 #[derive(Debug)]
@@ -22,7 +23,10 @@ const POINTS: &str = "points";
 
 impl<T: Serialize + DeserializeOwned> Points<T> {
     /// Those that `journal` holds; none in a new run.
-    pub fn of(journal: &Journal) -> anyhow::Result<Points<T>> {
+    ///
+    /// # Errors
+    /// [`JournalError`] where they can't be read.
+    pub fn of(journal: &Journal) -> Result<Points<T>, JournalError> {
         let entry = journal.entry(POINTS);
         let (all, tensors) = match entry.read()? {
             None => Default::default(),
@@ -50,13 +54,19 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
     }
 
     /// As [`Points::push`], with `tensors` that the next point needs, in place of those before.
-    pub fn push_with(&mut self, point: T, tensors: Vec<NamedTensor>) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// As [`Points::push`].
+    pub fn push_with(&mut self, point: T, tensors: Vec<NamedTensor>) -> Result<(), JournalError> {
         self.tensors = tensors;
         self.push(point)
     }
 
     /// Adds `point`, and keeps it. Where it can't be kept the next one tries again, for as long as the journal is patient.
-    pub fn push(&mut self, point: T) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// [`JournalError`] where its patience is over.
+    pub fn push(&mut self, point: T) -> Result<(), JournalError> {
         self.all.push(point);
         self.entry.write(self.content())?;
         if !self.entry.is_failing() {
@@ -66,7 +76,10 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
     }
 
     /// Adds all of `points`, and keeps them at once.
-    pub fn extend(&mut self, points: Vec<T>) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// [`JournalError`] where they can't be kept.
+    pub fn extend(&mut self, points: Vec<T>) -> Result<(), JournalError> {
         self.all.extend(points);
         self.entry.write_now(self.content())?;
         self.num_kept = self.all.len();
@@ -74,7 +87,10 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
     }
 
     /// As [`Points::push`], but leaves it to a later one to keep those that come thick and fast: for points that can be made again.
-    pub fn push_quick(&mut self, point: T) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// As [`Points::push`].
+    pub fn push_quick(&mut self, point: T) -> Result<(), JournalError> {
         if self.entry.is_hardly_newer() {
             self.all.push(point);
             return Ok(());
@@ -83,7 +99,10 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
     }
 
     /// Keeps them for good: after the last point there is none that could.
-    pub fn finish(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// [`JournalError`] where they can't be kept.
+    pub fn finish(&mut self) -> Result<(), JournalError> {
         if self.num_kept < self.all.len() {
             self.entry.write_now(self.content())?;
             self.num_kept = self.all.len();
@@ -102,10 +121,10 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
 mod tests {
     use std::fs;
 
-    use llc::journal::Pace;
     use serde_json::Value;
 
     use super::*;
+    use crate::journal::Pace;
 
     #[test]
     fn points_that_can_t_be_kept_for_a_moment_are_kept_with_the_next_and_told_at_the_end() {

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use llc::record::time::duration;
-use llc::report::Report;
-use llc::report::profile::{Profile, Rung, Subject};
+use crate::record::time::duration;
 
-use llc::report::table::{self, Column, decimals, part, rendered, widths, write_record};
+use super::Report;
+use super::profile::{Profile, Rung, Subject};
+use super::table::{self, Column, decimals, part, rendered, widths, write_record};
 
 /// A value with its error.
 pub fn shown(value: f64, error: f64) -> String {
@@ -94,6 +94,10 @@ fn write(out: &mut String, report: &Report<Profile>) -> std::fmt::Result {
             scores.test_loss,
             100.0 * scores.test_accuracy
         )?,
+        Subject::Model { network, num_parameters, notes, .. } => {
+            writeln!(out, "{:<16}{network}, {}", "network", part(found.d, *num_parameters))?;
+            notes.iter().try_for_each(|note| writeln!(out, "{:<16}- {note}", ""))?;
+        }
         Subject::DeepLinear { network, .. } => {
             writeln!(out, "{:<16}{}   d = {}", "network", widths(network), found.d)?;
         }
@@ -122,6 +126,9 @@ fn write(out: &mut String, report: &Report<Profile>) -> std::fmt::Result {
 }
 
 /// The rungs as a table for other programs; nothing where there is no number.
+///
+/// # Errors
+/// Whatever the writer reports, which writes to memory.
 pub fn csv(rungs: &[Rung]) -> ::csv::Result<Vec<u8>> {
     fn number(value: impl Into<Option<f64>>) -> String {
         value.into().filter(|value| value.is_finite()).map_or(String::new(), |value| value.to_string())
