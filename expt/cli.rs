@@ -105,8 +105,8 @@ pub struct CannotRecord(pub String);
 /// The device that was asked for is not there.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "--device cuda:{index} is not there: libtorch sees {num_devices} GPUs; `./x setup --cuda` brings a libtorch with CUDA, \
-     --device cpu does without"
+    "--device cuda:{index} is not available: libtorch sees {num_devices} GPUs; `./x setup --cuda` installs a libtorch \
+     with CUDA, or use --device cpu"
 )]
 pub struct NoDevice {
     pub index: usize,

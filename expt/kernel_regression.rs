@@ -180,8 +180,8 @@ impl<'a> Run<'a> {
             told.iter_mut().for_each(|told: &mut Iterative| told.is_converged = is_converged);
         } else if fit.residual > MAX_RESIDUAL {
             let text = format!(
-                "n {n}: the solution misses its equations by {:.1e} of the labels: the kernel matrix is nearly singular in double \
-                 precision; a larger --ridge or --bandwidth parts its rows",
+                "n {n}: the residual of the solution is {:.1e} of the labels: the kernel matrix is nearly singular in \
+                 double precision; try a larger --ridge or --bandwidth",
                 fit.residual
             );
             observers.emit(&Event::Warning(&text));

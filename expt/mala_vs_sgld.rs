@@ -151,7 +151,7 @@ fn render(config: &MalaVsSgldConfig, report: &Report<Comparison>) -> Result<Stri
     let mut out = String::new();
     writeln!(
         out,
-        "\nmeans over {} without those that diverged ± standard error\n",
+        "\nmeans over {} that did not diverge ± standard error\n",
         counted(config.comparison().num_runs, "run")
     )?;
     writeln!(out, "{:>9}  {:<7}{:>18}{:>16}{:>20}", "n", "sampler", "λ̂", "acceptance", "seconds")?;

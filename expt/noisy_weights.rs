@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
         };
         let fact = |name: &str| kept.as_ref().and_then(|kept| kept.header.facts.get(name)).cloned();
         let phase = fact("phase").and_then(|phase| phase.as_u64()).map_or(0, |phase| phase as usize);
-        let first = phases.get(phase).context("the checkpoint is of a phase that these settings don't have")?;
+        let first = phases.get(phase).context("the checkpoint belongs to a phase that these settings don't have")?;
         let mut trainer = trainer(config, &network, first, phase, device)?;
         let (mut epochs, mut before) = (Vec::new(), None);
         if let Some(kept) = &kept {

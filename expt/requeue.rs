@@ -37,9 +37,12 @@ pub fn requeue_job() {
     match Command::new("scontrol").args(["requeue", &job]).status() {
         // SLURM ends the job as soon as it has taken it back, and scontrol with it.
         Ok(status) if status.success() || status.signal() == Some(SIGTERM) => {}
-        Ok(status) => eprintln!("warning: scontrol requeue {job} failed ({status}); `sbatch` the task again to go on"),
+        Ok(status) => eprintln!(
+            "warning: scontrol requeue {job} failed ({status}); `sbatch` the task again to \
+                                 continue"
+        ),
         Err(error) => {
-            eprintln!("warning: cannot run scontrol requeue {job}: {error}; `sbatch` the task again to go on")
+            eprintln!("warning: cannot run scontrol requeue {job}: {error}; `sbatch` the task again to continue")
         }
     }
 }

@@ -181,7 +181,7 @@ fn render(config: &RescalingConfig, report: &Report<Rescaling>) -> Result<String
     let mut out = String::new();
     writeln!(
         out,
-        "\nλ̂ over {} without those that diverged, mean ± standard error\n",
+        "\nλ̂ over {} that did not diverge, mean ± standard error\n",
         counted(config.rescaling().num_seeds, "seed")
     )?;
     write!(out, "{:>10}", "factor")?;
@@ -204,8 +204,8 @@ fn render(config: &RescalingConfig, report: &Report<Rescaling>) -> Result<String
         let what = match report.found.spread.get(&network.to_string()).copied().flatten() {
             Some(0.0) => "λ̂ of every seed is the same at every factor, bit for bit".to_owned(),
             Some(spread) => format!("λ̂ of a seed differs between factors by {spread:.1e} of itself at most"),
-            None if factors.len() < 2 => "one factor has nothing to be compared with".to_owned(),
-            None => "not every chain of it has a λ̂ to compare".to_owned(),
+            None if factors.len() < 2 => "one factor can't be compared with others".to_owned(),
+            None => "some of its chains have no λ̂ to compare".to_owned(),
         };
         writeln!(out, "{:<16}{what}", network.to_string())?;
     }

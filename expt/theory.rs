@@ -21,7 +21,7 @@ pub fn command() -> Command {
     // The text last, for augment_args would put the doc comment of `TheoryDlnArgs` in place of it.
     let dln = TheoryDlnArgs::augment_args(Command::new("dln"))
         .about(
-            "Print the exact coefficient of a deep linear network, by its widths and the rank of its product (Aoyagi)",
+            "Print the exact coefficient of a deep linear network from its widths and the rank of its product (Aoyagi)",
         )
         .after_help(EXAMPLE);
     Command::new("theory")

@@ -113,7 +113,7 @@ impl Case<'_> {
             outcome,
         };
         if kind.about().gradient == GradientNeed::None && target.as_conditional().is_none() {
-            let why = "left out: given the others some coordinate is not normal, so that there is no exact draw of it";
+            let why = "skipped: some coordinate is not normal given the others, so it can't be drawn exactly";
             return Ok(Some(point(report::Outcome::LeftOut { left_out: why.to_owned(), n_beta, gamma })));
         }
         observers.emit(&Event::Stage(&format!("{} by {}", toy.name(), kind.name())));

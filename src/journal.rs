@@ -77,10 +77,10 @@ struct Kept {
 #[non_exhaustive]
 pub enum JournalError {
     /// Neither the entry nor the one before it can be read.
-    #[error("{why}; without it the run can only be started anew")]
+    #[error("{why}; without this file the run can only be started again")]
     Read { why: Box<CheckpointError> },
     /// It can't be written.
-    #[error("{why}; what was kept before is still there: `llc resume` goes on from it once this is mended")]
+    #[error("{why}; the previous state is still saved: `llc resume` continues from it once this is fixed")]
     Write { why: Box<CheckpointError> },
     /// libtorch can't hand over or take a tensor.
     #[cfg(feature = "torch")]
@@ -90,10 +90,10 @@ pub enum JournalError {
     #[error("{} belongs to a run with another configuration: config.json was changed, or the file is from elsewhere", path.display())]
     OtherConfig { path: PathBuf },
     /// It was written by another version of `llc`.
-    #[error("{} has layout {found} and this llc reads {VERSION}: resume with the llc that wrote it", path.display())]
+    #[error("{} has layout {found}, but this llc reads {VERSION}: resume with the llc that wrote it", path.display())]
     Version { path: PathBuf, found: Value },
     /// It does not hold what such an entry has to.
-    #[error("{} is not whole: {what} is missing or of another size", path.display())]
+    #[error("{} is incomplete: {what} is missing or has another size", path.display())]
     Incomplete { path: PathBuf, what: &'static str },
 }
 

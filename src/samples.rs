@@ -57,7 +57,7 @@ impl Samples {
         if len != expected || pictures.picture_len() == 0 {
             let n = pictures.len();
             return Err(TchError::Shape(format!(
-                "{n} pictures of {channels}×{height}×{width} are {expected} bytes, not {len}"
+                "{n} images of {channels}×{height}×{width} are {expected} bytes, not {len}"
             )));
         }
         if let Some(label) = pictures.labels.iter().find(|label| usize::from(**label) >= pictures.classes.len()) {
@@ -86,7 +86,7 @@ impl Samples {
     pub fn with_inputs(&self, mut inputs: Vec<f32>, normalise: &Normalise) -> Result<Samples, TchError> {
         let expected = self.labels.len() * self.input_len();
         if inputs.len() != expected {
-            return Err(TchError::Shape(format!("{} inputs where {expected} belong", inputs.len())));
+            return Err(TchError::Shape(format!("{} inputs instead of {expected}", inputs.len())));
         }
         if let Some(misfit) = normalise.misfit(self.shape[0]) {
             return Err(TchError::Shape(misfit));

@@ -86,7 +86,7 @@ impl Tensors for Params {
 
 fn of(params: &Params) -> &TensorMemory {
     let memory: &dyn Any = params.memory();
-    memory.downcast_ref().expect("a target on libtorch has its parameters in tensors")
+    memory.downcast_ref().expect("a target on libtorch needs its parameters in tensors")
 }
 
 /// A flat tensor with its views.

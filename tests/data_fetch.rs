@@ -146,7 +146,7 @@ fn a_broken_download_goes_on_where_it_ended_within_a_run_and_in_the_next() {
     let server = Server::new("file.bin", content.clone(), Manner::BreaksAfter(70_000));
     let error = fetch_file(&server, &md5_of(&content), folder.path(), &never()).unwrap_err();
     assert!(
-        matches!(error, FetchError::Connection { .. }) && error.to_string().contains("goes on from there"),
+        matches!(error, FetchError::Connection { .. }) && error.to_string().contains("continues from here"),
         "{error}"
     );
     assert_eq!(fs::metadata(folder.path().join("set/file.bin.part")).unwrap().len(), 210_000);

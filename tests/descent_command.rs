@@ -197,5 +197,5 @@ fn what_goes_wrong_is_told_in_a_sentence_with_its_exit_code() {
     let output = output(base.path(), "--train-size 34 --widths 8 --threads 1");
     let (code, error) = (output.status.code(), stderr(&output));
     assert_eq!(code, Some(1), "{error}");
-    assert!(error.contains("class `3` has 16 samples, 17 were asked for"), "{error}");
+    assert!(error.contains("class `3` has 16 samples, but 17 are needed"), "{error}");
 }

@@ -122,8 +122,8 @@ fn a_file_that_is_there_is_not_replaced_unasked_and_its_neighbours_are_named() {
 
     let refused = gen_commands(folder.path(), "-o COMMANDS.txt");
     assert_eq!(refused.status.code(), Some(2));
-    let said = "error: COMMANDS.txt is there already (3 lines): give another name, or --force to replace it; beside it there are \
-                curves.txt (1 line)\n";
+    let said = "error: COMMANDS.txt exists already (3 lines): give another name, or --force to replace it; the folder \
+                also has curves.txt (1 line)\n";
     assert_eq!(stderr(&refused), said);
     assert_eq!(read(folder.path().join("COMMANDS.txt")), lines);
 

@@ -267,7 +267,7 @@ fn a_checkpoint_of_a_curve_has_the_loss_and_about_the_coefficient_that_the_curve
     let other = llc(base.path(), &format!("estimate --checkpoint {} --crop 12 {CHAINS}", checkpoint.display()));
     assert!(!other.status.success() && stderr(&other).contains("--crop"), "{}", stderr(&other));
     let again = llc(base.path(), &format!("curve --resume {}", base.path().join("1").display()));
-    assert!(!again.status.success() && stderr(&again).contains("at its end, step 20"), "{}", stderr(&again));
+    assert!(!again.status.success() && stderr(&again).contains("has reached its end, step 20"), "{}", stderr(&again));
     // Fewer tensors, less to count.
     let part = report(&llc(base.path(), &format!("{flags} --params fc.*")));
     assert_eq!(part["d"], 8 * 10 + 10);

@@ -272,7 +272,7 @@ fn what_is_kept_belongs_to_its_configuration() {
     }
     let second = finish(llc(base.path(), &["resume", "runs/1"]));
     assert_eq!(second.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&second.stderr).contains("still runs"));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("belongs to a running process"));
     child.kill().unwrap();
     child.wait().unwrap();
 

@@ -108,7 +108,7 @@ fn missing_lines_are_those_without_a_completed_run_of_their_configuration() {
     let output = runs(base.path(), &["missing", file]);
     assert!(output.status.success() && output.stdout.is_empty());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("none of the 6 lines is missing") && said.contains("line 7 leaves no run"), "{said}");
+    assert!(said.contains("none of the 6 lines is missing") && said.contains("line 7 records no run"), "{said}");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn what_is_not_there_is_bad_usage() {
         (base.path().to_owned(), vec!["export", "--status", "foo"], "--status foo"),
         (base.path().to_owned(), vec!["list", "stauts=FAILED"], "did you mean `status`?"),
         (base.path().to_owned(), vec!["list", "config.sampler.gama=1"], "did you mean `config.sampler.gamma`?"),
-        (base.path().to_owned(), vec!["export", "llc<many"], "no number"),
+        (base.path().to_owned(), vec!["export", "llc<many"], "not a number"),
         (base.path().to_owned(), vec!["missing", "nowhere.txt"], "cannot read nowhere.txt"),
         (base.path().to_owned(), vec!["missing", illegal.to_str().unwrap()], "line 1: --rank"),
     ] {

@@ -48,8 +48,11 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         }
         marks.push(Mark::Points { points, radius: 2.0 });
     }
-    let ends =
-        if groups.iter().any(|group| group.name.starts_with("piecewise")) { " Dashed: where pieces meet." } else { "" };
+    let ends = if groups.iter().any(|group| group.name.starts_with("piecewise")) {
+        " Dashed: ends of the pieces."
+    } else {
+        ""
+    };
     Ok(Drawing {
         title: "Loss functions of two classes".to_owned(),
         caption: format!(

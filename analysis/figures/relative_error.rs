@@ -11,7 +11,7 @@ use crate::statistics::quantiles::{histogram, quantile, share};
 
 pub const HISTOGRAM: Figure = Figure {
     name: "relative-error-histogram",
-    summary: "how often the relative error of λ̂ is how large",
+    summary: "histogram of the relative error of λ̂",
     shows_single_runs: false,
     draw: draw_histogram,
 };
@@ -174,7 +174,7 @@ fn draw_by_group(input: &Input) -> Result<Drawing, NoData> {
         [vec![Mark::AtX { x: 0.0, label: String::new() }], boxes, vec![Mark::Points { points, radius: 2.6 }]].concat();
     Ok(Drawing {
         title: "Relative error of λ̂ by group".to_owned(),
-        caption: "Box: quartiles and median; line: 5 % to 95 % of the runs; below it every run. Negative: too low."
+        caption: "Box: quartiles and median; line: 5 % to 95 % of the runs; below it: every run. Negative: too low."
             .to_owned(),
         keys: verdict_keys(errors.iter().map(|error| error.verdict)),
         panels: vec![Panel::new(Axis::linear(AXIS).including(0.0), Axis::categories("", names), marks)],

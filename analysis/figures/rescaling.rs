@@ -39,7 +39,7 @@ fn points(run: &Run) -> Vec<trials::Point<Series>> {
 /// What lines and points of a preconditioner look like, and what they are called.
 const LOOKS: [(Preconditioner, &str, Shape, &str); 2] = [
     (Preconditioner::Invariant, "ε scaled with the parameters", Shape::Disc, ""),
-    (Preconditioner::None, "the same ε for all, where no chain diverged", Shape::Ring, "4 3"),
+    (Preconditioner::None, "the same ε for all, if no chain diverged", Shape::Ring, "4 3"),
 ];
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
@@ -95,7 +95,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "λ̂ of rescaled ReLU networks".to_owned(),
         caption: format!(
-            "{}. The first layer times the factor, the second layer's weights over it. Means over {} with 90 % intervals.{diverged}",
+            "{}. The factor multiplies the first layer and divides the second layer's weights. Means over {} with 90 \
+             % intervals.{diverged}",
             counted(runs.len(), "run"),
             counted(num_seeds, "seed"),
         ),

@@ -12,7 +12,8 @@ use crate::records::estimate::Estimate;
 
 pub const FIGURE: Figure = Figure {
     name: "dln-saddle-to-saddle",
-    summary: "training loss and λ̂ over the training of a deep linear network, beside the exact λ of its rank and Gibbs's λ̂",
+    summary: "training loss and λ̂ over the training of a deep linear network, with the exact λ of its rank and \
+              Gibbs's λ̂",
     shows_single_runs: false,
     draw,
 };

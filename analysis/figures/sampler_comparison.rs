@@ -19,7 +19,7 @@ pub const FIGURE: Figure = Figure {
 
 pub const COLUMN: Figure = Figure {
     name: "sampler-comparison-column",
-    summary: "the same, one panel above the other",
+    summary: "the same, with panels stacked in a column",
     shows_single_runs: false,
     draw: |input| draw(input, 1, [420.0, 230.0]),
 };

@@ -62,14 +62,14 @@ impl Source {
     pub fn named(&self, names: &[&String], filters: &[Filter]) -> Result<Found> {
         #[cfg(feature = "mongo")]
         if let Some(address) = self.addresses.one()? {
-            let number = |name: &&String| name.parse().with_context(|| format!("{name} is no number of a run"));
+            let number = |name: &&String| name.parse().with_context(|| format!("{name} is not the number of a run"));
             let run = |name| Ok(mongo::source::find(&address, number(name)?)?);
             let runs = names.iter().map(run).collect::<Result<_>>()?;
             return found(runs, filters, Details::Database(Brought::new(&address)?));
         }
         let open = |name: &&String| {
             let path = std::path::absolute(self.run_folder(name))?;
-            Run::open(&path).with_context(|| format!("{name} is no run, nor the folder of one"))
+            Run::open(&path).with_context(|| format!("{name} is neither the number nor the folder of a run"))
         };
         found(names.iter().map(open).collect::<Result<_>>()?, filters, Details::Folders)
     }

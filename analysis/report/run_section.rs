@@ -65,7 +65,7 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
     section += &facts(run, point);
     section += &figures(&Input { runs: slice::from_ref(run), ..*input }, run, glyphs);
     if run.argv.len() > 1 {
-        section += &format!("<h3>To repeat it</h3><pre>{}</pre>\n", text(&command_line(&run.argv)));
+        section += &format!("<h3>Repeat this run</h3><pre>{}</pre>\n", text(&command_line(&run.argv)));
     }
     section += &format!(
         "<details><summary>Configuration</summary><pre>{}</pre></details>\n",
@@ -122,7 +122,8 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     }
     let drawing = Drawing {
         title: "Chains".to_owned(),
-        caption: "A colour a chain; grey: warm-up. Dashed and banded: λ̂ of all chains with its 90 % interval."
+        caption: "One colour for each chain; grey: warm-up. Dashed line and band: λ̂ of all chains with its 90 % \
+                  interval."
             .to_owned(),
         keys: Vec::new(),
         panels,
@@ -133,7 +134,7 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     let mut section = inline(&drawing, &name(run, "chains"), glyphs);
     let ranks = if chains.loss.len() > 1 && is_finite(chains) { rank_panels(chains) } else { Vec::new() };
     if !ranks.is_empty() {
-        let caption = "Kept losses of all chains ranked together; level bars where the chains agree.".to_owned();
+        let caption = "Kept losses of all chains ranked together; the bars are level if the chains agree.".to_owned();
         let drawing =
             Drawing { title: "Ranks".to_owned(), caption, panels: ranks, panel_size: [165.0, 90.0], ..drawing };
         section += &inline(&drawing, &name(run, "ranks"), glyphs);

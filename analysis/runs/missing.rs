@@ -12,7 +12,7 @@ use super::source::Source;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The lines, one llc command each, as gen-commands prints them.
+    /// File with one llc command on each line, as gen-commands prints it.
     #[arg(value_name = "COMMANDS.txt")]
     file: PathBuf,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     for command in commands.iter().filter(|command| command.meaning.is_none()) {
         let _ = writeln!(
             io::stderr(),
-            "warning: line {} leaves no run, and is not looked for: {}",
+            "warning: line {} records no run, and is skipped: {}",
             command.number,
             command.text()
         );

@@ -11,7 +11,7 @@ use super::source::Source;
 
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Only runs that meet this condition, and every other one given: status=COMPLETED config.sampler.gamma=1 'llc>0' name~dln. Fields are
+    /// Only runs that meet all of these conditions: status=COMPLETED config.sampler.gamma=1 'llc>0' name~dln. Fields are
     /// id, status, name, command, comment, hostname, llc, mcse, verdict, duration_s, config.PATH and report.PATH; operators = != < <= > >=
     /// and ~ (contains). Quote < and > from the shell.
     #[arg(value_name = "FILTER")]

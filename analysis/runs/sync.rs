@@ -57,7 +57,7 @@ pub fn execute(arguments: &Arguments, now: Timestamp, output: &mut dyn Write) ->
         return Err(UsageError::NoAddress.into());
     }
     if num_failed > 0 {
-        bail!("{num_failed} deliveries failed or were not tried; the same command tries again");
+        bail!("{num_failed} deliveries failed or were not tried; repeat the command to try again");
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ pub fn run(
     threads: usize,
     mut told: impl FnMut(&Ended) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).context("cannot listen to signals")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).context("cannot listen for signals")?;
     let mut waiting = VecDeque::from(jobs);
     let mut running: Vec<Running> = Vec::new();
     let mut outcome = Outcome { num_ended: 0, is_interrupted: false };

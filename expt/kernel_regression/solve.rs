@@ -92,7 +92,7 @@ impl Run<'_> {
             let what = format!("the iterative solver for {n} samples");
             let remedy = match storage {
                 Storage::Recomputed => "give fewer samples (--train-sizes) or a smaller --preconditioner-rank",
-                _ => "give a smaller --memory, which then keeps less of the kernel",
+                _ => "give a smaller --memory, which stores less of the kernel",
             };
             // Libtorch and the inputs are there already.
             memory::ensure(what, needed - memory::resident_bytes(), remedy)?;
@@ -100,7 +100,8 @@ impl Run<'_> {
         let product_s = problem.matrix.seconds_per_product(num_columns)?;
         let kernel_gb = storage.bytes(n) / 1e9;
         observers.emit(&Event::Line(&format!(
-            "n {n:>6}  iterative: {:.2} GB in all, {kernel_gb:.2} of it for the kernel, {}; to make it takes about {}{}",
+            "n {n:>6}  iterative: {:.2} GB in all, {kernel_gb:.2} of it for the kernel, {}; computing it takes about \
+             {}{}",
             needed / 1e9,
             storage.as_str(),
             duration(product_s),
@@ -136,7 +137,7 @@ impl Run<'_> {
             if most_s > LONG_S {
                 let most = duration(most_s);
                 let text = format!(
-                    "n {n:>6}  an iteration takes up to {MAX_INNER_STEPS} steps in 16 bits too, {most} for so many"
+                    "n {n:>6}  each iteration also takes up to {MAX_INNER_STEPS} steps in 16 bits, which take {most}"
                 );
                 observers.emit(&Event::Line(&text));
             }

@@ -167,8 +167,8 @@ impl Paths<'_> {
         let end_difference = self.end_difference()?;
         anyhow::ensure!(
             end_difference < MOST_DIFFERENCE,
-            "outputs at the curve's ends differ by {end_difference:.1e} from those of the minima that it joins: that is no rounding, but a \
-             fault of this program; please report it with the command line"
+            "outputs at the curve's ends differ by {end_difference:.1e} from those of the minima that it joins: this \
+             is a bug, not rounding; please report it with the command line"
         );
         let series = Series { name: "curve".to_owned(), stage: "curve", landscape: &self.landscape, is_told: true };
         let place = |i: usize, w: &mut Params| curve.place(t[i], w);
@@ -186,8 +186,8 @@ impl Paths<'_> {
             // All else that was found is worth a report.
             Err(PlaneError::Degenerate(why)) => {
                 let note = format!(
-                    "no plane: {why}. A longer fit (--fit-epochs) or a larger --fit-learning-rate moves the bend away; --plane-points 0 asks \
-                     for no plane"
+                    "no plane: {why}. A longer fit (--fit-epochs) or a larger --fit-learning-rate moves the bend \
+                     away; --plane-points 0 turns the plane off"
                 );
                 observers.emit(&Event::Warning(&note));
                 self.found.notes.push(note);

@@ -25,7 +25,7 @@ const FIT: &str = "fit";
 /// The training `name` in an error's words, with the flags that are its own.
 fn training_of(name: &str) -> String {
     match name {
-        FIT => "the fit of the curve (for it --fit-learning-rate is what --learning-rate is for minima)".to_owned(),
+        FIT => "the fit of the curve (its learning rate is --fit-learning-rate, not --learning-rate)".to_owned(),
         _ => format!("the training of {}", name.replace('_', " ")),
     }
 }

@@ -40,7 +40,7 @@ pub struct Mismatch {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let reshaped = |(name, found, expected): &(String, Vec<usize>, Vec<usize>)| {
-            format!("{name} is {} and should be {}", shown(found), shown(expected))
+            format!("{name} is {} but should be {}", shown(found), shown(expected))
         };
         let parts = [
             list("missing", &self.missing),

@@ -15,7 +15,7 @@ use crate::mongo::address::{self, Address, AddressText};
 /// What the command line of the experiment configured by `C` says.
 #[derive(Debug, Clone)]
 pub struct ExperimentArgs<C> {
-    /// What is no setting of the experiment.
+    /// The flags that are not settings of the experiment.
     pub run: RunArgs,
     preset: Option<String>,
     flags: Vec<(&'static Setting, String)>,
@@ -28,7 +28,7 @@ pub struct RunArgs {
     /// Read settings from a file
     #[arg(long, help_heading = "Where settings come from", value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
-    /// Take the settings of that run, by its number in -F, its name (or how that starts) or its folder
+    /// Use the settings of an earlier run, given by its number in -F, its name (or the start of it) or its folder
     #[arg(long, help_heading = "Where settings come from", value_name = "RUN")]
     pub again: Option<String>,
     /// Set one key, as in a file; may be repeated
@@ -43,37 +43,37 @@ pub struct RunArgs {
     /// Name of the run in its record [default: the experiment]
     #[arg(short = 'n', long, help_heading = "Results", value_name = "NAME")]
     pub name: Option<String>,
-    /// A remark for the record
+    /// Comment for the record
     #[arg(long, help_heading = "Results", value_name = "TEXT")]
     pub comment: Option<String>,
-    /// Where else results go, and how often.
+    /// Further destinations of results, and intervals.
     #[command(flatten)]
     pub record: RecordArgs,
 }
 
-/// The flags of a new run and of one that is taken up again.
+/// The flags of a new or resumed run.
 #[derive(Debug, Clone, Args)]
 pub struct RecordArgs {
-    /// Databases that get the run besides, as Sacred writes their addresses
+    /// Databases that also get the run, as Sacred writes their addresses
     #[arg(
         short = 'm',
         long,
         help_heading = "Results",
         value_name = "ADDRESS",
         help = "Deliver the run to this MongoDB too, [HOST:PORT:]DB[.COLLECTION]; may be repeated. LLC_MONGO_USER and \
-                LLC_MONGO_PASSWORD say who does"
+                LLC_MONGO_PASSWORD give the user"
     )]
     pub mongo: Vec<AddressText>,
-    /// The same by a URL, mongodb://HOST/DB; may be repeated [default: what LLC_MONGO_URL holds, if anything]
+    /// The same by a URL, mongodb://HOST/DB; may be repeated [default: $LLC_MONGO_URL]
     #[arg(long, help_heading = "Results", value_name = "URL")]
     pub mongo_url: Vec<AddressText>,
-    /// Time between two checkpoints from which a killed run goes on, at least; they take a hundredth of its time at most
+    /// Least time between two checkpoints for resuming a killed run; they take at most a hundredth of its time
     #[arg(long, help_heading = "Results", value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub journal_every: f64,
     /// Time between two heartbeats of the record
     #[arg(short = 'b', long, help_heading = "Results", value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
     pub beat_interval: f64,
-    /// Print the report as one JSON object, the last line of standard output
+    /// Print the report as one JSON object on the last line of standard output
     #[arg(long, help_heading = "Results")]
     pub json: bool,
     /// Show no progress and no table

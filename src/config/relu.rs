@@ -33,7 +33,7 @@ pub(super) fn run_keys() -> Vec<Setting> {
         "precision",
         Kind::Choice(&["f32", "f64"]),
         "f32|f64",
-        "Arithmetic of the chains; losses and sums over samples are in f64 in any case [default: f32, as published]",
+        "Arithmetic of the chains; losses and sums over samples are always in f64 [default: f32, as published]",
     ));
     keys
 }

@@ -42,7 +42,7 @@ impl Work {
 /// The settings of the run of any network.
 pub(super) fn network_keys() -> Vec<Setting> {
     keys_with(
-        "Threads for one chain [default: as many as leave some for every chain]",
+        "Threads for one chain [default: --threads divided among the chains]",
         &["auto", "f32", "bf16", "f64"],
         "auto|f32|bf16|f64",
         "Arithmetic of the chains; bf16 keeps parameters, losses and sums in f32 and f64 [default: auto, which is f32]",
@@ -73,10 +73,18 @@ fn keys_with(
             "threads",
             Kind::Whole,
             "THREADS",
-            "Threads in all, also while data are read and networks trained [default: what SLURM grants, else all processors]",
+            "Total number of threads, also for reading data and training networks [default: what SLURM grants, else \
+             all processors]",
         ),
         Setting::new("run.threads_per_chain", "threads-per-chain", Kind::Whole, "THREADS", threads_per_chain),
-        Setting::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
+        Setting::new(
+            "run.device",
+            "device",
+            Kind::Text,
+            "cpu|cuda|cuda:N",
+            "Device that runs the chains [default: \
+            cpu]",
+        ),
         Setting::new("run.precision", "precision", Kind::Choice(precisions), precision_names, precision)
             .chosen_for(&["sampler.kind"]),
     ]
@@ -90,9 +98,16 @@ pub(super) fn bare_keys() -> Vec<Setting> {
             "threads",
             Kind::Whole,
             "THREADS",
-            "Threads in all [default: what SLURM grants, else all processors]",
+            "Total number of threads [default: what SLURM grants, else all processors]",
         ),
-        Setting::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the training runs [default: cpu]"),
+        Setting::new(
+            "run.device",
+            "device",
+            Kind::Text,
+            "cpu|cuda|cuda:N",
+            "Device that runs the training [default: \
+            cpu]",
+        ),
     ]
 }
 

@@ -216,10 +216,7 @@ mod tests {
     fn a_comma_with_nothing_beside_it_is_refused() {
         for text in ["5,,5", "5, ,5", "5,5,", ",5", "[5,]", ","] {
             assert!(
-                sentence(&WIDTHS, text).ends_with(&format!(
-                    "`{text}` has nothing between two commas, or beside one: \
-                write it as 20,20,10"
-                )),
+                sentence(&WIDTHS, text).ends_with(&format!("`{text}` has an empty item: write the list as 20,20,10")),
                 "{text}"
             );
         }

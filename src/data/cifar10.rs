@@ -45,7 +45,7 @@ pub(super) fn load(dir: &Path, split: Split) -> Result<Pictures, DataError> {
         }
         let expected = *first_len.get_or_insert(bytes.len());
         if bytes.len() != expected {
-            let expected = format!("{expected} bytes, as in the first batch");
+            let expected = format!("{expected} bytes, like the first batch");
             return Err(malformed(&path, expected, bytes.len().to_string()));
         }
         for record in bytes.chunks_exact(RECORD_LEN) {
@@ -128,7 +128,7 @@ mod tests {
         }
         let error = load(folder.path(), Split::Train).unwrap_err().to_string();
         assert!(
-            error.contains("data_batch_3.bin: expected 122920 bytes, as in the first batch, found 119847"),
+            error.contains("data_batch_3.bin: expected 122920 bytes, like the first batch, found 119847"),
             "{error}"
         );
         fs::copy(test_fixture("cifar10").join("data_batch_3.bin"), folder.path().join("data_batch_3.bin")).unwrap();

@@ -24,7 +24,7 @@ pub(super) fn load(dir: &Path, split: Split) -> Result<Pictures, DataError> {
         let num_pictures = labels.len() - num_before;
         let expected = *first_len.get_or_insert(num_pictures);
         if num_pictures != expected {
-            let expected = format!("{expected} pictures, as in the first batch");
+            let expected = format!("{expected} images, like the first batch");
             return Err(malformed(&path, expected, num_pictures.to_string()));
         }
     }

@@ -149,7 +149,7 @@ impl Corruption {
         let unfit = |reason: String| Err(DataError::Unfit { reason });
         if (train.shape, &train.classes) != (test.shape, &test.classes) {
             return unfit(format!(
-                "training pictures of {:?} in {} classes, test pictures of {:?} in {}: give two parts of one data set",
+                "training images of {:?} in {} classes, test images of {:?} in {}: give two splits of one dataset",
                 train.shape,
                 train.classes.len(),
                 test.shape,
@@ -164,7 +164,7 @@ impl Corruption {
         if self.pixels == PixelCorruption::Gaussian {
             let is_channels = matches!(normalise, Normalise::Channels { .. });
             if let Some(reason) = normalise.misfit(train.shape[0]).or((!is_channels).then(|| {
-                "gaussian pixels take their means and deviations from the channels': normalise by channels".to_owned()
+                "gaussian pixels need the mean and deviation of each channel: use --preprocessing channels".to_owned()
             })) {
                 return unfit(reason);
             }
@@ -223,8 +223,8 @@ mod tests {
         let labels = LabelCorruption::Random { level: 1.5 };
         assert!(apply(Corruption { labels, ..Corruption::default() }, &test).contains("level of 1.5"));
         let noise = Corruption { pixels: PixelCorruption::Gaussian, ..Corruption::default() };
-        assert!(apply(noise, &test).contains("normalise by channels"));
-        assert!(apply(Corruption::default(), &test.cropped(26).unwrap()).contains("two parts of one data set"));
+        assert!(apply(noise, &test).contains("use --preprocessing channels"));
+        assert!(apply(Corruption::default(), &test.cropped(26).unwrap()).contains("two splits of one dataset"));
     }
 
     #[cfg(feature = "torch")]

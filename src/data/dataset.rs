@@ -129,8 +129,8 @@ impl DatasetName {
     /// How to get it, as a clause.
     pub(super) fn remedy(self) -> String {
         match self {
-            Self::ImageFolder => "a folder of pictures holds train/CLASS/*.png or CLASS/*.png (or .jpg)".into(),
-            name => format!("`llc data fetch {name}` brings the published files"),
+            Self::ImageFolder => "a folder of images has the files train/CLASS/*.png or CLASS/*.png (or .jpg)".into(),
+            name => format!("`llc data fetch {name}` downloads the published files"),
         }
     }
 
@@ -252,7 +252,8 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "no cifar10 in {path}; `llc data fetch cifar10` brings the published files, and --data-dir or LLC_DATA say where data are"
+                "no cifar10 in {path}; `llc data fetch cifar10` downloads the published files, and --data-dir or \
+                 LLC_DATA give the folder"
             )
         );
         assert_eq!(load(DatasetName::Cifar10, folder.path(), Split::Test).unwrap_err().to_string(), error);

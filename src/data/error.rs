@@ -12,7 +12,7 @@ use super::DatasetName;
 #[non_exhaustive]
 pub enum DataError {
     /// No folder that was looked in holds the data set.
-    #[error("no {dataset} in {}; {}, and --data-dir or LLC_DATA say where data are", list(tried), dataset.remedy())]
+    #[error("no {dataset} in {}; {}, and --data-dir or LLC_DATA give the folder", list(tried), dataset.remedy())]
     NotFound {
         /// What was looked for.
         dataset: DatasetName,
@@ -66,9 +66,7 @@ pub enum DataError {
         width: usize,
     },
     /// A number of samples that the classes can't share.
-    #[error(
-        "{size} samples are not the same number from each of {num_classes} classes: give a multiple of {num_classes}"
-    )]
+    #[error("{size} samples can't be divided equally among {num_classes} classes: give a multiple of {num_classes}")]
     NotBalanced {
         /// The samples asked for.
         size: usize,
@@ -76,7 +74,7 @@ pub enum DataError {
         num_classes: usize,
     },
     /// A class with too few samples.
-    #[error("class `{class}` has {found} samples, {needed} were asked for: ask for fewer")]
+    #[error("class `{class}` has {found} samples, but {needed} are needed: use fewer samples")]
     TooFew {
         /// The class.
         class: String,

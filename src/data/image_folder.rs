@@ -87,7 +87,7 @@ pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split) -> Result<Pic
             return Err(malformed(class_dir, "PNG or JPEG files".into(), "none".into()));
         }
         for path in files {
-            let decoded = decode(&path).map_err(|found| malformed(&path, "a PNG or JPEG picture".into(), found))?;
+            let decoded = decode(&path).map_err(|found| malformed(&path, "a PNG or JPEG image".into(), found))?;
             let is_grey = !decoded.color().has_color();
             let channels = if is_grey { 1 } else { 3 };
             let [height, width] = [decoded.height() as usize, decoded.width() as usize];
@@ -98,7 +98,7 @@ pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split) -> Result<Pic
             if [height, width] != [wanted_height, wanted_width] || channels > wanted_channels {
                 let [expected, found] =
                     [describe(wanted_channels, wanted_height, wanted_width), describe(channels, height, width)];
-                return Err(malformed(&path, format!("{expected}, as the first picture is"), found));
+                return Err(malformed(&path, format!("{expected}, like the first image"), found));
             }
             push_planes(decoded, wanted_channels, &mut pictures.pixels);
             // At most MAX_CLASSES, as just checked.
@@ -120,7 +120,7 @@ fn relabelled(mut pictures: Pictures, known: &[&str]) -> Pictures {
 }
 
 fn describe(channels: usize, height: usize, width: usize) -> String {
-    format!("a {} picture of {height}×{width}", if channels == 1 { "grey" } else { "colour" })
+    format!("a {} image of {height}×{width}", if channels == 1 { "grey" } else { "colour" })
 }
 
 /// The picture, or what is there instead. The size in its header is checked before anything of that size is allocated.
@@ -172,7 +172,7 @@ mod tests {
             save(colour(start), root.join(name));
         }
         fs::create_dir_all(root.join("train/.hidden")).unwrap();
-        fs::write(root.join("train/owl/notes.txt"), "no picture").unwrap();
+        fs::write(root.join("train/owl/notes.txt"), "no image").unwrap();
         let train = load(DatasetName::ImageFolder, root, Split::Train).unwrap();
         assert_eq!((train.shape, &train.classes[..]), ([3, 3, 4], &["cat".to_owned(), "owl".to_owned()][..]));
         assert_eq!(train.labels, [0, 1, 1]);
@@ -218,18 +218,16 @@ mod tests {
         save(GrayImage::new(4, 3), folder.path().join("a/1.png"));
         save(colour(0), folder.path().join("a/2.png"));
         let error = || load(DatasetName::ImageFolder, folder.path(), Split::Train).unwrap_err().to_string();
-        assert!(
-            error().contains("2.png: expected a grey picture of 3×4, as the first picture is, found a colour picture")
-        );
+        assert!(error().contains("2.png: expected a grey image of 3×4, like the first image, found a colour image"));
         save(GrayImage::new(5, 3), folder.path().join("a/2.png"));
-        assert!(error().contains("found a grey picture of 3×5"), "{}", error());
+        assert!(error().contains("found a grey image of 3×5"), "{}", error());
     }
 
     #[test]
     fn every_cut_and_every_flipped_byte_of_a_header_is_an_error_or_a_picture_and_never_large() {
         let folder = tempfile::tempdir().unwrap();
         for end in ["png", "jpg"] {
-            let path = folder.path().join(format!("picture.{end}"));
+            let path = folder.path().join(format!("image.{end}"));
             save(RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8 * 8, y as u8 * 8, (x * y) as u8])), path.clone());
             let bytes = fs::read(&path).unwrap();
             for len in (0..bytes.len()).step_by(7) {

@@ -103,8 +103,9 @@ impl Known {
             return None;
         }
         Some(format!(
-            "λ is the limit of large nβ, and need not be near λ̂: at this nβ the loss tells only {} of the truth's {} singular values \
-             from zero (a truth of rank {} has λ = {}); a larger --n-beta or --num-training-data resolves more",
+            "λ is the limit of large nβ, and may differ from λ̂: at this nβ the loss resolves only {} of the truth's \
+             {} singular values (a truth of rank {} has λ = {}); a larger --n-beta or --num-training-data resolves \
+             more",
             self.rank_resolved, self.rank, self.rank_resolved, self.coefficient_resolved.lambda
         ))
     }

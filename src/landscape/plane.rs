@@ -24,8 +24,8 @@ pub struct Plane {
 /// The three points lie on a line, as far as their precision tells.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
-    "the three points lie on a line: the third is {height:.3e} off the line through the first two, which are {length:.3e} apart; they span \
-     no plane"
+    "the three points do not span a plane: the third is {height:.3e} off the line through the first two, which are \
+     {length:.3e} apart"
 )]
 pub struct Degenerate {
     /// ‖v‖.

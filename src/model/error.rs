@@ -15,7 +15,7 @@ pub enum ModelError {
         nearest: Option<&'static str>,
     },
     /// A name of a family with something else than the numbers that belong there.
-    #[error("`{name}` is no network of the family {form}: write it as {example}")]
+    #[error("`{name}` is not a network of the family {form}: write it as {example}")]
     Malformed {
         /// The name as given.
         name: String,

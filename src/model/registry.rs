@@ -135,7 +135,7 @@ mod tests {
             error("resnet-18"),
             "no network is called `resnet-18`: did you mean `resnet18`?; `llc model list` lists them"
         );
-        assert_eq!(error("wrn-28"), "`wrn-28` is no network of the family wrn-DEPTH-WIDTH: write it as wrn-28-1");
+        assert_eq!(error("wrn-28"), "`wrn-28` is not a network of the family wrn-DEPTH-WIDTH: write it as wrn-28-1");
         assert_eq!(
             error("wrn-30-1"),
             "wrn-30-1: depth is 30, but it must be 4 more than a multiple of 6: 10, 16, 22, 28, …"

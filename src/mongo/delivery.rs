@@ -259,7 +259,7 @@ impl Open {
             self.known.id = None;
             return Err(MongoError::problem(
                 &self.database.address,
-                &format!("run {id} was removed there in the meantime"),
+                &format!("run {id} was removed from the database in the meantime"),
             ));
         }
         self.known.run = document;

@@ -26,13 +26,13 @@ pub enum MongoError {
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
     /// A file of the run's folder holds no JSON, or not what belongs there.
-    #[error("{} is not JSON of the right form: {error}", path.display())]
+    #[error("{} is not JSON in the expected format: {error}", path.display())]
     Json { path: PathBuf, error: serde_json::Error },
     /// Another process delivers the same run to the same place.
     #[error("another process is delivering {} to {address}", run_dir.display())]
     Busy { run_dir: PathBuf, address: String },
     /// The database has no run of this number.
-    #[error("MongoDB at {address} has no run {id}; `llc-analysis runs list` shows those there are")]
+    #[error("MongoDB at {address} has no run {id}; `llc-analysis runs list` lists its runs")]
     NoRun { address: String, id: u64 },
 }
 

@@ -163,7 +163,7 @@ pub(super) fn without_middle(text: &str, max_bytes: usize) -> String {
 }
 
 fn gap(num_bytes: u64) -> String {
-    format!("\n[… {num_bytes} bytes are left out here; cout.txt in the run's folder has them …]\n")
+    format!("\n[… {num_bytes} bytes are omitted here; cout.txt in the run's folder has them …]\n")
 }
 
 #[cfg(test)]
@@ -213,13 +213,13 @@ mod tests {
     fn long_output_loses_its_middle() {
         let text = "λ".repeat(1000);
         let cut = without_middle(&text, 500);
-        assert!(cut.len() <= 500 && cut.starts_with("λλ") && cut.ends_with("λλ") && cut.contains("bytes are left out"));
+        assert!(cut.len() <= 500 && cut.starts_with("λλ") && cut.ends_with("λλ") && cut.contains("bytes are omitted"));
         assert_eq!(without_middle(&text, 2000), text);
 
         let run_dir = written(&[("cout.txt", "")]);
         let path = run_dir.path().join("cout.txt");
         fs::write(&path, vec![b'a'; 17 << 20]).unwrap();
         let read = ends_of(&path).unwrap();
-        assert!(read.contains("1048576 bytes are left out") && read.len() < (16 << 20) + 100);
+        assert!(read.contains("1048576 bytes are omitted") && read.len() < (16 << 20) + 100);
     }
 }

@@ -62,7 +62,7 @@ impl Follower {
             return None;
         }
         let notice = outage.reason.as_ref().map(|reason| {
-            format!("{reason}: the run goes on in its folder, and is delivered when the server takes it")
+            format!("{reason}: the run continues in its folder, and is delivered when the server is available")
         });
         outage.is_told = notice.is_some();
         notice
@@ -83,7 +83,7 @@ impl Follower {
             match ended.recv_timeout(LOOK) {
                 Ok(result) => return result.map_err(|error| error.to_string()),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(format!("MongoDB at {address}: the delivery broke off"));
+                    return Err(format!("MongoDB at {address}: the delivery failed"));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }

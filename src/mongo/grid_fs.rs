@@ -64,7 +64,7 @@ impl Database {
             bytes.extend_from_slice(self.answer(chunk)?.get_binary_generic("data").map_or(&[], Vec::as_slice));
         }
         if length != Some(bytes.len() as i64) {
-            return Err(MongoError::problem(&self.address, &format!("the file {name} is not whole there")));
+            return Err(MongoError::problem(&self.address, &format!("the file {name} is incomplete in the database")));
         }
         Ok(bytes)
     }

@@ -177,7 +177,7 @@ impl FileTreeObserver {
         file("run.json", json::to_string(&Value::Object(run.clone())))?;
         self.folder.keep();
         if !is_new {
-            self.say(&format!("taken up again at {} UTC", time::format(Timestamp::now())));
+            self.say(&format!("resumed at {} UTC", time::format(Timestamp::now())));
         }
 
         let writer = Arc::new(Writer::new(run_dir, run, metrics, has_draws.then_some(draws)));
@@ -298,7 +298,7 @@ impl Observer for FileTreeObserver {
 impl Drop for FileTreeObserver {
     /// A run that never said how it ended, because of a panic, say, is recorded as failed.
     fn drop(&mut self) {
-        let trace = "the record was closed before the run said how it ended".to_owned();
+        let trace = "the record was closed before the run reported its end".to_owned();
         // An error has nowhere to go.
         let _ = self.end(Status::Failed, None, &[trace]);
     }

@@ -60,8 +60,8 @@ impl MongoObserver {
         let base = self.run_dir.parent().unwrap_or(&self.run_dir).display();
         for follower in self.followers.drain(..) {
             if let Err(reason) = follower.finish(max_wait) {
-                let remedy = format!("`llc-analysis runs sync {base}` will bring it there");
-                self.notices.push(format!("{reason}: not all of this run is there; {remedy}"));
+                let remedy = format!("deliver it with `llc-analysis runs sync {base}`");
+                self.notices.push(format!("{reason}: the database does not have all of this run; {remedy}"));
             }
         }
     }

@@ -48,7 +48,7 @@ impl Observers {
     /// others get a [`Event::Warning`] that says so: the run goes on. What an observer has to tell all is a warning too.
     pub fn emit(&mut self, event: &Event) {
         for (failure, is_last) in self.deliver(event) {
-            let what_follows = if is_last { "the run ends" } else { "nothing more is written there, the run goes on" };
+            let what_follows = if is_last { "the run ends" } else { "it gets no more data, but the run continues" };
             let warning = format!("{failure}; {what_follows}");
             self.failures.push(warning.clone());
             self.emit(&Event::Warning(&warning));

@@ -78,7 +78,7 @@ pub enum FilterError {
         nearest: Option<String>,
     },
     /// An order where there is none.
-    #[error("{text}: `{value}` is no number, and only numbers are less or greater")]
+    #[error("{text}: `{value}` is not a number, and only numbers can be less or greater")]
     NoNumber {
         /// The condition.
         text: String,
@@ -384,7 +384,7 @@ mod tests {
         assert!(refused("sampler.epsilon=1").ends_with("did you mean `config.sampler.epsilon`?"));
         assert!(refused("config.sampler=1").contains("no run has a field `config.sampler`"), "a table is no value");
         assert!(refused("statsu=FAILED").ends_with("did you mean `status`?"));
-        assert!(refused("llc<many").contains("`many` is no number"));
+        assert!(refused("llc<many").contains("`many` is not a number"));
         assert!(refused("llc").contains("FIELD=VALUE") && refused("=3").contains("FIELD=VALUE"));
         assert!(select(Vec::new(), &["config.any=1".parse().unwrap()], Timestamp::UNIX_EPOCH).is_ok());
     }

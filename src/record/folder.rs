@@ -32,10 +32,10 @@ pub enum FolderError {
     #[error("cannot make a run folder in {}: {error}; give a folder that you may write with -F", base.display())]
     Base { base: PathBuf, error: io::Error },
     /// There is no such run.
-    #[error("{} is no folder of a run: it has no run.json", path.display())]
+    #[error("{} is not the folder of a run: it has no run.json", path.display())]
     NoRun { path: PathBuf },
     /// Its process still runs.
-    #[error("{} belongs to a process that still runs; end that first, or wait for it", path.display())]
+    #[error("{} belongs to a running process; stop it first, or wait for it", path.display())]
     InUse { path: PathBuf },
     /// Every number tried was taken in between.
     #[error("no free run number in {} after {MAX_ATTEMPTS} attempts, the last {last}", base.display())]

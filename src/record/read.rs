@@ -63,7 +63,7 @@ pub enum ReadError {
     #[error("{} is not JSON: {error}", path.display())]
     Json { path: PathBuf, error: serde_json::Error },
     /// The folder's name is no number.
-    #[error("{} is no run: its name is not a number", path.display())]
+    #[error("{} is not a run: its name is not a number", path.display())]
     NotARun { path: PathBuf },
 }
 

@@ -48,7 +48,7 @@ pub enum CommandFileError {
     },
     /// A password, which every log of the command would show.
     #[error(
-        "line {number} holds a password, which job logs and process lists would show: give it by the environment instead"
+        "line {number} has a password, which job logs and process lists would show: give it by the environment instead"
     )]
     Credentials {
         /// The line.
@@ -56,8 +56,8 @@ pub enum CommandFileError {
     },
     /// A word that shells would change.
     #[error(
-        "line {number}: `{word}` has a `{sign}`, which bash, xargs and SLURM scripts take differently: write values without quotes, spaces \
-         and signs that a shell knows"
+        "line {number}: `{word}` has a `{sign}`, which bash, xargs and SLURM scripts treat differently: write values \
+         without quotes, spaces and special characters of a shell"
     )]
     ShellSign {
         /// The line.
@@ -179,7 +179,7 @@ mod tests {
     fn a_line_that_is_no_llc_command_is_refused_with_its_number() {
         let refused = |text: &str| format!("{:#}", anyhow::Error::from(parse(text).unwrap_err()));
         let password = "llc dln --seed 1\nllc dln --comment mongodb://me:s$cret@host/llc";
-        assert!(refused(password).starts_with("line 2 holds a password") && !refused(password).contains("cret"));
+        assert!(refused(password).starts_with("line 2 has a password") && !refused(password).contains("cret"));
         assert!(refused("python train.py").starts_with("line 1 starts with `python`"));
         assert!(refused("OMP_NUM_THREADS=1 llc dln").starts_with("line 1 starts with `OMP_NUM_THREADS=1`"));
         assert!(refused("\nllc").starts_with("line 2: the experiment is missing"));

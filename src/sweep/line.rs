@@ -30,7 +30,7 @@ pub struct Setting {
 pub enum LineError {
     /// A word that not every reader would take as it stands.
     #[error(
-        "`{word}` in `{line}` has a `{sign}`: a shell may change it; use letters, digits and - _ . , : = / + @ % only"
+        "`{word}` in `{line}` has a `{sign}`: a shell may change it; use only letters, digits and - _ . , : = / + @ %"
     )]
     Sign {
         /// The line.
@@ -41,12 +41,10 @@ pub enum LineError {
         sign: char,
     },
     /// A password, which every log of the command would show.
-    #[error(
-        "the line holds a password, which job logs and process lists would show: give it by the environment instead"
-    )]
+    #[error("the line has a password, which job logs and process lists would show: give it by the environment instead")]
     Credentials,
     /// What `llc` would refuse.
-    #[error("llc would refuse `{line}`")]
+    #[error("llc would reject `{line}`")]
     Refused {
         /// The line.
         line: String,

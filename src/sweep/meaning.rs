@@ -144,7 +144,7 @@ fn push(text: &mut String, value: &Value) {
 /// What clap says, on one line, without its usage.
 fn sentence(error: &clap::Error) -> String {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return "it asks for help, and runs nothing".to_owned();
+        return "it only prints help".to_owned();
     }
     let text = error.to_string();
     let lines =
@@ -205,7 +205,7 @@ mod tests {
                 "unexpected argument '--epsilom' found; tip: a similar argument exists: '--epsilon'",
             ),
             ("dln --gamma -1", "--gamma (sampler.gamma) is -1: give a finite number, 0 or more"),
-            ("dln --help", "it asks for help, and runs nothing"),
+            ("dln --help", "it only prints help"),
         ] {
             assert_eq!(mean(line).unwrap_err(), sentence, "{line}");
         }

@@ -24,7 +24,7 @@ pub struct Axis {
 #[non_exhaustive]
 pub enum ProductError {
     /// There are too many combinations.
-    #[error("the lists make {0:.0e} lines, and {MAX_LINES} are the most: shorten them")]
+    #[error("the lists make {0:.0e} lines, but at most {MAX_LINES} are allowed: shorten them")]
     TooMany(f64),
     /// A combination that leaving out can't mend, or a setting that none has a use for.
     #[error(transparent)]
@@ -144,7 +144,7 @@ mod tests {
         let error = product(&[("train.optimizer", &["adam"]), ("train.momentum", &["0.9"])]).unwrap_err();
         assert!(error.contains("--momentum") && error.contains("adam"), "{error}");
         let error = product(&[("train.learning_rate", &["0.1", "-1"])]).unwrap_err();
-        assert!(error.contains("llc would refuse `llc curve --learning-rate -1`: --learning-rate"), "{error}");
+        assert!(error.contains("llc would reject `llc curve --learning-rate -1`: --learning-rate"), "{error}");
         let seeds: Vec<String> = (0..2000).map(|seed| seed.to_string()).collect();
         let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
         assert!(product(&[("seed", &seeds), ("model.width_factor", &seeds[1..])]).unwrap_err().contains("4e6 lines"));

@@ -26,7 +26,7 @@ pub struct Range {
 
 /// Why a text is no range.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("`{text}` is no range: write 2..5 for 2, 3 and 4, or 2..=5 for 5 as well, or one number")]
+#[error("`{text}` is not a range: write 2..5 for 2, 3 and 4, or 2..=5 to include 5, or one number")]
 pub struct RangeError {
     text: String,
 }

@@ -350,7 +350,10 @@ fn own_answers(loss: &Loss, outputs: &Tensor) -> Result<Tensor, TchError> {
         Loss::CrossEntropy => outputs.f_softmax(1, outputs.kind()),
         Loss::SquaredError => Ok(outputs.shallow_clone()),
         // Their minima are elsewhere, whatever the answers: configurations refuse it.
-        other => Err(TchError::Shape(format!("no answers make a network's own outputs a minimum of the loss {other}"))),
+        other => Err(TchError::Shape(format!(
+            "a network's own outputs are not a minimum of the loss {other} for any \
+                                              targets"
+        ))),
     }
 }
 

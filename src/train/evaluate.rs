@@ -150,12 +150,12 @@ pub fn outcomes(
 pub fn check_fit(network: &Network, samples: &Samples) -> Result<(), TrainError> {
     let (takes, has) = (network.input_shape(), samples.input_shape());
     let reason = if samples.is_empty() {
-        "there is no sample".to_owned()
+        "there are no samples".to_owned()
     } else if takes != has {
-        format!("{} takes inputs of shape {}, the data have {}", network.name(), shape(&takes), shape(&has))
+        format!("{} takes inputs of shape {}, but the data have {}", network.name(), shape(&takes), shape(&has))
     } else if samples.num_classes() > network.num_outputs() {
         let (classes, outputs) = (samples.num_classes(), network.num_outputs());
-        format!("the data have {classes} classes, {} {outputs} outputs", network.name())
+        format!("the data have {classes} classes, but {} has {outputs} outputs", network.name())
     } else {
         return Ok(());
     };

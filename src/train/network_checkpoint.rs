@@ -56,7 +56,7 @@ pub enum ResumeError {
     #[error(transparent)]
     Checkpoint(Box<CheckpointError>),
     /// There are parameters, but nothing says how far the training was.
-    #[error("the checkpoint holds no training to go on with; `llc estimate --checkpoint` takes it as it is")]
+    #[error("the checkpoint has no training to continue; `llc estimate --checkpoint` can use it")]
     NoTraining,
     /// It is another training.
     #[error("the checkpoint is of a training with {what} {found}, not {expected}: give the settings of that training")]

@@ -141,7 +141,7 @@ fn another_training_s_checkpoint_is_refused_with_what_differs() {
     let mut bare = saved.clone();
     bare.header.facts.clear();
     let error = trainer("mlp", &[], 1).resume(&bare).unwrap_err();
-    assert!(error.to_string().contains("no training to go on with"), "{error}");
+    assert!(error.to_string().contains("no training to continue"), "{error}");
     // More epochs, another rate: the same training goes on.
     trainer("mlp", &[("train.num_epochs", "9"), ("train.learning_rate", "0.01")], 1).resume(&saved).unwrap();
 }
@@ -252,5 +252,5 @@ fn samples_that_do_not_fit_the_network_are_refused() {
     let network = Arc::new(ModelSpec::named("mlp1").build().unwrap());
     let error =
         NetworkTrainer::new(network, samples(), &config(&[]), Key::new(1), Device::Cpu).err().unwrap().to_string();
-    assert_eq!(error, "mlp1 takes inputs of shape 3×28×28, the data have 1×4×4");
+    assert_eq!(error, "mlp1 takes inputs of shape 3×28×28, but the data have 1×4×4");
 }

@@ -74,6 +74,6 @@ mod tests {
         let chosen = load_with(&[&settings[..], &[("data.selection_seed", "0")]].concat()).unwrap();
         assert_ne!(chosen.pictures.pixels, plain.pictures.pixels);
         let error = load_with(&[("data.classes", "3,7")]).unwrap_err().to_string();
-        assert!(error.contains("ask for fewer"), "{error}");
+        assert!(error.contains("use fewer samples"), "{error}");
     }
 }

@@ -84,7 +84,7 @@ pub enum TrainError {
     /// The memory does not suffice for a minibatch.
     #[error(
         "out of memory with {batch_size} samples at a time: {}",
-        fits.map_or("not even one fits; take a smaller network".to_owned(), |fits| format!("{fits} fit; give --batch-size {fits}"))
+        fits.map_or("not even one fits; use a smaller network".to_owned(), |fits| format!("{fits} fit; give --batch-size {fits}"))
     )]
     OutOfMemory { batch_size: usize, fits: Option<u64> },
     /// The samples are none that the network can be trained on.

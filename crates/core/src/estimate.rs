@@ -109,7 +109,7 @@ pub fn estimate(
     if let Some(starts) = starts.filter(|_| !sampled.is_interrupted)
         && (chains.extrapolate_step == ExtrapolateStep::On || sampled.is_biased())
     {
-        progress(Progress::Stage("sampling again at half the step size, to take off what the step size adds"));
+        progress(Progress::Stage("sampling again at half the step size, to remove the bias of the step size"));
         let at_half = sample_finer(target, sampler, &chains, &starts, cancel)?;
         sampled.is_interrupted |= cancel.load(Ordering::Relaxed);
         if let Some((llc, diagnostics, num_steps)) = at_half.filter(|_| !sampled.is_interrupted) {
@@ -123,7 +123,7 @@ pub fn estimate(
     let is_open =
         !is_below(sampled.diagnostics.held_by_gamma, HELD_SHARE) && !is_sloped(&sampled.llc, &sampled.diagnostics);
     let localisation = if wanted && is_open {
-        progress(Progress::Stage("sampling again at a smaller γ, to see what the localisation hides"));
+        progress(Progress::Stage("sampling again at a smaller γ, to check the effect of the localisation"));
         sample_localised(target, sampler, &chains, &w_star, cancel)?
     } else {
         Localisation::NotChecked
@@ -258,7 +258,8 @@ impl Sampled {
         });
         if let Some(shift) = rounding_shift.filter(|shift| !is_below(shift.abs(), llc.mcse)) {
             judgement.notes.push(format!(
-                "rounding to bfloat16 moved λ̂ by about {shift:+.3}, {:.1} of its standard errors: take --precision f32 where that matters",
+                "rounding to bfloat16 moved λ̂ by about {shift:+.3}, {:.1} of its standard errors: use --precision \
+                 f32 if that matters",
                 shift.abs() / llc.mcse
             ));
         }

@@ -179,7 +179,7 @@ impl Params {
         }
         match self.memory.device_mut() {
             Some(device) => device.copy_from(other.memory()),
-            None => Err(MemoryError::new("parameters can be copied only from others of their type and place")),
+            None => Err(MemoryError::new("parameters can only be copied from parameters of the same type and device")),
         }
     }
 

@@ -82,7 +82,7 @@ pub enum RunError {
     #[error("cannot start {threads} threads: {error}")]
     Threads { threads: usize, error: rayon::ThreadPoolBuildError },
     /// As many starts as chains are needed, or one for all.
-    #[error("{found} starts for {num_chains} chains")]
+    #[error("{found} starts were given for {num_chains} chains")]
     Starts { found: usize, num_chains: usize },
 }
 

@@ -142,6 +142,6 @@ impl Slot for Nowhere {
     }
 
     fn incomplete(&self, what: &'static str) -> StoreError {
-        StoreError::new(format!("{what} is missing or of another size"))
+        StoreError::new(format!("{what} is missing or has another size"))
     }
 }

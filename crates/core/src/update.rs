@@ -43,7 +43,8 @@ pub fn langevin(
     }
     let layout = w.layout().clone();
     if scale.len() != layout.specs().len() {
-        let text = format!("a preconditioner of {} factors for {} tensors", scale.len(), layout.specs().len());
+        let text =
+            format!("the preconditioner has {} factors, but there are {} tensors", scale.len(), layout.specs().len());
         return Err(MemoryError::new(text));
     }
     let mut distance = Some(0.0);

@@ -215,7 +215,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     let mut notes = Vec::new();
     if let (Some(Unsettled { why, shift }), true) = (unsettled, findings.is_empty()) {
         notes.push(format!(
-            "the flat directions have not settled ({why}); when they do, λ̂ changes by {:.1} % at most",
+            "the flat directions have not settled ({why}); λ̂ will change by {:.1} % at most when they do",
             100.0 * shift / llc.mean.abs()
         ));
     }
@@ -280,12 +280,13 @@ fn not_a_minimum(evidence: &Evidence) -> Option<Finding> {
     let found = if is_negative {
         format!("λ̂ is negative (90 % interval up to {:.3})", llc.ci90[1])
     } else {
-        format!("gradient descent from w* lowers nβ·L by {descent:.3}, so that λ̂ is too low by at least that much")
+        format!("gradient descent from w* lowers nβ·L by {descent:.3}, so λ̂ is too low by at least this much")
     };
     finding(
         Reason::NotAMinimum,
         format!(
-            "{found}: w* is not a minimum at this nβ; train longer or lower nβ; around a network, --loss-around own-function has a minimum there"
+            "{found}: w* is not a minimum at this nβ; train longer or lower nβ; around a network, w* is a minimum \
+             with --loss-around own-function"
         ),
     )
 }
@@ -311,7 +312,7 @@ fn not_equilibrated(evidence: &Evidence, unsettled: Option<&Unsettled>) -> Optio
     let is_off = variance_ratio.z(MAX_VARIANCE_RATIO) > SIGNIFICANT || !variance_ratio.value.is_finite();
     if evidence.is_loss_full && is_off {
         found.push(format!(
-            "the variance of nβ·L is {:.2} times its mean, where at equilibrium it is at most about 1",
+            "the variance of nβ·L is {:.2} times its mean, but at most about 1 times at equilibrium",
             variance_ratio.value
         ));
     }
@@ -322,7 +323,7 @@ fn not_equilibrated(evidence: &Evidence, unsettled: Option<&Unsettled>) -> Optio
             true => format!("may change by {:.0} %", 100.0 * shift / llc.mean.abs()),
             false => "may change by any amount".to_owned(),
         };
-        found.push(format!("the flat directions have not settled ({why}); when they do, λ̂ {shift}"));
+        found.push(format!("the flat directions have not settled ({why}); λ̂ {shift} when they do"));
     }
     if found.is_empty() {
         return None;
@@ -351,7 +352,7 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
     }
     if !is_below(relative, MAX_RELATIVE_MCSE) {
         found.push(format!(
-            "the 90 % interval is ±{:.1} % of λ̂, and at most ±{:.0} % is accepted",
+            "the 90 % interval is ±{:.1} % of λ̂, above the limit of ±{:.0} %",
             100.0 * Z90 * relative,
             100.0 * Z90 * MAX_RELATIVE_MCSE
         ));

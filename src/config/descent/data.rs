@@ -70,14 +70,16 @@ pub(super) fn keys() -> Vec<Setting> {
         match key.path {
             "data.crop" => {
                 key.help = text(format!(
-                    "Cut the square of that side out of the middle of each picture; one that is not larger stays whole (crop_size) [default: {CROP}]"
+                    "Crop each image to a central square of this side; smaller images stay whole (crop_size) \
+                     [default: {CROP}]"
                 ));
             }
             "data.preprocessing" => {
-                key.help = "What the network sees: bytes over 255; less --mean, over --deviation, by channel; or each picture less its own \
-                            mean, over its own deviation (whiten_images) [default: whitening]";
+                key.help = "Inputs of the network: bytes over 255; by channel, minus --mean, over --deviation; or \
+                            each image minus its own mean, over its own deviation (whiten_images) [default: \
+                            whitening]";
             }
-            "data.dir" => key.help = "The folder they are in (data_path) [default: what $LLC_DATA names, else data]",
+            "data.dir" => key.help = "Folder of the images (data_path) [default: $LLC_DATA, else data]",
             _ => {}
         }
     }
@@ -87,7 +89,7 @@ pub(super) fn keys() -> Vec<Setting> {
             "split",
             Kind::Choice(&["train", "test"]),
             "train|test",
-            "The part of the pictures to learn from [default: train]",
+            "Part of the dataset to train on [default: train]",
         ),
         Setting::new(
             "data.classes",
@@ -102,21 +104,23 @@ pub(super) fn keys() -> Vec<Setting> {
             "train-size",
             Kind::Whole,
             "N",
-            text(format!("Samples in all, the same number from each class (dataset_size) [default: {TRAIN_SIZE}, or the multiple of the classes below]")),
+            text(format!("Total number of samples, the same from each class (dataset_size) [default: {TRAIN_SIZE}, or \
+                          the multiple of the classes below]")),
         ),
         Setting::new(
             "data.selection_seed",
             "selection-seed",
             Kind::Whole,
             "SEED",
-            "Choose the samples at random, as PyTorch does with that seed (randomize_dataset_seed) [default: the first by name]",
+            "Choose the samples at random, as PyTorch does with this seed (randomize_dataset_seed) [default: the \
+             first by name]",
         ),
         Setting::new(
             "data.label_seed",
             "label-seed",
             Kind::Whole,
             "SEED",
-            "Permute the labels, as PyTorch does with that seed (randomize_labels_seed) [default: the true labels]",
+            "Permute the labels, as PyTorch does with this seed (randomize_labels_seed) [default: the true labels]",
         ),
     ]);
     keys
@@ -135,7 +139,7 @@ pub(super) fn check(raw: &RawConfig) -> Result<SelectedDataConfig, ConfigError> 
     let train_size = raw.count(path, 1)?.unwrap_or(TRAIN_SIZE - TRAIN_SIZE % classes.len().max(1));
     if !classes.is_empty() && !train_size.is_multiple_of(classes.len()) {
         let n = classes.len();
-        let reason = format!("{train_size} are not the same number from each of {n} classes: give a multiple of {n}");
+        let reason = format!("{train_size} samples can't be divided equally among {n} classes: give a multiple of {n}");
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     let crop = raw.count("data.crop", 1)?.unwrap_or(CROP);
@@ -182,10 +186,10 @@ fn classes(raw: &RawConfig, name: DatasetName) -> Result<Vec<String>, ConfigErro
         return refused(format!("no class is called `{class}`: the classes of {name} are {}", known.join(", ")));
     }
     if let Some(twice) = (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])) {
-        return refused(format!("`{}` is there twice: give each class once", classes[twice]));
+        return refused(format!("`{}` is given twice: give each class once", classes[twice]));
     }
     if classes.len() < 2 {
-        return refused("one class leaves nothing to tell apart: give two or more, such as 3,7".to_owned());
+        return refused("one class is not enough to classify: give two or more, such as 3,7".to_owned());
     }
     Ok(classes)
 }

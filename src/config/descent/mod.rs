@@ -149,7 +149,7 @@ impl DescentConfig {
 impl Configuration for DescentConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Follow plain gradient descent on a few classes, with losses of your own",
+        about: "Record plain gradient descent on a few classes, with custom losses",
         examples: help::EXAMPLES,
         headings: &help::HEADINGS,
         presets: &help::PRESETS,
@@ -231,7 +231,7 @@ fn train_keys() -> Vec<Setting> {
             }
             "train.batch_size" => key.help = "Samples in a minibatch [default: all of them]",
             "train.full_batch" => {
-                key.help = "All samples in every step, in place of --batch-size [default: on without --batch-size]";
+                key.help = "Use all samples in every step instead of --batch-size [default: on without --batch-size]";
             }
             "train.num_epochs" => key.help = "Passes over the samples (epochs) [default: 10000]",
             _ => {}
@@ -249,29 +249,31 @@ fn own() -> Vec<Setting> {
             "seed",
             Kind::Whole,
             "SEED",
-            "Seed of the network's start, which is PyTorch's with that seed, and of the order of minibatches (parameters_seed) [default: 0]",
+            "Seed of the network's start, the same as PyTorch's, and of the order of minibatches (parameters_seed) \
+             [default: 0]",
         ),
         Setting::new(
             "descent.metrics_every",
             "metrics-every",
             Kind::Whole,
             "EPOCHS",
-            "Measure loss, accuracy and gradient every so many epochs (compute_metrics_every) [default: 1]",
+            "Epochs between two measurements of loss, accuracy and gradient (compute_metrics_every) [default: 1]",
         ),
         switch(
             "descent.trace",
             "trace",
-            "Print every epoch that is measured, not ever fewer as they go on [default: off]",
+            "Print every measured epoch, instead of fewer and fewer as the run continues [default: off]",
         ),
         Setting::new(
             "descent.nickname",
             "nickname",
             Kind::Text,
             "NAME",
-            "What the run's name starts with (experiment_nickname); rate, samples, epochs and a random word follow [default: descent]",
+            "Start of the run's name (experiment_nickname), followed by rate, samples, epochs and a random word \
+             [default: descent]",
         ),
-        switch("descent.save", "save", "Keep the network as it starts and as it ends beside the record [default: on]"),
-        switch("descent.plot", "plot", "Draw learning curves and the loss at the end, by llc-analysis [default: on]"),
+        switch("descent.save", "save", "Save the initial and the trained network with the record [default: on]"),
+        switch("descent.plot", "plot", "Draw learning curves and the loss at the end, with llc-analysis [default: on]"),
         switch("descent.beep", "beep", "Ring the terminal's bell at the end [default: on]"),
     ]
 }

@@ -68,7 +68,7 @@ fn a_list_of_rates_is_one_for_each_epoch_and_one_rate_is_constant() {
 fn what_can_t_be_is_refused_with_what_would_do() {
     for (words, said) in [
         (&["--classes", "3,x"][..], "no class is called `x`: the classes of mnist are 0, 1"),
-        (&["--classes", "3,3"], "`3` is there twice"),
+        (&["--classes", "3,3"], "`3` is given twice"),
         (&["--classes", "3"], "give two or more"),
         (&["--train-size", "511"], "give a multiple of 2"),
         (&["--crop", "27"], "has no centre"),

@@ -105,8 +105,8 @@ impl Configuration for DlnConfig {
         headings: &help::HEADINGS,
         presets: &Preset::NAMES,
         presets_value: "1k|10k|100k|1m|10m|100m",
-        presets_help: "A network drawn by --seed from a published group of about that many parameters, with its SGLD settings, \
-                       under everything else",
+        presets_help: "A network drawn by --seed from a published group of about that many parameters, with its SGLD \
+                       settings, which all other settings override",
     };
 
     fn keys() -> &'static [super::Setting] {

@@ -227,7 +227,8 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
                 (Some(cosine_epochs), _) => cosine_epochs as u64,
                 (None, Length::Epochs(num_epochs)) => num_epochs,
                 (None, Length::Steps(_)) => {
-                    let what = "a length in steps doesn't say how many epochs the cosine spans; give for example --cosine-epochs 100";
+                    let what = "the length of the training is given in steps, so the cosine needs its number of \
+                                epochs: give for example --cosine-epochs 100";
                     return Err(ConfigError::Missing { key: raw.key(path)?, what });
                 }
             };
@@ -237,7 +238,8 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
         "plateaus" => match length {
             Length::Epochs(num_epochs) => Schedule::Plateaus { num_epochs },
             Length::Steps(_) => {
-                let what = "the plateaus are shares of the epochs: give for example --num-epochs 100 in place of a number of steps";
+                let what = "the plateaus are shares of the epochs: give for example --num-epochs 100 instead of a \
+                            number of steps";
                 return Err(ConfigError::Missing { key: raw.key("train.num_epochs")?, what });
             }
         },

@@ -51,14 +51,15 @@ impl fmt::Display for ConfigWarning {
                 )
             }
             Self::TargetAcceptanceIsUnused => {
-                f.write_str("--target-acceptance has no effect beside a given --epsilon; leave one of them out")
+                f.write_str("--target-acceptance has no effect with a given --epsilon; leave one of them out")
             }
             Self::LabelsAreTheTargets => f.write_str(
-                "the loss around the network is taken on labels, because a network's own outputs do not minimise this --loss; \
-                 give --loss-around labels to say so yourself",
+                "the loss around the network uses labels, because a network's own outputs do not minimise this \
+                 --loss; give --loss-around labels to silence this warning",
             ),
             Self::LabelsAreUnused => f.write_str(
-                "--llc-labels has no effect: the loss is taken around the network's own function; give --loss-around labels as well",
+                "--llc-labels has no effect: the loss is that around the network's own function; give --loss-around \
+                 labels as well",
             ),
         }
     }

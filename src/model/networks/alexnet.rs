@@ -11,7 +11,7 @@ use crate::model::registry::{Entry, Request};
 pub const ALEXNET_SMALL: Entry = Entry {
     name: "alexnet-small",
     family: None,
-    summary: "small AlexNet with response norm, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "small AlexNet with response norm, on the centre of a colour image (Zhang et al. 2017)",
     options: &[],
     input_shape: [3, 28, 28],
     num_classes: 10,

@@ -13,7 +13,7 @@ use crate::model::registry::{Entry, Request};
 pub const INCEPTION_SMALL: Entry = Entry {
     name: "inception-small",
     family: None,
-    summary: "small Inception, with or without batch norm, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "small Inception, with or without batch norm, on the centre of a colour image (Zhang et al. 2017)",
     options: &["batch-norm"],
     input_shape: [3, 28, 28],
     num_classes: 10,

@@ -12,7 +12,7 @@ use crate::model::registry::{Entry, Family, Request};
 pub const MLP: Entry = Entry {
     name: "mlp",
     family: None,
-    summary: "perceptron of any widths; 64 hidden units on MNIST's pictures by default",
+    summary: "perceptron of any widths; 64 hidden units on MNIST's images by default",
     options: &["widths", "bias", "activation"],
     input_shape: [1, 28, 28],
     num_classes: 10,
@@ -28,7 +28,7 @@ pub const MLP: Entry = Entry {
 pub const MLP1: Entry = Entry {
     name: "mlp1",
     family: None,
-    summary: "one hidden layer of 512 units, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "one hidden layer of 512 units, on the centre of a colour image (Zhang et al. 2017)",
     options: &[],
     input_shape: [3, 28, 28],
     num_classes: 10,
@@ -38,7 +38,7 @@ pub const MLP1: Entry = Entry {
 /// Three hidden layers of 512 units on 28 × 28 of a colour picture.
 pub const MLP3: Entry = Entry {
     name: "mlp3",
-    summary: "three hidden layers of 512 units, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "three hidden layers of 512 units, on the centre of a colour image (Zhang et al. 2017)",
     layers: |request| Ok(perceptron(request, &[512; 3], Some(Activation::Relu), true, Start::Torch)),
     ..MLP1
 };

@@ -22,7 +22,7 @@ use crate::model::registry::{Entry, Request};
 pub const RESNET18: Entry = Entry {
     name: "resnet18",
     family: None,
-    summary: "ResNet18 as Haiku builds it, its head starting at zero (Lau et al. 2023)",
+    summary: "ResNet18 as Haiku builds it, with a head that starts at zero (Lau et al. 2023)",
     options: &["width-factor"],
     input_shape: [3, 32, 32],
     num_classes: 10,
@@ -40,7 +40,7 @@ pub const RESNET18_TORCHVISION: Entry = Entry {
 /// torchvision's, with a stem for small pictures.
 pub const RESNET18_CIFAR: Entry = Entry {
     name: "resnet18-cifar",
-    summary: "torchvision's ResNet18 with a stem for small pictures: 3×3, no pool",
+    summary: "torchvision's ResNet18 with a stem for small images: 3×3, no pool",
     layers: |request| Ok(layers(request, Variant::Cifar)),
     ..RESNET18
 };

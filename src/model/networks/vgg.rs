@@ -16,7 +16,7 @@ use crate::model::registry::{Entry, Family, Request};
 pub const VGG: Entry = Entry {
     name: "vgg16",
     family: Some(Family { prefix: "vgg", form: "vgg11, vgg13, vgg16, vgg19", read }),
-    summary: "VGG with batch norm and dropout, for 32×32 pictures; also vgg11, vgg13, vgg19",
+    summary: "VGG with batch norm and dropout, for 32×32 images; also vgg11, vgg13, vgg19",
     options: &["batch-norm", "dropout"],
     input_shape: [3, 32, 32],
     num_classes: 10,

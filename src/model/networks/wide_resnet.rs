@@ -14,7 +14,7 @@ use crate::model::registry::{Entry, Request};
 pub const WIDE_RESNET: Entry = Entry {
     name: "wide-resnet",
     family: None,
-    summary: "small wide ResNet of three groups, on the centre of a colour picture",
+    summary: "small wide ResNet of three groups, on the centre of a colour image",
     options: &["width-factor", "dropout"],
     input_shape: [3, 28, 28],
     num_classes: 10,

@@ -26,7 +26,7 @@ pub struct Gibbs;
 
 impl Settings for Gibbs {
     const ABOUT: About = About {
-        summary: "draws each layer exactly: no step size to tune, and it mixes where gradients crawl",
+        summary: "draws each layer exactly: it has no step size to tune, and mixes where gradient methods are slow",
         gradient: GradientNeed::None,
         is_exact: true,
         has_epsilon: false,
@@ -47,14 +47,14 @@ impl Settings for Gibbs {
             return unfit(
                 "sampler.gamma",
                 "0",
-                "without it the flat directions have no law that gibbs could draw from; give a number above 0",
+                "with γ = 0 the flat directions have no density that gibbs could draw from; give a number above 0",
             );
         }
         if given.source.word("run.precision") == Some("f32") {
             return unfit(
                 "run.precision",
                 "f32",
-                "gibbs needs the small singular values that only f64 keeps; leave it out, or take --sampler sgld",
+                "gibbs needs the small singular values that only f64 resolves; leave it out, or use --sampler sgld",
             );
         }
         Ok(Self)
@@ -112,6 +112,6 @@ const FIBRE: u64 = u64::MAX;
 
 fn conditional(target: &mut dyn Target) -> Result<&mut dyn ConditionalDraw, TargetError> {
     target.as_conditional().ok_or(TargetError::Unsupported(
-        "Gibbs needs a target whose blocks can be drawn exactly: a deep linear network in f64 with γ > 0",
+        "Gibbs needs a target with blocks that can be drawn exactly: a deep linear network in f64 with γ > 0",
     ))
 }

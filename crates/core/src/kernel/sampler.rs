@@ -112,7 +112,8 @@ pub enum KernelError {
     Diverged,
     /// No step size was found that works.
     #[error(
-        "no step size between {smallest:e} and {largest:e} works from w*; is the loss finite there? Give one by --epsilon"
+        "no step size between {smallest:e} and {largest:e} works from w*; check that the loss is finite there, or \
+         give one with --epsilon"
     )]
     NoStepSize { smallest: f64, largest: f64 },
     /// The target could not be evaluated.

@@ -54,7 +54,7 @@ impl Sgld {
 
 impl Settings for Sgld {
     const ABOUT: About = About {
-        summary: "is the published method: steps along minibatch gradients, biased by their size",
+        summary: "is the published method: it takes steps along minibatch gradients, and is biased by the step size",
         gradient: GradientNeed::Minibatch,
         is_exact: false,
         has_epsilon: true,
@@ -72,7 +72,7 @@ impl Settings for Sgld {
                 "mala-every",
                 Kind::Whole,
                 "STEPS",
-                "steps from one acceptance diagnostic to the next, 0 for none [default: 20]",
+                "steps between two acceptance diagnostics, 0 for none [default: 20]",
             ),
             Setting::new(
                 "sampler.preconditioner",

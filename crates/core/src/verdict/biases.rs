@@ -69,7 +69,7 @@ fn biases(evidence: &Evidence) -> Option<Biases> {
     let (left, how) = match evidence.extrapolation {
         Some(extrapolation) => {
             let remainder = extrapolation.remainder(llc.mean);
-            let how = format!("and extrapolating from ε and ε/2 leaves about {:.1} %", 100.0 * remainder);
+            let how = format!("and extrapolation from ε and ε/2 leaves about {:.1} %", 100.0 * remainder);
             (remainder - 2.0 * extrapolation.bias.mcse / scale * extrapolation.largest_share, how)
         }
         None => {
@@ -103,7 +103,7 @@ pub(super) fn step_too_large(evidence: &Evidence) -> Option<Finding> {
         // The bound adds up over modes of unequal stiffness: twice the tolerance, as it is met only when all are alike.
         if !is_below(bias, 2.0 * TOLERANCE) {
             found.push(format!(
-                "a Metropolis step would accept only {:.1} % of the proposals, so that λ̂ may be up to {:.0} % too large",
+                "a Metropolis step would accept only {:.1} % of the proposals, so λ̂ may be up to {:.0} % too large",
                 100.0 * acceptance,
                 100.0 * bias
             ));

@@ -105,7 +105,7 @@ pub(super) fn slope(evidence: &Evidence) -> Slope {
         return Slope::Level;
     }
     match evidence.localisation {
-        Localisation::NotChecked => Slope::Unknown("it was not checked at a smaller γ".to_owned()),
+        Localisation::NotChecked => Slope::Unknown("there was no check at a smaller γ".to_owned()),
         Localisation::Failed { gamma, why } => Slope::Unknown(format!("the run at γ = {gamma} failed ({why})")),
         Localisation::Sampled(check) => {
             // The run at the smaller γ is at ε too.
@@ -126,7 +126,7 @@ pub(super) fn slope(evidence: &Evidence) -> Slope {
                 (true, false) => Slope::Sloped(how),
                 (false, _) if is_below(TOLERANCE * scale + SIGNIFICANT * mcse, change.abs()) => Slope::Sloped(how),
                 (false, _) => Slope::Unknown(format!(
-                    "the run at γ = {} is too short to say (R-hat {:.3}, standard error {:.1} %)",
+                    "the run at γ = {} is too short to decide (R-hat {:.3}, standard error {:.1} %)",
                     check.gamma,
                     check.rhat,
                     100.0 * check.mcse / scale
