@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn powers_of_two_are_told_from_other_factors() {
+    fn powers_of_two_are_distinguished_from_other_factors() {
         assert!([0.0625, 0.5, 1.0, 2.0, 8192.0].into_iter().all(is_power_of_two));
         assert!(![0.1, 3.0, 1.0 + f64::EPSILON, 0.0, f64::NAN, f64::INFINITY].into_iter().any(is_power_of_two));
     }

@@ -38,7 +38,7 @@ pub fn command() -> Command {
     registry::generator(command.args(keys))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let curve = Experiment::named(EXPERIMENT)?;
     let base = Line::new(curve, extra);

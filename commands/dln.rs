@@ -67,7 +67,7 @@ pub fn arguments(command: Command) -> Command {
     registry::generator(Networks::augment_args(command))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let networks = Networks::from_arg_matches(matches)?;
     networks.check()?;
@@ -142,7 +142,7 @@ mod tests {
     /// What the lines mean; each has been read back, or there would be no lines.
     fn configs(words: &str) -> Vec<Value> {
         let text = made(words).unwrap().join("\n");
-        parse(&text).unwrap().iter().map(|command| command.meaning.as_ref().unwrap().config().clone()).collect()
+        parse(&text).unwrap().iter().map(|command| command.fingerprint.as_ref().unwrap().config().clone()).collect()
     }
 
     fn whole(value: &Value) -> u64 {

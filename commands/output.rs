@@ -51,7 +51,7 @@ impl Output {
         .into())
     }
 
-    /// Writes `lines`, and tells on standard error how many there are.
+    /// Writes `lines`, and prints their number to standard error.
     pub fn write(&self, lines: &[String]) -> anyhow::Result<()> {
         let count = counted(lines.len(), "command");
         if let Some(path) = &self.output {

@@ -1,6 +1,6 @@
 //! `gen-commands random-labels`: trainings on true, random and partly random labels, as published.
 //!
-//! The default is the set behind figures 1 and 2 of Zhang et al. (2017, <https://arxiv.org/abs/1611.03530>) as a reproduction of them has it,
+//! The default is the set for figures 1 and 2 of Zhang et al. (2017, <https://arxiv.org/abs/1611.03530>) as a reproduction of them has it,
 //! 72 trainings: five networks, each at eleven levels of label corruption and with three kinds of pixel corruption, and Inception
 //! with and without batch normalisation.
 
@@ -55,7 +55,7 @@ pub fn command() -> Command {
     registry::generator(command.about(about).after_help(EXAMPLES))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let trainings = Trainings::from_arg_matches(matches)?;
     let train = Experiment::named(EXPERIMENT)?;
@@ -143,7 +143,7 @@ mod tests {
     fn the_published_set_is_72_different_trainings_of_seven_networks() {
         let lines = made("").unwrap();
         let commands = parse(&lines.join("\n")).unwrap();
-        let configs: Vec<_> = commands.iter().map(|command| command.meaning.as_ref().unwrap().config()).collect();
+        let configs: Vec<_> = commands.iter().map(|command| command.fingerprint.as_ref().unwrap().config()).collect();
         let distinct: BTreeSet<String> = configs.iter().map(ToString::to_string).collect();
         assert_eq!((lines.len(), distinct.len()), (72, 72));
         let count = |is_it: &dyn Fn(&serde_json::Value) -> bool| configs.iter().filter(|config| is_it(config)).count();

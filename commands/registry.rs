@@ -66,7 +66,7 @@ fn print(
 /// `command` with what all generators share: where lines go, and what is put on each of them.
 pub fn generator(command: Command) -> Command {
     let about = command.get_about().cloned();
-    // Again, for augment_args puts the doc comment of `Output` in place of it.
+    // Again, for augment_args puts the doc comment of `Output` instead of it.
     Output::augment_args(command).about(about.unwrap_or_default())
 }
 

@@ -51,7 +51,7 @@ impl Outcome {
 pub struct Context {
     /// Raised by Ctrl-C and SIGTERM: end in order.
     pub cancel: Arc<AtomicBool>,
-    /// The folder of a run that is taken up again; `None` for a new one.
+    /// The folder of a run that is resumed; `None` for a new one.
     pub resumed: Option<PathBuf>,
     /// Time between heartbeats of the record.
     pub heartbeat: Duration,
@@ -131,7 +131,7 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
     (subcommand.run)(matches, cancel)
 }
 
-/// Prints to standard output. A reader that has gone away (`| head`) is no failure.
+/// Prints to standard output. A reader that has gone away (`| head`) is not a failure.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

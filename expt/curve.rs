@@ -196,7 +196,7 @@ impl<'a> Curve<'a> {
         let to_come = left.div_ceil(self.config.curve().logging_period as u64);
         let so_far = self.kept.len() + usize::from(!self.kept.contains(&step));
         let num_points = (so_far as u64 + to_come).saturating_sub(self.points.all().len() as u64);
-        expected::tell(once_s * num_points as f64, self.context, observers);
+        expected::report(once_s * num_points as f64, self.context, observers);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! `llc data`: brings data sets, checks them, measures them and shows them.
+//! `llc data`: downloads datasets, checks them, measures them and shows them.
 
 mod show;
 
@@ -143,8 +143,9 @@ fn fetch(args: &FetchArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     let bar = ProgressBar::no_length();
     let template = "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let fetched =
-        fetch::fetch(&published, args.from.as_deref(), &data_dir, cancel, &mut |progress| tell(&bar, progress));
+    let fetched = fetch::fetch(&published, args.from.as_deref(), &data_dir, cancel, &mut |progress| {
+        show_progress(&bar, progress)
+    });
     bar.finish_and_clear();
     match fetched {
         Ok(dir) => {
@@ -163,7 +164,7 @@ fn fetch(args: &FetchArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     }
 }
 
-fn tell(bar: &ProgressBar, progress: Progress) {
+fn show_progress(bar: &ProgressBar, progress: Progress) {
     match progress.stage {
         Stage::Present => bar.println(format!("{} exists already", progress.file)),
         Stage::Downloading => {
@@ -178,7 +179,7 @@ fn tell(bar: &ProgressBar, progress: Progress) {
 fn check(args: &SourceArgs) -> anyhow::Result<Outcome> {
     let name = args.name()?;
     let [train, test] = [Split::Train, Split::Test].map(|split| split_summary(name, &args.dir, split));
-    // What is right is told even where the other split is not.
+    // A correct split is reported even if the other one is not correct.
     let right: String = [&train, &test].into_iter().flatten().map(String::as_str).collect();
     if !right.is_empty() {
         cli::print(&(heading(name, &args.dir) + &right))?;

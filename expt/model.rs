@@ -231,7 +231,7 @@ mlp    in all                     25,186
     }
 
     #[test]
-    fn an_option_that_does_not_fit_is_told() {
+    fn an_option_that_does_not_fit_is_reported() {
         let error = output("show mlp1 --width-factor 2").unwrap_err().to_string();
         assert!(error.contains("mlp1 has no option `width-factor`"), "{error}");
         assert!(output("show mlp --activation gelu").unwrap_err().to_string().contains("relu, sigmoid, tanh"));

@@ -80,7 +80,7 @@ impl Record {
         read().with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// The text at `pointer` of `run.json`; empty where there is none.
+    /// The text at `pointer` of `run.json`; empty if there is none.
     pub fn text(&self, pointer: &str) -> &str {
         self.run.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
@@ -91,8 +91,12 @@ impl Record {
     }
 }
 
-/// Goes on with `record`, a run of the experiment `E`.
-pub fn go_on<E: Experiment>(record: Record, args: &RecordArgs, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+/// Continues `record`, a run of the experiment `E`.
+pub fn continue_run<E: Experiment>(
+    record: Record,
+    args: &RecordArgs,
+    cancel: &Arc<AtomicBool>,
+) -> anyhow::Result<Outcome> {
     let config = E::of_record(&record.run_dir)?;
     rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build_global()?;
     let mut context = Context::new(cancel, args, E::COMMAND_LINE.name)?;

@@ -122,7 +122,7 @@ impl Case<'_> {
         let mut chains = sampler.chains(config.run(), key, 0.0);
         let stage = format!("{}-{}-{}", toy.name(), self.round, kind.name());
         chains.store = Arc::new(session::journal(context, observers, config).stage(&stage));
-        // The draws of so many small estimates are told by their summaries alone.
+        // Only the summaries of these many small estimates are reported, not their draws.
         let sampler = self.at_known_step(config.toy().sgld_step.get(), before).sampler();
         let done = estimate(&mut target, sampler.as_ref(), &chains, false, &context.cancel, &mut |_| {})?;
         if done.is_interrupted {

@@ -94,7 +94,7 @@ fn a_checkpoint_of_another_network_is_refused_with_the_tensors_that_differ() {
 }
 
 #[test]
-fn a_header_of_another_network_is_told_even_where_all_shapes_are_the_same() {
+fn a_header_of_another_network_is_reported_even_where_all_shapes_are_the_same() {
     let (_, torchvision) = resnet("resnet18-torchvision");
     let (haiku, _) = resnet("resnet18");
     let mut checkpoint = zeros(&torchvision, str::to_owned);

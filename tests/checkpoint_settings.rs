@@ -225,7 +225,7 @@ fn a_pattern_of_checkpoints_gives_the_points_of_one_record_at_one_scale() {
 }
 
 #[test]
-fn a_pattern_of_checkpoints_that_is_interrupted_goes_on_behind_its_last_point() {
+fn a_pattern_of_checkpoints_that_is_interrupted_continues_after_its_last_point() {
     let base = tempfile::tempdir().unwrap();
     let (_, latest) = trained(base.path(), "--data mnist --checkpoint-every 1");
     let pattern = latest.parent().unwrap().join("e_*.safetensors");

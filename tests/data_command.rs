@@ -65,7 +65,7 @@ fn show_draws_each_picture_with_its_spoilt_variants_below() {
 }
 
 #[test]
-fn show_tells_how_many_labels_a_level_changed_and_which() {
+fn show_reports_how_many_labels_a_level_changed_and_which() {
     let folder = tempdir().unwrap();
     let cifar10 = fixture("cifar10").display().to_string();
     let text = printed(folder.path(), &["show", &cifar10, "--label-corruption", "1", "--seed", "12345"]);

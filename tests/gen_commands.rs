@@ -182,7 +182,7 @@ fn run_runs_every_line_with_its_share_of_threads_and_logs_it() {
 }
 
 #[test]
-fn what_failed_is_told_and_run_again_alone_when_asked() {
+fn what_failed_is_reported_and_run_again_alone_when_asked() {
     let folder = folder_with(&[1, 2, 3]);
     let path = folder.path();
     let output = run(path, "--jobs 1 --threads 4");

@@ -8,7 +8,7 @@ use llc::checkpoint::{Checkpoint, NamedTensor};
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-/// A small network on the middle of 200 pictures of CIFAR-10; one thread, so that it is the same everywhere.
+/// A small network on the middle of 200 images of CIFAR-10; one thread, so that it is the same everywhere.
 const NETWORK: &str = "--model mlp --widths 8 --crop 8";
 const CHAINS: &str = "--num-chains 2 --num-steps 60 --batch-size 50 --epsilon 1e-5 --threads 1 --seed 4";
 
@@ -97,7 +97,7 @@ fn a_curve_has_a_point_for_each_period_and_the_end_with_a_record_of_each() {
 }
 
 #[test]
-fn a_curve_that_goes_on_ends_where_one_that_never_stopped_does() {
+fn a_curve_that_continues_ends_where_one_that_never_stopped_does() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let whole_report = report(&curve(whole.path(), ""));
     let first = curve(parts.path(), "--train-steps 8");

@@ -1,4 +1,4 @@
-//! Draws what spoilt labels cost: epochs to the interpolation threshold, and the error on test data there.
+//! Draws what corrupted labels cost: epochs to the interpolation threshold, and the error on test data there.
 
 use std::collections::BTreeMap;
 

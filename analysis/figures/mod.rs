@@ -1,4 +1,4 @@
-//! `llc-analysis figures`: draws figures from records, each as SVG and PNG with the numbers behind it.
+//! `llc-analysis figures`: draws figures from records, each as SVG and PNG with its numbers.
 //!
 //! A [`figure`] is a function from runs to a drawing; [`registry`] lists them all, [`hue`] colours runs, and [`mod@write`]
 //! makes the files.
@@ -74,7 +74,7 @@ pub enum UsageError {
     NoFigure { name: String, nearest: &'static str },
 }
 
-/// Draws what `arguments` say, and tells `output` what was written.
+/// Draws the figures of `arguments`, and prints the written files to `output`.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     if arguments.list {
         return list(output);

@@ -20,7 +20,7 @@ pub const FIGURE: Figure = Figure {
 
 /// Contours; one band more.
 const NUM_LEVELS: usize = 7;
-/// Of training loss and test error in percent: the greatest value that is told apart, and the logarithm of the first level above the least.
+/// Of training loss and test error in percent: the greatest value that is distinguished, and the logarithm of the first level above the least.
 const LOSS: Scaling = Scaling { most: 5.0, log_alpha: -5.0 };
 const ERROR: Scaling = Scaling { most: 40.0, log_alpha: -1.0 };
 

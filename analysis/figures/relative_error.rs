@@ -57,7 +57,7 @@ fn draw_histogram(input: &Input) -> Result<Drawing, NoData> {
     let spread = quantile(&values, 0.75) - quantile(&values, 0.25);
     let width = (2.0 * spread / (values.len() as f64).cbrt()).max((high - low) / 40.0);
     let num_bins = ((high - low) / width).ceil().clamp(8.0, 40.0) as usize;
-    // Of bins of equal width one begins at 0, which tells too low from too high.
+    // One of the bins of equal width begins at 0, to separate too low from too high.
     let width = (high - low).max(1e-3) / num_bins as f64;
     let from = (low / width).floor() * width;
     let num_bins = ((high - from) / width).floor() as usize + 1;

@@ -57,10 +57,10 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let mut labels: Vec<String> = Vec::new();
     let (mut marks, mut keys) = (Vec::new(), Vec::new());
     let mut table = Table::new(COLUMNS);
-    for (name, told, shape, dashes) in LOOKS {
+    for (name, legend, shape, dashes) in LOOKS {
         let is_shown = |place: &&Place<Series>| place.series.preconditioner == name && place.num_diverged() == 0;
         if lines.iter().any(|(_, places)| places.iter().any(|place| is_shown(&place))) {
-            keys.push(Key::Point(shape, Paint::Ink, told.to_owned()));
+            keys.push(Key::Point(shape, Paint::Ink, legend.to_owned()));
         }
         for (group, places) in &lines {
             for places in places.chunk_by(|a, b| a.series == b.series) {

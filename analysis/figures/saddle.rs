@@ -189,7 +189,7 @@ fn llc_panel(
     label: &str,
     top: f64,
 ) -> Panel {
-    // What is no number stays none.
+    // What is not a number stays none.
     let clipped = |value: f64| if value < 0.0 { 0.0 } else { value };
     let is_many = points.len() > MANY;
     let point = |at: &At| {

@@ -103,9 +103,9 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
         panels.push(Panel::new(Axis::log("samples n"), y, marks).titled(label));
     }
     let keys = lines.iter().enumerate().map(|(index, (group, places))| {
-        let (_, told, _) = LOOKS[places[0].series];
-        let told = if groups.len() == 1 { told.to_owned() } else { format!("{told}, {group}") };
-        Key::Point(Shape::Disc, paint(index, places[0].series), told)
+        let (_, label, _) = LOOKS[places[0].series];
+        let label = if groups.len() == 1 { label.to_owned() } else { format!("{label}, {group}") };
+        Key::Point(Shape::Disc, paint(index, places[0].series), label)
     });
     let all = || lines.iter().flat_map(|(_, places)| *places);
     let num_runs = all().map(Place::num_seeds).max().unwrap_or(0);

@@ -85,7 +85,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     })
 }
 
-/// The spectra at the point `name` of `run`; `None` where there are none that can be read.
+/// The spectra at the point `name` of `run`; `None` if there are none that can be read.
 fn read(input: &Input, run: &Run, name: &str) -> Option<Spectra> {
     let path = input.details.path(run, &format!("{name}_spectra.csv")).ok()?;
     let mut spectra = Spectra::new();

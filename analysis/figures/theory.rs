@@ -85,7 +85,7 @@ fn grid(from: f64, to: f64) -> impl Iterator<Item = f64> {
 const WIDTH: usize = 100;
 const RANKS: [usize; 4] = [0, 25, 50, 75];
 const MOST_LAYERS: usize = 120;
-/// Random networks: so many at each depth, their widths as in the published group of 10⁶ parameters.
+/// Random networks: their number at each depth, their widths as in the published group of 10⁶ parameters.
 const NUM_RANDOM: u64 = 200;
 const RANDOM_WIDTHS: [u64; 2] = [100, 1000];
 const MOST_RANDOM_LAYERS: usize = 40;

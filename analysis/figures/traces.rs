@@ -32,7 +32,7 @@ pub const PANELS: Figure = Figure {
     draw: draw_panels,
 };
 
-/// Points of a line: more can't be told apart.
+/// Points of a line: more can't be distinguished.
 const MAX_POINTS: usize = 900;
 /// Draws that an acceptance is averaged over: single ones jump between 0 and 1.
 const ACCEPTANCE_BINS: usize = 60;

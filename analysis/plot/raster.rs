@@ -4,10 +4,10 @@ use anyhow::{Context, Result};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
-/// Pixels of a picture for one of its SVG: 192 to the inch, for print and for dense screens.
+/// Pixels of an image for one of its SVG: 192 to the inch, for print and for dense screens.
 const SCALE: f32 = 2.0;
 
-/// The picture as PNG, on white.
+/// The image as PNG, on white.
 ///
 /// # Errors
 ///

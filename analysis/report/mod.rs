@@ -47,7 +47,7 @@ pub struct Arguments {
     max_sections: usize,
 }
 
-/// Writes the page that `arguments` ask for, and tells `output` where it is.
+/// Writes the page that `arguments` ask for, and prints its path to `output`.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     let (found, filters) = chosen(arguments)?;
     anyhow::ensure!(!found.runs.is_empty(), "none of the runs meets these conditions");

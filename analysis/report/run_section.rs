@@ -41,7 +41,7 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
     let said = Said::of(run.report.as_ref());
     let point = said.final_point();
     let estimate = Estimate::read(point);
-    let told = estimate.map_or_else(String::new, |estimate| {
+    let estimate_text = estimate.map_or_else(String::new, |estimate| {
         let ends = estimate.interval.map_or_else(String::new, |[low, high]| {
             format!(", 90 % interval {} to {}", number(&readable(low, 4)), number(&readable(high, 4)))
         });
@@ -54,7 +54,7 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
     };
     let open = if is_open { " open" } else { "" };
     let mut section = format!(
-        "<details class=\"run\" id=\"{anchor}\"{open}><summary>Run {}: {} <span class=\"note\">{told}{at}</span></summary>\n",
+        "<details class=\"run\" id=\"{anchor}\"{open}><summary>Run {}: {} <span class=\"note\">{estimate_text}{at}</span></summary>\n",
         run.id,
         text(&run.name)
     );
@@ -142,7 +142,7 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     section
 }
 
-/// A name for parts of a run's pictures that no other picture of the page has.
+/// A name for parts of a run's images that no other image of the page has.
 fn name(run: &Run, what: &str) -> String {
     let path: String =
         run.path.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();

@@ -25,7 +25,7 @@ pub struct Arguments {
 /// Prints the numbers of the missing lines as `sbatch --array` takes them, or the lines.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     let commands = command_file::read(&arguments.file).with_context(|| arguments.file.display().to_string())?;
-    for command in commands.iter().filter(|command| command.meaning.is_none()) {
+    for command in commands.iter().filter(|command| command.fingerprint.is_none()) {
         let _ = writeln!(
             io::stderr(),
             "warning: line {} records no run, and is skipped: {}",

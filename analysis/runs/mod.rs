@@ -1,6 +1,6 @@
 //! `llc-analysis runs`: lists, shows and exports runs, and finds those that are missing.
 //!
-//! One file a subcommand; [`source`] says where runs come from, [`selection`] which of them, [`row`] what a line tells of one.
+//! One file a subcommand; [`source`] says where runs come from, [`selection`] which of them, [`row`] the fields of a line.
 
 mod export;
 mod list;

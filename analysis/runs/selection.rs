@@ -46,7 +46,7 @@ impl Selection {
     }
 }
 
-/// Refuses a status that no run can have. One that a run does have passes, whoever wrote it.
+/// Refuses a status that no run can have. One that a run does have is accepted.
 fn check_status(given: &str, runs: &[Run], now: Timestamp) -> Result<(), UsageError> {
     let is_given = |status: &str| status.eq_ignore_ascii_case(given);
     if STATUSES.into_iter().any(is_given) || runs.iter().any(|run| is_given(run.shown_status(now))) {

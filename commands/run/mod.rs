@@ -23,7 +23,7 @@ use crate::Usage;
 use job_log::{Entry, JobLog};
 use jobs::{Ended, Job};
 
-/// Interrupted: --resume goes on. The code that `llc` itself ends with.
+/// Interrupted: --resume continues. The code that `llc` itself ends with.
 const EXIT_INTERRUPTED: u8 = 75;
 
 /// Which lines, and how.
@@ -106,7 +106,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let bar = arguments.progress_bar(due.len());
     let mut failed: Vec<usize> = lines.iter().filter(|line| !is_due(line)).map(|line| line.number).collect();
     failed.retain(|number| before.get(number).is_some_and(|entry| !entry.has_succeeded()));
-    let told = |ended: &Ended| {
+    let on_end = |ended: &Ended| {
         log.write(ended).with_context(|| format!("cannot write {}", log_path.display()))?;
         if !ended.has_succeeded() {
             failed.push(ended.number);
@@ -124,7 +124,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Ok(())
     };
     let num_due = due.len();
-    let outcome = jobs::run(due, jobs, threads, told)?;
+    let outcome = jobs::run(due, jobs, threads, on_end)?;
     bar.finish_and_clear();
     failed.sort_unstable();
     let num_left = num_due - outcome.num_ended;

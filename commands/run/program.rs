@@ -21,7 +21,7 @@ pub enum Program {
 ///
 /// # Errors
 ///
-/// [`Usage`] where there is none, or what the PATH has is LLVM's.
+/// [`Usage`] if there is none, or what the PATH has is LLVM's.
 pub fn find(given: Option<&Path>, lines: &[Line]) -> Result<Program, Usage> {
     if let Some(given) = given {
         // Like a shell, a name without a folder is looked for on the PATH.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use llc::config::{self, ConfigError, Kind};
 use llc::sweep::product::Axis;
-use llc::sweep::{Experiment, Line, MeaningError, Range, RangeError, Setting};
+use llc::sweep::{Experiment, FingerprintError, Line, Range, RangeError, Setting};
 use llc::words::{did_you_mean, nearest};
 use toml::{Table, Value as Toml};
 
@@ -25,7 +25,7 @@ pub struct Sweep {
     pub(super) seed: u64,
 }
 
-/// Why a file is no sweep.
+/// Why a file is not a sweep.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
@@ -38,7 +38,7 @@ pub enum SweepError {
     #[error("`{key}`: {expected}")]
     WrongPart { key: &'static str, expected: &'static str },
     #[error(transparent)]
-    Experiment(#[from] MeaningError),
+    Experiment(#[from] FingerprintError),
     #[error("[{block}] unknown key `{key}`{}", did_you_mean(*nearest))]
     UnknownKey { block: &'static str, key: String, nearest: Option<&'static str> },
     #[error("[{block}] `{key}` is in [{other}] too: leave it in one of them")]

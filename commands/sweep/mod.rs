@@ -66,7 +66,7 @@ pub fn command() -> Command {
     registry::generator(command.about("The sweep of a file: fixed settings, a grid, random draws").after_help(EXAMPLE))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let arguments = Arguments::from_arg_matches(matches)?;
     Ok(Sweep::read(&arguments.file)?.lines(extra)?)

@@ -36,7 +36,7 @@ fn fixed_grid_and_random_settings_meet_on_every_line() {
     let configs: Vec<Value> = parse(&lines.join("\n"))
         .unwrap()
         .iter()
-        .map(|command| command.meaning.as_ref().unwrap().config().clone())
+        .map(|command| command.fingerprint.as_ref().unwrap().config().clone())
         .collect();
     let lengths: BTreeSet<usize> =
         configs.iter().map(|config| config["model"]["layer_widths"].as_array().unwrap().len()).collect();

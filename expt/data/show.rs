@@ -1,4 +1,4 @@
-//! `llc data show`: pictures in a grid, as they are and spoilt, and what became of the labels.
+//! `llc data show`: images in a grid, as they are and corrupted, and what became of the labels.
 
 use std::path::PathBuf;
 
@@ -69,7 +69,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
     let corruption = Corruption { labels, seed: args.seed, ..Corruption::default() };
     let none = all.subset(&[]);
     let new_labels = corruption.apply(&all, &none, &Normalise::Scale)?.train.labels;
-    // Pictures are spoilt one after the other: the first ones come out the same without the rest.
+    // Images are corrupted one after the other: the first ones come out the same without the rest.
     let first = all.subset(&(0..args.count.min(all.len())).collect::<Vec<_>>());
     let mut text = String::new();
     if let Some(path) = &args.grid {
@@ -100,7 +100,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The images with spoilt pixels; noise has the dataset's own mean and deviation in each channel.
+/// The images with corrupted pixels; noise has the dataset's own mean and deviation in each channel.
 fn spoilt(first: &Pictures, pixels: PixelCorruption, all: &Pictures, seed: u32) -> anyhow::Result<Pictures> {
     let Statistics { mean, deviation, .. } = Statistics::of(all);
     let [mean, deviation] =

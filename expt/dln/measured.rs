@@ -16,7 +16,7 @@ use llc::tensors::Tensors;
 
 use crate::cli::{self, Context};
 
-/// What was measured at one point; a field is `None` where nobody asked.
+/// The measurements at one point; a field is `None` if it was not requested.
 #[derive(Debug, Default)]
 pub struct Measured {
     /// The rank of the Jacobian; the inner `None` where it could not be afforded, or the run was interrupted.

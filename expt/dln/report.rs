@@ -62,14 +62,14 @@ pub fn lambda(coefficient: &LearningCoefficient, is_local: bool) -> Lambda {
 
 fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
     let mut notes = Vec::new();
-    let (least, wanted) = (slope.smallest_ess_weights, MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
+    let (least, needed) = (slope.smallest_ess_weights, MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
     if least.is_nan() {
         notes.push(
             "the number of independent draws of the slope is unknown: there are too few, or all are equal".to_owned(),
         );
-    } else if least < wanted {
+    } else if least < needed {
         notes.push(format!(
-            "the slope has about {least:.0} independent draws at its outermost β ({wanted:.0} needed), and is biased \
+            "the slope has about {least:.0} independent draws at its outermost β ({needed:.0} needed), and is biased \
              low; more steps help, but the number needed grows exponentially with λ"
         ));
     }

@@ -44,7 +44,7 @@ pub fn line(fit: &Fit) -> String {
     line
 }
 
-/// What the report says beside its fits, each of which had its line when it was there.
+/// The report's text besides its fits, whose lines were printed during the run.
 pub fn table(report: &Report<KernelRegression>) -> String {
     rendered(|out| write(out, report))
 }

@@ -19,8 +19,8 @@ pub fn answers(found: &Found, num_test: usize) -> Vec<Answer> {
         ("train and test", train_and_test(found, num_test)),
         ("coefficient", coefficient(&found.estimates)),
     ];
-    let told = answers.into_iter().filter_map(|(question, answer)| Some((question, answer?)));
-    told.map(|(question, answer)| Answer { question: question.to_owned(), answer }).collect()
+    let answered = answers.into_iter().filter_map(|(question, answer)| Some((question, answer?)));
+    answered.map(|(question, answer)| Answer { question: question.to_owned(), answer }).collect()
 }
 
 /// The barriers along `segments`.
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_coefficient_of_an_interrupted_run_is_told_where_it_is() {
+    fn the_coefficient_of_an_interrupted_run_is_reported_where_it_is() {
         let path = format!("{}/tests/fixtures/records/80/report.json", env!("CARGO_MANIFEST_DIR"));
         let report: Report<Paths> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let recorded = report.found.estimates.unwrap().points.remove(0);
@@ -157,9 +157,9 @@ mod tests {
             [point.estimate.llc.mean, point.estimate.llc.mcse] = [llc, 0.5];
             point
         };
-        let told = coefficient(&[at(0.0, 3.0), at(0.25, 5.0), at(0.5, 4.0)]).unwrap();
+        let answer = coefficient(&[at(0.0, 3.0), at(0.25, 5.0), at(0.5, 4.0)]).unwrap();
         assert_eq!(
-            told,
+            answer,
             "λ̂ is 3.00 ± 0.50 at t = 0.00 and 4.00 ± 0.50 at t = 0.50; between them it ranges from 3.00 ± 0.50 (t = \
              0.00) to 5.00 ± 0.50 (t = 0.25)."
         );

@@ -16,7 +16,7 @@ use super::{Found, Paths};
 
 use llc::report::table;
 
-/// What is told of a point: its name, and where it is among the scores.
+/// A number of a point: its name, and its place among the scores.
 pub type Quantity = (&'static str, fn(&Scores) -> f64);
 
 /// The quantities that every point has: their names, and where they are.

@@ -7,7 +7,7 @@ use super::{Dtype, Mismatch};
 use crate::model::ModelError;
 use crate::pickle::PickleError;
 
-/// Why a file is no checkpoint of the network asked for.
+/// Why a file is not a checkpoint of the network asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -94,7 +94,7 @@ pub enum FormatError {
     /// A pickle inside.
     #[error("{member}: {error}")]
     Pickle { member: &'static str, error: PickleError },
-    /// A PyTorch archive that is no proper zip file.
+    /// A PyTorch archive that is not a proper zip file.
     #[error("its zip archive is damaged or cut short: {reason}; copy or download it again")]
     Zip { reason: String },
     /// A zip file of something else.
@@ -143,7 +143,7 @@ pub enum FormatError {
 
 impl FormatError {
     pub(super) fn unknown(bytes: &[u8]) -> FormatError {
-        // A tar archive names itself behind its first file's header.
+        // A tar archive identifies itself after its first file's header.
         if bytes.get(257..262) == Some(b"ustar") {
             return FormatError::Tar;
         }

@@ -134,7 +134,7 @@ impl NamedTensor {
         self.check().map_err(|error| TchError::Shape(error.to_string()))?;
         let shape: Vec<i64> = self.shape.iter().map(|&length| length as i64).collect();
         if self.dtype == Dtype::Bool {
-            // A byte that is neither 0 nor 1 is no bool to C++.
+            // A byte that is neither 0 nor 1 is not a bool to C++.
             return Tensor::f_from_data_size(&self.bytes, &shape, Kind::Uint8)?.f_ne(0);
         }
         Tensor::f_from_data_size(&self.bytes, &shape, kind)

@@ -1,4 +1,4 @@
-//! Defines the command line of an experiment; the flags of its settings come out of its keys.
+//! Defines the command line of an experiment; the flags of its settings are generated from its keys.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::{Checked, ConfigError, Configuration, Kind, RawConfig, Setting, again
 use crate::mongo;
 use crate::mongo::address::{self, Address, AddressText};
 
-/// What the command line of the experiment configured by `C` says.
+/// The parsed command line of the experiment configured by `C`.
 #[derive(Debug, Clone)]
 pub struct ExperimentArgs<C> {
     /// The flags that are not settings of the experiment.
@@ -112,7 +112,7 @@ impl<C: Configuration> ExperimentArgs<C> {
                     .value_parser(PossibleValuesParser::new(presets)),
             );
         }
-        // Last, for augment_args would put the doc comment of `RunArgs` in place of it.
+        // Last, for augment_args would put the doc comment of `RunArgs` instead of it.
         RunArgs::augment_args(command).about(C::COMMAND_LINE.about).after_help(C::COMMAND_LINE.examples)
     }
 
@@ -149,8 +149,8 @@ impl<C: Configuration> ExperimentArgs<C> {
         Self::from_matches(&Self::command().no_binary_name(true).try_get_matches_from(words)?)
     }
 
-    /// Lays preset, the record of `--again`, file, `--set` and flags over each other. A layer that changes a choice (the sampler, the
-    /// truth) takes back what the layers below it said of the former one's own settings.
+    /// Combines preset, the record of `--again`, file, `--set` and flags. A layer that changes a choice (the sampler, the
+    /// truth) removes the settings of the former choice that lower layers gave.
     ///
     /// # Errors
     ///
@@ -182,11 +182,11 @@ impl<C: Configuration> ExperimentArgs<C> {
         Ok(raw)
     }
 
-    /// The checked configuration, with warnings and what it changes of the defaults.
+    /// The checked configuration, with warnings and its differences from the defaults.
     ///
     /// # Errors
     ///
-    /// As [`ExperimentArgs::raw`], and [`ConfigError`] for what is not legal.
+    /// As [`ExperimentArgs::raw`], and [`ConfigError`] for settings that are not legal.
     pub fn resolve(&self) -> Result<Checked<C>, ConfigError> {
         C::check(&self.raw()?, available_threads())
     }
@@ -196,7 +196,7 @@ impl<C: Configuration> ExperimentArgs<C> {
 ///
 /// # Errors
 ///
-/// A sentence for what is no number from 0 to a year.
+/// A sentence, for text that is not a number from 0 to a year.
 pub fn seconds(text: &str) -> Result<f64, String> {
     const YEAR_S: f64 = 3.2e7;
     match text.parse() {
@@ -206,7 +206,7 @@ pub fn seconds(text: &str) -> Result<f64, String> {
 }
 
 const PRESET: &str = "preset";
-/// The flag that names a run to go on with, where an experiment has one: that run's settings lie under all others.
+/// The flag that names a run to continue, if an experiment has one: all other settings override that run's.
 const RESUME: &str = "resume";
 
 fn flag(key: &'static Setting, headings: &'static [(&'static str, &'static str)]) -> Arg {
@@ -220,7 +220,7 @@ fn flag(key: &'static Setting, headings: &'static [(&'static str, &'static str)]
         .allow_negative_numbers(true);
     match key.kind {
         Kind::WholeList | Kind::RealList => arg.action(ArgAction::Set).num_args(1..),
-        // The flag alone, or `--train=off`: a word that follows is no value of it.
+        // The flag alone, or `--train=off`: a word that follows is not a value of it.
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("on"),
         _ => arg.action(ArgAction::Set),
     }

@@ -1,4 +1,4 @@
-//! Configures `llc curve`: λ̂ followed over the training of a network on pictures.
+//! Configures `llc curve`: λ̂ followed over the training of a network on images.
 //!
 //! The tables are `model`, `data`, `train`, `curve`, `point`, `sampler` and `run`. Defaults are those of the published experiment (ResNet18
 //! on CIFAR-10, SGD at 10⁻³, 20,000 steps), but for the sampler: four chains and the control variate, where one chain without was

@@ -333,7 +333,7 @@ pub enum ConfigError {
     ThreadsPerChain {
         /// The key.
         key: &'static Setting,
-        /// The threads wanted for one chain.
+        /// The threads requested for one chain.
         found: usize,
         /// The threads for all chains.
         threads: usize,
@@ -405,7 +405,7 @@ pub enum ConfigError {
         given: String,
         /// What that is a run of.
         found: String,
-        /// What it ought to be one of.
+        /// The allowed values.
         wanted: String,
     },
     /// A malformed address of a MongoDB.

@@ -143,7 +143,7 @@ impl EstimateConfig {
         self.override_checkpoint.as_deref().and_then(|text| Overrides::parse(text).ok()).unwrap_or_default()
     }
 
-    /// The network, where it was given; else the file says which it is.
+    /// The network, if it was given; else the file says which it is.
     pub fn model(&self) -> Option<&ModelSpec> {
         self.model.as_ref()
     }

@@ -31,7 +31,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 75 interrupted.";
 const HEADINGS: [(&str, &str); 3] = [("data.", "The images"), ("regression.", "The regression"), ("", "The run")];
 
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Mnist, is_normalised: false };
-/// The setting of the pictures that `train_sizes` stands in for.
+/// The setting of the images that `train_sizes` stands in for.
 const NOT_HERE: &str = "data.train_size";
 const BANDWIDTH: PositiveF64 = PositiveF64::literal(0.02);
 const TOLERANCE: PositiveF64 = PositiveF64::literal(1e-8);
@@ -58,7 +58,7 @@ pub struct RegressionConfig {
     pub bandwidth: PositiveF64,
     /// What is added to the diagonal of the kernel matrix, 0 or more.
     pub ridge: f64,
-    /// Numbers of training samples, in the order in which they are fitted; all samples where it is empty.
+    /// Numbers of training samples, in the order in which they are fitted; all samples if it is empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub train_sizes: Vec<usize>,
     /// How the system is solved.
@@ -98,7 +98,7 @@ impl KernelRegressionConfig {
         self.seed
     }
 
-    /// The pictures.
+    /// The images.
     pub fn data(&self) -> &DataConfig {
         &self.data
     }

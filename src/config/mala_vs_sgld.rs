@@ -102,7 +102,7 @@ pub struct ComparedSamplers {
     pub num_steps: usize,
     /// Share of SGLD's and MALA's draws that is warm-up, in [0, 1).
     pub warmup: f64,
-    /// Samples in SGLD's minibatches, or n where that is less.
+    /// Samples in SGLD's minibatches, or n if that is less.
     pub batch_size: usize,
     /// Squared leapfrog step of HMC.
     pub hmc_epsilon: Epsilon,
@@ -313,7 +313,7 @@ impl Configuration for MalaVsSgldConfig {
             run: relu::run(raw, threads)?,
         };
         for &kind in &config.comparison.samplers {
-            // HMC makes a trajectory of so many gradients in a step.
+            // HMC makes a trajectory of several gradients in a step.
             let per_step = if kind == SamplerKind::Hmc { config.sampler.leapfrog_steps } else { 1 };
             let sampler = config.sampler(kind, config.comparison.n[0]);
             sampler::check::ensure_enough_draws(raw.key("sampler.num_steps")?, &sampler, per_step)?;

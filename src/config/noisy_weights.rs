@@ -137,7 +137,7 @@ impl NoisyWeightsConfig {
         &self.data
     }
 
-    /// The same pictures with the corruption of the validation samples.
+    /// The same images with the corruption of the validation samples.
     pub fn val_data(&self) -> DataConfig {
         DataConfig { label_corruption: self.forgetting.val_label_corruption, corrupt_test: true, ..self.data.clone() }
     }

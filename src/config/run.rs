@@ -8,7 +8,7 @@ use super::sampler::keys::text;
 use super::{ConfigError, Kind, Precision, RawConfig, Setting};
 use crate::kernel::SamplerKind;
 
-/// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
+/// The most threads: more is surely a mistake, and would run out of memory instead of giving an error.
 pub(super) const MAX_THREADS: u64 = 4_096;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 const LARGE: usize = 100_000;
@@ -16,16 +16,16 @@ const LARGE: usize = 100_000;
 /// What the chains work on, which decides how threads and arithmetic are chosen where nothing is said.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Work {
-    /// A deep linear network of so many parameters.
+    /// A deep linear network with this number of parameters.
     DeepLinear { num_parameters: usize },
-    /// Any network, in so many chains.
+    /// Any network, with this number of chains.
     Network { num_chains: usize },
     /// A model that one interpreter computes, for one chain at a time.
     InTurn,
 }
 
 impl Work {
-    /// Threads of one chain of `sampler`, where `threads` serve all.
+    /// Threads of one chain of `sampler`, when all chains share `threads`.
     fn threads_per_chain(self, sampler: SamplerKind, threads: usize) -> usize {
         match self {
             Self::DeepLinear { num_parameters } if num_parameters >= LARGE && !sampler.about().is_single_threaded => {

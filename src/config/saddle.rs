@@ -125,7 +125,7 @@ pub struct TrainSection {
 pub struct SaddleSection {
     /// Steps from one estimate to the next; the first is at step 0, the last at the end.
     pub logging_period: usize,
-    /// Singular values of the product above this count for the rank; those that the loss can tell from zero where none is given.
+    /// Singular values of the product above this count for the rank; by default those that the loss can distinguish from zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank_tolerance: Option<PositiveF64>,
     /// Sweeps of Gibbs's chains beside each estimate, warm-up included; 0 for none.

@@ -155,7 +155,7 @@ impl ToyConfig {
         &self.samplers
     }
 
-    /// n, where it was not nβ that was given, and nβ of every round.
+    /// n, if it was not nβ that was given, and nβ of every round.
     pub fn rounds(&self) -> Vec<(Option<u64>, f64)> {
         let of_n = |&n: &u64| (Some(n), n as f64 / (n as f64).ln());
         match (&self.toy.n_beta, &self.toy.n) {

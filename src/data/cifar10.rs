@@ -13,10 +13,10 @@ use super::{DataError, DatasetName, Pictures, Split};
 /// Channels, rows, columns.
 pub(super) const SHAPE: [usize; 3] = [3, 32, 32];
 
-/// Bytes of the pixels of one picture.
+/// Bytes of the pixels of one image.
 pub(super) const PICTURE_LEN: usize = 3 * 32 * 32;
 
-/// A label and a picture.
+/// A label and an image.
 const RECORD_LEN: usize = 1 + PICTURE_LEN;
 
 /// The most bytes of one file that are read: thirty times the published size.
@@ -60,7 +60,7 @@ pub(super) fn load(dir: &Path, split: Split) -> Result<Pictures, DataError> {
     Ok(pictures(pixels, labels))
 }
 
-/// CIFAR-10's pictures of these bytes.
+/// CIFAR-10's images of these bytes.
 pub(super) fn pictures(pixels: Vec<u8>, labels: Vec<u8>) -> Pictures {
     let classes = DatasetName::Cifar10.classes().iter().map(|class| (*class).to_owned()).collect();
     Pictures { shape: SHAPE, pixels, labels, classes }

@@ -1,4 +1,4 @@
-//! Spoils a data set before a network sees it: labels, pixels, or both; training samples, and test samples as well or not.
+//! Corrupts a dataset before a network sees it: labels, pixels, or both; training samples, and test samples as well or not.
 //!
 //! Two published conventions differ in how test samples are drawn for: one stream over the training samples and then the test samples
 //! ([`Stream::Joint`]), or the stream of the same seed for each ([`Stream::Each`]). The maintainer of one of them calls a clean test
@@ -41,11 +41,11 @@ pub enum PixelCorruption {
     /// Nothing.
     #[default]
     None,
-    /// One permutation of places for all pictures.
+    /// One permutation of places for all images.
     Shuffled,
     /// A permutation for each.
     Random,
-    /// Noise of each channel's mean and deviation in place of each picture.
+    /// Noise of each channel's mean and deviation instead of each image.
     Gaussian,
 }
 
@@ -62,7 +62,7 @@ pub enum Stream {
     Joint,
 }
 
-/// How a data set is spoilt.
+/// How a dataset is corrupted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Corruption {
@@ -78,7 +78,7 @@ pub struct Corruption {
     pub has_clean_test: bool,
 }
 
-/// A spoilt data set.
+/// A corrupted dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrupted {
     /// The training samples.
@@ -92,7 +92,7 @@ pub struct Corrupted {
 impl Corruption {
     /// Spoils both sets, which are cropped already: pixels move within what a network will see.
     ///
-    /// `normalise` tells the mean and deviation of noise.
+    /// `normalise` has the mean and deviation of noise.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Corruption {
         Ok(Corrupted { train, test, noise: train_noise.zip(test_noise).map(|(train, test)| [train, test]) })
     }
 
-    /// One stream's worth: the pictures, and numbers in place of their pixels where these become noise.
+    /// One stream's worth: the images, and numbers instead of their pixels where these become noise.
     fn spoilt(&self, mut pictures: Pictures, normalise: &Normalise) -> (Pictures, Option<Vec<f32>>) {
         let mut noise = None;
         match (self.pixels, normalise) {

@@ -17,7 +17,7 @@ use super::{DataError, DatasetName, Pictures, Split};
 /// The most bytes of elements that are read: a hundred times MNIST.
 const MAX_BYTES: u64 = 1 << 32;
 
-/// Reads a split of an MNIST-like data set from the folder that holds its files.
+/// Reads a split of an MNIST-like dataset from the folder that holds its files.
 pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split, classes: &[&str]) -> Result<Pictures, DataError> {
     let images_path = file(dataset, dir, split, "images", 3)?;
     let labels_path = file(dataset, dir, split, "labels", 1)?;

@@ -1,11 +1,11 @@
-//! Reads pictures that lie in a folder for each class, as torchvision's `ImageFolder` and fast.ai lay them out: `train/CLASS/*.png` with
+//! Reads images that lie in a folder for each class, as torchvision's `ImageFolder` and fast.ai lay them out: `train/CLASS/*.png` with
 //! `test/` or `valid/` beside, or `CLASS/*.png` alone. PNG and JPEG, grey or colour, all of one size.
 //!
 //! Classes and files go in the order of their names as text (`10.png` before `2.png`), as both of these libraries have them.
 //!
 //! JPEG leaves a decoder some freedom: another one's pixels may differ from these by a few levels.
 //!
-//! *Tested by*: pictures written and read back, both layouts, files that lie about their size, truncations.
+//! *Tested by*: images written and read back, both layouts, files that lie about their size, truncations.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use image::{ColorType, DynamicImage, ImageReader, Limits};
 
 use super::{DataError, DatasetName, Pictures, Split};
 
-/// The most rows or columns of a picture.
+/// The most rows or columns of an image.
 const MAX_SIDE: u32 = 4096;
 
 /// The most classes: a label is a byte.
@@ -46,7 +46,7 @@ fn is_picture(path: &Path) -> bool {
     matches!(end.as_deref(), Some("png" | "jpg" | "jpeg")) && path.is_file()
 }
 
-/// What lies in a folder and is wanted, in the order of names; hidden things are not.
+/// The entries of a folder in the order of names, without hidden ones.
 fn sorted(dir: &Path, is_wanted: impl Fn(&Path) -> bool) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -60,7 +60,7 @@ fn sorted(dir: &Path, is_wanted: impl Fn(&Path) -> bool) -> io::Result<Vec<PathB
     Ok(paths)
 }
 
-/// Reads a split. The first picture says how large all are, and whether they are grey.
+/// Reads a split. The first image says how large all are, and whether they are grey.
 pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split) -> Result<Pictures, DataError> {
     let malformed = |path: &Path, expected: String, found: String| DataError::Malformed {
         path: path.to_path_buf(),
@@ -123,7 +123,7 @@ fn describe(channels: usize, height: usize, width: usize) -> String {
     format!("a {} image of {height}×{width}", if channels == 1 { "grey" } else { "colour" })
 }
 
-/// The picture, or what is there instead. The size in its header is checked before anything of that size is allocated.
+/// The image, or what is there instead. The size in its header is checked before anything of that size is allocated.
 fn decode(path: &Path) -> Result<DynamicImage, String> {
     let open = || ImageReader::open(path)?.with_guessed_format();
     let mut reader = open().map_err(|error| error.to_string())?;
@@ -135,7 +135,7 @@ fn decode(path: &Path) -> Result<DynamicImage, String> {
     reader.decode().map_err(|error| error.to_string())
 }
 
-/// Appends a picture's planes.
+/// Appends an image's planes.
 fn push_planes(picture: DynamicImage, channels: usize, pixels: &mut Vec<u8>) {
     if channels == 1 {
         let grey = if picture.color() == ColorType::L8 { picture.into_luma8() } else { picture.to_luma8() };
@@ -152,7 +152,7 @@ mod tests {
     use crate::data::load;
     use image::{GrayImage, RgbImage};
 
-    /// A picture whose pixels tell where they are.
+    /// An image whose pixels encode their position.
     fn colour(start: u8) -> RgbImage {
         RgbImage::from_fn(4, 3, |x, y| image::Rgb([start + x as u8, 10 * y as u8, 200]))
     }

@@ -1,6 +1,6 @@
-//! Chooses the same number of samples from each class, by the rule of the published experiments on pictures in class folders.
+//! Chooses the same number of samples from each class, by the rule of the published experiments on images in class folders.
 //!
-//! *Tested by*: the samples that the rule takes from MNIST's test pictures.
+//! *Tested by*: the samples that the rule takes from MNIST's test images.
 
 use super::{DataError, Pictures};
 use crate::rng::Mt19937;

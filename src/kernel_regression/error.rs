@@ -16,7 +16,7 @@ pub enum KernelRegressionError {
     /// There is not so much memory.
     #[error("{what} needs {needed_gb:.1} GB, but {available_gb:.1} GB are free: {remedy}")]
     Memory { what: String, needed_gb: f64, available_gb: f64, remedy: &'static str },
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(tch::TchError),
 }

@@ -56,7 +56,7 @@ pub fn direct_bytes(n: usize) -> f64 {
     16.0 * (n as f64).powi(2)
 }
 
-/// What the program takes beside its vectors: libtorch, the pictures, blocks under way.
+/// What the program takes beside its vectors: libtorch, the images, blocks under way.
 const BASE_BYTES: f64 = 5e8;
 
 /// Bytes of the iterative solver: the kernel, the inputs of d numbers, the preconditioner's vectors, six blocks of `num_columns` vectors, in

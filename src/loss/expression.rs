@@ -194,7 +194,7 @@ impl Reader<'_> {
         LossError::Expression { text: self.text.to_owned(), place: self.at + 1, what }
     }
 
-    /// The next character that is no space, without taking it. Signs that a text program has put in count as what they look like.
+    /// The next character that is not a space, without taking it. Signs that a text program has put in count as what they look like.
     fn peek(&mut self) -> Option<char> {
         while self.characters.get(self.at).is_some_and(|character| character.is_whitespace()) {
             self.at += 1;

@@ -7,7 +7,7 @@
 //! | `accuracy` | 1 − p_y = 1 − exp(−cross-entropy), the expected error of a guess drawn from p |
 //! | `piecewise: [ENDS]: f; g; …` | a function of p₁ − y for two classes, [`Piecewise`] |
 //!
-//! Soft targets q in place of a label: −Σ q_k·ln p_k, ‖z − q‖²/K, 1 − Σ q_k·p_k, and a function of p₁ − q₁.
+//! Soft targets q instead of a label: −Σ q_k·ln p_k, ‖z − q‖²/K, 1 − Σ q_k·p_k, and a function of p₁ − q₁.
 //!
 //! *Tested by* `train::objective`, where tensors come in, and below.
 
@@ -40,7 +40,7 @@ pub enum Loss {
     Piecewise(Arc<Piecewise>),
 }
 
-/// Why a text is no loss.
+/// Why a text is not a loss.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LossError {
@@ -58,10 +58,10 @@ pub enum LossError {
     /// A piecewise loss without its brackets or colons.
     #[error("`{text}` lacks ends in brackets or functions after a colon: write it as piecewise: [-1,0,1]: -x; x")]
     Form {
-        /// What stood behind the name.
+        /// The text after the name.
         text: String,
     },
-    /// An end that is no number.
+    /// An end that is not a number.
     #[error("`{text}` is not the end of an interval: give numbers, such as [-1,0,1]")]
     End {
         /// What stood there.
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_loss_is_told_with_what_would_do() {
+    fn what_is_no_loss_is_reported_with_what_would_do() {
         let error = |text: &str| text.parse::<Loss>().unwrap_err().to_string();
         assert!(error("crossentropy").ends_with("did you mean `cross-entropy`?"));
         assert!(error("piecewise").contains("write it as piecewise: [-1,0,1]: -x; x"));

@@ -94,7 +94,7 @@ impl Piecewise {
     pub fn at(&self, difference: f64) -> Jet {
         let inner = &self.ends[1..self.pieces.len()];
         let piece = inner.partition_point(|end| *end <= difference);
-        // The number of inner ends is one less than that of the functions, of which there is at least one.
+        // The number of inner ends is one less than that of the functions, and there is at least one function.
         self.pieces[piece].at(difference.clamp(-1.0, 1.0))
     }
 

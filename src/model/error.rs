@@ -60,7 +60,7 @@ pub enum ModelError {
         /// What does not fit, and what would.
         reason: String,
     },
-    /// An output that is no list of classes.
+    /// An output that is not a list of classes.
     #[error("{model}: its output has shape {}, but it must be one number for each class", shape(output))]
     NoClasses {
         /// The network.

@@ -22,12 +22,12 @@ impl<'a> Survey<'a> {
         Survey { model, prefix: String::new(), params, buffers, rows, num_parameters: 0 }
     }
 
-    /// Notes layers in a row; returns the shape behind the last.
+    /// Records layers in a row; returns the output shape of the last.
     pub fn sequence(&mut self, layers: &[Layer], input: Vec<usize>) -> Result<Vec<usize>, ModelError> {
         layers.iter().try_fold(input, |input, layer| self.layer(layer, input))
     }
 
-    /// Notes one layer; returns the shape behind it.
+    /// Records one layer; returns its output shape.
     fn layer(&mut self, layer: &Layer, input: Vec<usize>) -> Result<Vec<usize>, ModelError> {
         let before = self.num_parameters;
         let (name, output) = match layer {

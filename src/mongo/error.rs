@@ -1,4 +1,4 @@
-//! Says why a run could not be brought to a server, or read from one, without a word of credentials.
+//! Defines the errors of delivering a run to a server or reading one, without credentials.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl MongoError {
     }
 }
 
-/// Says whether a document was there already.
+/// Whether a document was there already.
 pub(super) fn is_duplicate(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_down_is_told_in_the_systems_words() {
+    fn a_server_that_is_down_is_reported_in_the_systems_words() {
         let message = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
                        127.0.0.1:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} } ] }";
         assert_eq!(io_reason(message), Some("Connection refused"));

@@ -54,7 +54,7 @@ impl Database {
         self.insertion(self.files.insert_one(file).run()).map(drop)
     }
 
-    /// The bytes of the file `id`, which is called `name` where one is missing.
+    /// The bytes of the file `id`, which is called `name` if one is missing.
     pub(super) fn content(&self, id: &Bson, name: &str) -> Result<Vec<u8>, MongoError> {
         let file = self.answer(self.files.find_one(doc! {"_id": id}).run())?;
         let length = file.as_ref().and_then(|file| integer(file.get("length")?));

@@ -7,7 +7,7 @@ use super::numpy::{self, ArrayNode};
 use super::torch::TensorNode;
 use super::value::{Id, Node, Pickle};
 
-/// What a call gives: a value of its own, or one that is there already.
+/// What a call gives: its own value, or one that is there already.
 pub(super) enum Outcome<'a> {
     New(Node<'a>),
     Same(Id),

@@ -10,7 +10,7 @@ pub enum PickleError {
          checkpoint; copy or download it again"
     )]
     Truncated { at: usize, needed: u64, left: usize },
-    /// A byte that is no opcode of protocols 0 to 5, or one for values outside the file.
+    /// A byte that is not an opcode of protocols 0 to 5, or one for values outside the file.
     #[error("byte {at}, 0x{opcode:02x}, is not a supported pickle opcode; the file is damaged or not a pickle")]
     UnknownOpcode { at: usize, opcode: u8 },
     /// A name that the table of known ones does not hold.

@@ -1,7 +1,7 @@
 //! Takes the product of lists of settings: one line for every combination, the last list's values next to each other.
 //!
-//! What a combination has no use for is left out of it, a momentum beside Adam, and combinations that become equal are told once: lists
-//! for `optimizer` (sgd, adam) and `momentum` (0, 0.9) make three lines. A setting that no line has a use for is an error.
+//! Settings that do not apply to a combination, such as a momentum with Adam, are left out, and equal combinations appear once: lists
+//! for `optimizer` (sgd, adam) and `momentum` (0, 0.9) make three lines. A setting that applies to no line is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::line::{Line, LineError, Setting};
 
-/// The most lines: more is surely a slip.
+/// The most lines: more is surely a mistake.
 pub const MAX_LINES: usize = 1_000_000;
 
 /// One setting with the values that it takes in turn.
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_momentum_beside_adam_is_left_out_and_its_line_told_once() {
+    fn a_momentum_beside_adam_is_left_out_and_its_line_appears_once() {
         let lines = product(&[("train.optimizer", &["sgd", "adam"]), ("train.momentum", &["0", "0.9"])]).unwrap();
         assert_eq!(
             lines,

@@ -24,7 +24,7 @@ pub struct Range {
     pub last: u64,
 }
 
-/// Why a text is no range.
+/// Why a text is not a range.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("`{text}` is not a range: write 2..5 for 2, 3 and 4, or 2..=5 to include 5, or one number")]
 pub struct RangeError {

@@ -112,7 +112,7 @@ impl DeepLinear {
     /// The same data and true product, with the local posterior around another point: a trained parameter, say.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn around(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
         self.sharing(LocalPosterior::new(self.local.n_beta(), self.local.gamma(), w_star)?)
     }
@@ -121,7 +121,7 @@ impl DeepLinear {
     /// its device: the loss is 0 there.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn realised_at(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
         let (kind, device) = (w_star.kind(), w_star.device());
         let product_star = product(&w_star.to(Kind::Double, Device::Cpu)?)?;

@@ -81,7 +81,7 @@ pub(crate) fn sums(
     }
 }
 
-/// Mean loss and accuracy of `network` at `w` on `samples`; `soft_targets`, shape `[n, num_outputs]`, are for the loss in place of the
+/// Mean loss and accuracy of `network` at `w` on `samples`; `soft_targets`, shape `[n, num_outputs]`, are for the loss instead of the
 /// labels. `buffers` are only read.
 ///
 /// # Errors
@@ -120,7 +120,7 @@ impl Outcomes {
 /// As [`evaluate`], sample by sample.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn outcomes(
     network: &Network,
     w: &Params,

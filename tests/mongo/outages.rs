@@ -101,7 +101,7 @@ mod slow {
 
     #[test]
     #[ignore = "slow: needs a MongoDB server"]
-    fn a_server_that_was_never_there_is_told_and_gets_all_by_a_sync() {
+    fn a_server_that_was_never_there_is_reported_and_gets_all_by_a_sync() {
         let Some(mut server) = Server::mortal() else { return };
         let (address, database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();

@@ -20,14 +20,14 @@ const SHARED: [&str; 6] = ["data.name", "data.dir", "data.crop", "data.preproces
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SelectedDataConfig {
-    /// Which pictures.
+    /// Which images.
     pub name: DatasetName,
     /// The folder that they are in, if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
     /// The part of them that is learnt from.
     pub split: Split,
-    /// The classes, in the order of their labels; all where there is none.
+    /// The classes, in the order of their labels; all if there is none.
     #[serde(serialize_with = "joined", skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
     /// Samples in all, the same number from each class.
@@ -38,7 +38,7 @@ pub struct SelectedDataConfig {
     /// Seed of the permutation of the labels; `None` leaves them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_seed: Option<u32>,
-    /// Side of the square that is cut out of the middle; larger ones leave a picture as it is.
+    /// Side of the square that is cut out of the middle; larger ones leave an image as it is.
     pub crop: usize,
     /// What a network sees of the bytes.
     #[serde(flatten)]
@@ -50,12 +50,12 @@ fn joined<S: serde::Serializer>(classes: &[String], serializer: S) -> Result<S::
 }
 
 impl SelectedDataConfig {
-    /// What a network sees of the pictures, as [`crate::data`] has it.
+    /// What a network sees of the images, as [`crate::data`] has it.
     pub fn normalise(&self) -> Normalise {
         self.preprocessing.normalise()
     }
 
-    /// The shape of an input and the number of classes, where the data set's name tells them.
+    /// The shape of an input and the number of classes, if the dataset's name fixes them.
     pub fn shape(&self) -> Option<([usize; 3], usize)> {
         let [channels, height, width] = data::picture_shape(self.name)?;
         Some(([channels, height.min(self.crop), width.min(self.crop)], self.classes.len()))
@@ -128,7 +128,7 @@ pub(super) fn keys() -> Vec<Setting> {
 
 /// The data that `raw` asks for.
 pub(super) fn check(raw: &RawConfig) -> Result<SelectedDataConfig, ConfigError> {
-    // The published preprocessing goes under what was set; a crop larger than the pictures is none here.
+    // The published preprocessing goes under what was set; a crop larger than the images is none here.
     let mut shared = raw.clone();
     shared.fill("data.preprocessing", Value::Text(PREPROCESSING.to_owned()));
     shared.remove("data.crop");
@@ -162,7 +162,7 @@ pub(super) fn check(raw: &RawConfig) -> Result<SelectedDataConfig, ConfigError> 
     })
 }
 
-/// A seed of PyTorch's generator, of which 32 bits count.
+/// A seed of PyTorch's generator, which uses 32 bits.
 pub(super) fn seed(raw: &RawConfig, path: &str) -> Result<Option<u32>, ConfigError> {
     let too_large = |found| {
         let key = raw.key(path)?;
@@ -171,7 +171,7 @@ pub(super) fn seed(raw: &RawConfig, path: &str) -> Result<Option<u32>, ConfigErr
     raw.whole(path).map(|found| u32::try_from(found).or_else(|_| too_large(found))).transpose()
 }
 
-/// The classes, of which there are two at least.
+/// The classes, at least two.
 fn classes(raw: &RawConfig, name: DatasetName) -> Result<Vec<String>, ConfigError> {
     let key = raw.key("data.classes")?;
     let Some(text) = raw.word(key.path) else {

@@ -53,7 +53,7 @@ pub struct DescentConfig {
     data: SelectedDataConfig,
     #[serde(serialize_with = "of_a_descent")]
     train: TrainConfig,
-    descent: KeptConfig,
+    descent: OutputConfig,
     run: DescentRun,
 }
 
@@ -61,17 +61,17 @@ fn of_a_descent<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::
     without(train, &NOT_HERE, serializer)
 }
 
-/// What is measured and kept, in files the table `descent`.
+/// Measurements and output, in files the table `descent`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct KeptConfig {
+pub struct OutputConfig {
     /// Epochs from one measurement to the next; the first and the last are measured in any case.
     pub metrics_every: usize,
-    /// Whether every measured epoch is printed, rather than the first ten, then every tenth of the first hundred, and so on.
+    /// Whether every measured epoch is printed, instead of the first ten, then every tenth of the first hundred, and so on.
     pub trace: bool,
-    /// What the run's name starts with.
+    /// The start of the run's name.
     pub nickname: String,
-    /// Whether the network is kept, as it started and as it ended.
+    /// Whether the initial and the trained network are saved.
     pub save: bool,
     /// Whether figures are drawn at the end.
     pub plot: bool,
@@ -83,7 +83,7 @@ pub struct KeptConfig {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DescentRun {
-    /// Threads in all, at least 1.
+    /// Total number of threads, at least 1.
     pub threads: usize,
     /// Where it runs.
     pub device: Device,
@@ -113,8 +113,8 @@ impl DescentConfig {
         &self.train
     }
 
-    /// What is measured and kept.
-    pub fn kept(&self) -> &KeptConfig {
+    /// Measurements and output.
+    pub fn output(&self) -> &OutputConfig {
         &self.descent
     }
 
@@ -123,7 +123,7 @@ impl DescentConfig {
         &self.run
     }
 
-    /// The run's name by the original's rule, `identity` being what makes it the only one of its kind.
+    /// The run's name by the original's rule; `identity` makes it unique.
     ///
     /// ```
     /// use llc::config::{DescentConfig, ExperimentArgs};
@@ -183,7 +183,7 @@ impl Configuration for DescentConfig {
             train::check_classes(raw, &train.loss, data.classes.len())?;
         }
         let switch = |path: &str| raw.word(path) != Some("off");
-        let descent = KeptConfig {
+        let descent = OutputConfig {
             metrics_every: raw.count("descent.metrics_every", 1)?.unwrap_or(METRICS_EVERY),
             trace: raw.is_on("descent.trace"),
             nickname: raw.word("descent.nickname").unwrap_or(NICKNAME).to_owned(),

@@ -81,7 +81,7 @@ fn what_can_t_be_is_refused_with_what_would_do() {
         let error = try_resolve(words).unwrap_err().to_string();
         assert!(error.contains(said), "{words:?}: {error}");
     }
-    // Larger than the pictures is no crop, as the original documents it.
+    // Larger than the images is not a crop, as the original documents it.
     assert_eq!(resolve("--crop 40").data.shape().unwrap().0, [1, 28, 28]);
     assert_eq!(resolve("--split test").data.split, Split::Test);
 }

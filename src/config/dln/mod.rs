@@ -174,7 +174,7 @@ impl ModelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DataConfig {
-    /// Samples n, at least 3: below, 1/ln n is no sensible β.
+    /// Samples n, at least 3: below, 1/ln n is not a sensible β.
     pub num_training_data: usize,
     /// The law of the inputs.
     pub input_dist: InputDist,

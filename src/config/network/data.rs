@@ -1,4 +1,4 @@
-//! Configures the pictures: which, where, how many, how they are corrupted and what a network sees of them.
+//! Configures the images: which, where, how many, how they are corrupted and what a network sees of them.
 
 use llc_core::setting::{Choice, choice};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::data::{self, Corruption, DatasetName, Normalise, PixelCorruption, Pre
 const NAME: &str = "data.name";
 const PREPROCESSING: &str = "data.preprocessing";
 
-/// The pictures, in files the table `data`.
+/// The images, in files the table `data`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DataConfig {
@@ -21,10 +21,10 @@ pub struct DataConfig {
     /// The folder that they are in, if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The first so many of the training pictures; all where it is `None`.
+    /// Number of training images used, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_size: Option<usize>,
-    /// The first so many of the test pictures; all where it is `None`.
+    /// Number of test images used, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_size: Option<usize>,
     /// Share of the labels that are drawn again, in [0, 1].
@@ -74,7 +74,7 @@ pub enum PreprocessingConfig {
         /// The deviations, above 0.
         deviation: Vec<f64>,
     },
-    /// (b − mean)/deviation, both of the picture itself.
+    /// (b − mean)/deviation, both of the image itself.
     Whitening,
 }
 
@@ -93,7 +93,7 @@ impl PreprocessingConfig {
 }
 
 impl DataConfig {
-    /// What a network sees of the pictures, as [`crate::data`] has it.
+    /// What a network sees of the images, as [`crate::data`] has it.
     pub fn preprocessing(&self) -> Preprocessing {
         Preprocessing { crop: self.crop, normalise: self.preprocessing.normalise() }
     }
@@ -118,7 +118,7 @@ impl DataConfig {
         }
     }
 
-    /// The shape of an input and the number of classes, where the data set's name tells them.
+    /// The shape of an input and the number of classes, if the dataset's name fixes them.
     pub fn shape(&self) -> Option<([usize; 3], usize)> {
         let [channels, height, width] = picture_shape(self.name)?;
         let side = |length: usize| self.crop.map_or(length, |crop| crop.min(length));
@@ -126,7 +126,7 @@ impl DataConfig {
     }
 }
 
-/// The shape of a data set's pictures, where all of its name have one.
+/// The shape of a dataset's images, where all of its name have one.
 pub(in crate::config) fn picture_shape(name: DatasetName) -> Option<[usize; 3]> {
     match name {
         DatasetName::Cifar10 => Some([3, 32, 32]),
@@ -135,7 +135,7 @@ pub(in crate::config) fn picture_shape(name: DatasetName) -> Option<[usize; 3]> 
     }
 }
 
-/// Mean and deviation of a data set's training pictures, of bytes over 255, as they are usually given.
+/// Mean and deviation of a dataset's training images, of bytes over 255, as they are usually given.
 fn published_statistics(name: DatasetName) -> Option<(Vec<f64>, Vec<f64>)> {
     let levels = |levels: [f64; 3]| levels.map(|level| level / 255.0).to_vec();
     match name {
@@ -150,7 +150,7 @@ fn published_statistics(name: DatasetName) -> Option<(Vec<f64>, Vec<f64>)> {
 /// What an experiment takes where nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataDefaults {
-    /// The pictures.
+    /// The images.
     pub name: DatasetName,
     /// Whether they are normalised, rather than only scaled to [0, 1].
     pub is_normalised: bool,

@@ -1,6 +1,6 @@
 //! Configures the network: its name, and what differs from its own defaults.
 //!
-//! Pictures and classes come from the data, so that they are no settings.
+//! Images and classes come from the data, so that they are no settings.
 
 use super::text;
 use crate::config::typed::to_usize;
@@ -97,7 +97,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
     ]
 }
 
-/// The network that `raw` asks for, for pictures of `input_shape` with `num_classes`, where these are known already: then it is built
+/// The network that `raw` asks for, for images of `input_shape` with `num_classes`, where these are known already: then it is built
 /// once, so that what it can't be is said before anything starts.
 ///
 /// # Errors
@@ -142,7 +142,7 @@ pub fn check(
     Ok(spec)
 }
 
-/// The same network for pictures of `input_shape` with `num_classes`.
+/// The same network for images of `input_shape` with `num_classes`.
 pub fn for_data(spec: &ModelSpec, input_shape: [usize; 3], num_classes: usize) -> ModelSpec {
     let options = ModelOptions {
         input_shape: Some(input_shape),

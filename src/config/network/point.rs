@@ -16,10 +16,10 @@ pub struct PointConfig {
     pub labels: PointLabels,
     /// What the loss compares the network's outputs with.
     pub loss_around: LossAround,
-    /// Only the first so many of the training pictures; all where it is `None`.
+    /// Number of training images used, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// The names of the tensors that are sampled, with `*` for any part of a name; all where there is none.
+    /// The names of the tensors that are sampled, with `*` for any part of a name; all if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub params: Option<String>,
 }
@@ -140,7 +140,7 @@ pub fn check(raw: &RawConfig, defaults: PointDefaults) -> Result<PointConfig, Co
     Ok(PointConfig {
         labels: raw.choice("point.labels").unwrap_or(defaults.labels),
         loss_around: raw.choice(LOSS_AROUND).unwrap_or(defaults.loss_around),
-        // Below 3, 1/ln n is no sensible β.
+        // Below 3, 1/ln n is not a sensible β.
         size: raw.count("point.size", 3)?,
         params,
     })

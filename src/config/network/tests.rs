@@ -1,4 +1,4 @@
-//! Tests the sections that experiments on pictures share.
+//! Tests the sections that experiments on images share.
 
 use super::train::{self, BatchSize, Length};
 use super::{DataDefaults, ModelDefaults, PreprocessingConfig, TrainDefaults, data, model};

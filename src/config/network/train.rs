@@ -35,7 +35,7 @@ pub struct TrainConfig {
     pub length: Length,
     /// What is minimised.
     pub loss: Loss,
-    /// Whether pictures are shifted and mirrored at random.
+    /// Whether images are shifted and mirrored at random.
     #[serde(rename = "augmentation")]
     pub has_augmentation: bool,
     /// Whether the training ends at the interpolation threshold.
@@ -48,7 +48,7 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// The arithmetic of the forward and backward pass.
     pub precision: Precision,
-    /// Whether pictures are laid out with their channels last in memory.
+    /// Whether images are laid out with their channels last in memory.
     #[serde(rename = "channels_last")]
     pub has_channels_last: bool,
 }
@@ -67,10 +67,10 @@ pub enum BatchSize {
 /// When a training ends at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Length {
-    /// After so many passes over the data.
+    /// After this number of passes over the data.
     #[serde(rename = "num_epochs")]
     Epochs(u64),
-    /// After so many steps, also in the middle of an epoch.
+    /// After this number of steps, even in the middle of an epoch.
     #[serde(rename = "num_steps")]
     Steps(u64),
 }

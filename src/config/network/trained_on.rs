@@ -135,7 +135,7 @@ fn is_same(a: Option<&Value>, b: Option<&Value>) -> bool {
 }
 
 impl Deviation {
-    /// The value as a flag takes it; `not given` where there is none.
+    /// The value as a flag takes it; `not given` if there is none.
     pub fn shown(value: Option<&Value>) -> String {
         let text = |value: &Value| match value {
             Value::String(text) => text.clone(),

@@ -38,7 +38,7 @@ pub struct FitConfig {
 pub enum CurveShape {
     /// Straight legs from point to point, each for the same share of t.
     Chain,
-    /// The Bézier curve of which they are the control points.
+    /// The Bézier curve with these control points.
     Bezier,
 }
 

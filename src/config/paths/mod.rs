@@ -93,7 +93,7 @@ impl PathsConfig {
         &self.model
     }
 
-    /// The pictures.
+    /// The images.
     pub fn data(&self) -> &DataConfig {
         &self.data
     }

@@ -8,13 +8,13 @@ use crate::config::{ConfigError, Kind, RawConfig, Setting};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PointsConfig {
-    /// Trainings, each from a start of its own; at least 2.
+    /// Trainings, each from its own start; at least 2.
     pub num_minima: usize,
     /// Points of each segment, evenly from t = 0 to `segment_end`; at least 2. Where t = 1 is none of them it comes on top.
     pub segment_points: usize,
     /// The last t of segments; at least 1.
     pub segment_end: f64,
-    /// Points of the curve, evenly from t = 0 to 1; at least 3. It goes on to `segment_end` at the same distance.
+    /// Points of the curve, evenly from t = 0 to 1; at least 3. It continues to `segment_end` at the same distance.
     pub curve_points: usize,
     /// Points of the plane's grid in either direction; 0 for no plane.
     pub plane_points: usize,
@@ -22,10 +22,10 @@ pub struct PointsConfig {
     pub plane_from: f64,
     /// The greatest, above `plane_from`.
     pub plane_to: f64,
-    /// Only the first so many training pictures in the plane; all where it is `None`.
+    /// Number of training images used for the plane, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plane_size: Option<usize>,
-    /// λ̂ at every so many-th point of the curve, and at its last; 0 for none.
+    /// λ̂ at every Nth point of the curve, and at its last; 0 for none.
     pub llc_every: usize,
 }
 

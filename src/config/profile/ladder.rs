@@ -82,7 +82,7 @@ pub enum LadderConfig {
         /// From the largest to the smallest.
         ladder: Vec<f64>,
     },
-    /// Each the same multiple of the one before.
+    /// A geometric sequence.
     Geometric {
         /// The first; follows from w* where it is `None`.
         #[serde(skip_serializing_if = "Option::is_none")]

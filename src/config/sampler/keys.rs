@@ -11,8 +11,8 @@ use crate::kernel::{About, GradientNeed, SamplerKind};
 
 const SAMPLER: &str = "sampler.kind";
 
-/// The sampler's settings, where `defaults` hold; then those that belong to some samplers alone. Of samplers that draw blocks of
-/// parameters exactly the help speaks only if `has_blocks`.
+/// The settings of every sampler, with `defaults`; then those of some samplers only. The help mentions samplers that draw blocks of
+/// parameters exactly only if `has_blocks`.
 pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
     let fits = |about: &About| has_blocks || about.gradient != GradientNeed::None;
     let names = names(has_blocks);
@@ -205,10 +205,10 @@ fn samplers_own(has_blocks: bool) -> Vec<Setting> {
     own
 }
 
-/// What `tell` says of each sampler, behind its name: `gibbs 4000, hmc 6000`.
-fn each(separator: &str, tell: impl Fn(&About) -> Option<String>) -> String {
-    let told = |kind: SamplerKind| Some(format!("{} {}", kind.name(), tell(kind.about())?));
-    SamplerKind::ALL.into_iter().filter_map(told).collect::<Vec<_>>().join(separator)
+/// The text of `describe` for each sampler, after its name: `gibbs 4000, hmc 6000`.
+fn each(separator: &str, describe: impl Fn(&About) -> Option<String>) -> String {
+    let line = |kind: SamplerKind| Some(format!("{} {}", kind.name(), describe(kind.about())?));
+    SamplerKind::ALL.into_iter().filter_map(line).collect::<Vec<_>>().join(separator)
 }
 
 /// Keeps a text for as long as the program runs: there is one table of keys for each experiment.

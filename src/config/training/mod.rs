@@ -1,4 +1,4 @@
-//! Configures `llc train`: a network trained on pictures, as the published random-label experiments do.
+//! Configures `llc train`: a network trained on images, as the published random-label experiments do.
 //!
 //! Serialised, a [`TrainingConfig`] has the layout of its TOML file: `experiment`, `seed`, and the tables `model`, `data`, `train`
 //! and `run`.
@@ -46,7 +46,7 @@ pub struct TrainingConfig {
     run: TrainingRun,
 }
 
-/// Where a training runs, and how it is told.
+/// Where a training runs, and the format of its output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TrainingRun {
@@ -54,14 +54,14 @@ pub struct TrainingRun {
     pub threads: usize,
     /// Where it runs.
     pub device: Device,
-    /// How epochs are told and checkpoints are called.
+    /// The format of epoch lines and the names of checkpoints.
     pub style: Style,
-    /// A run's folder, or a checkpoint, from which the training goes on.
+    /// A run's folder, or a checkpoint, from which the training continues.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resume: Option<PathBuf>,
 }
 
-/// How epochs are told and checkpoints are called.
+/// The format of epoch lines and the names of checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Style {

@@ -1,4 +1,4 @@
-//! Downloads one file: goes on where the last attempt ended, and keeps only what has the right digest.
+//! Downloads one file: continues where the last attempt ended, and keeps only what has the right digest.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};

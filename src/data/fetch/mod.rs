@@ -1,7 +1,7 @@
-//! Brings published data sets: each file checked against its publisher's digest, a broken download resumed, nothing unexpected
+//! Downloads published datasets: each file checked against its publisher's digest, a broken download resumed, nothing unexpected
 //! unpacked.
 //!
-//! *Tested by*: `tests/data_fetch.rs`, against a server of its own.
+//! *Tested by*: `tests/data_fetch.rs`, against its own server.
 
 mod download;
 mod published;
@@ -37,11 +37,11 @@ pub struct Progress<'a> {
     pub stage: Stage,
     /// Bytes that are here.
     pub num_bytes: u64,
-    /// Bytes of the whole file, if the server told.
+    /// Bytes of the whole file, if the server reports them.
     pub total_bytes: Option<u64>,
 }
 
-/// Why a data set can't be brought.
+/// Why a dataset can't be downloaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FetchError {
@@ -100,7 +100,7 @@ pub enum FetchError {
     Data(#[from] DataError),
 }
 
-/// Brings a data set into `data_dir` and returns its folder. `from` replaces the published addresses: a folder's, below which the
+/// Downloads a dataset into `data_dir` and returns its folder. `from` replaces the published addresses: a folder's, below which the
 /// files have their published names.
 ///
 /// # Errors

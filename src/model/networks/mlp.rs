@@ -24,7 +24,7 @@ pub const MLP: Entry = Entry {
     },
 };
 
-/// One hidden layer of 512 units on 28 × 28 of a colour picture.
+/// One hidden layer of 512 units on 28 × 28 of a colour image.
 pub const MLP1: Entry = Entry {
     name: "mlp1",
     family: None,
@@ -35,7 +35,7 @@ pub const MLP1: Entry = Entry {
     layers: |request| Ok(perceptron(request, &[512], Some(Activation::Relu), true, Start::Torch)),
 };
 
-/// Three hidden layers of 512 units on 28 × 28 of a colour picture.
+/// Three hidden layers of 512 units on 28 × 28 of a colour image.
 pub const MLP3: Entry = Entry {
     name: "mlp3",
     summary: "three hidden layers of 512 units, on the centre of a colour image (Zhang et al. 2017)",

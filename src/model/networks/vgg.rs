@@ -1,7 +1,7 @@
-//! Describes VGG with 11, 13, 16 or 19 layers: stacks of conv3×3 [norm] relu with a pool behind each, then three linear layers with
+//! Describes VGG with 11, 13, 16 or 19 layers: stacks of conv3×3 [norm] relu with a pool after each, then three linear layers with
 //! dropout.
 //!
-//! The linear layers have 512 units, as is usual for 32 × 32 pictures; those of the paper have 4096. Names are torchvision's.
+//! The linear layers have 512 units, as is usual for 32 × 32 images; those of the paper have 4096. Names are torchvision's.
 //!
 //! *Reference*: Simonyan and Zisserman 2015, <https://arxiv.org/abs/1409.1556>, table 1; Garipov et al. 2018,
 //! <https://arxiv.org/abs/1802.10026>, for the head.

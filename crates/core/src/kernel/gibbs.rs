@@ -1,8 +1,8 @@
-//! Draws each block of parameters from its exact law given the others: the yardstick without a step size.
+//! Draws each block of parameters from its exact law given the others: the reference without a step size.
 //!
 //! One step is one sweep w_l ~ p(w_l | w_k, k ≠ l), l = 1 … L. For a deep linear network the laws are Gaussian,
-//! and nothing has to be tuned. Where a target knows moves that leave its loss as it is, each sweep
-//! begins with one: drawing block by block crawls along narrow orbits.
+//! and nothing has to be tuned. If a target has moves that don't change its loss, each sweep
+//! begins with one, since drawing block by block is slow along narrow orbits.
 //!
 //! *Reference*: Geman and Geman, IEEE PAMI 6 (1984), <https://doi.org/10.1109/TPAMI.1984.4767596>.
 //!
@@ -20,7 +20,7 @@ use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, ConditionalDraw, Target, TargetError};
 
-/// The Gibbs sampler, which has no settings of its own.
+/// The Gibbs sampler, which has no settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Gibbs;
 
@@ -61,7 +61,7 @@ impl Settings for Gibbs {
     }
 }
 
-/// The current point: all that a sweep needs.
+/// The current point, which is all that a sweep needs.
 #[derive(Debug)]
 pub struct GibbsState {
     w: Params,

@@ -1,4 +1,4 @@
-//! Tests that what is not legal is refused, each with a sentence of its own.
+//! Tests that what is not legal is refused, each with its own sentence.
 
 use std::fs;
 
@@ -171,7 +171,7 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
 }
 
 #[test]
-fn too_few_steps_are_told_a_number_that_is_enough() {
+fn too_few_steps_are_reported_with_a_number_that_is_enough() {
     for (warmup, thin) in [("0", 1), ("0.1", 1), ("0.25", 3), ("0.9", 7), ("0.99", 1)] {
         let line = format!("--warmup {warmup} --thin {thin} --num-steps");
         match try_checked(&format!("{line} 3")) {
