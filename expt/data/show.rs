@@ -76,7 +76,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
         let kinds = KINDS.iter().find(|(name, _)| *name == args.pixels).map_or(&[][..], |(_, kinds)| kinds);
         let mut variants = vec![first.clone()];
         for kind in kinds {
-            variants.push(spoilt(&first, *kind, &all, args.seed)?);
+            variants.push(corrupted(&first, *kind, &all, args.seed)?);
         }
         let columns = usize::from(args.columns);
         let image = grid(&variants, columns, usize::from(args.scale));
@@ -101,7 +101,7 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The images with corrupted pixels; noise has the dataset's own mean and deviation in each channel.
-fn spoilt(first: &Pictures, pixels: PixelCorruption, all: &Pictures, seed: u32) -> anyhow::Result<Pictures> {
+fn corrupted(first: &Pictures, pixels: PixelCorruption, all: &Pictures, seed: u32) -> anyhow::Result<Pictures> {
     let Statistics { mean, deviation, .. } = Statistics::of(all);
     let [mean, deviation] =
         [mean, deviation].map(|numbers| numbers.iter().map(|x| (*x as f32).max(f32::MIN_POSITIVE)).collect());

@@ -100,9 +100,11 @@ impl Corruption {
     pub fn apply(&self, train: &Pictures, test: &Pictures, normalise: &Normalise) -> Result<Corrupted, DataError> {
         self.check(train, test, normalise)?;
         let ((train, train_noise), (mut test, test_noise), clean) = match self.stream {
-            Stream::Each => (self.spoilt(train.clone(), normalise), self.spoilt(test.clone(), normalise), &test.labels),
+            Stream::Each => {
+                (self.corrupted(train.clone(), normalise), self.corrupted(test.clone(), normalise), &test.labels)
+            }
             Stream::Joint => {
-                let (mut first, mut first_noise) = self.spoilt(train.followed_by(test), normalise);
+                let (mut first, mut first_noise) = self.corrupted(train.followed_by(test), normalise);
                 let at = train.pixels.len();
                 let rest = Pictures {
                     pixels: first.pixels.split_off(at),
@@ -121,7 +123,7 @@ impl Corruption {
     }
 
     /// One stream's worth: the images, and numbers instead of their pixels where these become noise.
-    fn spoilt(&self, mut pictures: Pictures, normalise: &Normalise) -> (Pictures, Option<Vec<f32>>) {
+    fn corrupted(&self, mut pictures: Pictures, normalise: &Normalise) -> (Pictures, Option<Vec<f32>>) {
         let mut noise = None;
         match (self.pixels, normalise) {
             (PixelCorruption::Shuffled, _) => shuffle_pixels(&mut pictures, self.seed),
