@@ -20,7 +20,7 @@ pub struct Arguments {
     /// Folders of runs of `llc rescaling`.
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
-    /// Largest relative difference of λ̂ at factors that are no powers of two; at those that are, none is allowed.
+    /// Largest relative difference of λ̂ at factors that are not powers of two; at powers of two none is allowed.
     #[arg(long, value_name = "SHARE", default_value_t = TOLERANCE)]
     tolerance: f64,
 }
@@ -58,7 +58,7 @@ struct Trial {
 }
 
 fn check(run: &Run, tolerance: f64) -> Result<Compared> {
-    let report = run.report.as_ref().context("it has no report: it has not ended")?;
+    let report = run.report.as_ref().context("it has no report, since it has not ended")?;
     ensure!(report["experiment"] == "rescaling", "it is not a run of `llc rescaling`");
     ensure!(run.status == "COMPLETED", "it is {}: only a completed run can be checked", run.status);
     let found: Rescaling = read::found(Some(report), "rescaling").context("its report can't be read")?;
@@ -87,14 +87,14 @@ fn check(run: &Run, tolerance: f64) -> Result<Compared> {
         } else {
             ensure!(
                 difference <= tolerance,
-                "not invariant: {place}: λ̂ {llc} is {difference:.1e} off the {expected} at {}",
+                "not invariant: {place}: λ̂ {llc} differs by {difference:.1e} from the {expected} at {}",
                 base.factor
             );
             compared.num_close += 1;
             compared.largest = compared.largest.max(difference);
         }
     }
-    ensure!(compared.num_exact + compared.num_close > 0, "it has one factor only: there is nothing to compare");
+    ensure!(compared.num_exact + compared.num_close > 0, "it has only one factor: there is nothing to compare");
     Ok(compared)
 }
 
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn powers_of_two_are_told_from_other_factors() {
+    fn powers_of_two_are_distinguished_from_other_factors() {
         assert!([0.0625, 0.5, 1.0, 2.0, 8192.0].into_iter().all(is_power_of_two));
         assert!(![0.1, 3.0, 1.0 + f64::EPSILON, 0.0, f64::NAN, f64::INFINITY].into_iter().any(is_power_of_two));
     }

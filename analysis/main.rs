@@ -27,14 +27,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Lists, shows and exports runs, and finds those that are missing.
+    /// Lists, shows and exports runs, and finds missing ones.
     #[command(subcommand)]
     Runs(runs::Command),
-    /// Draws figures, each as SVG and PNG with the numbers behind it.
+    /// Draws figures, each as SVG and PNG with its numbers.
     Figures(figures::Arguments),
-    /// Tables how far estimates are from exact values, how often their intervals cover them, and what they cost.
+    /// Tabulates the errors of estimates, the coverage of their intervals, and their cost.
     Table(table::Arguments),
-    /// Checks that λ̂ of rescaled ReLU networks is the same at every factor; the exit status says whether it is.
+    /// Checks that λ̂ of rescaled ReLU networks is the same at every factor; the exit status is the result.
     CheckRescaling(check_rescaling::Arguments),
     /// Writes one page with a summary, figures, and every run with its chains and its command.
     Report(report::Arguments),

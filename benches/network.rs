@@ -95,7 +95,7 @@ impl BarePass {
     }
 }
 
-/// Steps of SGLD as `llc curve` and `llc estimate` make them, each on a batch of its own.
+/// Steps of SGLD as `llc curve` and `llc estimate` make them, each on its own batch.
 struct Steps {
     target: NetworkTarget,
     kernel: SgldKernel,

@@ -1,6 +1,6 @@
 //! Measures the parts of a step one by one, on one thread: `cargo bench --bench parts [-- FILTER]`.
 //!
-//! benches/step.rs measures whole steps against their floor; this tells where they spend their time.
+//! benches/step.rs measures whole steps against their floor; this shows where they spend their time.
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};

@@ -46,22 +46,22 @@ const CASES: [Case; 3] = [
 
 fn main() {
     let (rounds, words) = rounds_and_names();
-    let wants = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let is_selected = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     println!("medians of {rounds} rounds");
     println!("{:<34} {:>12} {:>12} {:>9} {:>9}", "", "floor", "measured", "ratio", "of best");
-    for case in CASES.iter().filter(|case| wants(case.name)) {
+    for case in CASES.iter().filter(|case| is_selected(case.name)) {
         step(case, rounds);
     }
-    if wants("chains") {
+    if is_selected("chains") {
         two_chains(rounds);
     }
-    if wants("update") {
+    if is_selected("update") {
         fused_update(rounds);
     }
-    if wants("observe") {
+    if is_selected("observe") {
         observed(rounds);
     }
-    if wants("whole") {
+    if is_selected("whole") {
         whole_run(rounds);
     }
 }
@@ -121,8 +121,8 @@ fn fused_update(rounds: usize) {
     report("fused update against copying", &pairs, true, |rate| format!("{:.1} GB/s", 1e-9 * rate));
 }
 
-/// A step of the smallest network whose draws are all recorded (the file tree with its heartbeat, checkpoints), against one that nobody
-/// watches.
+/// A step of the smallest network whose draws are all recorded (the file tree with its heartbeat, checkpoints), against one without
+/// observers.
 fn observed(rounds: usize) {
     const NUM_STEPS: usize = 400_000;
     let mut sampled = Sampled::new(&[10, 10, 10], 1, 1, NUM_STEPS, 0);

@@ -20,12 +20,12 @@ const WIDTH: u64 = 64;
 const ALIASES: [(&str, &str); 3] = [("label-corruption", "label-noise"), ("weight-decay", "l2"), ("seed", "seeds")];
 
 const EXAMPLES: &str = "\
-A list has commas between its values, 0.001,0.01; whole numbers may be a range, 0..5 for 0, 1, 2, 3 and 4. Settings that are lists
+Lists are separated by commas, 0.001,0.01; whole numbers may be a range, 0..5 for 0, 1, 2, 3 and 4. Settings that are lists
 themselves (--widths) are given several times. Without --model and --width-factor the width is 64, as published.
 
 Examples:
   gen-commands curve --optimizer sgd,adam --learning-rate 0.001,0.01 --momentum 0,0.9 --seeds 0..5
-      30 lines: Adam takes no momentum, and its lines are told once.
+      30 lines: Adam has no momentum, so its lines appear only once.
   gen-commands curve --label-noise 0,0.25,0.5 --width-factor 8,64 -- --label-corruption-kind noise --loss-around labels --llc-labels clean
   gen-commands curve --l2 0,1e-4 --seeds 0..3 -o curves.txt -- --device cuda --train-steps 20000";
 
@@ -38,7 +38,7 @@ pub fn command() -> Command {
     registry::generator(command.args(keys))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let curve = Experiment::named(EXPERIMENT)?;
     let base = Line::new(curve, extra);
@@ -90,15 +90,13 @@ fn values(key: &'static config::Setting, text: &str) -> anyhow::Result<Vec<Value
     let mut values = Vec::new();
     for item in text.split(',') {
         if item.trim().is_empty() {
-            return Err(
-                Usage(format!("--{} {text}: there is nothing between two commas, or beside one", key.flag)).into()
-            );
+            return Err(Usage(format!("--{} {text}: the list has an empty item", key.flag)).into());
         }
         match item.parse::<Range>() {
             Ok(range) if key.kind == Kind::Whole && item.contains("..") => {
                 let most = product::MAX_LINES;
                 if range.num_values() > most as u64 {
-                    return Err(Usage(format!("--{} {item}: {most} lines are the most", key.flag)).into());
+                    return Err(Usage(format!("--{} {item}: at most {most} lines are allowed", key.flag)).into());
                 }
                 values.extend(range.values().map(Value::Whole));
             }

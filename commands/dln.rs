@@ -18,13 +18,13 @@ use crate::{Usage, registry};
 /// What networks, and how many.
 #[derive(Debug, Args)]
 struct Networks {
-    /// How many commands
+    /// Number of commands
     #[arg(long, default_value_t = 100)]
     count: u64,
-    /// Seed of the first line; the following ones count up. A line's seed decides its network, truth, data and draws
+    /// Seed of the first line, counted up line by line. A line's seed sets its network, truth, data and draws
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Number of layers, drawn from 2, 3 and 4; 2..=5 would have the 5 too
+    /// Number of layers, drawn from 2, 3 and 4; 2..=5 would include 5
     #[arg(long, value_name = "RANGE", default_value = "2..5")]
     num_layers: Range,
     /// Width of each layer, drawn from 5, 6, … 49
@@ -33,7 +33,7 @@ struct Networks {
     /// Width of the input, drawn from 5, 6, … 49
     #[arg(long, value_name = "RANGE", default_value = "5..50")]
     input_dim: Range,
-    /// The networks of a published group of about that many parameters, with its settings: SGLD, one chain
+    /// Networks of a published group of about that many parameters, with its settings: SGLD, one chain
     #[arg(long, value_name = "1k|10k|100k|1m|10m|100m", hide_possible_values = true, value_parser = Preset::NAMES,
         conflicts_with_all = ["num_layers", "widths", "input_dim"])]
     preset: Option<String>,
@@ -67,7 +67,7 @@ pub fn arguments(command: Command) -> Command {
     registry::generator(Networks::augment_args(command))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let networks = Networks::from_arg_matches(matches)?;
     networks.check()?;
@@ -77,10 +77,10 @@ pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<Strin
 impl Networks {
     fn check(&self) -> Result<(), Usage> {
         if self.count > MAX_LINES as u64 {
-            return Err(Usage(format!("--count {}: {MAX_LINES} lines are the most", self.count)));
+            return Err(Usage(format!("--count {}: at most {MAX_LINES} lines are allowed", self.count)));
         }
         if self.seed.checked_add(self.count).is_none_or(|end| end > i64::MAX as u64) {
-            return Err(Usage(format!("--seed {}: seeds stay below 2^63", self.seed)));
+            return Err(Usage(format!("--seed {}: seeds must be below 2^63", self.seed)));
         }
         if self.num_layers.first == 0 || self.num_layers.last > MAX_LAYERS {
             return Err(Usage(format!("--num-layers {}: give 1 to {MAX_LAYERS} layers", self.num_layers)));
@@ -142,7 +142,7 @@ mod tests {
     /// What the lines mean; each has been read back, or there would be no lines.
     fn configs(words: &str) -> Vec<Value> {
         let text = made(words).unwrap().join("\n");
-        parse(&text).unwrap().iter().map(|command| command.meaning.as_ref().unwrap().config().clone()).collect()
+        parse(&text).unwrap().iter().map(|command| command.fingerprint.as_ref().unwrap().config().clone()).collect()
     }
 
     fn whole(value: &Value) -> u64 {

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use llc::config::ConfigError;
 use llc::sweep::command_file::CommandFileError;
 use llc::sweep::product::ProductError;
-use llc::sweep::{LineError, MeaningError};
+use llc::sweep::{FingerprintError, LineError};
 
 /// Bad usage; clap ends with the same code.
 const EXIT_USAGE: u8 = 2;
@@ -43,7 +43,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         cause.is::<Usage>()
             || cause.is::<ConfigError>()
             || cause.is::<LineError>()
-            || cause.is::<MeaningError>()
+            || cause.is::<FingerprintError>()
             || cause.is::<ProductError>()
             || cause.is::<sweep::SweepError>()
             || cause.downcast_ref().is_some_and(|error| !is_read(error))

@@ -14,13 +14,13 @@ use crate::Usage;
 /// Where lines go, and what is put on each of them.
 #[derive(Debug, Args)]
 pub struct Output {
-    /// Write to this file instead of standard output; it is not replaced if it is there already
+    /// Write to this file instead of standard output; an existing file is not replaced
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
     /// Replace the file
     #[arg(long, requires = "output", help_heading = "Output")]
     force: bool,
-    /// Put on every line, and win over what the line says itself
+    /// Flags added to every line; they override the line's own
     #[arg(last = true, value_name = "FLAGS", help_heading = "Output")]
     pub extra: Vec<String>,
 }
@@ -33,7 +33,7 @@ impl Output {
     pub fn check(&self) -> anyhow::Result<()> {
         let Some(path) = self.output.as_deref().filter(|path| path.symlink_metadata().is_ok()) else { return Ok(()) };
         if path.is_dir() {
-            return Err(Usage(format!("-o {}: that is a folder; name a file", path.display())).into());
+            return Err(Usage(format!("-o {}: this is a folder; give a file", path.display())).into());
         }
         if self.force {
             return Ok(());
@@ -41,17 +41,17 @@ impl Output {
         let neighbours = neighbours(path);
         let beside = match neighbours.as_slice() {
             [] => String::new(),
-            names => format!("; beside it there are {}", names.join(", ")),
+            names => format!("; the folder also has {}", names.join(", ")),
         };
         let found = describe(path);
         Err(Usage(format!(
-            "{} is there already{found}: give another name, or --force to replace it{beside}",
+            "{} exists already{found}: give another name, or --force to replace it{beside}",
             path.display()
         ))
         .into())
     }
 
-    /// Writes `lines`, and tells on standard error how many there are.
+    /// Writes `lines`, and prints their number to standard error.
     pub fn write(&self, lines: &[String]) -> anyhow::Result<()> {
         let count = counted(lines.len(), "command");
         if let Some(path) = &self.output {

@@ -1,6 +1,6 @@
 //! `gen-commands random-labels`: trainings on true, random and partly random labels, as published.
 //!
-//! The default is the set behind figures 1 and 2 of Zhang et al. (2017, <https://arxiv.org/abs/1611.03530>) as a reproduction of them has it,
+//! The default is the set for figures 1 and 2 of Zhang et al. (2017, <https://arxiv.org/abs/1611.03530>) as a reproduction of them has it,
 //! 72 trainings: five networks, each at eleven levels of label corruption and with three kinds of pixel corruption, and Inception
 //! with and without batch normalisation.
 
@@ -26,7 +26,7 @@ struct Trainings {
     /// Presets of `llc train`, or their last parts: mlp1,alexnet-small or fitting-random-labels/mlp [default: those of the figures]
     #[arg(long, value_delimiter = ',', value_name = "MODELS")]
     models: Vec<String>,
-    /// Shares of the labels that are drawn again
+    /// Shares of the labels that are redrawn
     #[arg(long, value_delimiter = ',', value_name = "SHARES")]
     label_corruption: Vec<String>,
     /// Kinds of pixel corruption: none, shuffled, random or gaussian
@@ -39,9 +39,9 @@ struct Trainings {
 
 const EXAMPLES: &str = "\
 Without lists of corruptions each network is trained at label corruptions 0, 0.1, … 1 with its pixels whole, then with each kind of pixel
-corruption and true labels. With lists of your own every combination of them is a line.
+corruption and true labels. With given lists every combination of them is a line.
 
-A network costs minutes (mlp1) to days (wide-resnet) on two cores: --models chooses, -- --device cuda helps.
+A network takes minutes (mlp1) to days (wide-resnet) on two cores: select with --models, or use -- --device cuda.
 
 Examples:
   gen-commands random-labels -o figures.txt
@@ -51,11 +51,11 @@ Examples:
 /// The subcommand.
 pub fn command() -> Command {
     let command = Trainings::augment_args(Command::new("random-labels"));
-    let about = "Trainings on random labels and pixels; the default is the 72 published ones";
+    let about = "Trainings on random labels and pixels; by default the 72 published ones";
     registry::generator(command.about(about).after_help(EXAMPLES))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let trainings = Trainings::from_arg_matches(matches)?;
     let train = Experiment::named(EXPERIMENT)?;
@@ -102,7 +102,7 @@ impl Trainings {
         for item in text.split(',') {
             let range: Range = item.parse().map_err(|error| Usage(format!("--seeds: {error}")))?;
             if range.num_values() > product::MAX_LINES as u64 {
-                return Err(Usage(format!("--seeds {item}: {} lines are the most", product::MAX_LINES)).into());
+                return Err(Usage(format!("--seeds {item}: at most {} lines are allowed", product::MAX_LINES)).into());
             }
             seeds.extend(range.values().map(|seed| seed.to_string()));
         }
@@ -143,7 +143,7 @@ mod tests {
     fn the_published_set_is_72_different_trainings_of_seven_networks() {
         let lines = made("").unwrap();
         let commands = parse(&lines.join("\n")).unwrap();
-        let configs: Vec<_> = commands.iter().map(|command| command.meaning.as_ref().unwrap().config()).collect();
+        let configs: Vec<_> = commands.iter().map(|command| command.fingerprint.as_ref().unwrap().config()).collect();
         let distinct: BTreeSet<String> = configs.iter().map(ToString::to_string).collect();
         assert_eq!((lines.len(), distinct.len()), (72, 72));
         let count = |is_it: &dyn Fn(&serde_json::Value) -> bool| configs.iter().filter(|config| is_it(config)).count();
@@ -175,6 +175,6 @@ mod tests {
         assert!(refused("--models alexnet-smal").contains("did you mean `alexnet-small`?"));
         assert!(refused("--pixel-corruption shufled").contains("did you mean `shuffled`?"));
         assert!(refused("--label-corruption 2").contains("give a number in [0, 1]"));
-        assert!(refused("--seeds 3..1").contains("is no range"));
+        assert!(refused("--seeds 3..1").contains("is not a range"));
     }
 }

@@ -27,9 +27,9 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
 const EXAMPLES: &str = "\
 Examples:
   gen-commands > COMMANDS.txt
-      The default sweep: 100 random deep linear networks, as many as the array of slurm/job.slurm has tasks.
+      The default sweep: 100 random deep linear networks, one for each task of the array of slurm/job.slurm.
   gen-commands dln --preset 10k --count 20 -- --sampler gibbs
-      What stands behind -- is put on every line, and wins.
+      Flags after -- are added to every line, and override the line's own.
   gen-commands run COMMANDS.txt --jobs 2
       Runs the lines here. So do bash COMMANDS.txt, xargs -L 1 -P 2 env < COMMANDS.txt and parallel -j 2 < COMMANDS.txt.
   llc-analysis runs missing COMMANDS.txt -F runs
@@ -40,7 +40,7 @@ pub fn command() -> Command {
     let command = Command::new("gen-commands").args_conflicts_with_subcommands(true);
     dln::arguments(command)
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Print sweeps of llc commands, one a line, each of them checked; without a subcommand the default sweep")
+        .about("Print sweeps of llc commands, one checked command a line; without a subcommand, the default sweep")
         .after_help(EXAMPLES)
         .subcommands(SUBCOMMANDS.iter().map(|subcommand| (subcommand.command)()))
 }
@@ -66,7 +66,7 @@ fn print(
 /// `command` with what all generators share: where lines go, and what is put on each of them.
 pub fn generator(command: Command) -> Command {
     let about = command.get_about().cloned();
-    // Again, for augment_args puts the doc comment of `Output` in place of it.
+    // Again, for augment_args puts the doc comment of `Output` instead of it.
     Output::augment_args(command).about(about.unwrap_or_default())
 }
 

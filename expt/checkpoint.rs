@@ -19,7 +19,7 @@ Examples:
   llc checkpoint show runs/1/checkpoint/final.safetensors
   llc checkpoint show resnet18.pth --json
 
-PyTorch's files (.pt, .pth) and safetensors are read; nothing in them is executed.";
+It reads PyTorch's files (.pt, .pth) and safetensors, and never executes code in them.";
 
 /// What the command line of `llc checkpoint show` says.
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub fn command() -> Command {
         .about("Show a checkpoint's header, and its tensors with shapes, formats and norms")
         .after_help(EXAMPLES);
     Command::new("checkpoint")
-        .about("Show what a checkpoint holds")
+        .about("Show the contents of a checkpoint")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(show)

@@ -1,4 +1,4 @@
-//! Keeps a training's checkpoints in its run's folder `checkpoint/`: the newest and the one before it, others under names of their own.
+//! Keeps a training's checkpoints in its run's folder `checkpoint/`: the newest and the previous one, others under their own names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use llc::checkpoint::{Checkpoint, CheckpointError};
 use llc::train::ResumeError;
 
-/// The newest, from which a run goes on.
+/// The newest, from which a run continues.
 const LATEST: &str = "latest.safetensors";
 const FOLDER: &str = "checkpoint";
 
@@ -18,7 +18,7 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Makes the folder, where it is not there yet.
+    /// Makes the folder, if it is not there yet.
     pub fn create(run_dir: &Path) -> Result<Checkpoints, ResumeError> {
         let path = run_dir.join(FOLDER);
         fs::create_dir_all(&path).map_err(|error| CheckpointError::Write { path, error })?;

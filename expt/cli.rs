@@ -51,7 +51,7 @@ impl Outcome {
 pub struct Context {
     /// Raised by Ctrl-C and SIGTERM: end in order.
     pub cancel: Arc<AtomicBool>,
-    /// The folder of a run that is taken up again; `None` for a new one.
+    /// The folder of a run that is resumed; `None` for a new one.
     pub resumed: Option<PathBuf>,
     /// Time between heartbeats of the record.
     pub heartbeat: Duration,
@@ -105,8 +105,8 @@ pub struct CannotRecord(pub String);
 /// The device that was asked for is not there.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "--device cuda:{index} is not there: libtorch sees {num_devices} GPUs; `./x setup --cuda` brings a libtorch with CUDA, \
-     --device cpu does without"
+    "--device cuda:{index} is not available: libtorch sees {num_devices} GPUs; `./x setup --cuda` installs a libtorch \
+     with CUDA, or use --device cpu"
 )]
 pub struct NoDevice {
     pub index: usize,
@@ -131,7 +131,7 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
     (subcommand.run)(matches, cancel)
 }
 
-/// Prints to standard output. A reader that has gone away (`| head`) is no failure.
+/// Prints to standard output. A reader that has gone away (`| head`) is not a failure.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

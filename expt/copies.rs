@@ -1,4 +1,4 @@
-//! Remembers where the copies of a run's record are (`-F` given several times), so that a run that goes on writes them too.
+//! Remembers where the copies of a run's record are (`-F` given several times), so that a run that continues writes them too.
 
 use std::fs;
 use std::path::{Path, PathBuf};

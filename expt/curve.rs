@@ -159,7 +159,7 @@ impl<'a> Curve<'a> {
         let is_over = |former: &Former| former.has(step) && former.estimated.loss_around == configured.loss_around;
         anyhow::ensure!(
             !(self.trainer.is_finished() && self.former.as_ref().is_some_and(is_over)),
-            "--resume {}: that run is at its end, step {step}; give a larger --train-steps to continue it",
+            "--resume {}: that run has reached its end, step {step}; give a larger --train-steps to continue it",
             from.display()
         );
         for (kept, path) in checkpoints::steps_beside(&path).into_iter().filter(|(kept, _)| *kept <= step) {
@@ -196,7 +196,7 @@ impl<'a> Curve<'a> {
         let to_come = left.div_ceil(self.config.curve().logging_period as u64);
         let so_far = self.kept.len() + usize::from(!self.kept.contains(&step));
         let num_points = (so_far as u64 + to_come).saturating_sub(self.points.all().len() as u64);
-        expected::tell(once_s * num_points as f64, self.context, observers);
+        expected::report(once_s * num_points as f64, self.context, observers);
         Ok(())
     }
 
@@ -210,8 +210,7 @@ impl<'a> Curve<'a> {
             Ok(false) => u64::MAX,
             Err(error) => match diverged_at(error) {
                 Some(step) => {
-                    let text =
-                        format!("the training diverged at step {step}: only the points before that are estimated");
+                    let text = format!("the training diverged at step {step}: only earlier points are estimated");
                     observers.emit(&Event::Warning(&text));
                     step
                 }
@@ -347,7 +346,7 @@ impl<'a> Curve<'a> {
             "the points so far are around another loss or at another scale (n_beta, gamma): they are estimated again"
                 .to_owned();
         if num_lost > 0 {
-            text += &format!(", but for the {num_lost} whose network was not kept");
+            text += &format!(", except the {num_lost} whose network was not saved");
         }
         observers.emit(&Event::Warning(&text));
         None

@@ -1,4 +1,4 @@
-//! `llc data`: brings data sets, checks them, measures them and shows them.
+//! `llc data`: downloads datasets, checks them, measures them and shows them.
 
 mod show;
 
@@ -23,7 +23,7 @@ Examples:
   llc data fetch mnist --data-dir ~/data
   llc data fetch fashion-mnist --from https://mirror.example.org/fashion-mnist
 
-A download that broke off continues where it ended when the command is run again.";
+Repeat the command to continue an interrupted download.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -37,45 +37,45 @@ Examples:
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
-  llc data show data/cifar10 --grid pictures.png
-  llc data show data/cifar10 --grid spoilt.png --crop 28 --pixels all
+  llc data show data/cifar10 --grid images.png
+  llc data show data/cifar10 --grid corrupted.png --crop 28 --pixels all
   llc data show data/cifar10 --label-corruption 0.5 --seed 12345";
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Download a data set, check it against its publisher's digests, and unpack it
+    /// Download a dataset, check it against its publisher's digests, and unpack it
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch(FetchArgs),
-    /// Read every file of a data set and count its pictures
+    /// Read every file of a dataset and count its images
     #[command(after_help = CHECK_EXAMPLES)]
     Check(SourceArgs),
-    /// Print the mean and the deviation of each channel
+    /// Print the mean and standard deviation of each channel
     #[command(after_help = STATS_EXAMPLES)]
     Stats(StatsArgs),
-    /// Draw pictures in a grid, as they are and spoilt, and say what became of their labels
+    /// Draw a grid of original and corrupted images, and print their labels before and after
     #[command(after_help = SHOW_EXAMPLES)]
     Show(show::ShowArgs),
 }
 
 #[derive(Debug, Args)]
 struct FetchArgs {
-    /// The data set
+    /// The dataset
     #[arg(value_parser = PossibleValuesParser::new(["cifar10", "mnist", "fashion-mnist"]))]
     name: String,
-    /// Address of a folder that holds the files under their published names, in place of their home
+    /// Address of a folder with the files under their published names, instead of the original address
     #[arg(long, value_name = "URL")]
     from: Option<String>,
-    /// Where data are kept [default: LLC_DATA of the environment, else data]
+    /// Folder of the datasets [default: $LLC_DATA, else data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 struct SourceArgs {
-    /// Folder of the data set, or one above it
+    /// Folder of the dataset, or its parent
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// Which data set it is [default: what the folder looks like]
+    /// Name of the dataset [default: guessed from the folder's files]
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(DatasetName::ALL.map(DatasetName::as_str)))]
     dataset: Option<String>,
 }
@@ -84,10 +84,10 @@ struct SourceArgs {
 struct StatsArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// Which part of the data set
+    /// Part of the dataset
     #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(["train", "test"]))]
     split: String,
-    /// Keep the middle of each picture, so many rows and columns
+    /// Side of the central square that each image is cropped to
     #[arg(long, value_name = "SIZE")]
     crop: Option<usize>,
     /// Print one JSON object
@@ -97,7 +97,7 @@ struct StatsArgs {
 
 /// The subcommand `data`, with a subcommand for each task.
 pub fn command() -> Command {
-    let command = Command::new("data").about("Fetch, check, measure and show data sets");
+    let command = Command::new("data").about("Fetch, check, measure and show datasets");
     Task::augment_subcommands(command.subcommand_required(true).arg_required_else_help(true))
 }
 
@@ -112,7 +112,7 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
 }
 
 impl SourceArgs {
-    /// The data set in the folder.
+    /// The dataset in the folder.
     fn name(&self) -> anyhow::Result<DatasetName> {
         if let Some(name) = &self.dataset {
             return name.parse().map_err(anyhow::Error::msg);
@@ -121,8 +121,8 @@ impl SourceArgs {
         guess.with_context(|| {
             let dir = self.dir.display();
             format!(
-                "{dir}: no data set that is known: expected CIFAR-10's batches, MNIST's IDX files or a folder for each class; \
-                 `llc data fetch cifar10` brings one"
+                "{dir}: no known dataset: expected CIFAR-10's batches, MNIST's IDX files or a folder for each class; \
+                 `llc data fetch cifar10` downloads one"
             )
         })
     }
@@ -135,14 +135,17 @@ impl SourceArgs {
 
 fn fetch(args: &FetchArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
     let name: DatasetName = args.name.parse().map_err(anyhow::Error::msg)?;
-    let Some(published) = name.published() else { bail!("{name} is nobody's publication: there is nothing to fetch") };
+    let Some(published) = name.published() else {
+        bail!("{name} is not a published dataset: there is nothing to fetch")
+    };
     let from_environment = || env::var_os("LLC_DATA").map(PathBuf::from);
     let data_dir = args.data_dir.clone().or_else(from_environment).unwrap_or_else(|| PathBuf::from("data"));
     let bar = ProgressBar::no_length();
     let template = "{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let fetched =
-        fetch::fetch(&published, args.from.as_deref(), &data_dir, cancel, &mut |progress| tell(&bar, progress));
+    let fetched = fetch::fetch(&published, args.from.as_deref(), &data_dir, cancel, &mut |progress| {
+        show_progress(&bar, progress)
+    });
     bar.finish_and_clear();
     match fetched {
         Ok(dir) => {
@@ -154,16 +157,16 @@ fn fetch(args: &FetchArgs, cancel: &AtomicBool) -> anyhow::Result<Outcome> {
             Ok(Outcome::Done)
         }
         Err(FetchError::Cancelled) => {
-            cli::print("interrupted: the same command continues from there\n")?;
+            cli::print("interrupted: the same command continues from here\n")?;
             Ok(Outcome::Interrupted)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn tell(bar: &ProgressBar, progress: Progress) {
+fn show_progress(bar: &ProgressBar, progress: Progress) {
     match progress.stage {
-        Stage::Present => bar.println(format!("{} is there already", progress.file)),
+        Stage::Present => bar.println(format!("{} exists already", progress.file)),
         Stage::Downloading => {
             bar.set_prefix(progress.file.to_owned());
             bar.set_length(progress.total_bytes.unwrap_or(progress.num_bytes));
@@ -176,7 +179,7 @@ fn tell(bar: &ProgressBar, progress: Progress) {
 fn check(args: &SourceArgs) -> anyhow::Result<Outcome> {
     let name = args.name()?;
     let [train, test] = [Split::Train, Split::Test].map(|split| split_summary(name, &args.dir, split));
-    // What is right is told even where the other split is not.
+    // A correct split is reported even if the other one is not correct.
     let right: String = [&train, &test].into_iter().flatten().map(String::as_str).collect();
     if !right.is_empty() {
         cli::print(&(heading(name, &args.dir) + &right))?;
@@ -185,7 +188,7 @@ fn check(args: &SourceArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The data set and how the folder holds it.
+/// The dataset and how the folder holds it.
 fn heading(name: DatasetName, dir: &Path) -> String {
     let layout = name.locate(dir).map_or("nothing", |(_, layout)| layout.as_str());
     format!("{name}, {layout}\n")
@@ -201,11 +204,11 @@ fn split_summary(name: DatasetName, dir: &Path, split: Split) -> Result<String, 
     let each = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
     let (n, split_name, num_classes) = (pictures.len(), split.as_str(), counts.len());
     let part = match name.published_len(split) {
-        Some(published) if published != n => format!(" (a part: {published} are published)"),
+        Some(published) if published != n => format!(" (a part of the {published} published)"),
         _ => String::new(),
     };
     let (pictures, classes) =
-        (counted(n, "picture"), if num_classes == 1 { "1 class".to_owned() } else { format!("{num_classes} classes") });
+        (counted(n, "image"), if num_classes == 1 { "1 class".to_owned() } else { format!("{num_classes} classes") });
     Ok(format!("{split_name}: {pictures} of {channels}×{height}×{width}, {classes} of {each}{part}\n"))
 }
 
@@ -217,9 +220,9 @@ fn stats(args: &StatsArgs) -> anyhow::Result<Outcome> {
     } else {
         let [channels, height, width] = found.shape;
         let mut text =
-            format!("{} of {channels}×{height}×{width}, in units of 255 levels\n", counted(found.n, "picture"));
+            format!("{} of {channels}×{height}×{width}, in units of 255 levels\n", counted(found.n, "image"));
         for (channel, (mean, deviation)) in found.mean.iter().zip(&found.deviation).enumerate() {
-            text += &format!("channel {channel}: mean {mean:.6}, deviation {deviation:.6}\n");
+            text += &format!("channel {channel}: mean {mean:.6}, standard deviation {deviation:.6}\n");
         }
         text
     };

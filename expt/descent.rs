@@ -37,9 +37,9 @@ const INITIAL: &str = "initial";
 const TRAINED: &str = "trained";
 /// What a checkpoint's header calls the series so far.
 const SERIES: &str = "descent";
-/// Losses of steps that are told at once.
+/// Losses of steps that are pending at once.
 const STRETCH: usize = 64;
-/// Pictures of each class that the record shows, and the side of a pixel there.
+/// Images of each class that the record shows, and the side of a pixel there.
 const NUM_SHOWN: usize = 8;
 const SCALE: usize = 3;
 
@@ -51,11 +51,11 @@ impl Experiment for DescentConfig {
             run_dir = observers.run_dir();
             descend(self, context, observers)
         })?;
-        if let (Outcome::Done, true, Some(run_dir)) = (outcome, self.kept().plot, &run_dir) {
+        if let (Outcome::Done, true, Some(run_dir)) = (outcome, self.output().plot, &run_dir) {
             figures::draw(self, run_dir);
         }
         // A log has no bell.
-        if self.kept().beep && !context.is_quiet && io::stderr().is_terminal() {
+        if self.output().beep && !context.is_quiet && io::stderr().is_terminal() {
             eprint!("\x07");
         }
         Ok(outcome)
@@ -137,58 +137,58 @@ fn is_pure(network: &Network) -> bool {
 }
 
 impl Descent<'_> {
-    /// Measures and keeps the start, and shows what is learnt.
+    /// Measures and saves the start, and records an image of the dataset.
     fn begin(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         let start = self.trainer.evaluate_train()?;
         self.series.initial = Some([start.loss, start.accuracy]);
         observers.emit(&Event::Artifact { name: "dataset.png", content: &picture(&self.data.pictures)? });
-        if self.config.kept().save {
+        if self.config.output().save {
             self.save(Some(INITIAL), observers)?;
         }
         Ok(())
     }
 
-    /// Descends to the end or a signal; whether it was that.
+    /// Descends to the end or a signal; returns whether a signal ended it.
     fn follow(&mut self, observers: &mut Observers) -> anyhow::Result<bool> {
         let is_whole = self.trainer.num_steps_per_epoch() == 1 && is_pure(self.trainer.network());
-        let mut told = Told::new(&self.trainer);
+        let mut pending = PendingLosses::new(&self.trainer);
         while !self.trainer.is_finished() {
             let epoch = self.trainer.num_epochs();
-            let stop = self.trainer.epoch(&self.context.cancel, &mut |losses| told.push(losses, observers))?;
+            let stop = self.trainer.epoch(&self.context.cancel, &mut |losses| pending.push(losses, observers))?;
             if stop == Stop::Cancelled {
-                told.flush(observers);
+                pending.flush(observers);
                 self.save(None, observers)?;
                 return Ok(true);
             }
             let running = self.trainer.running();
             if self.series.is_waiting() {
                 self.series.complete(running.evaluation());
-                self.tell(observers);
+                self.report_epoch(observers);
             }
             if self.is_measured(epoch) {
                 self.series.begin(epoch, running.gradient_norm);
                 if !is_whole || self.trainer.is_finished() {
                     self.series.complete(self.trainer.evaluate_train()?);
-                    self.tell(observers);
+                    self.report_epoch(observers);
                 }
-            } else if self.config.kept().trace {
+            } else if self.config.output().trace {
                 observers.emit(&Event::Line(&format!("Epoch: {epoch}")));
             }
             if self.saved_at.elapsed() > self.context.pace.every {
-                told.flush(observers);
+                pending.flush(observers);
                 self.save(None, observers)?;
             }
         }
-        told.flush(observers);
+        pending.flush(observers);
         Ok(false)
     }
 
     fn is_measured(&self, epoch: u64) -> bool {
-        epoch.is_multiple_of(self.config.kept().metrics_every as u64) || self.trainer.is_finished()
+        epoch.is_multiple_of(self.config.output().metrics_every as u64) || self.trainer.is_finished()
     }
 
-    /// Puts the last epoch of which all is known on record, and perhaps before the user.
-    fn tell(&self, observers: &mut Observers) {
+    /// Records the last complete epoch, and prints a line for some epochs.
+    fn report_epoch(&self, observers: &mut Observers) {
         let Some(measured) = self.series.measured().next_back() else { return };
         let Epoch { epoch, loss, accuracy, gradient_norm } = measured;
         let values = [
@@ -203,13 +203,13 @@ impl Descent<'_> {
         // 0 to 9, then 10, 20, … 90, 100, 200 and so on.
         let is_round = epoch == 0 || epoch.is_multiple_of(10u64.pow(epoch.ilog10()));
         let is_last = epoch + 1 == self.trainer.num_epochs_planned();
-        if self.config.kept().trace || is_round || is_last {
+        if self.config.output().trace || is_round || is_last {
             let line = format!("Epoch: {epoch}\t Loss: {loss}\t Accuracy: {accuracy}\t Gradients: {gradient_norm}");
             observers.emit(&Event::Line(&line));
         }
     }
 
-    /// Writes the checkpoint to go on from, and keeps it under `name` as well.
+    /// Writes the checkpoint to resume from, and a copy under `name`.
     fn save(&mut self, name: Option<&str>, observers: &mut Observers) -> anyhow::Result<()> {
         observers.emit(&Event::Saving);
         let facts = Map::from_iter([(SERIES.to_owned(), json!(self.series))]);
@@ -224,17 +224,17 @@ impl Descent<'_> {
             self.end(Status::Interrupted, &[], observers)?;
             return Ok(Outcome::Interrupted);
         }
-        if self.config.kept().save {
+        if self.config.output().save {
             self.save(Some(TRAINED), observers)?;
         } else {
-            // What it would have gone on from, if it was there.
+            // The checkpoint to resume from, if it exists.
             let _ = std::fs::remove_file(checkpoints::latest_in(&self.run_dir));
         }
         self.end(Status::Completed, &[], observers)?;
         Ok(Outcome::Done)
     }
 
-    /// Tells how it ended, to the record and the user.
+    /// Reports the end to the record and the user.
     fn end(&self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<()> {
         let (experiment, seed) = (DescentConfig::EXPERIMENT, self.config.seed().into());
         let report = session::report(experiment, seed, report::found(self, status), status, observers);
@@ -243,7 +243,7 @@ impl Descent<'_> {
     }
 }
 
-/// The first pictures of each class, a line for each, as PNG.
+/// The first images of each class, a line for each, as PNG.
 fn picture(pictures: &Pictures) -> anyhow::Result<Vec<u8>> {
     // They lie class by class, as many of each.
     let per_class = pictures.len() / pictures.classes.len().max(1);
@@ -255,17 +255,17 @@ fn picture(pictures: &Pictures) -> anyhow::Result<Vec<u8>> {
     Ok(png.into_inner())
 }
 
-/// Losses of steps on their way to the observers, who are told of several at once.
-struct Told {
+/// Losses of steps on their way to the observers, who are pending of several at once.
+struct PendingLosses {
     first_step: u64,
     num_steps: u64,
     loss: Vec<f64>,
 }
 
-impl Told {
-    fn new(trainer: &NetworkTrainer) -> Told {
+impl PendingLosses {
+    fn new(trainer: &NetworkTrainer) -> PendingLosses {
         let (first_step, num_steps) = (trainer.num_steps(), trainer.num_steps_planned());
-        Told { first_step, num_steps, loss: Vec::with_capacity(STRETCH) }
+        PendingLosses { first_step, num_steps, loss: Vec::with_capacity(STRETCH) }
     }
 
     fn push(&mut self, losses: StepLosses, observers: &mut Observers) {
@@ -277,7 +277,7 @@ impl Told {
 
     fn flush(&mut self, observers: &mut Observers) {
         if !self.loss.is_empty() {
-            let Told { first_step, num_steps, ref loss } = *self;
+            let PendingLosses { first_step, num_steps, ref loss } = *self;
             observers.emit(&Event::Training { first_step, num_steps, loss });
             self.first_step += self.loss.len() as u64;
             self.loss.clear();

@@ -53,7 +53,7 @@ fn sample(config: &DlnConfig, context: &Context, observers: &mut Observers) -> a
     let expected_s = num_points
         * expected::sampling_seconds(&mut problem.target, problem.sampler.as_ref(), &chains, check)?
         + training_seconds(config, &mut problem)?;
-    expected::tell(expected_s, context, observers);
+    expected::report(expected_s, context, observers);
     let Problem { target, sampler, .. } = &mut problem;
     measured::save(config, "true_param.npz", target.local().w_star(), observers)?;
     let done = estimate::estimate(target, sampler.as_ref(), &chains, check, &context.cancel, &mut forward(observers))?;

@@ -62,7 +62,7 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     let Posterior { target, sampler, chains } = &mut posterior;
     chains.store = Arc::new(session::journal(context, observers, config));
     let expected_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
-    expected::tell(expected_s, context, observers);
+    expected::report(expected_s, context, observers);
     let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, &mut forward(observers))?;
     let has_failed = done.num_diverged == chains.num_chains;
     let status = match (done.is_interrupted, has_failed) {

@@ -1,4 +1,4 @@
-//! Tells beforehand how long a run will take, from the cost of one pass.
+//! Estimates how long a run will take from the cost of one pass, and reports it at the start.
 
 use llc::estimate;
 use llc::kernel::Sampler;
@@ -9,11 +9,11 @@ use llc::target::{Batch, Target};
 
 use crate::cli::Context;
 
-/// Runs that are expected to take longer say so first.
+/// Runs that are expected to take longer report this at the start.
 const LONG_S: f64 = 60.0;
 
-/// Says how long it will take, where that is long.
-pub fn tell(expected_s: f64, context: &Context, observers: &mut Observers) {
+/// Reports how long the run will take, if it is long.
+pub fn report(expected_s: f64, context: &Context, observers: &mut Observers) {
     if expected_s > LONG_S {
         let text = format!("expected to take about {}", duration(expected_s));
         observers.emit(&Event::Output(&text));

@@ -32,7 +32,7 @@ impl Experiment for KernelRegressionConfig {
         session::record(context, |observers| {
             let mut run = Run::new(self, context, observers)?;
             let fitted = run.fit_all(observers);
-            let kept = run.points.finish();
+            let saved = run.points.finish();
             let status = match fitted {
                 Ok(()) => Status::Completed,
                 Err(error) if matches!(error.downcast_ref(), Some(KernelRegressionError::Cancelled)) => {
@@ -45,7 +45,7 @@ impl Experiment for KernelRegressionConfig {
                 }
                 Err(error) => return Err(error),
             };
-            kept?;
+            saved?;
             run.end(status, &[], observers)?;
             Ok(if status == Status::Interrupted { Outcome::Interrupted } else { Outcome::Done })
         })
@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             let point = self.fit(n, observers)?;
-            self.tell(&point, observers);
+            self.report_fit(&point, observers);
             self.points.push(point)?;
         }
         Ok(())
@@ -153,12 +153,12 @@ impl<'a> Run<'a> {
         let direct = if is_direct { Some(self.solve_directly(&problem, observers)?) } else { None };
         let iterative = if is_iterative { Some(self.solve_iteratively(&mut problem, observers)?) } else { None };
         let (direct, direct_s) = direct.unzip();
-        let (iterative, told) = iterative.unzip();
-        let (mut told, earlier_s) = told.unzip();
+        let (iterative, summary) = iterative.unzip();
+        let (mut summary, earlier_s) = summary.unzip();
         let to_compare = iterative.as_ref().filter(|_| is_direct);
         let to_compare = to_compare.map(|found| found.outputs(problem.matrix.inputs(), &self.test, self.cancel()));
         let to_compare = to_compare.transpose()?;
-        // One of the two solvers was chosen; what both have found is told of the direct one.
+        // One of the two solvers was chosen; results common to both are those of the direct one.
         let solution = direct.or(iterative).context("no solver was chosen")?;
         observers.emit(&Event::Stage(&format!("n {n}: predicting")));
         let outputs = solution.outputs(problem.matrix.inputs(), &self.test, self.cancel())?;
@@ -175,13 +175,13 @@ impl<'a> Run<'a> {
             None => None,
         };
         if !is_direct {
-            // The recurrence's residual goes on falling where that of the solution has met rounding.
+            // The recurrence's residual continues falling where that of the solution has met rounding.
             let is_converged = fit.residual <= 2.0 * settings.tolerance.get();
-            told.iter_mut().for_each(|told: &mut Iterative| told.is_converged = is_converged);
+            summary.iter_mut().for_each(|summary: &mut Iterative| summary.is_converged = is_converged);
         } else if fit.residual > MAX_RESIDUAL {
             let text = format!(
-                "n {n}: the solution misses its equations by {:.1e} of the labels: the kernel matrix is nearly singular in double \
-                 precision; a larger --ridge or --bandwidth parts its rows",
+                "n {n}: the residual of the solution is {:.1e} of the labels: the kernel matrix is nearly singular in \
+                 double precision; try a larger --ridge or --bandwidth",
                 fit.residual
             );
             observers.emit(&Event::Warning(&text));
@@ -190,7 +190,7 @@ impl<'a> Run<'a> {
             n,
             solver: solver.to_owned(),
             direct_s,
-            iterative: told,
+            iterative: summary,
             test_error,
             test_error_ci90: proportion_interval(num_wrong, num_test, LEVEL),
             test_loss,
@@ -219,7 +219,7 @@ impl<'a> Run<'a> {
     }
 
     /// Records a fit: metrics and a line.
-    fn tell(&self, fit: &Fit, observers: &mut Observers) {
+    fn report_fit(&self, fit: &Fit, observers: &mut Observers) {
         let values = [
             ("regression.n", fit.n as f64),
             ("regression.test_error", fit.test_error),

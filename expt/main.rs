@@ -1,7 +1,7 @@
 //! The program `llc`: reads the command line, hands the work to an experiment, and turns what became of it into an exit
 //! code. Algorithms live in the library.
 //!
-//! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted, `llc resume` goes on.
+//! Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 diverged · 75 interrupted, `llc resume` continues.
 
 mod checkpoint;
 mod checkpoints;

@@ -74,14 +74,14 @@ fn measure(config: &MalaVsSgldConfig, context: &Context, observers: &mut Observe
         trial.run(cancel)
     };
     let mut llcs = vec![f64::NAN; places.len()];
-    let mut num_told = vec![0; num_groups];
-    let mut told = |index: usize, measured: &Measured| {
+    let mut num_done = vec![0; num_groups];
+    let mut on_result = |index: usize, measured: &Measured| {
         let group = index / num_runs;
         llcs[index] = measured.llc.mean;
-        num_told[group] += 1;
+        num_done[group] += 1;
         let llc = trials::over_seeds(&llcs[group * num_runs..][..num_runs]);
         let Place { n, sampler, .. } = places[index];
-        (num_told[group] == num_runs).then(|| {
+        (num_done[group] == num_runs).then(|| {
             format!(
                 "n {n:>7}  {:<5} λ̂ {} over {} of {}",
                 sampler.name(),
@@ -91,7 +91,7 @@ fn measure(config: &MalaVsSgldConfig, context: &Context, observers: &mut Observe
             )
         })
     };
-    let measured = trials::run(&costs, config.run().threads, &work, &mut told, context, observers)?;
+    let measured = trials::run(&costs, config.run().threads, &work, &mut on_result, context, observers)?;
     let (status, outcome) = trials::ending(&measured);
     let points: Vec<Sampled> =
         measured.chunks(num_runs).enumerate().map(|(group, measured)| point(config, group, measured)).collect();
@@ -151,7 +151,7 @@ fn render(config: &MalaVsSgldConfig, report: &Report<Comparison>) -> Result<Stri
     let mut out = String::new();
     writeln!(
         out,
-        "\nmeans over {} without those that diverged ± standard error\n",
+        "\nmeans over {} that did not diverge ± standard error\n",
         counted(config.comparison().num_runs, "run")
     )?;
     writeln!(out, "{:>9}  {:<7}{:>18}{:>16}{:>20}", "n", "sampler", "λ̂", "acceptance", "seconds")?;

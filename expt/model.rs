@@ -28,7 +28,7 @@ struct ListArgs {
 /// What the command line of `llc model show` says.
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// A name out of `llc model list`
+    /// A name from `llc model list`
     name: String,
     /// Factor of all channels, or channels of the first group
     #[arg(long, value_name = "K")]
@@ -48,7 +48,7 @@ struct ShowArgs {
     /// Probability that a training sets an element to zero
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
-    /// Channels, height and width of a picture: 3,32,32
+    /// Channels, height and width of an image: 3,32,32
     #[arg(long, value_name = "C,H,W", value_parser = parse_shape)]
     input_shape: Option<[usize; 3]>,
     /// Classes
@@ -62,12 +62,12 @@ struct ShowArgs {
 /// The subcommand `model`, with `list` and `show`.
 pub fn command() -> Command {
     let list = ListArgs::augment_args(Command::new("list"))
-        .about("List the networks, with their parameters and pictures unless told otherwise");
+        .about("List the networks, with their default numbers of parameters and image sizes");
     let show = ShowArgs::augment_args(Command::new("show"))
         .about("Show the layers of a network, with output shapes, parameters and shares")
         .after_help(EXAMPLES);
     Command::new("model")
-        .about("List the networks, or show what one is made of")
+        .about("List the networks, or show the layers of one")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(list)
@@ -231,7 +231,7 @@ mlp    in all                     25,186
     }
 
     #[test]
-    fn an_option_that_does_not_fit_is_told() {
+    fn an_option_that_does_not_fit_is_reported() {
         let error = output("show mlp1 --width-factor 2").unwrap_err().to_string();
         assert!(error.contains("mlp1 has no option `width-factor`"), "{error}");
         assert!(output("show mlp --activation gelu").unwrap_err().to_string().contains("relu, sigmoid, tanh"));

@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
         };
         let fact = |name: &str| kept.as_ref().and_then(|kept| kept.header.facts.get(name)).cloned();
         let phase = fact("phase").and_then(|phase| phase.as_u64()).map_or(0, |phase| phase as usize);
-        let first = phases.get(phase).context("the checkpoint is of a phase that these settings don't have")?;
+        let first = phases.get(phase).context("the checkpoint belongs to a phase that these settings don't have")?;
         let mut trainer = trainer(config, &network, first, phase, device)?;
         let (mut epochs, mut before) = (Vec::new(), None);
         if let Some(kept) = &kept {
@@ -174,11 +174,11 @@ impl<'a> Run<'a> {
         let (num_epochs, num_steps) = (trainer.num_epochs_planned(), per_epoch.min(planned - first_step));
         observers.emit(&Event::Epoch { epoch, num_epochs, first_step, num_steps });
         loop {
-            let mut tell = |StepLosses { first_step, loss }: StepLosses| {
+            let mut on_losses = |StepLosses { first_step, loss }: StepLosses| {
                 observers.emit(&Event::Training { first_step, num_steps: planned, loss });
             };
-            // So many steps between two looks at the clock.
-            match self.trainer()?.advance(50, cancel, &mut tell)? {
+            // Steps between two looks at the clock.
+            match self.trainer()?.advance(50, cancel, &mut on_losses)? {
                 Stop::Cancelled => return Ok(Stop::Cancelled),
                 Stop::Steps if self.saved_at.elapsed() > every => self.save(None, observers)?,
                 Stop::Steps => {}
@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
         if cancel.load(Ordering::Relaxed) { Ok(Stop::Cancelled) } else { Ok(Stop::Epoch) }
     }
 
-    /// Compares the samples that are right with those of the epoch before, and tells the epoch.
+    /// Compares the samples that are right with those of the epoch before, and reports the epoch.
     fn end_epoch(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         let now = self.outcomes()?;
         self.trainer()?.ensure_finite(now[0].loss)?;
@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
             val: on_set(1),
         };
         self.before = Some(now);
-        self.tell(&epoch, observers);
+        self.report_epoch(&epoch, observers);
         self.epochs.push(epoch);
         let every = self.config.train().checkpoint_every;
         if every > 0 && self.epochs.len().is_multiple_of(every as usize) {
@@ -250,7 +250,7 @@ impl<'a> Run<'a> {
         Ok([of(&self.sets[0])?, of(&self.sets[1])?])
     }
 
-    fn tell(&self, epoch: &NoisyEpoch, observers: &mut Observers) {
+    fn report_epoch(&self, epoch: &NoisyEpoch, observers: &mut Observers) {
         let mut values = Vec::new();
         for (name, value) in report::METRICS {
             if let Some(value) = value(epoch).filter(|value| value.is_finite()) {
@@ -262,7 +262,7 @@ impl<'a> Run<'a> {
         observers.emit(&Event::Line(&report::line(epoch)));
     }
 
-    /// Writes the checkpoint to go on from, and keeps it under `name` as well.
+    /// Writes the checkpoint to resume from, and keeps it under `name` as well.
     fn save(&mut self, name: Option<String>, observers: &mut Observers) -> anyhow::Result<()> {
         observers.emit(&Event::Saving);
         let mut facts =
@@ -320,7 +320,7 @@ fn trainer(
     device: Device,
 ) -> anyhow::Result<NetworkTrainer> {
     let key = Key::new(config.seed());
-    // A later phase starts from the weights of the former, and has an order of its own.
+    // A later phase starts from the weights of the former, and has its own order.
     let key = if index == 0 { key } else { key.part(index as u64) };
     let mut trainer = NetworkTrainer::new(Arc::clone(network), phase.samples.clone(), &phase.train, key, device)?;
     if let WeightStart::LogUniform { log_uniform_range } = config.noise().start {

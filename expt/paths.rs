@@ -1,7 +1,7 @@
 //! Runs `llc paths`: minima of one network, and the loss on segments, a fitted curve and a plane between them.
 //!
 //! The stages are: train the minima, fit the curve, evaluate segments, the curve, the plane, and estimate λ along the curve. Each keeps
-//! what it has in the run's journal, and a run that goes on does all stages again, which find their results there.
+//! what it has in the run's journal, and a run that continues does all stages again, which find their results there.
 
 mod answers;
 mod estimates;
@@ -171,7 +171,7 @@ fn batch_size(config: &PathsConfig, data: &TrainingData) -> u64 {
 }
 
 /// Records the scores at one place of a path.
-fn tell(path: &str, index: u64, scores: &Scores, observers: &mut Observers) {
+fn report_scores(path: &str, index: u64, scores: &Scores, observers: &mut Observers) {
     let name = |quantity: &str| format!("{path}.{quantity}");
     let values = [
         (name("train_loss"), scores.train_loss),

@@ -59,10 +59,14 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
 
 /// The subcommand of the experiment `E`.
 const fn experiment<E: Experiment>() -> Subcommand {
-    Subcommand { command: ExperimentArgs::<E>::command, run: run_configured::<E>, resume: Some(resume::go_on::<E>) }
+    Subcommand {
+        command: ExperimentArgs::<E>::command,
+        run: run_configured::<E>,
+        resume: Some(resume::continue_run::<E>),
+    }
 }
 
-/// Runs the experiment `E` as the command line and what lies under it configure it. A job that was put back in its queue goes on with the run that
+/// Runs the experiment `E` as the command line and what lies under it configure it. A job that was put back in its queue continues with the run that
 /// it had begun.
 fn run_configured<E: Experiment>(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
     let args = ExperimentArgs::<E>::from_matches(matches)?;
@@ -76,7 +80,7 @@ fn run_configured<E: Experiment>(matches: &ArgMatches, cancel: &Arc<AtomicBool>)
     }
     let own_folder = args.run.file_storage.first();
     if let Some(record) = own_folder.and_then(|folder| requeue::unfinished(folder, &checked.config)) {
-        return resume::go_on::<E>(record, &args.run.record, cancel);
+        return resume::continue_run::<E>(record, &args.run.record, cancel);
     }
     let mut context = Context::new(cancel, &args.run.record, E::COMMAND_LINE.name)?;
     context.file_storage = args.run.file_storage;

@@ -80,15 +80,15 @@ fn measure(config: &RescalingConfig, context: &Context, observers: &mut Observer
         trial.run(cancel)
     };
     let mut llcs = vec![f64::NAN; places.len()];
-    let mut num_told = vec![0; num_networks * num_factors];
-    let mut told = |index: usize, measured: &Measured| {
+    let mut num_done = vec![0; num_networks * num_factors];
+    let mut on_result = |index: usize, measured: &Measured| {
         let group = index / num_seeds;
         llcs[index] = measured.llc.mean;
-        num_told[group] += 1;
+        num_done[group] += 1;
         let llc = trials::over_seeds(&llcs[group * num_seeds..][..num_seeds]);
         let Place { network, factor, .. } = places[index];
         let (network, factor) = (&config.model().networks[network], config.rescaling().factors[factor].get());
-        (num_told[group] == num_seeds).then(|| {
+        (num_done[group] == num_seeds).then(|| {
             format!(
                 "{network} at {factor:9.3e}  λ̂ {} over {} of {}",
                 trials::shown(&llc),
@@ -97,7 +97,7 @@ fn measure(config: &RescalingConfig, context: &Context, observers: &mut Observer
             )
         })
     };
-    let measured = trials::run(&costs, config.run().threads, &work, &mut told, context, observers)?;
+    let measured = trials::run(&costs, config.run().threads, &work, &mut on_result, context, observers)?;
     let (status, outcome) = trials::ending(&measured);
     let points: Vec<Rescaled> = measured
         .chunks(num_seeds)
@@ -181,7 +181,7 @@ fn render(config: &RescalingConfig, report: &Report<Rescaling>) -> Result<String
     let mut out = String::new();
     writeln!(
         out,
-        "\nλ̂ over {} without those that diverged, mean ± standard error\n",
+        "\nλ̂ over {} that did not diverge, mean ± standard error\n",
         counted(config.rescaling().num_seeds, "seed")
     )?;
     write!(out, "{:>10}", "factor")?;
@@ -204,8 +204,8 @@ fn render(config: &RescalingConfig, report: &Report<Rescaling>) -> Result<String
         let what = match report.found.spread.get(&network.to_string()).copied().flatten() {
             Some(0.0) => "λ̂ of every seed is the same at every factor, bit for bit".to_owned(),
             Some(spread) => format!("λ̂ of a seed differs between factors by {spread:.1e} of itself at most"),
-            None if factors.len() < 2 => "one factor has nothing to be compared with".to_owned(),
-            None => "not every chain of it has a λ̂ to compare".to_owned(),
+            None if factors.len() < 2 => "one factor can't be compared with others".to_owned(),
+            None => "some of its chains have no λ̂ to compare".to_owned(),
         };
         writeln!(out, "{:<16}{what}", network.to_string())?;
     }

@@ -27,9 +27,9 @@ pub fn command() -> Command {
     RecordArgs::augment_args(command)
         .about("Resume a run that was killed or interrupted: same number, same settings, same random numbers")
         .after_help(
-            "Examples:\n  llc resume runs/12\n  llc-analysis runs list -F runs status=INTERRUPTED      which there are; PROBABLY_DEAD those that were killed\n\n\
-             On the CPU, at the same number of threads, the draws equal those of a run that was never stopped, bit for bit.\n\
-             Exit codes: as of the run",
+            "Examples:\n  llc resume runs/12\n  llc-analysis runs list -F runs status=INTERRUPTED      interrupted \
+             runs; PROBABLY_DEAD for killed ones\n\nOn the CPU, with the same number of threads, the draws equal \
+             those of a run that was never stopped, bit for bit.\nExit codes: those of the run",
         )
 }
 
@@ -39,17 +39,18 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
     let record = Record::read(given)?;
     let status = record.text("/status");
     if status == "COMPLETED" {
-        return Err(CannotRecord(format!("{} is complete: there is nothing to go on with", given.display())).into());
+        return Err(CannotRecord(format!("{} is complete: there is nothing to resume", given.display())).into());
     }
     let command = record.text("/command");
     let subcommand = SUBCOMMANDS.iter().find(|subcommand| (subcommand.command)().get_name() == command);
     let resume = subcommand
         .and_then(|subcommand| subcommand.resume)
-        .with_context(|| format!("{} is a run of `{command}`, which this llc can't go on with", given.display()))?;
+        .with_context(|| format!("{} is a run of `{command}`, which this llc can't resume", given.display()))?;
     let args = RecordArgs::from_arg_matches(matches)?;
     // What the run was given by relative names lies where it was started.
     if let Some(folder) = Some(record.text("/experiment/base_dir")).filter(|folder| !folder.is_empty()) {
-        env::set_current_dir(folder).with_context(|| format!("cannot go to {folder}, where the run was started"))?;
+        env::set_current_dir(folder)
+            .with_context(|| format!("cannot change to {folder}, where the run was started"))?;
     }
     resume(record, &args, cancel)
 }
@@ -65,11 +66,10 @@ pub struct Record {
 impl Record {
     /// Reads the run in `run_dir`.
     pub fn read(run_dir: &Path) -> anyhow::Result<Record> {
-        let no_run = || CannotRecord(format!("{} is no folder of a run: it has no run.json", run_dir.display()));
+        let no_run = || CannotRecord(format!("{} is not the folder of a run: it has no run.json", run_dir.display()));
         let run_dir = fs::canonicalize(run_dir).map_err(|_| no_run())?;
         let text = fs::read_to_string(run_dir.join("run.json")).map_err(|_| no_run())?;
-        let run =
-            json::parse(&text).with_context(|| format!("{} can't be read", run_dir.join("run.json").display()))?;
+        let run = json::parse(&text).with_context(|| format!("cannot read {}", run_dir.join("run.json").display()))?;
         Ok(Record { run_dir, run })
     }
 
@@ -77,10 +77,10 @@ impl Record {
     pub fn config(&self) -> anyhow::Result<Value> {
         let path = self.run_dir.join("config.json");
         let read = || anyhow::Ok(json::parse(&fs::read_to_string(&path)?)?);
-        read().with_context(|| format!("{} can't be read", path.display()))
+        read().with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// The text at `pointer` of `run.json`; empty where there is none.
+    /// The text at `pointer` of `run.json`; empty if there is none.
     pub fn text(&self, pointer: &str) -> &str {
         self.run.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
@@ -91,8 +91,12 @@ impl Record {
     }
 }
 
-/// Goes on with `record`, a run of the experiment `E`.
-pub fn go_on<E: Experiment>(record: Record, args: &RecordArgs, cancel: &Arc<AtomicBool>) -> anyhow::Result<Outcome> {
+/// Continues `record`, a run of the experiment `E`.
+pub fn continue_run<E: Experiment>(
+    record: Record,
+    args: &RecordArgs,
+    cancel: &Arc<AtomicBool>,
+) -> anyhow::Result<Outcome> {
     let config = E::of_record(&record.run_dir)?;
     rayon::ThreadPoolBuilder::new().num_threads(config.threads()).build_global()?;
     let mut context = Context::new(cancel, args, E::COMMAND_LINE.name)?;
@@ -106,7 +110,7 @@ pub fn go_on<E: Experiment>(record: Record, args: &RecordArgs, cancel: &Arc<Atom
         }
     }
     if !context.is_quiet {
-        eprintln!("going on with {}", record.run_dir.display());
+        eprintln!("resuming {}", record.run_dir.display());
     }
     context.resumed = Some(record.run_dir);
     config.run(&context)

@@ -25,7 +25,7 @@ use crate::registry::Experiment;
 use crate::{expected, session};
 use llc::points::Points;
 
-/// Lines about points that a run shows while it goes on, about so many.
+/// Approximate number of lines about points that a run prints.
 const NUM_LINES: u64 = 20;
 
 impl Experiment for SaddleConfig {
@@ -90,32 +90,32 @@ impl Dynamics<'_> {
         let first = self.points.all().len();
         let mut w = self.teacher.local().w_star().try_clone()?;
         let mut optimizer = Sgd::new(train.momentum);
-        // A run that goes on finds the point where it was, behind its last estimate, in the journal.
+        // A run that continues finds the point where it was, after its last estimate, in the journal.
         let mut entry = self.journal.entry("training");
         for (index, &stop) in stops.iter().enumerate().skip(first) {
             let trainer = Trainer {
                 key: Key::new(self.config.seed()).role(Role::Training),
-                // Without an entry to go on from the training starts over, at step 0 even if there are points.
+                // Without an entry to resume from the training starts over, at step 0 even if there are points.
                 first_step: if index == first { 0 } else { stops[index - 1] },
                 num_steps: stop,
                 has_next: stop < num_steps,
                 batch_size: Some(train.batch_size),
                 learning_rate: train.learning_rate.get(),
             };
-            let mut tell = |progress: Progress| match progress {
+            let mut on_progress = |progress: Progress| match progress {
                 Progress::Losses(Losses { first_step, loss }) => {
                     observers.emit(&Event::Training { first_step, num_steps, loss });
                 }
                 Progress::Saving => observers.emit(&Event::Saving),
             };
             let cancel = &self.context.cancel;
-            let trained = trainer.run(&mut optimizer, &mut self.teacher, w, &mut entry, cancel, &mut tell)?;
+            let trained = trainer.run(&mut optimizer, &mut self.teacher, w, &mut entry, cancel, &mut on_progress)?;
             w = trained.w;
             let began = Instant::now();
             let point = if trained.is_cancelled { None } else { self.point(stop, &w, observers)? };
             let Some(point) = point else { return Ok(true) };
             if index == first {
-                expected::tell(began.elapsed().as_secs_f64() * (stops.len() - first) as f64, self.context, observers);
+                expected::report(began.elapsed().as_secs_f64() * (stops.len() - first) as f64, self.context, observers);
             }
             let shown_every = (stops.len() as u64).div_ceil(NUM_LINES);
             if (index as u64).is_multiple_of(shown_every) || stop == num_steps {
@@ -168,7 +168,7 @@ impl Dynamics<'_> {
         Ok(Some(point))
     }
 
-    /// λ̂ around the centre of `target` by `sampler`; `None` where that was interrupted. The draws of so many points are told by their
+    /// λ̂ around the centre of `target` by `sampler`; `None` if it was interrupted. The draws of so many points are reported by their
     /// summaries alone.
     fn estimate(
         &self,

@@ -18,10 +18,10 @@ Example:
 
 /// The subcommand `theory`, with a subcommand for each kind of model.
 pub fn command() -> Command {
-    // The text last, for augment_args would put the doc comment of `TheoryDlnArgs` in place of it.
+    // The text last, for augment_args would put the doc comment of `TheoryDlnArgs` instead of it.
     let dln = TheoryDlnArgs::augment_args(Command::new("dln"))
         .about(
-            "Print the exact coefficient of a deep linear network, by its widths and the rank of its product (Aoyagi)",
+            "Print the exact coefficient of a deep linear network from its widths and the rank of its product (Aoyagi)",
         )
         .after_help(EXAMPLE);
     Command::new("theory")

@@ -113,7 +113,7 @@ impl Case<'_> {
             outcome,
         };
         if kind.about().gradient == GradientNeed::None && target.as_conditional().is_none() {
-            let why = "left out: given the others some coordinate is not normal, so that there is no exact draw of it";
+            let why = "skipped: some coordinate is not normal given the others, so it can't be drawn exactly";
             return Ok(Some(point(report::Outcome::LeftOut { left_out: why.to_owned(), n_beta, gamma })));
         }
         observers.emit(&Event::Stage(&format!("{} by {}", toy.name(), kind.name())));
@@ -122,7 +122,7 @@ impl Case<'_> {
         let mut chains = sampler.chains(config.run(), key, 0.0);
         let stage = format!("{}-{}-{}", toy.name(), self.round, kind.name());
         chains.store = Arc::new(session::journal(context, observers, config).stage(&stage));
-        // The draws of so many small estimates are told by their summaries alone.
+        // Only the summaries of these many small estimates are reported, not their draws.
         let sampler = self.at_known_step(config.toy().sgld_step.get(), before).sampler();
         let done = estimate(&mut target, sampler.as_ref(), &chains, false, &context.cancel, &mut |_| {})?;
         if done.is_interrupted {

@@ -1,4 +1,4 @@
-//! Runs `llc train`: a network trained on pictures, its epochs told as the published experiments tell theirs.
+//! Runs `llc train`: a network trained on images, with epoch lines in the format of the published experiments.
 
 mod report;
 mod style;
@@ -37,7 +37,7 @@ impl Experiment for TrainingConfig {
 /// Why a checkpoint is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// To go on after a crash or a signal.
+    /// To continue after a crash or a signal.
     Latest,
     /// As often as was asked for.
     Epoch,
@@ -59,7 +59,7 @@ struct Run<'a> {
     /// Lines of epochs, for the log file of the original.
     log: String,
     saved_at: Instant,
-    /// Time between two checkpoints to go on from after a crash.
+    /// Time between two checkpoints to resume from after a crash.
     save_every: Duration,
 }
 
@@ -84,7 +84,7 @@ fn train(config: &TrainingConfig, context: &Context, observers: &mut Observers) 
     let run_dir = observers.run_dir().context("the run has no folder for checkpoints")?;
     let checkpoints = Checkpoints::create(&run_dir)?;
     let threshold = resumed.as_ref().and_then(report::threshold_of);
-    // A run that goes on in its own folder writes the rest of the same log.
+    // A run that continues in its own folder writes the rest of the same log.
     let known_log = resumed.as_ref().filter(|_| own.is_some()).and_then(|from| from.header.facts.get("log")?.as_str());
     let log = known_log.unwrap_or_default().to_owned();
     let mut run = Run {
@@ -99,7 +99,7 @@ fn train(config: &TrainingConfig, context: &Context, observers: &mut Observers) 
         save_every: context.pace.every,
     };
     for line in style::opening(config, &run.trainer, &run.data, resumed.as_ref()) {
-        run.tell(&line, observers);
+        run.log_line(&line, observers);
     }
     match run.run_to_end(&context.cancel, observers) {
         Ok(last) => run.finish(last, context, observers),
@@ -107,7 +107,7 @@ fn train(config: &TrainingConfig, context: &Context, observers: &mut Observers) 
     }
 }
 
-/// Lets `trainer` go on from a run's folder or from a file, and returns what was read.
+/// Lets `trainer` continue from a run's folder or from a file, and returns what was read.
 fn resume(trainer: &mut NetworkTrainer, from: &Path) -> anyhow::Result<Checkpoint> {
     let path = if from.is_dir() { checkpoints::latest_in(from) } else { from.to_owned() };
     let checkpoint = Checkpoint::read(&path)?;
@@ -166,10 +166,10 @@ impl Run<'_> {
         let log_every = self.config.train().log_every;
         loop {
             let to_log = if log_every > 0 { log_every - self.trainer.num_steps() % log_every } else { u64::MAX };
-            let mut tell = |losses: llc::train::StepLosses| {
+            let mut on_losses = |losses: llc::train::StepLosses| {
                 observers.emit(&Event::Training { first_step: losses.first_step, num_steps, loss: losses.loss });
             };
-            let stop = self.trainer.advance(to_log.min(STRETCH), cancel, &mut tell)?;
+            let stop = self.trainer.advance(to_log.min(STRETCH), cancel, &mut on_losses)?;
             if stop != Stop::Steps {
                 return Ok(stop);
             }
@@ -183,7 +183,7 @@ impl Run<'_> {
         }
     }
 
-    /// Evaluates and tells the epoch that is over.
+    /// Evaluates the finished epoch and logs its line.
     fn end_epoch(&mut self, observers: &mut Observers) -> Result<EpochEnd, TrainError> {
         let train = match self.config.train().evaluate_train {
             true => self.trainer.evaluate_train()?,
@@ -191,16 +191,16 @@ impl Run<'_> {
         };
         let test = self.trainer.evaluate(&self.data.test)?;
         if self.trainer.is_finished() {
-            // No further step would tell.
+            // No further step would detect it.
             self.trainer.ensure_finite(test.loss)?;
         }
         self.measure(train, test, observers);
         let line = style::epoch_line(self.config, &self.trainer, train, test);
-        self.tell(&line, observers);
+        self.log_line(&line, observers);
         Ok(EpochEnd { train, test })
     }
 
-    /// Puts numbers on record.
+    /// Records numbers.
     fn measure(&self, train: Evaluation, test: Evaluation, observers: &mut Observers) {
         let trainer = &self.trainer;
         let values = [
@@ -228,7 +228,7 @@ impl Run<'_> {
         ];
         observers.emit(&Event::Metrics { step: self.trainer.num_steps(), values: &values });
         for line in style::threshold_lines(self.config, &threshold) {
-            self.tell(&line, observers);
+            self.log_line(&line, observers);
         }
         self.threshold = Some(threshold);
         self.save(Kind::Threshold, observers)
@@ -248,8 +248,8 @@ impl Run<'_> {
         Ok(saved?)
     }
 
-    /// Shows a line, and keeps it.
-    fn tell(&mut self, line: &str, observers: &mut Observers) {
+    /// Prints a line and appends it to the log.
+    fn log_line(&mut self, line: &str, observers: &mut Observers) {
         observers.emit(&Event::Line(line));
         self.log.push_str(line);
         self.log.push('\n');
@@ -278,7 +278,7 @@ impl Run<'_> {
         Ok(Outcome::Done)
     }
 
-    /// A loss that is not finite is an outcome of its own; other errors are passed on.
+    /// A loss that is not finite is its own outcome; other errors are passed on.
     fn fail(self, error: TrainError, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
         if !matches!(error, TrainError::Diverged { .. }) {
             return Err(error.into());

@@ -79,9 +79,9 @@ impl Taking<'_> {
             observers.emit(&Event::Line(&format!("{} on the training data: {scores}", path.display())));
             if is_far_from_trained(on_train, &self.objective.loss, self.samples.num_classes()) {
                 notes.push(format!(
-                    "on the training data the network has {scores}, far from what a trained network has, and the checkpoint does not say what \
-                     it was trained on: compare with the figures from the training, and give its --data, --preprocessing, --label-corruption and \
-                     --loss"
+                    "on the training data the network has {scores}, far from those of a trained network, and the \
+                     checkpoint does not say what it was trained on: compare with the numbers from the training, and \
+                     give its --data, --preprocessing, --label-corruption and --loss"
                 ));
             }
         }
@@ -103,7 +103,8 @@ impl Taking<'_> {
         }
         let note = |deviation: &Deviation| {
             format!(
-                "{deviation}: overridden by --override-checkpoint, so that this is not the loss that the network was trained on"
+                "{deviation}: overridden by --override-checkpoint, so this is not the loss that the network was \
+                 trained on"
             )
         };
         Ok(allowed.iter().map(note).collect())

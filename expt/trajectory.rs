@@ -67,7 +67,7 @@ impl Trajectory<'_> {
         })
     }
 
-    /// The report of λ̂ around `trained`, which stands at `place` and of which `notes` are known; `None` where that was interrupted. The first of `num_points` says how
+    /// The report of λ̂ around `trained`, at `place`, with `notes`; `None` if it was interrupted. The first of `num_points` reports how
     /// long all of them take.
     pub fn estimate(
         &self,
@@ -88,7 +88,7 @@ impl Trajectory<'_> {
         chains.store = Arc::new(self.journal.stage(&place.name));
         if let Some(num_points) = num_points {
             let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
-            expected::tell(once_s * num_points as f64, self.context, observers);
+            expected::report(once_s * num_points as f64, self.context, observers);
         }
         let done = estimate(target, sampler.as_ref(), chains, check, &self.context.cancel, &mut forward(observers))?;
         tch::set_num_threads(self.run.threads as i32);

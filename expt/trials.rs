@@ -1,4 +1,4 @@
-//! Runs the trials of an experiment that compares small networks, tells how far they are, and lays out what a report says of them.
+//! Runs the trials of an experiment that compares small networks, reports their progress, and prepares their report.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -20,13 +20,13 @@ use llc::report::table::{Column, cell};
 /// The share that intervals over seeds claim to cover.
 const LEVEL: f64 = 0.9;
 
-/// Does `work` on every trial, the longest first; `costs` are the seconds that they are expected to take, and are told beforehand where
-/// that is long. `told` says what a line tells of a trial that has ended, if anything.
+/// Does `work` on every trial, the longest first; `costs` are the seconds that they are expected to take, and are reported at the start if
+/// they are long. `on_result` returns a line to print for a trial that has ended, if any.
 pub fn run(
     costs: &[f64],
     threads: usize,
     work: &(dyn Fn(usize, &AtomicBool) -> Result<Measured, EstimateError> + Sync),
-    told: &mut dyn FnMut(usize, &Measured) -> Option<String>,
+    on_result: &mut dyn FnMut(usize, &Measured) -> Option<String>,
     context: &Context,
     observers: &mut Observers,
 ) -> anyhow::Result<Vec<Option<Measured>>> {
@@ -34,7 +34,7 @@ pub fn run(
     order.sort_by(|&a, &b| costs[b].total_cmp(&costs[a]));
     let all: f64 = costs.iter().sum();
     let longest = order.first().map_or(0.0, |&first| costs[first]);
-    expected::tell((all / threads as f64).max(longest), context, observers);
+    expected::report((all / threads as f64).max(longest), context, observers);
     let (began, mut done, mut num_done) = (Instant::now(), 0.0, 0);
     let found = side_by_side(
         &order,
@@ -48,7 +48,7 @@ pub fn run(
             let (chains, last) = (counted(costs.len(), "chain"), fixed(measured.llc.mean, 2));
             let text = format!("{num_done} of {chains}, the last λ̂ {last}, about {left} left");
             observers.emit(&Event::Stage(&text));
-            if let Some(line) = told(index, measured).filter(|_| !measured.is_interrupted) {
+            if let Some(line) = on_result(index, measured).filter(|_| !measured.is_interrupted) {
                 observers.emit(&Event::Line(&line));
             }
         },

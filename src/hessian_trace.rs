@@ -31,7 +31,7 @@ pub struct HessianTrace {
 /// Estimates tr ∇²L(w) on the full data from `num_probes` probes of the stream `key`. `None` where `cancel` was raised before two of them.
 ///
 /// # Errors
-/// Whatever the target reports.
+/// Errors of the target.
 pub fn hessian_trace(
     target: &mut dyn Target,
     w: &Params,

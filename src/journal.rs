@@ -1,14 +1,14 @@
-//! Keeps what a run has done so far in its folder, so that a run that was killed goes on where it was.
+//! Saves the state of a run in its folder, so that a killed run can resume.
 //!
-//! A run is a sequence of stages (the draws around w*, those at a smaller γ, a training, …), each made of parts (its chains). A part
-//! writes an [`Entry`] now and then, and one more when it ends, unless it was over in a moment. A run that starts again does everything once
-//! more in the same order; parts that find their entry go on from it, or are done at once. As every random number is a function of seed,
-//! chain and step, what comes out equals the run that was never stopped, bit for bit on the CPU at the same number of threads.
+//! A run is a sequence of stages (the draws around w*, those at a smaller γ, a training, …), each with several parts (its chains). A part
+//! writes an [`Entry`] from time to time, and once more when it ends, unless it took only a moment. A resumed run repeats everything in the
+//! same order; parts that find their entry continue from it, or are done at once. Every random number is a function of seed, chain and step,
+//! so the result equals that of a run that was never stopped, bit for bit on the CPU at the same number of threads.
 //!
-//! An entry is replaced in one step and the one before is kept, so that a crash in the middle of a write costs one interval at most.
-//! Entries of another configuration or another layout are refused.
+//! An entry is replaced in one step and the previous one is kept, so that a crash during a write costs at most one interval.
+//! Entries of another configuration or another layout are errors.
 //!
-//! *Tested by* `tests/resume.rs`: kills at random moments against unbroken runs.
+//! *Tested by* `tests/resume.rs`: kills at random moments against uninterrupted runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use llc_core::store::{self, Slot, Snapshot, Store, StoreError};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor};
 
-/// The layout of entries: raised when what they hold changes its meaning.
+/// The layout version of entries, raised when the meaning of their contents changes.
 const VERSION: u64 = 1;
-/// Writing an entry may take this share of a run's time at most.
+/// Largest share of a run's time for writing entries.
 const SHARE: f64 = 0.01;
-/// What took less is done again almost as soon as it is kept: an entry takes 2 to 5 ms, most of them for the disk's word that it has it.
+/// Work that took less is not saved, since repeating it is about as fast: an entry takes 2 to 5 ms, mostly to sync the disk.
 const MOMENT: Duration = Duration::from_millis(20);
 /// Seconds between two attempts at an entry that can't be written.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// How often entries are written, and how long one that can't be written is tried again.
+/// The interval between entries, and how long a failed write is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Time between two entries of a part, at least; a hundred times what writing one takes, where that is longer.
+    /// Least time between two entries of a part; a hundred times what writing one takes, if that is longer.
     pub every: Duration,
     /// Time after which a part whose entry can't be written gives up.
     pub patience: Duration,
@@ -44,7 +44,7 @@ impl Default for Pace {
     }
 }
 
-/// The place of one stage's entries; without a folder nothing is kept.
+/// The entries of one stage; without a folder nothing is saved.
 ///
 /// ```
 /// use llc::checkpoint::Checkpoint;
@@ -54,35 +54,35 @@ impl Default for Pace {
 /// assert!(stage.entry("chain-0").read()?.is_none());
 /// stage.entry("chain-0").write(Checkpoint::default())?;
 /// assert!(stage.entry("chain-0").read()?.is_some());
-/// // Another configuration's entries are none of this run's.
+/// // Entries of another configuration do not belong to this run.
 /// let other = Journal::new(folder.path(), "another hash", Pace::default()).stage("w_star");
 /// assert!(other.entry("chain-0").read().is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
-    kept: Option<Arc<Kept>>,
+    location: Option<Arc<Location>>,
     stage: String,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Location {
     folder: PathBuf,
     config_hash: String,
     pace: Pace,
 }
 
-/// Says why an entry can't be used or written.
+/// Why an entry can't be used or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// Neither the entry nor the one before it can be read.
-    #[error("{why}; without it the run can only be started anew")]
+    /// Neither the entry nor the previous one can be read.
+    #[error("{why}; without this file the run can only be started again")]
     Read { why: Box<CheckpointError> },
     /// It can't be written.
-    #[error("{why}; what was kept before is still there: `llc resume` goes on from it once this is mended")]
+    #[error("{why}; the previous state is still saved: `llc resume` continues from it once this is fixed")]
     Write { why: Box<CheckpointError> },
-    /// libtorch can't hand over or take a tensor.
+    /// libtorch can't read or write a tensor.
     #[cfg(feature = "torch")]
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(tch::TchError),
@@ -90,10 +90,10 @@ pub enum JournalError {
     #[error("{} belongs to a run with another configuration: config.json was changed, or the file is from elsewhere", path.display())]
     OtherConfig { path: PathBuf },
     /// It was written by another version of `llc`.
-    #[error("{} has layout {found} and this llc reads {VERSION}: resume with the llc that wrote it", path.display())]
+    #[error("{} has layout {found}, but this llc reads {VERSION}: resume with the llc that wrote it", path.display())]
     Version { path: PathBuf, found: Value },
-    /// It does not hold what such an entry has to.
-    #[error("{} is not whole: {what} is missing or of another size", path.display())]
+    /// It lacks a part that such an entry must have.
+    #[error("{} is incomplete: {what} is missing or has another size", path.display())]
     Incomplete { path: PathBuf, what: &'static str },
 }
 
@@ -105,37 +105,37 @@ impl From<tch::TchError> for JournalError {
 }
 
 impl Journal {
-    /// Keeps entries in `folder`, which is made when the first is written; `config_hash` names the configuration that they belong to.
+    /// Saves entries in `folder`, which is created with the first one; `config_hash` identifies the configuration that they belong to.
     pub fn new(folder: &Path, config_hash: &str, pace: Pace) -> Journal {
-        let kept = Kept { folder: folder.to_owned(), config_hash: config_hash.to_owned(), pace };
-        Journal { kept: Some(Arc::new(kept)), stage: String::new() }
+        let location = Location { folder: folder.to_owned(), config_hash: config_hash.to_owned(), pace };
+        Journal { location: Some(Arc::new(location)), stage: String::new() }
     }
 
     /// The stage `name` within this one. A name belongs to one stage of a run; letters, digits, `-` and `_`.
     pub fn stage(&self, name: &str) -> Journal {
         let stage = if self.stage.is_empty() { name.to_owned() } else { format!("{}.{name}", self.stage) };
-        Journal { kept: self.kept.clone(), stage }
+        Journal { location: self.location.clone(), stage }
     }
 
     /// The entry of the part `name` of this stage.
     pub fn entry(&self, name: &str) -> Entry {
         let stem = self.stage(name).stage;
-        let path = self.kept.as_ref().map(|kept| kept.folder.join(format!("{stem}.safetensors")));
+        let path = self.location.as_ref().map(|location| location.folder.join(format!("{stem}.safetensors")));
         Entry { journal: self.clone(), path, last: Instant::now(), cost: Duration::ZERO, failing: None }
     }
 }
 
-/// What one part of a stage keeps.
+/// The saved state of one part of a stage.
 #[derive(Debug)]
 pub struct Entry {
     journal: Journal,
-    /// `None` where nothing is kept.
+    /// `None` if nothing is saved.
     path: Option<PathBuf>,
     /// When it was written last, or tried.
     last: Instant,
-    /// What the last write took.
+    /// Time of the last write.
     cost: Duration,
-    /// Since when it can't be written.
+    /// When writing began to fail.
     failing: Option<Instant>,
 }
 
@@ -144,12 +144,12 @@ const VERSION_KEY: &str = "journal_version";
 const CONFIG_KEY: &str = "config_hash";
 
 impl Entry {
-    /// What was kept, if anything was. Where the newest can't be read the one before it serves.
+    /// The saved state, if there is any. If the newest entry can't be read, the previous one is used.
     ///
     /// # Errors
-    /// [`JournalError`] where there are entries and none of them can be used.
+    /// [`JournalError`] if there are entries but none of them can be used.
     pub fn read(&self) -> Result<Option<Checkpoint>, JournalError> {
-        let (Some(path), Some(kept)) = (&self.path, &self.journal.kept) else { return Ok(None) };
+        let (Some(path), Some(location)) = (&self.path, &self.journal.location) else { return Ok(None) };
         let Some(read) = Checkpoint::read_newest(path).map_err(|why| JournalError::Read { why: Box::new(why) })? else {
             return Ok(None);
         };
@@ -157,7 +157,7 @@ impl Entry {
         if fact(VERSION_KEY) != json!(VERSION) {
             return Err(JournalError::Version { path: path.clone(), found: fact(VERSION_KEY) });
         }
-        if fact(CONFIG_KEY) != json!(kept.config_hash) {
+        if fact(CONFIG_KEY) != json!(location.config_hash) {
             return Err(JournalError::OtherConfig { path: path.clone() });
         }
         Ok(Some(read))
@@ -168,38 +168,38 @@ impl Entry {
         JournalError::Incomplete { path: self.path.clone().unwrap_or_default(), what }
     }
 
-    /// Whether it is time for another.
+    /// Whether it is time for another entry.
     pub fn is_due(&self) -> bool {
-        let Some(kept) = &self.journal.kept else { return false };
+        let Some(location) = &self.journal.location else { return false };
         let pause = match self.failing {
             Some(_) => RETRY_EVERY,
-            None => kept.pace.every.max(self.cost.div_f64(SHARE)),
+            None => location.pace.every.max(self.cost.div_f64(SHARE)),
         };
         self.last.elapsed() >= pause
     }
 
-    /// Whether so little was done since the last entry that another is not worth its time.
+    /// Whether too little was done since the last entry to justify another.
     pub fn is_hardly_newer(&self) -> bool {
         self.failing.is_none() && self.last.elapsed() < MOMENT
     }
 
-    /// Whether entries are kept at all.
+    /// Whether entries are saved at all.
     pub fn is_kept(&self) -> bool {
         self.path.is_some()
     }
 
-    /// Whether what was written last did not arrive, so that it is to be tried again.
+    /// Whether the last write failed and must be tried again.
     pub fn is_failing(&self) -> bool {
         self.failing.is_some()
     }
 
-    /// Replaces what was kept, which becomes the one before. A failure is told once it has lasted for the [`Pace::patience`]: a network
-    /// file system may be away for a moment.
+    /// Replaces the entry, and keeps the old one as the previous one. A failure is reported only after it has lasted for the
+    /// [`Pace::patience`], since a network file system may be briefly unavailable.
     ///
     /// # Errors
     /// [`JournalError::Write`].
     pub fn write(&mut self, content: Checkpoint) -> Result<(), JournalError> {
-        let patience = self.journal.kept.as_ref().map_or(Duration::ZERO, |kept| kept.pace.patience);
+        let patience = self.journal.location.as_ref().map_or(Duration::ZERO, |location| location.pace.patience);
         match self.write_now(content) {
             Err(_) if self.failing.is_none_or(|since| since.elapsed() < patience) => {
                 self.failing.get_or_insert_with(Instant::now);
@@ -209,13 +209,13 @@ impl Entry {
         }
     }
 
-    /// As [`Entry::write`], without patience: for the last one.
+    /// As [`Entry::write`], without patience: for the last entry.
     ///
     /// # Errors
     /// [`JournalError::Write`].
     pub fn write_now(&mut self, mut content: Checkpoint) -> Result<(), JournalError> {
-        let (Some(path), Some(kept)) = (&self.path, &self.journal.kept) else { return Ok(()) };
-        let facts = [(VERSION_KEY, json!(VERSION)), (CONFIG_KEY, json!(kept.config_hash))];
+        let (Some(path), Some(location)) = (&self.path, &self.journal.location) else { return Ok(()) };
+        let facts = [(VERSION_KEY, json!(VERSION)), (CONFIG_KEY, json!(location.config_hash))];
         content.header.facts.extend(Map::from_iter(facts.map(|(key, value)| (key.to_owned(), value))));
         let began = Instant::now();
         let written = content.write_keeping(path);
@@ -274,7 +274,7 @@ impl Slot for Entry {
     }
 }
 
-/// A snapshot as it is written.
+/// A snapshot in the format in which it is written.
 fn checkpoint(snapshot: Snapshot) -> Checkpoint {
     let mut checkpoint = Checkpoint::default();
     checkpoint.header.facts = snapshot.facts;
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_can_t_be_written_is_told_after_the_patience_and_costs_nothing_that_is_there() {
+    fn a_folder_that_can_t_be_written_is_reported_after_the_patience_and_costs_nothing_that_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();

@@ -2,11 +2,11 @@
 //! around a trained parameter w*.
 //!
 //! The estimate is λ̂ = nβ·(E[L_n(w)] − L_n(w*)) under the local posterior ∝ exp(−nβ·L_n(w) − γ/2·‖w − w*‖²), sampled
-//! around w* by one of the kernels of [`kernel`]. docs/conventions.md fixes what each symbol means.
+//! around w* by one of the kernels of [`kernel`]. docs/conventions.md defines every symbol.
 //!
-//! The samplers, the estimator, the diagnostics and the theory are the crate [`llc_core`], which needs no libtorch; its modules are here under
-//! the same names. What is here adds networks, deep linear networks, data and training on libtorch, configuration and records; what of this
-//! needs no libtorch builds with `--no-default-features`.
+//! The samplers, the estimator, the diagnostics and the theory are in the crate [`llc_core`], which needs no libtorch and whose modules are
+//! re-exported here. This crate adds networks, deep linear networks, data and training on libtorch, configuration and records. The parts
+//! that need no libtorch build with `--no-default-features`.
 
 pub use llc_core::{
     chain, diagnostics, distance, draws, estimate, kernel, llc, memory, params, probe, profile, rng, run, scale, store,

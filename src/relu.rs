@@ -24,7 +24,7 @@ const RESCALED_BIAS: Init = Init::Normal { deviation: 1.0 };
 /// The chain of `llc rescaling` around the network of `widths` and `seed`, rescaled by `factor`.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn rescaled(
     config: &RescalingConfig,
     widths: &[usize],
@@ -48,7 +48,7 @@ pub fn rescaled(
 /// The chain of `llc mala-vs-sgld` that draws by `kind` around the network of `seed`, on `n` samples.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn compared(
     config: &MalaVsSgldConfig,
     kind: SamplerKind,

@@ -1,4 +1,4 @@
-//! Makes the minibatches that a network is given out of pictures that stay bytes: normalised on the fly, moved if asked.
+//! Makes the minibatches that a network is given out of images that stay bytes: normalised on the fly, moved if asked.
 //!
 //! A set is plain memory, shared between its copies: chains on several threads read one. On the CPU a byte is looked up in a table of
 //! 256 numbers; for a GPU the bytes travel, a quarter of the size, and are scaled there.
@@ -22,7 +22,7 @@ use crate::tensors::tensor_slice_mut;
 /// So few numbers are filled faster by one thread than shared out.
 const ALONE: usize = 1 << 16;
 
-/// The samples of a data set, ready for a network. A copy shares the memory.
+/// The samples of a dataset, ready for a network. A copy shares the memory.
 #[derive(Debug, Clone)]
 pub struct Samples {
     shape: [usize; 3],
@@ -34,7 +34,7 @@ pub struct Samples {
     origin: Option<Arc<DataConfig>>,
 }
 
-/// An augmentation, the stream that it draws from, and the epoch; `None` leaves pictures as they are.
+/// An augmentation, the stream that it draws from, and the epoch; `None` leaves images as they are.
 type Moved<'a> = Option<(&'a Augmentation, Key, u64)>;
 
 /// What is kept of the inputs, shape `[n, C, H, W]`.
@@ -46,18 +46,18 @@ enum Inputs {
 }
 
 impl Samples {
-    /// The pictures, cropped; they are normalised when a batch is made.
+    /// The images, cropped; they are normalised when a batch is made.
     ///
     /// # Errors
     ///
-    /// [`TchError::Shape`]: a crop without a centre, means that are not one a channel, or pictures whose parts disagree in length.
+    /// [`TchError::Shape`]: a crop without a centre, means that are not one a channel, or images whose parts disagree in length.
     pub fn new(pictures: &Pictures, preprocessing: &Preprocessing) -> Result<Samples, TchError> {
         let [channels, height, width] = pictures.shape;
         let (len, expected) = (pictures.pixels.len(), pictures.len() * pictures.picture_len());
         if len != expected || pictures.picture_len() == 0 {
             let n = pictures.len();
             return Err(TchError::Shape(format!(
-                "{n} pictures of {channels}×{height}×{width} are {expected} bytes, not {len}"
+                "{n} images of {channels}×{height}×{width} are {expected} bytes, not {len}"
             )));
         }
         if let Some(label) = pictures.labels.iter().find(|label| usize::from(**label) >= pictures.classes.len()) {
@@ -86,7 +86,7 @@ impl Samples {
     pub fn with_inputs(&self, mut inputs: Vec<f32>, normalise: &Normalise) -> Result<Samples, TchError> {
         let expected = self.labels.len() * self.input_len();
         if inputs.len() != expected {
-            return Err(TchError::Shape(format!("{} inputs where {expected} belong", inputs.len())));
+            return Err(TchError::Shape(format!("{} inputs instead of {expected}", inputs.len())));
         }
         if let Some(misfit) = normalise.misfit(self.shape[0]) {
             return Err(TchError::Shape(misfit));
@@ -115,12 +115,12 @@ impl Samples {
         Samples { origin: Some(Arc::new(origin)), ..self }
     }
 
-    /// The settings that describe these samples in full; `None` where labels or numbers were changed behind the settings' back.
+    /// The settings that describe these samples in full; `None` if labels or numbers were changed independently of the settings.
     pub fn origin(&self) -> Option<&DataConfig> {
         self.origin.as_deref()
     }
 
-    /// The first `n` samples, or all where there are no more.
+    /// The first `n` samples, or all if there are no more.
     pub fn first(&self, n: usize) -> Samples {
         if n >= self.labels.len() {
             return self.clone();
@@ -164,7 +164,7 @@ impl Samples {
         self.gathered(indices, kind, device, None)
     }
 
-    /// As [`Samples::batch`], each picture moved as `augmentation` has it in `epoch` of the stream `key`.
+    /// As [`Samples::batch`], each image moved as `augmentation` has it in `epoch` of the stream `key`.
     ///
     /// # Errors
     ///
@@ -228,12 +228,12 @@ impl Samples {
         Ok((inputs.f_to_device(device)?.f_to_kind(kind)?, labels))
     }
 
-    /// The tables for all pictures, unless each has its own.
+    /// The tables for all images, unless each has its own.
     fn tables(&self) -> Option<Vec<[f32; 256]>> {
         (self.normalise != Normalise::Whitening).then(|| self.normalise.tables(&[], self.shape[0]))
     }
 
-    /// An f32 tensor whose rows `write` makes out of the pictures, moved or not.
+    /// An f32 tensor whose rows `write` makes out of the images, moved or not.
     fn fill<T: Copy + Default + Sync>(
         &self,
         shape: [i64; 4],
@@ -361,7 +361,7 @@ mod tests {
         let (double, _) = samples.range(20..120, Kind::Double, Device::Cpu).unwrap();
         assert_eq!(double.kind(), Kind::Double);
         assert_eq!(double, x.to_kind(Kind::Double), "both precisions see the same numbers");
-        // Whitened: mean 0, deviation 1 in each picture.
+        // Whitened: mean 0, deviation 1 in each image.
         let norms = x.square().mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float);
         assert!((norms - 1.0).abs().max().double_value(&[]) < 1e-4);
     }

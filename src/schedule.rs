@@ -10,7 +10,7 @@
 //! | list | the e-th entry, the last one ever after |
 //!
 //! PyTorch's schedulers multiply the former rate instead, which differs in the last bits; a closed form needs no state, so that a
-//! resumed training goes on exactly. PyTorch's cosine rises again after T epochs, and so does this one.
+//! resumed training continues exactly. PyTorch's cosine rises again after T epochs, and so does this one.
 //!
 //! *Reference*: `torch.optim.lr_scheduler` (`ExponentialLR`, `MultiStepLR`, `CosineAnnealingLR`,
 //! <https://docs.pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate>); Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>,

@@ -1,7 +1,7 @@
 //! Computes whole spectra: every eigenvalue of the loss's Hessian at a point.
 //!
 //! Column i of ∇²L is the product with the unit vector eᵢ; the eigenvalues are those of the symmetric mean of that matrix and its transpose.
-//! Half the number of those that are not zero at a minimum is the least that λ can be there; what lies between them and zero tells how far
+//! Half the number of those that are not zero at a minimum is the least that λ can be there; what lies between them and zero shows how far
 //! a threshold decides that number. The eigenvalues are of the mean loss, as everywhere here; those of the sampled potential are nβ times these.
 //!
 //! *Tested by*: a quadratic law, whose curvatures they are, and at the minimum of a deep linear network the squared singular values
@@ -87,7 +87,7 @@ mod tests {
             let singular = target.jacobian_singular_values(&w).unwrap().unwrap();
             let largest = hessian.iter().fold(1.0, |largest: f64, h| largest.max(h.abs()));
             let outputs = widths[widths.len() - 1] as f64;
-            // Both in descending order; the longer list goes on with zeros.
+            // Both in descending order; the longer list continues with zeros.
             for (i, h) in hessian.iter().rev().enumerate() {
                 let expected = 2.0 / outputs * singular.get(i).map_or(0.0, |s| s.powi(2));
                 assert!((h - expected).abs() < 1e-9 * largest, "{kind:?} [{i}]: {h} is not {expected}");

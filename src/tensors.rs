@@ -22,13 +22,13 @@ pub trait Tensors: Sized {
     /// Zeros, on `device`, as f32 or f64 (`kind`).
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     fn zeros_on(layout: &Arc<Layout>, kind: Kind, device: Device) -> Result<Self, TchError>;
 
     /// A copy of another kind or on another device.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     fn to(&self, kind: Kind, device: Device) -> Result<Self, TchError>;
 
     /// All elements, shape `[d]`.
@@ -86,13 +86,13 @@ impl Tensors for Params {
 
 fn of(params: &Params) -> &TensorMemory {
     let memory: &dyn Any = params.memory();
-    memory.downcast_ref().expect("a target on libtorch has its parameters in tensors")
+    memory.downcast_ref().expect("a target on libtorch needs its parameters in tensors")
 }
 
 /// A flat tensor with its views.
 ///
 /// The views share the buffer's memory, and so does every shallow copy of a tensor that was taken from here. Whoever holds a slice of
-/// it must let nobody write through one of these meanwhile; all of this crate's passes take their slices, and give them up, inside
+/// nothing may write through one of these in the meantime; all of this crate's passes take their slices, and give them up, inside
 /// one function that calls nothing of libtorch's on the same buffer.
 #[derive(Debug)]
 struct TensorMemory {

@@ -1,4 +1,4 @@
-//! Runs many chains of different targets side by side, each on a thread of its own: an experiment that compares small networks.
+//! Runs many chains of different targets side by side, each on its own thread: an experiment that compares small networks.
 //!
 //! A trial is one chain around one w*, with what is needed to sum it up. As its numbers are functions of its own key, and it has one thread,
 //! neither the order of trials nor the number of threads changes a bit of any of them.
@@ -56,7 +56,7 @@ impl Trial {
     /// Runs the chain; `cancel` ends it early.
     ///
     /// # Errors
-    /// [`EstimateError`]; a chain that diverges is no error.
+    /// [`EstimateError`]; a chain that diverges is not an error.
     pub fn run(mut self, cancel: &AtomicBool) -> Result<Measured, EstimateError> {
         let w_star = self.target.local().w_star().try_clone().map_err(KernelError::from)?;
         let init_loss = self.target.loss(&w_star, Batch::Full).map_err(KernelError::from)?;
@@ -76,7 +76,7 @@ impl Trial {
     }
 }
 
-/// Does `work` on each of `order`, on `threads` threads, in that order as far as one begins after the other, and tells `done` from the
+/// Does `work` on each of `order`, on `threads` threads, starting in that order, and calls `done` on the
 /// calling thread as each ends. What comes back stands at its number; `None` where `cancel` came first.
 ///
 /// ```
@@ -141,15 +141,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_result_stands_at_its_number_and_is_told_once() {
+    fn every_result_stands_at_its_number_and_is_reported_once() {
         let order = [3, 1, 0, 2, 4];
         for threads in [1, 3, 9] {
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             let never = AtomicBool::new(false);
-            let found = side_by_side(&order, threads, &never, &|i| Ok::<_, ()>(10 * i), &mut |i, &r| told.push((i, r)));
+            let found =
+                side_by_side(&order, threads, &never, &|i| Ok::<_, ()>(10 * i), &mut |i, &r| reported.push((i, r)));
             assert_eq!(found, Ok((0..5).map(|i| Some(10 * i)).collect()));
-            told.sort();
-            assert_eq!(told, (0..5).map(|i| (i, 10 * i)).collect::<Vec<_>>());
+            reported.sort();
+            assert_eq!(reported, (0..5).map(|i| (i, 10 * i)).collect::<Vec<_>>());
         }
     }
 

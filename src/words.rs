@@ -3,7 +3,7 @@
 /// Stands in a table where there is no number.
 pub const MISSING: &str = "—";
 
-/// `n` things called `noun`, which takes an s where they are not one: `1 chain`, `2 chains`.
+/// `n` things called `noun`, which takes an s if they are not one: `1 chain`, `2 chains`.
 ///
 /// ```
 /// use llc::words::counted;
@@ -13,12 +13,12 @@ pub fn counted(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// `value` to so many decimals; [`MISSING`] where it is not finite.
+/// `value` to `decimals` decimals; [`MISSING`] if it is not finite.
 pub fn fixed(value: f64, decimals: usize) -> String {
     if value.is_finite() { format!("{value:.decimals$}") } else { MISSING.to_owned() }
 }
 
-/// `mean ± error`, both to so many decimals; what is not finite is [`MISSING`], and without a mean there is no error either.
+/// `mean ± error`, both to `decimals` decimals; what is not finite is [`MISSING`], and without a mean there is no error either.
 ///
 /// ```
 /// use llc::words::with_error;
@@ -33,7 +33,7 @@ pub fn with_error(mean: f64, error: f64, decimals: usize) -> String {
     }
 }
 
-/// The interval between two ends, to so many decimals: `[1.0, 2.0]`; [`MISSING`] where there are no ends.
+/// The interval between two ends, to `decimals` decimals: `[1.0, 2.0]`; [`MISSING`] if there are no ends.
 pub fn interval(ends: &[f64], decimals: usize) -> String {
     match ends {
         [low, high] if low.is_finite() && high.is_finite() => format!("[{low:.decimals$}, {high:.decimals$}]"),

@@ -29,7 +29,7 @@ fn stdout(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Draws `figures` of the fixtures that meet `filters`, in a folder of its own.
+/// Draws `figures` of the fixtures that meet `filters`, in its own folder.
 fn drawn(words: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let (records, output) = (records(), folder.path().to_owned());
@@ -382,7 +382,7 @@ fn samplers_are_compared_by_the_means_of_their_chains() {
 }
 
 #[test]
-fn the_check_of_rescaled_networks_tells_by_its_exit_status() {
+fn the_check_of_rescaled_networks_reports_by_its_exit_status() {
     let check = |run: u64| analysis(&["check-rescaling", records().join(run.to_string()).to_str().unwrap()]);
     assert!(check(40).status.success());
     let failed = check(41);
@@ -405,7 +405,7 @@ fn errors_and_norms_of_kernel_regressions_are_those_of_the_reports_and_residuals
             assert_close(real(row("norm"), "mean"), point["norm"].as_f64().unwrap());
             let (error, n) = (point["test_error"].as_f64().unwrap(), 100.0);
             assert_close(real(row("test_error"), "mean"), error);
-            // The ends of Wilson's interval are 1.645 standard errors of their own away.
+            // The ends of Wilson's interval are 1.645 of their own standard errors away.
             for end in ["ci90_low", "ci90_high"] {
                 let end = real(row("test_error"), end);
                 assert!(((error - end).abs() / (end * (1.0 - end) / n).sqrt() - 1.6449).abs() < 1e-3, "{end}");

@@ -86,7 +86,7 @@ fn a_checkpoint_of_another_network_is_refused_with_the_tensors_that_differ() {
         "`resnet18-torchvision`",
         "1 missing (layer4.1.conv2.weight)",
         "9 unexpected (head.0.w, head.1.w, head.2.w, head.3.w, head.4.w, …)",
-        "1 of another shape (fc.weight is 100×8 and should be 10×8)",
+        "1 of another shape (fc.weight is 100×8 but should be 10×8)",
         "--model",
     ] {
         assert!(message.contains(part), "{message}");
@@ -94,7 +94,7 @@ fn a_checkpoint_of_another_network_is_refused_with_the_tensors_that_differ() {
 }
 
 #[test]
-fn a_header_of_another_network_is_told_even_where_all_shapes_are_the_same() {
+fn a_header_of_another_network_is_reported_even_where_all_shapes_are_the_same() {
     let (_, torchvision) = resnet("resnet18-torchvision");
     let (haiku, _) = resnet("resnet18");
     let mut checkpoint = zeros(&torchvision, str::to_owned);

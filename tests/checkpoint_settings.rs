@@ -111,8 +111,8 @@ fn a_contradiction_is_refused_with_both_values_and_one_that_is_asked_for_is_repo
     let refused = estimated(base.path(), &checkpoint, "--preprocessing scale --label-corruption 0.25");
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
     for part in [
-        "--preprocessing (data.preprocessing) is scale, in the training it was channels",
-        "--label-corruption (data.label_corruption) is 0.25, in the training it was 0.5",
+        "--preprocessing (data.preprocessing) is scale, but was channels in the training",
+        "--label-corruption (data.label_corruption) is 0.25, but was 0.5 in the training",
         "--override-checkpoint label-corruption,preprocessing",
         "latest.safetensors",
     ] {
@@ -125,7 +125,7 @@ fn a_contradiction_is_refused_with_both_values_and_one_that_is_asked_for_is_repo
     let estimate = report(&asked);
     let note = notes_of_settings(&estimate)[0];
     assert!(
-        note.starts_with("--preprocessing (data.preprocessing) is scale, in the training it was channels"),
+        note.starts_with("--preprocessing (data.preprocessing) is scale, but was channels in the training"),
         "{note}"
     );
     assert!(stderr(&asked).contains(note), "{}", stderr(&asked));
@@ -141,9 +141,9 @@ fn a_training_that_is_resumed_on_other_data_or_towards_another_loss_is_refused()
     let base = tempfile::tempdir().unwrap();
     let (_, checkpoint) = trained(base.path(), "--data mnist");
     for (flags, part) in [
-        ("--preprocessing scale", "--preprocessing (data.preprocessing) is scale, in the training it was channels"),
-        ("--loss squared-error", "--loss (train.loss) is squared-error, in the training it was cross-entropy"),
-        ("--label-corruption 0.5", "--label-corruption (data.label_corruption) is 0.5, in the training it was 0"),
+        ("--preprocessing scale", "--preprocessing (data.preprocessing) is scale, but was channels in the training"),
+        ("--loss squared-error", "--loss (train.loss) is squared-error, but was cross-entropy in the training"),
+        ("--label-corruption 0.5", "--label-corruption (data.label_corruption) is 0.5, but was 0 in the training"),
     ] {
         let again = format!("{TRAINING} --data mnist --num-epochs 3 --resume {}", checkpoint.display());
         let again = again.replacen("--num-epochs 2 ", "", 1);
@@ -225,7 +225,7 @@ fn a_pattern_of_checkpoints_gives_the_points_of_one_record_at_one_scale() {
 }
 
 #[test]
-fn a_pattern_of_checkpoints_that_is_interrupted_goes_on_behind_its_last_point() {
+fn a_pattern_of_checkpoints_that_is_interrupted_continues_after_its_last_point() {
     let base = tempfile::tempdir().unwrap();
     let (_, latest) = trained(base.path(), "--data mnist --checkpoint-every 1");
     let pattern = latest.parent().unwrap().join("e_*.safetensors");

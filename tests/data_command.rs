@@ -30,11 +30,11 @@ fn check_counts_what_is_there() {
     assert_eq!(
         printed(folder.path(), &["check", &cifar10]),
         "cifar10, binary batches\n\
-         train: 200 pictures of 3×32×32, 10 classes of 20 (a part: 50000 are published)\n\
-         test: 100 pictures of 3×32×32, 10 classes of 10 (a part: 10000 are published)\n"
+         train: 200 images of 3×32×32, 10 classes of 20 (a part of the 50000 published)\n\
+         test: 100 images of 3×32×32, 10 classes of 10 (a part of the 10000 published)\n"
     );
     let text = printed(folder.path(), &["check", &mnist]);
-    assert!(text.starts_with("mnist, IDX files\ntrain: 200 pictures of 1×28×28, 10 classes of"), "{text}");
+    assert!(text.starts_with("mnist, IDX files\ntrain: 200 images of 1×28×28, 10 classes of"), "{text}");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn show_draws_each_picture_with_its_spoilt_variants_below() {
     let cifar10 = fixture("cifar10").display().to_string();
     let args = ["show", &cifar10, "--grid", "grid.png", "--crop", "28", "--pixels", "all", "--count", "20"];
     let text = printed(folder.path(), &args);
-    assert!(text.contains("grid.png: 20 pictures of 28×28, 4 lines for each"), "{text}");
+    assert!(text.contains("grid.png: 20 images of 28×28, 4 lines for each"), "{text}");
     assert!(text.contains("   0: airplane automobile bird"), "{text}");
     let image = image::open(folder.path().join("grid.png")).unwrap().into_rgb8();
     assert_eq!(image.dimensions(), (2 + 10 * 58, 2 + 8 * 58));
@@ -65,11 +65,11 @@ fn show_draws_each_picture_with_its_spoilt_variants_below() {
 }
 
 #[test]
-fn show_tells_how_many_labels_a_level_changed_and_which() {
+fn show_reports_how_many_labels_a_level_changed_and_which() {
     let folder = tempdir().unwrap();
     let cifar10 = fixture("cifar10").display().to_string();
     let text = printed(folder.path(), &["show", &cifar10, "--label-corruption", "1", "--seed", "12345"]);
-    assert!(text.starts_with("labels: ") && text.contains("a level of 1 lets expect 0.9000"), "{text}");
+    assert!(text.starts_with("labels: ") && text.contains("expected at level 1: 0.9000"), "{text}");
     let args = ["show", &cifar10, "--grid", "grid.png", "--count", "4", "--label-corruption", "1", "--seed", "42"];
     assert!(printed(folder.path(), &args).contains("airplane→"));
     let text = printed(folder.path(), &["show", &cifar10, "--permute-labels"]);
@@ -84,7 +84,7 @@ fn what_cannot_be_done_is_one_sentence_that_says_what_to_do() {
     fs::write(folder.path().join("cut/test_batch.bin"), [0; 100]).unwrap();
     fs::write(folder.path().join("cut/data_batch_1.bin"), [0; 3074]).unwrap();
     for (args, code, message) in [
-        (vec!["check", "nowhere"], 1, "`llc data fetch cifar10` brings one"),
+        (vec!["check", "nowhere"], 1, "`llc data fetch cifar10` downloads one"),
         (
             vec!["check", "cut"],
             1,
@@ -96,7 +96,7 @@ fn what_cannot_be_done_is_one_sentence_that_says_what_to_do() {
         (vec!["show", &cifar10], 1, "nothing to show"),
         (vec!["show", &cifar10, "--label-corruption", "2"], 1, "give a number in [0, 1]"),
         (vec!["show", &cifar10, "--grid", "nowhere/grid.png"], 1, "nowhere/grid.png: cannot be written"),
-        (vec!["fetch", "mnist", "--from", "http://127.0.0.1:1"], 1, "--from takes another address"),
+        (vec!["fetch", "mnist", "--from", "http://127.0.0.1:1"], 1, "give another address with --from"),
         (vec!["fetch", "imagenet"], 2, "possible values: cifar10, mnist, fashion-mnist"),
     ] {
         let output = llc(folder.path(), &args);

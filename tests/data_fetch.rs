@@ -1,4 +1,4 @@
-//! Fetches data sets from a server of its own on loopback: resumed, refused, damaged.
+//! Fetches datasets from its own server on loopback: resumed, refused, damaged.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -41,7 +41,7 @@ impl Server {
         let seen = Arc::clone(&ranges);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A client that breaks off is no failure of the server's.
+                // A client that breaks off is not a failure of the server's.
                 let _ = answer(stream, path, &content, manner, &seen);
             }
         });
@@ -141,12 +141,12 @@ fn a_file_comes_whole_and_is_not_asked_for_twice() {
 }
 
 #[test]
-fn a_broken_download_goes_on_where_it_ended_within_a_run_and_in_the_next() {
+fn a_broken_download_continues_where_it_ended_within_a_run_and_in_the_next() {
     let (folder, content) = (tempdir().unwrap(), content());
     let server = Server::new("file.bin", content.clone(), Manner::BreaksAfter(70_000));
     let error = fetch_file(&server, &md5_of(&content), folder.path(), &never()).unwrap_err();
     assert!(
-        matches!(error, FetchError::Connection { .. }) && error.to_string().contains("goes on from there"),
+        matches!(error, FetchError::Connection { .. }) && error.to_string().contains("continues from here"),
         "{error}"
     );
     assert_eq!(fs::metadata(folder.path().join("set/file.bin.part")).unwrap().len(), 210_000);

@@ -119,7 +119,7 @@ fn an_experiment_is_found_by_its_name_and_repeats_its_own_numbers() {
 }
 
 #[test]
-fn a_descent_that_is_interrupted_goes_on_as_if_it_had_not_been() {
+fn a_descent_that_is_interrupted_continues_as_if_it_had_not_been() {
     let base = tempfile::tempdir().unwrap();
     let flags = format!("{SMALL} --num-epochs 5000 --learning-rate 0.01");
     report(&output(base.path(), &flags));
@@ -143,7 +143,7 @@ fn a_descent_that_is_interrupted_goes_on_as_if_it_had_not_been() {
 }
 
 #[test]
-fn every_so_many_epochs_are_measured_and_the_last_and_nothing_is_kept_that_was_not_wanted() {
+fn every_nth_epoch_and_the_last_are_measured_and_nothing_is_saved_unasked() {
     let base = tempfile::tempdir().unwrap();
     let flags = format!("{SMALL} --num-epochs 26 --metrics-every 10 --batch-size 20 --save=off");
     let report = report(&output(base.path(), &flags));
@@ -178,18 +178,18 @@ fn figures_are_drawn_beside_the_record() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_in_a_sentence_with_its_exit_code() {
+fn what_goes_wrong_is_reported_in_a_sentence_with_its_exit_code() {
     let base = tempfile::tempdir().unwrap();
-    let told = |words: &[&str]| {
+    let message = |words: &[&str]| {
         let output = llc(base.path(), SMALL).args(words).output().unwrap();
         (output.status.code().unwrap(), stderr(&output))
     };
-    let (code, error) = told(&["--loss", "piecewise: [-1,0,1]: -x; x+1"]);
+    let (code, error) = message(&["--loss", "piecewise: [-1,0,1]: -x; x+1"]);
     assert_eq!(code, 2);
     assert!(error.contains("the loss jumps: `-x` is 0 at 0, and `x+1` is 1"), "{error}");
     // With a single epoch no later step meets what the last one did.
     for num_epochs in ["50", "1"] {
-        let (code, error) = told(&["--learning-rate", "1e30", "--num-epochs", num_epochs]);
+        let (code, error) = message(&["--learning-rate", "1e30", "--num-epochs", num_epochs]);
         assert_eq!(code, 3, "{num_epochs} epochs: {error}");
         assert!(error.contains("the training diverged"), "{error}");
     }
@@ -197,5 +197,5 @@ fn what_goes_wrong_is_told_in_a_sentence_with_its_exit_code() {
     let output = output(base.path(), "--train-size 34 --widths 8 --threads 1");
     let (code, error) = (output.status.code(), stderr(&output));
     assert_eq!(code, Some(1), "{error}");
-    assert!(error.contains("class `3` has 16 samples, 17 were asked for"), "{error}");
+    assert!(error.contains("class `3` has 16 samples, but 17 are needed"), "{error}");
 }

@@ -93,9 +93,12 @@ fn sigterm_ends_a_run_in_order_with_its_draws_readable() {
     let (shape, loss) = llc::record::zarr::read_floats(&base.path().join("1/draws.zarr/posterior/loss")).unwrap();
     assert!(report["llc"]["mean"].as_f64().is_some(), "chains that never began don't cost the others their draws");
     for (path, note) in [
-        ("functional_rank", "the rank of the Jacobian was left out: the run was interrupted"),
-        ("hessian_trace", "the trace of the Hessian was left out: the run was interrupted"),
-        ("distance_per_layer", "the distance by layer was left out: the chains were interrupted at different draws"),
+        ("functional_rank", "the rank of the Jacobian was not computed: the run was interrupted"),
+        ("hessian_trace", "the trace of the Hessian was not computed: the run was interrupted"),
+        (
+            "distance_per_layer",
+            "the distance by layer was not computed: the chains were interrupted at different draws",
+        ),
     ] {
         assert_eq!(report.get(path), Some(&Value::Null), "{path}");
         assert!(report["notes"].as_array().unwrap().iter().any(|found| found == note), "{note} in {}", report["notes"]);

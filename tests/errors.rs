@@ -8,7 +8,7 @@ use llc::data::DataError;
 use llc::observe::ObserverError;
 use llc::record::folder::FolderError;
 use llc::record::read::ReadError;
-use llc::sweep::{LineError, MeaningError};
+use llc::sweep::{FingerprintError, LineError};
 
 fn no_room() -> io::Error {
     io::ErrorKind::StorageFull.into()
@@ -34,7 +34,7 @@ fn every_cause_is_in_the_line_once() {
         (CheckpointError::Write { path: path(), error: no_room() }.into(), &room),
         (CheckpointError::Format { path: path(), error: format }.into(), &cause),
         (DataError::Read { path: path(), source: no_room() }.into(), &room),
-        (LineError::Refused { line: "llc".to_owned(), source: MeaningError::NoExperiment }.into(), "is missing"),
+        (LineError::Refused { line: "llc".to_owned(), source: FingerprintError::NoExperiment }.into(), "is missing"),
     ];
     for (error, cause) in errors {
         let line = format!("{error:#}");

@@ -103,7 +103,7 @@ fn draws_around_another_point_go_to_a_folder_of_their_own_and_no_draw_is_lost() 
 }
 
 #[test]
-fn an_artifact_is_written_while_the_run_goes_on_and_listed_before_the_report() {
+fn an_artifact_is_written_while_the_run_continues_and_listed_before_the_report() {
     let base = tempfile::tempdir().unwrap();
     let mut observer = started(base.path(), BEAT);
     observer.on_event(&Event::Artifact { name: "true_param.npz", content: &[1, 2, 3] }).unwrap();

@@ -122,8 +122,8 @@ fn a_file_that_is_there_is_not_replaced_unasked_and_its_neighbours_are_named() {
 
     let refused = gen_commands(folder.path(), "-o COMMANDS.txt");
     assert_eq!(refused.status.code(), Some(2));
-    let said = "error: COMMANDS.txt is there already (3 lines): give another name, or --force to replace it; beside it there are \
-                curves.txt (1 line)\n";
+    let said = "error: COMMANDS.txt exists already (3 lines): give another name, or --force to replace it; the folder \
+                also has curves.txt (1 line)\n";
     assert_eq!(stderr(&refused), said);
     assert_eq!(read(folder.path().join("COMMANDS.txt")), lines);
 
@@ -182,7 +182,7 @@ fn run_runs_every_line_with_its_share_of_threads_and_logs_it() {
 }
 
 #[test]
-fn what_failed_is_told_and_run_again_alone_when_asked() {
+fn what_failed_is_reported_and_run_again_alone_when_asked() {
     let folder = folder_with(&[1, 2, 3]);
     let path = folder.path();
     let output = run(path, "--jobs 1 --threads 4");

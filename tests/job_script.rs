@@ -17,7 +17,7 @@ printf '%s' "$LLC_REQUEUE $FROM_SETUP" > environment
 while (($#)); do [[ $1 == --end ]] && exit "$2"; shift; done
 "#;
 
-/// A folder to submit from, with a program of its own.
+/// A folder to submit from, with its own program.
 struct Site {
     folder: TempDir,
 }
@@ -144,8 +144,8 @@ fn a_line_that_a_shell_would_take_in_its_own_way_is_refused_and_not_shown() {
         let site = Site::new(&format!("{line} --mongo-url mongodb://user:secret@host\n"));
         let output = site.run("1", &[]);
         assert_refused(&site, &output, "line 1 of COMMANDS.txt");
-        let told = [output.stdout, output.stderr].concat();
-        assert!(!String::from_utf8_lossy(&told).contains("secret"), "{line}");
+        let output = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&output).contains("secret"), "{line}");
     }
 }
 

@@ -60,17 +60,17 @@ fn true_labels_are_learnt_and_a_ridge_gives_up_training_error_for_norm() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_in_a_sentence() {
+fn what_goes_wrong_is_reported_in_a_sentence() {
     let base = tempfile::tempdir().unwrap();
-    let told = |flags: &str| {
+    let message = |flags: &str| {
         let output = output(base.path(), flags);
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, error) = told("--train-sizes 100,1000");
+    let (code, error) = message("--train-sizes 100,1000");
     assert!(code == 1 && error.contains("--train-sizes has 1000, and there are 200 training samples"), "{error}");
     // At that bandwidth every k is 1 to rounding.
-    let (code, error) = told("--bandwidth 1e-19 --solver direct");
+    let (code, error) = message("--bandwidth 1e-19 --solver direct");
     assert!(code == 1 && error.contains("singular to rounding") && error.contains("--ridge"), "{error}");
-    let (code, error) = told("--solver iterative --tolerance 1e-10 --max-iterations 1 --preconditioner-rank 1");
+    let (code, error) = message("--solver iterative --tolerance 1e-10 --max-iterations 1 --preconditioner-rank 1");
     assert!(code == 0 && error.contains("after 1 iterations the residual is"), "{error}");
 }

@@ -298,7 +298,7 @@ impl Kernel for WrongLangevin {
             Fault::NBetaLost => n_beta = 1.0,
             Fault::GammaSign => gamma = -gamma,
             Fault::DriftNotHalved => drift *= 2.0,
-            // √ε in place of √(εG), and G·√ε.
+            // √ε instead of √(εG), and G·√ε.
             Fault::NoiseWithoutPreconditioner => deviation /= PRECONDITIONER.sqrt(),
             Fault::PreconditionerWithoutRoot => deviation *= PRECONDITIONER.sqrt(),
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 fn cases() -> Vec<(Network, Value)> {
-    // The tests have threads of their own.
+    // The tests have their own threads.
     tch::set_num_threads(1);
     let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/models.json")).unwrap();
     let network = |case: &Value| serde_json::from_value::<ModelSpec>(case["spec"].clone()).unwrap().build().unwrap();
@@ -86,7 +86,7 @@ fn frozen_outputs_in_single_precision_and_channels_last_are_those_of_pytorch() {
         let w = parameters(&network).to(Kind::Float, Device::Cpu).unwrap();
         let mut buffers = buffers(&network).to(Kind::Float, Device::Cpu).unwrap();
         let x = pictures("x", 2, &network).to_kind(Kind::Float);
-        // The strides of channels-last pictures under the usual order of dimensions.
+        // The strides of channels-last images under the usual order of dimensions.
         let channels_last = x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         for x in [x, channels_last] {
             let outputs = network.forward(w.views(), &mut buffers, &x, Mode::Frozen).unwrap();
@@ -152,7 +152,7 @@ fn gradients_are_those_of_pytorch() {
 
 /// The same weights between the same shapes: only where the zeros lie differs.
 #[test]
-fn even_padding_is_told_from_the_published_one() {
+fn even_padding_differs_from_the_published_one() {
     let (published, case) = cases().into_iter().find(|(network, _)| network.name() == "resnet18").unwrap();
     let mut spec: ModelSpec = serde_json::from_value(case["spec"].clone()).unwrap();
     spec.name = "resnet18-torchvision".into();

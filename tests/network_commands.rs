@@ -8,7 +8,7 @@ use llc::checkpoint::{Checkpoint, NamedTensor};
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-/// A small network on the middle of 200 pictures of CIFAR-10; one thread, so that it is the same everywhere.
+/// A small network on the middle of 200 images of CIFAR-10; one thread, so that it is the same everywhere.
 const NETWORK: &str = "--model mlp --widths 8 --crop 8";
 const CHAINS: &str = "--num-chains 2 --num-steps 60 --batch-size 50 --epsilon 1e-5 --threads 1 --seed 4";
 
@@ -97,7 +97,7 @@ fn a_curve_has_a_point_for_each_period_and_the_end_with_a_record_of_each() {
 }
 
 #[test]
-fn a_curve_that_goes_on_ends_where_one_that_never_stopped_does() {
+fn a_curve_that_continues_ends_where_one_that_never_stopped_does() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let whole_report = report(&curve(whole.path(), ""));
     let first = curve(parts.path(), "--train-steps 8");
@@ -267,7 +267,7 @@ fn a_checkpoint_of_a_curve_has_the_loss_and_about_the_coefficient_that_the_curve
     let other = llc(base.path(), &format!("estimate --checkpoint {} --crop 12 {CHAINS}", checkpoint.display()));
     assert!(!other.status.success() && stderr(&other).contains("--crop"), "{}", stderr(&other));
     let again = llc(base.path(), &format!("curve --resume {}", base.path().join("1").display()));
-    assert!(!again.status.success() && stderr(&again).contains("at its end, step 20"), "{}", stderr(&again));
+    assert!(!again.status.success() && stderr(&again).contains("has reached its end, step 20"), "{}", stderr(&again));
     // Fewer tensors, less to count.
     let part = report(&llc(base.path(), &format!("{flags} --params fc.*")));
     assert_eq!(part["d"], 8 * 10 + 10);

@@ -33,7 +33,7 @@ fn number(value: &Value, pointer: &str) -> f64 {
 }
 
 #[test]
-fn every_epoch_tells_its_agreement_norms_and_noise_which_doubles_when_it_should() {
+fn every_epoch_reports_its_agreement_norms_and_noise_which_doubles_when_it_should() {
     let base = tempfile::tempdir().unwrap();
     let output = output(base.path(), "--num-epochs 4 --learn-noise=off --noise-doubling-epochs 2 --checkpoint-every 2");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,6 +1,6 @@
 //! Holds verdicts to a table of runs whose outcome is known: good ones, and ones with one defect each.
 //!
-//! A good run must be certified (any verdict but `not_trusted`), a spoilt one refused for a reason that names its defect. A certified λ̂ must
+//! A good run must be certified (any verdict but `not_trusted`), a corrupted one refused for a reason that names its defect. A certified λ̂ must
 //! also be within 3 % and its interval of the long-run value. That value is exact for potentials; for deep linear networks it is Gibbs's over four chains of
 //! 20,000 sweeps (`llc dln … --num-steps 20000 --seed 11`, 90 % interval ±0.2 %), or that of eight chains of 12,000 sweeps; for the perceptron it is HMC's.
 #![cfg(feature = "torch")]

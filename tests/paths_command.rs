@@ -201,7 +201,7 @@ fn points_on_a_line_cost_the_plane_alone_and_a_note_says_what_to_do() {
     assert_eq!(kept, report(&output));
     assert_eq!((kept["status"].as_str(), kept["plane"].is_null()), (Some("COMPLETED"), true));
     let note = kept["notes"][0].as_str().unwrap();
-    for part in ["no plane", "lie on a line", "--fit-epochs", "--plane-points 0"] {
+    for part in ["no plane", "do not span a plane", "--fit-epochs", "--plane-points 0"] {
         assert!(note.contains(part) && stderr.contains(part), "{part}: {note}; {stderr}");
     }
     for (name, num_rows) in [("segments.csv", 6 * 4), ("curve.csv", 7)] {
@@ -237,7 +237,11 @@ fn a_last_step_that_blows_up_ends_with_code_3_and_is_no_minimum_and_no_curve() {
     let flags = "--widths 8 --num-epochs 1 --fit-epochs 1 --train-batch-size 1000 --threads 1 --curve-points 3 --plane-points 0";
     for (rates, num_minima, training) in [
         ("--learning-rate 1e30", 0, "the training of minimum 0"),
-        ("--learning-rate 0.1 --fit-learning-rate 1e30", 2, "the fit of the curve (for it --fit-learning-rate"),
+        (
+            "--learning-rate 0.1 --fit-learning-rate 1e30",
+            2,
+            "the fit of the curve (its learning rate is --fit-learning-rate",
+        ),
     ] {
         let base = tempfile::tempdir().unwrap();
         let output = finish(command(base.path(), &format!("{flags} {rates}")));

@@ -175,7 +175,7 @@ fn a_ladder_ends_at_the_first_rung_that_does_not_converge_in_its_budget() {
 }
 
 #[test]
-fn a_ladder_that_is_taken_up_goes_on_to_the_same_rungs() {
+fn a_ladder_that_is_taken_up_continues_to_the_same_rungs() {
     let mut climb = deep_linear("", &[100.0, 10.0, 1.0]);
     let (rungs, _) = climb.all();
     let ends =
@@ -242,7 +242,7 @@ fn a_checkpoint_has_a_rung_for_every_scale_with_what_the_test_data_say() {
 }
 
 #[test]
-fn a_profile_that_was_interrupted_goes_on_to_the_same_rungs() {
+fn a_profile_that_was_interrupted_continues_to_the_same_rungs() {
     let words = format!("profile {} --ladder 100,30,10,3,1 --journal-every 0", NETWORK.replace("--threads 1", ""));
     let [whole, base] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let expected = report(&llc(whole.path(), &words).output().unwrap());

@@ -1,4 +1,4 @@
-//! Holds `llc rescaling` to what it says: a rescaled chain is the original's image, and the check tells where it is not.
+//! Holds `llc rescaling` to what it says: a rescaled chain is the original's image, and the check tells if it is not.
 #![cfg(feature = "torch")]
 
 use std::fs;
@@ -147,7 +147,7 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
-fn an_interrupted_run_goes_on_to_what_an_unbroken_one_gives() {
+fn an_interrupted_run_continues_to_what_an_unbroken_one_gives() {
     let folder = tempfile::tempdir().unwrap();
     let words = "--factors 0.25,0.5,1,2,4 --num-steps 10000 --journal-every 0.05 --threads 1";
     let unbroken = llc(folder.path(), words).output().unwrap();

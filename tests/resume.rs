@@ -1,4 +1,4 @@
-//! Kills runs at random moments and goes on with them: what comes out is what a run that was never stopped gives, bit for bit.
+//! Kills runs at random moments and continues with them: what comes out is what a run that was never stopped gives, bit for bit.
 
 #[path = "common/skip.rs"]
 mod skip;
@@ -93,7 +93,7 @@ fn assert_same(found: &Path, expected: &Path) {
     }
 }
 
-/// Starts `words` and goes on with the run by `llc resume` until it is complete, killing it after times that `key` draws from
+/// Starts `words` and continues with the run by `llc resume` until it is complete, killing it after times that `key` draws from
 /// `window`; the number of kills.
 fn kill_often(base: &Path, words: &[&str], pace: &[&str], key: Key, window: [Duration; 2], most: usize) -> usize {
     let run_dir = base.join("runs/1");
@@ -143,7 +143,7 @@ fn unbroken(words: &[&str]) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn an_interrupted_run_goes_on_under_its_number_and_ends_as_if_nothing_had_been() {
+fn an_interrupted_run_continues_under_its_number_and_ends_as_if_nothing_had_been() {
     let words = "dln --input-dim 10 --layer-widths 10,10 --truth aligned --rank 5 --seed 3 --num-chains 2 --threads 2 --num-steps 12000 \
                  --sampler sgld --epsilon 1e-7 --check-localisation off --quiet";
     let words: Vec<&str> = words.split_whitespace().collect();
@@ -230,7 +230,7 @@ fn a_curve_that_is_interrupted_while_it_trains_and_again_while_it_samples_ends_a
 }
 
 #[test]
-fn a_job_that_was_put_back_in_its_queue_goes_on_with_its_own_run() {
+fn a_job_that_was_put_back_in_its_queue_continues_with_its_own_run() {
     let words =
         "dln --input-dim 4 --layer-widths 4,4 --truth aligned --rank 2 --seed 3 --num-chains 1 --num-steps 200 --quiet";
     let words: Vec<&str> = words.split_whitespace().collect();
@@ -272,7 +272,7 @@ fn what_is_kept_belongs_to_its_configuration() {
     }
     let second = finish(llc(base.path(), &["resume", "runs/1"]));
     assert_eq!(second.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&second.stderr).contains("still runs"));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("belongs to a running process"));
     child.kill().unwrap();
     child.wait().unwrap();
 
@@ -287,7 +287,7 @@ fn what_is_kept_belongs_to_its_configuration() {
 mod slow {
     use super::*;
 
-    /// A file system of its own of so many kilobytes; `None` where this user can't make one.
+    /// Its own file system of so many kilobytes; `None` where this user can't make one.
     struct SmallDisk(tempfile::TempDir);
 
     impl SmallDisk {
@@ -312,7 +312,7 @@ mod slow {
 
     #[test]
     #[ignore = "slow: waits for a full disk to be told"]
-    fn a_full_disk_ends_the_run_with_what_it_has_and_it_goes_on_when_there_is_room() {
+    fn a_full_disk_ends_the_run_with_what_it_has_and_it_continues_when_there_is_room() {
         let Some(disk) = SmallDisk::new(1500) else {
             return skip::unavailable("this user has no right to mount a small file system");
         };
@@ -361,7 +361,7 @@ mod slow {
         assert!(num_kills >= 30, "only {num_kills} kills");
     }
 
-    /// Experiments on the pictures of tests/fixtures, with what comes before and after the estimates.
+    /// Experiments on the images of tests/fixtures, with what comes before and after the estimates.
     const NETWORK_RUNS: [&str; 3] = [
         "curve --model mlp --widths 32 --train-steps 60 --logging-period 20 --learning-rate 0.05 --train-batch-size 20 \
          --num-steps 1500 --num-chains 2 --sampler sgld --epsilon 1e-6 --batch-size 50",

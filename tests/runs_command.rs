@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use llc::observe::file_tree::FileTreeObserver;
 use llc::observe::{Event, Observer, RunInfo, Status};
-use llc::sweep::Meaning;
+use llc::sweep::Fingerprint;
 use serde_json::{Value, json};
 
 fn write_run(base: &Path, name: &str, status: Status, report: Option<Value>) {
@@ -77,7 +77,7 @@ fn filters_choose_runs_for_lists_and_exports() {
 /// Writes a run of the command `line`.
 fn write_run_of(base: &Path, line: &str, status: Status) {
     let words: Vec<&str> = line.split_whitespace().skip(1).collect();
-    let mut config = Meaning::of(&words).unwrap().unwrap().config().clone();
+    let mut config = Fingerprint::of(&words).unwrap().unwrap().config().clone();
     config["run"]["threads"] = json!(48);
     let info = RunInfo { name: "dln".to_owned(), command: "dln".to_owned(), config, ..RunInfo::default() };
     let mut observer = FileTreeObserver::create(base).unwrap();
@@ -108,7 +108,7 @@ fn missing_lines_are_those_without_a_completed_run_of_their_configuration() {
     let output = runs(base.path(), &["missing", file]);
     assert!(output.status.success() && output.stdout.is_empty());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("none of the 6 lines is missing") && said.contains("line 7 leaves no run"), "{said}");
+    assert!(said.contains("none of the 6 lines is missing") && said.contains("line 7 records no run"), "{said}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn every_line_is_missing_where_nothing_has_been_run() {
 }
 
 #[test]
-fn list_as_csv_and_as_json_tell_the_same() {
+fn list_as_csv_and_as_json_agree() {
     let base = three_runs();
     let json: Value = serde_json::from_str(&stdout(base.path(), &["list", "--json"])).unwrap();
     let text = stdout(base.path(), &["list", "--csv"]);
@@ -196,7 +196,7 @@ fn what_is_not_there_is_bad_usage() {
         (base.path().to_owned(), vec!["export", "--status", "foo"], "--status foo"),
         (base.path().to_owned(), vec!["list", "stauts=FAILED"], "did you mean `status`?"),
         (base.path().to_owned(), vec!["list", "config.sampler.gama=1"], "did you mean `config.sampler.gamma`?"),
-        (base.path().to_owned(), vec!["export", "llc<many"], "no number"),
+        (base.path().to_owned(), vec!["export", "llc<many"], "not a number"),
         (base.path().to_owned(), vec!["missing", "nowhere.txt"], "cannot read nowhere.txt"),
         (base.path().to_owned(), vec!["missing", illegal.to_str().unwrap()], "line 1: --rank"),
     ] {
@@ -208,7 +208,7 @@ fn what_is_not_there_is_bad_usage() {
 }
 
 #[test]
-fn a_broken_run_is_told_and_the_others_are_listed() {
+fn a_broken_run_is_reported_and_the_others_are_listed() {
     let base = three_runs();
     std::fs::write(base.path().join("2/run.json"), "{").unwrap();
     let output = runs(base.path(), &["list"]);

@@ -131,7 +131,7 @@ mod slow {
 
     /// Submits [`LONG`], calls `disturb` with the task when the run is under way, and compares what is on record in the
     /// end with the record of a run that nothing disturbed.
-    fn goes_on_as_if_undisturbed(disturb: impl Fn(&Node, &Task)) {
+    fn continues_as_if_undisturbed(disturb: impl Fn(&Node, &Task)) {
         let Some(node) = node() else { return };
         let site = site(LONG);
         let folder = site.path();
@@ -169,18 +169,18 @@ mod slow {
 
     #[test]
     #[ignore = "slow: needs a SLURM"]
-    fn a_run_that_is_requeued_goes_on_under_its_id_and_draws_what_an_unbroken_run_draws() {
-        goes_on_as_if_undisturbed(|node, task| {
-            node.tell("scontrol", ["requeue", &task.job.to_string()]);
+    fn a_run_that_is_requeued_continues_under_its_id_and_draws_what_an_unbroken_run_draws() {
+        continues_as_if_undisturbed(|node, task| {
+            node.run("scontrol", ["requeue", &task.job.to_string()]);
         });
     }
 
     #[test]
     #[ignore = "slow: needs a SLURM"]
-    fn the_signal_ahead_of_a_limit_puts_a_run_back_into_the_queue_and_it_goes_on() {
+    fn the_signal_ahead_of_a_limit_puts_a_run_back_into_the_queue_and_it_continues() {
         // As SLURM sends it: to the batch script's process alone.
-        goes_on_as_if_undisturbed(|node, task| {
-            node.tell("scancel", ["--batch", "--signal=USR1", &task.job.to_string()]);
+        continues_as_if_undisturbed(|node, task| {
+            node.run("scancel", ["--batch", "--signal=USR1", &task.job.to_string()]);
         });
     }
 
@@ -211,15 +211,15 @@ mod slow {
         let ids: Vec<u64> = stored.iter().map(|run| run["id"].as_u64().unwrap()).collect();
         assert_eq!(ids, [1, 2, 3, 4]);
         // Ids may differ between folder and database: each counts for itself.
-        let told = |runs: &[Value]| -> BTreeMap<u64, (Value, Value)> {
+        let estimates = |runs: &[Value]| -> BTreeMap<u64, (Value, Value)> {
             let of = |run: &Value| {
                 let seed = run["config"]["seed"].as_u64().unwrap();
                 (seed, (run["status"].clone(), run["report"]["llc"]["mean"].clone()))
             };
             runs.iter().map(of).collect()
         };
-        assert!(told(&stored).len() == 4 && stored.iter().all(|run| run["report"]["llc"]["mean"].is_number()));
-        assert_eq!(told(&stored), told(&written));
+        assert!(estimates(&stored).len() == 4 && stored.iter().all(|run| run["report"]["llc"]["mean"].is_number()));
+        assert_eq!(estimates(&stored), estimates(&written));
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn every_sampler_meets_the_exact_value_of_every_potential() {
 }
 
 #[test]
-fn a_localisation_too_weak_for_the_line_is_told_by_its_z() {
+fn a_localisation_too_weak_for_the_line_is_reported_by_its_z() {
     let base = tempfile::tempdir().unwrap();
     let report = report(base.path(), "toy --potentials line --samplers hmc --gamma 1 --n 1e6");
     let point = &points(&report)[0];
@@ -106,7 +106,7 @@ fn a_network_learns_its_teacher_s_values_largest_first_and_every_point_has_its_l
 }
 
 #[test]
-fn dynamics_that_were_interrupted_go_on_to_the_same_points() {
+fn dynamics_that_were_interrupted_continue_to_the_same_points() {
     let [whole, base] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let expected = report(whole.path(), DYNAMICS);
     let mut child = llc(base.path(), DYNAMICS).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

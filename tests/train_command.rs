@@ -9,7 +9,7 @@ use llc::checkpoint::Checkpoint;
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-/// 200 training pictures of CIFAR-10 in batches of 32: seven steps an epoch. One thread, so that it is the same everywhere.
+/// 200 training images of CIFAR-10 in batches of 32: seven steps an epoch. One thread, so that it is the same everywhere.
 const SMALL: &str = "--model mlp --widths 32 --crop 16 --batch-size 32 --threads 1 --seed 3";
 
 fn llc(base: &Path, flags: &str) -> Command {
@@ -128,19 +128,19 @@ fn the_originals_lines_and_names_are_theirs() {
 }
 
 #[test]
-fn what_goes_wrong_is_told_in_a_sentence_with_its_exit_code() {
+fn what_goes_wrong_is_reported_in_a_sentence_with_its_exit_code() {
     let base = tempfile::tempdir().unwrap();
-    let told = |flags: &str| {
+    let message = |flags: &str| {
         let output = output(base.path(), flags);
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, error) = told("--crop 16");
+    let (code, error) = message("--crop 16");
     assert_eq!(code, 2);
     assert!(error.starts_with("error: --model (model.name) is missing"), "{error}");
-    let (code, error) = told(&format!("{SMALL} --learning-rate 1e30"));
+    let (code, error) = message(&format!("{SMALL} --learning-rate 1e30"));
     assert_eq!(code, 3);
     assert!(error.contains("the training diverged: its loss is") && error.contains("at step"), "{error}");
-    let (code, error) = told(&format!("{SMALL} --num-epochs 1 --data fashion-mnist --preprocessing scale"));
+    let (code, error) = message(&format!("{SMALL} --num-epochs 1 --data fashion-mnist --preprocessing scale"));
     assert_eq!(code, 1);
     assert!(error.contains("no fashion-mnist in") || error.contains("fashion"), "{error}");
     assert!(output(base.path(), &format!("{SMALL} --num-epochs 1")).status.success());
@@ -149,7 +149,7 @@ fn what_goes_wrong_is_told_in_a_sentence_with_its_exit_code() {
     let newest: u64 = newest.unwrap();
     let run = base.path().join(newest.to_string());
     let narrower = SMALL.replace("--widths 32", "--widths 31");
-    let (code, error) = told(&format!("{narrower} --num-epochs 2 --resume {}", run.display()));
+    let (code, error) = message(&format!("{narrower} --num-epochs 2 --resume {}", run.display()));
     assert_eq!(code, 1);
     assert!(error.contains("another network"), "{error}");
 }

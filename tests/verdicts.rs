@@ -1,4 +1,4 @@
-//! Judges runs whose quality is known: good ones must pass, spoilt ones must be refused for the right reason.
+//! Judges runs whose quality is known: good ones must pass, corrupted ones must be refused for the right reason.
 #![cfg(feature = "torch")]
 
 mod common;

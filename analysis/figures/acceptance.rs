@@ -9,7 +9,7 @@ use crate::statistics::quantiles::{histogram, quantile};
 
 pub const FIGURE: Figure = Figure {
     name: "acceptance-histogram",
-    summary: "how many of the runs have which mean acceptance",
+    summary: "histogram of the mean acceptance of runs",
     shows_single_runs: false,
     draw: |input| {
         let rate = |run: &llc::record::read::Run| Said::of(run.report.as_ref()).diagnostics.acceptance;
@@ -23,7 +23,8 @@ pub const FIGURE: Figure = Figure {
         Ok(Drawing {
             title: "Mean acceptance of the runs".to_owned(),
             caption: format!(
-                "{}, median {:.2}. For SGLD it is what the same batch would have given, and accepts nothing.",
+                "{}, median {:.2}. For SGLD it is the acceptance that the same batch would give; SGLD has no accept \
+                 step.",
                 counted(rates.len(), "run"),
                 quantile(&rates, 0.5)
             ),

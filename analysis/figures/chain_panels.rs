@@ -51,7 +51,8 @@ fn draw_running(input: &Input) -> Result<Drawing, NoData> {
     }
     Ok(Drawing {
         title: "λ̂ of each chain as it settles".to_owned(),
-        caption: "Mean over the kept draws so far; a colour a chain. Dashed: λ̂ of all chains; band: its 90 % interval."
+        caption: "Mean over the kept draws so far; one colour for each chain. Dashed: λ̂ of all chains; band: its 90 \
+                  % interval."
             .to_owned(),
         keys: Vec::new(),
         columns: panels.len().min(3),
@@ -114,7 +115,9 @@ fn draw_ranks(input: &Input) -> Result<Drawing, NoData> {
     let columns = runs.iter().map(|(_, chains)| chains.loss.len()).max().unwrap_or(1).min(4);
     Ok(Drawing {
         title: "Ranks of the chains' losses".to_owned(),
-        caption: "Kept draws of all chains ranked together. Where chains agree the bars of each are level, at the dashed line.".to_owned(),
+        caption: "Kept draws of all chains ranked together. If chains agree, the bars of each are level, at the \
+                  dashed line."
+            .to_owned(),
         keys: Vec::new(),
         columns,
         panel_size: [150.0, 90.0],

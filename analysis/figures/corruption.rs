@@ -1,4 +1,4 @@
-//! Draws what spoilt labels cost: epochs to the interpolation threshold, and the error on test data there.
+//! Draws what corrupted labels cost: epochs to the interpolation threshold, and the error on test data there.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use crate::statistics::bootstrap::mean_interval;
 
 pub const FIGURE: Figure = Figure {
     name: "corruption",
-    summary: "epochs and minutes to the interpolation threshold, and the test error, against the share of spoilt labels",
+    summary: "epochs and minutes to the interpolation threshold, and the test error, against the share of corrupted \
+              labels",
     shows_single_runs: false,
     draw,
 };
@@ -68,7 +69,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
             marks.push(Mark::line(means.iter().map(|(level, _, mean, _)| [*level, *mean]).collect(), paint));
             marks.push(Mark::Points { points: means.iter().map(point).collect(), radius: 3.6 });
         }
-        let x = Axis::linear("share of spoilt labels").including(0.0).including(1.0);
+        let x = Axis::linear("share of corrupted labels").including(0.0).including(1.0);
         let y = Axis::linear(label).including(0.0);
         panels.push(Panel::new(x, y, marks).titled(label));
     }
@@ -76,14 +77,16 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let short = match num_short {
         0 => String::new(),
         n => {
-            format!(" Without epochs, and with the last test error: {} short of the threshold.", counted(n, "training"))
+            format!(
+                " {} did not reach the threshold, and are shown without epochs and with the last test error.",
+                counted(n, "training")
+            )
         }
     };
     let repeated = groups.iter().any(|group| group.runs.len() > 1);
-    let means =
-        if repeated { " Means over seeds, where there are several, with 90 % bootstrap intervals." } else { "" };
+    let means = if repeated { " Means over seeds, if there are several, with 90 % bootstrap intervals." } else { "" };
     Ok(Drawing {
-        title: "What spoilt labels cost".to_owned(),
+        title: "Effect of corrupted labels".to_owned(),
         caption: format!("{}.{means}{short}", counted(runs.len(), "training")),
         keys: group_keys(&groups, Some(hue), |paint, name| Key::Point(Shape::Disc, paint, name)),
         panels,

@@ -15,7 +15,8 @@ use crate::statistics::bootstrap::mean_interval;
 
 pub const FAMILIES: Figure = Figure {
     name: "curves",
-    summary: "λ̂, test accuracy and training loss over the training: a line for each --hue, means and intervals over seeds",
+    summary: "λ̂, test accuracy and training loss over the training: one line for each --hue, means and intervals \
+              over seeds",
     shows_single_runs: false,
     draw: draw_families,
 };
@@ -215,7 +216,7 @@ fn draw_against(input: &Input) -> Result<Drawing, NoData> {
         keys.extend(group_keys(&groups, one_field.as_deref(), point));
     }
     Ok(Drawing {
-        title: "λ̂ against what the network has learnt".to_owned(),
+        title: "λ̂ against test accuracy and training loss".to_owned(),
         caption: format!(
             "Every point of {}; vertical lines: 90 % intervals of the sampling error.",
             counted(runs.len(), "training")

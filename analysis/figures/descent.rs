@@ -16,21 +16,22 @@ use crate::statistics::bootstrap::mean_interval;
 
 pub const BOTH: Figure = Figure {
     name: "descent",
-    summary: "gradient descent: loss on the left, gradient norm on the right, against the epoch; a panel for each --hue",
+    summary: "gradient descent: loss on the left, gradient norm on the right, against the epoch; one panel for each \
+              --hue",
     shows_single_runs: false,
     draw: |input| draw_dots(input, &[LOSS, GRADIENT]),
 };
 
 pub const LOSSES: Figure = Figure {
     name: "descent-loss",
-    summary: "the same, the loss alone",
+    summary: "the same for the loss alone",
     shows_single_runs: false,
     draw: |input| draw_dots(input, &[LOSS]),
 };
 
 pub const GRADIENTS: Figure = Figure {
     name: "descent-gradient",
-    summary: "the same, the gradient norm alone",
+    summary: "the same for the gradient norm alone",
     shows_single_runs: false,
     draw: |input| draw_dots(input, &[GRADIENT]),
 };
@@ -84,7 +85,7 @@ impl<'a> Descents<'a> {
             input.runs.iter().filter(is_descent).map(read).filter(|(_, measured)| !measured.is_empty()).collect();
         let runs: Vec<&Run> = input.runs.iter().filter(|run| measured.contains_key(run.path.as_path())).collect();
         if runs.is_empty() {
-            return Err(NoData::of("a gradient descent (llc descent) with an epoch behind it"));
+            return Err(NoData::of("a gradient descent (llc descent) with at least one epoch"));
         }
         let groups = groups(&runs, input.options.hue.as_deref());
         if groups.is_empty() {
@@ -207,7 +208,7 @@ fn draw_dots(input: &Input, quantities: &[Quantity]) -> Result<Drawing, NoData> 
     Ok(Drawing {
         title: format!("Gradient descent: {}", labels.join(" and ")),
         caption: format!(
-            "{} The loss is that after an epoch, the gradient that before its last step.",
+            "{} The loss is measured after an epoch, the gradient before its last step.",
             descents.caption()
         ),
         keys: quantities.iter().enumerate().map(key).collect(),
@@ -250,7 +251,7 @@ fn draw_memorising(input: &Input) -> Result<Drawing, NoData> {
     let by = grouped_by(&descents.runs, input.options.hue.as_deref()).filter(|by| !by.contains(','));
     let is_one = descents.groups.len() == 1;
     Ok(Drawing {
-        title: "What gradient descent learns by heart".to_owned(),
+        title: "What gradient descent memorises".to_owned(),
         caption: descents.caption(),
         keys: match is_one {
             true => Vec::new(),

@@ -11,7 +11,7 @@ use crate::statistics::quantiles::histogram;
 
 pub const FIGURE: Figure = Figure {
     name: "divergence",
-    summary: "after how many draws chains diverged, of the runs in which one did",
+    summary: "the number of draws after which chains diverged",
     shows_single_runs: false,
     draw,
 };

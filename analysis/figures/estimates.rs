@@ -15,7 +15,8 @@ use crate::statistics::bootstrap::mean_interval;
 
 pub const FIGURE: Figure = Figure {
     name: "estimates",
-    summary: "every λ̂ with its interval, a row a run; with --hue a row a value, mean and interval over runs",
+    summary: "every λ̂ with its interval, one row for each run; with --hue one row for each value, with mean and \
+              interval over runs",
     shows_single_runs: false,
     draw,
 };

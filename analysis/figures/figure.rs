@@ -42,7 +42,7 @@ pub struct Options {
     pub smooth: Option<usize>,
 }
 
-/// Says what a figure lacks: the runs that it is made of.
+/// What a figure lacks: the runs that it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoData(pub String);
@@ -55,12 +55,12 @@ impl NoData {
 }
 
 impl Input<'_> {
-    /// The metrics of `run`; where they can't be read that is told, and there are none.
+    /// The metrics of `run`; if they can't be read, a warning is printed and there are none.
     pub fn metrics(&self, run: &Run) -> BTreeMap<String, Series> {
         self.details.metrics(run)
     }
 
-    /// The draws of `run`, if it has any; where they can't be read that is told.
+    /// The draws of `run`, if it has any; if they can't be read, a warning is printed.
     pub fn chains(&self, run: &Run) -> Option<Chains> {
         self.details.chains(run)
     }

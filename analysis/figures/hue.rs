@@ -20,7 +20,7 @@ pub struct Hue {
 }
 
 impl Hue {
-    /// Colours by the field `hue` where it is given, else by `size`, on a ramp of its logarithm.
+    /// Colours by the field `hue` if it is given, else by `size`, on a ramp of its logarithm.
     pub fn new(runs: &[&Run], hue: Option<&str>, size: impl Fn(&Run) -> f64) -> Self {
         match hue {
             Some(hue) => Self::by_field(runs, hue),

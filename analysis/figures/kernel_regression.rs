@@ -16,7 +16,8 @@ use crate::statistics::bootstrap::mean_interval;
 
 pub const FIGURE: Figure = Figure {
     name: "kernel-regression",
-    summary: "test error, training error and norm of kernel regressions against the number of samples, by --hue [all that differs]",
+    summary: "test error, training error and norm of kernel regressions against the number of samples, by --hue \
+              [default: every setting that differs]",
     shows_single_runs: false,
     draw,
 };
@@ -92,7 +93,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         panels.push(Panel::new(Axis::log("training samples n"), y, marks).titled(label));
     }
     let repeated = groups.iter().any(|group| group.runs.len() > 1);
-    let means = if repeated { " Means where several runs have the same n, with 90 % bootstrap intervals." } else { "" };
+    let means = if repeated { " Means if several runs have the same n, with 90 % bootstrap intervals." } else { "" };
     Ok(Drawing {
         title: "Labels fitted by a Gaussian kernel".to_owned(),
         caption: format!(

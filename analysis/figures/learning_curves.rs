@@ -66,7 +66,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         .collect();
     let runs: Vec<&Run> = input.runs.iter().filter(|run| trainings.contains_key(&run.path)).collect();
     if runs.is_empty() {
-        return Err(NoData::of("a training (llc train) with an epoch behind it"));
+        return Err(NoData::of("a training (llc train) with at least one epoch"));
     }
     let groups = groups(&runs, input.options.hue.as_deref());
     if groups.is_empty() {
@@ -135,7 +135,10 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let repeated = groups.iter().any(|group| group.runs.len() > 1);
     let means = if repeated { " Means over seeds; bands: their 90 % bootstrap intervals." } else { "" };
     let smoothed = input.options.smooth.map_or_else(String::new, |window| {
-        format!(" Smoothed by Savitzky and Golay, window {window}, order {ORDER}; the table has the plain values too.")
+        format!(
+            " Smoothed by Savitzky and Golay, window {window}, order {ORDER}; the table has the unsmoothed values \
+                 too."
+        )
     });
     let by = one_field.as_ref().filter(|_| is_labelled);
     Ok(Drawing {

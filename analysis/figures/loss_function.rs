@@ -23,7 +23,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let is_descent = |run: &&Run| run.command == "descent";
     let runs: Vec<&Run> = input.runs.iter().filter(is_descent).collect();
     let mut groups = groups(&runs, Some(LOSS));
-    // One by one: a loss that is no function of a difference has no such picture.
+    // One by one: a loss that is not a function of a difference has no such image.
     let losses = |name: &str| name.parse::<Loss>().ok().filter(|loss| loss.of_difference(0.0).is_some());
     groups.retain(|group| losses(&group.name).is_some());
     if groups.is_empty() {
@@ -48,8 +48,11 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
         }
         marks.push(Mark::Points { points, radius: 2.0 });
     }
-    let ends =
-        if groups.iter().any(|group| group.name.starts_with("piecewise")) { " Dashed: where pieces meet." } else { "" };
+    let ends = if groups.iter().any(|group| group.name.starts_with("piecewise")) {
+        " Dashed: ends of the pieces."
+    } else {
+        ""
+    };
     Ok(Drawing {
         title: "Loss functions of two classes".to_owned(),
         caption: format!(

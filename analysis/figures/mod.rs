@@ -1,4 +1,4 @@
-//! `llc-analysis figures`: draws figures from records, each as SVG and PNG with the numbers behind it.
+//! `llc-analysis figures`: draws figures from records, each as SVG and PNG with its numbers.
 //!
 //! A [`figure`] is a function from runs to a drawing; [`registry`] lists them all, [`hue`] colours runs, and [`mod@write`]
 //! makes the files.
@@ -47,19 +47,19 @@ use registry::{FIGURES, OF_THEORY};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Names of figures (all that the runs have data for, if none is given), and conditions on runs as `runs list` takes them:
+    /// Names of figures (by default all that the runs have data for), and conditions on runs as for `runs list`:
     /// relative-error-histogram status=COMPLETED 'llc>0' config.sampler.kind=sgld
     #[arg(value_name = "FIGURE|FILTER")]
     words: Vec<String>,
     #[command(flatten)]
     source: Source,
-    /// The folder that the files go to.
+    /// Folder of the files.
     #[arg(short, long, value_name = "DIR", default_value = "figures")]
     output: PathBuf,
-    /// The field that decides colours and groups, such as config.sampler.gamma.
+    /// Field that sets colours and groups, such as config.sampler.gamma.
     #[arg(long, value_name = "FIELD", value_parser = field_path)]
     hue: Option<String>,
-    /// Smooth learning curves over so many epochs, an odd number.
+    /// Epochs to smooth learning curves over, an odd number.
     #[arg(long, value_name = "EPOCHS", value_parser = odd_window)]
     smooth: Option<usize>,
     /// List the figures, and stop.
@@ -70,11 +70,11 @@ pub struct Arguments {
 /// What the user asked for doesn't exist.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
-    #[error("there is no figure {name}; did you mean {nearest}? `llc-analysis figures --list` shows those there are")]
+    #[error("there is no figure {name}; did you mean {nearest}? `llc-analysis figures --list` lists all figures")]
     NoFigure { name: String, nearest: &'static str },
 }
 
-/// Draws what `arguments` say, and tells `output` what was written.
+/// Draws the figures of `arguments`, and prints the written files to `output`.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     if arguments.list {
         return list(output);
@@ -101,10 +101,10 @@ pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
             }
             // One that was asked for by name, and can't be had, is a failure.
             Err(reason) if !figures.is_empty() => anyhow::bail!("{}: {reason}", figure.name),
-            Err(reason) => drop(writeln!(io::stderr(), "left out {}: {reason}", figure.name)),
+            Err(reason) => drop(writeln!(io::stderr(), "skipped {}: {reason}", figure.name)),
         }
     }
-    anyhow::ensure!(num_written > 0, "none of the {} runs has what a figure shows", runs.len());
+    anyhow::ensure!(num_written > 0, "none of the {} runs has data for any figure", runs.len());
     Ok(())
 }
 
@@ -144,5 +144,5 @@ pub fn field_path(text: &str) -> Result<String, String> {
 
 fn odd_window(text: &str) -> Result<usize, String> {
     let window: usize = text.parse().map_err(|_| "not a whole number".to_owned())?;
-    if window % 2 == 1 && window >= 5 { Ok(window) } else { Err("take an odd number from 5".to_owned()) }
+    if window % 2 == 1 && window >= 5 { Ok(window) } else { Err("give an odd number, 5 or more".to_owned()) }
 }

@@ -9,7 +9,7 @@ use crate::records::estimate::known;
 
 pub const FIGURE: Figure = Figure {
     name: "multiplicity",
-    summary: "how many of the networks have multiplicity 1, 2, 3, …",
+    summary: "number of networks with multiplicity 1, 2, 3, …",
     shows_single_runs: false,
     draw: |input| {
         let known = known(input.runs);

@@ -10,7 +10,7 @@ use crate::statistics::quantiles::histogram;
 
 pub const DIMENSIONS: Figure = Figure {
     name: "dimension-histogram",
-    summary: "how many of the networks have how many parameters",
+    summary: "histogram of the networks' numbers of parameters",
     shows_single_runs: false,
     draw: draw_dimensions,
 };
@@ -80,7 +80,7 @@ fn draw_truths(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "Exact λ against the shape of the network".to_owned(),
         caption: format!(
-            "{}. Dashed: d/2, the coefficient of a regular model of as many parameters.",
+            "{}. Dashed: d/2, the coefficient of a regular model with the same number of parameters.",
             counted(known.len(), "network")
         ),
         keys: Vec::new(),

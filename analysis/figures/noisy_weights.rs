@@ -16,14 +16,16 @@ use crate::statistics::bootstrap::mean_interval;
 
 pub const AGREEMENT: Figure = Figure {
     name: "agreement",
-    summary: "noisy weights: samples that are right in an epoch and the one before, over those right in either; noise and information",
+    summary: "noisy weights: samples that are right in an epoch and the previous one, over those right in either; \
+              noise and information",
     shows_single_runs: false,
     draw: draw_agreement,
 };
 
 pub const FORGETTING: Figure = Figure {
     name: "forgetting",
-    summary: "accuracy on training and validation samples while the latter are taken away (llc noisy-weights --retrain-epochs)",
+    summary: "accuracy on training and validation samples before and after the latter are removed (llc noisy-weights \
+              --retrain-epochs)",
     shows_single_runs: false,
     draw: draw_forgetting,
 };
@@ -51,7 +53,7 @@ const ACCURACY: Quantity = Quantity {
 const AGREEMENTS: [Quantity; 3] = [
     Quantity {
         name: "agreement",
-        label: "agreement with the epoch before",
+        label: "agreement with the previous epoch",
         values: &[|epoch| epoch.train.agreement, |epoch| epoch.val.agreement],
     },
     ACCURACY,
@@ -80,9 +82,9 @@ fn second_phase(run: &Run) -> Option<f64> {
 fn draw_agreement(input: &Input) -> Result<Drawing, NoData> {
     let runs: Vec<&Run> = input.runs.iter().filter(|run| epochs(run).len() > 1).collect();
     if runs.is_empty() {
-        return Err(NoData::of("a training with noise on its weights (llc noisy-weights) of two epochs"));
+        return Err(NoData::of("a training with noise on its weights (llc noisy-weights) and two epochs or more"));
     }
-    let title = "What stays right from one epoch to the next";
+    let title = "Samples that stay right from one epoch to the next";
     drawing(input, &runs, title, &AGREEMENTS, "Agreement: samples right in both epochs over those right in either.")
 }
 
@@ -91,8 +93,8 @@ fn draw_forgetting(input: &Input) -> Result<Drawing, NoData> {
     if runs.is_empty() {
         return Err(NoData::of("a training in two phases (llc noisy-weights --retrain-epochs)"));
     }
-    let note = "Vertical line: the validation samples are taken away after that epoch.";
-    drawing(input, &runs, "Forgetting samples that are taken away", &FORGETTINGS, note)
+    let note = "Vertical line: the validation samples are removed after this epoch.";
+    drawing(input, &runs, "Forgetting removed samples", &FORGETTINGS, note)
 }
 
 fn drawing(input: &Input, runs: &[&Run], title: &str, quantities: &[Quantity], note: &str) -> Result<Drawing, NoData> {

@@ -13,7 +13,8 @@ use crate::records::group::{Group, groups};
 
 pub const FIGURE: Figure = Figure {
     name: "llc-over-training",
-    summary: "λ̂ of every point of a training with its interval and verdict, training and test loss below; a colour a run, or a --hue",
+    summary: "λ̂ of every point of a training with its interval and verdict, training and test loss below; one colour \
+              for each run or --hue",
     shows_single_runs: false,
     draw,
 };

@@ -117,7 +117,7 @@ fn draw_segments(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "Loss and accuracy along segments".to_owned(),
         caption: format!(
-            "{} w(t) = t·a + (1 − t)·b: b at t = 0, a at the dashed line t = 1, beyond it the straight line goes on.",
+            "{} w(t) = t·a + (1 − t)·b: b at t = 0, a at the dashed line t = 1; the straight line continues beyond it.",
             which(run, count)
         ),
         keys: vec![
@@ -163,7 +163,7 @@ fn draw_curve(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: format!("The fitted {name} and the segment between two minima"),
         caption: format!(
-            "{} A {name} with {}, {} at t = 0, {} at the dashed line t = 1, where both go on.",
+            "{} A {name} with {}, {} at t = 0, {} at the dashed line t = 1; both continue beyond it.",
             which(run, count),
             counted(curve.num_bends, "bend"),
             curve.at_zero,

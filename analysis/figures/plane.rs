@@ -20,7 +20,7 @@ pub const FIGURE: Figure = Figure {
 
 /// Contours; one band more.
 const NUM_LEVELS: usize = 7;
-/// Of training loss and test error in percent: the greatest value that is told apart, and the logarithm of the first level above the least.
+/// Of training loss and test error in percent: the greatest value that is distinguished, and the logarithm of the first level above the least.
 const LOSS: Scaling = Scaling { most: 5.0, log_alpha: -5.0 };
 const ERROR: Scaling = Scaling { most: 40.0, log_alpha: -1.0 };
 
@@ -60,7 +60,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let loss = plane.train_loss.concat();
     let error: Vec<f64> = plane.test_accuracy.concat().into_iter().map(|accuracy| 100.0 * (1.0 - accuracy)).collect();
     if [&loss, &error].into_iter().any(|values| values.len() != grid.len() * grid.len()) {
-        return Err(NoData("the run's plane is not whole".to_owned()));
+        return Err(NoData("the run's plane is incomplete".to_owned()));
     }
     let scale = |[alpha, beta]: [f64; 2]| [alpha * across, beta * up];
     let [points, curve] = [plane.points, plane.curve].map(|places| places.into_iter().map(scale).collect::<Vec<_>>());
@@ -92,8 +92,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "The plane through two minima and the bend between them".to_owned(),
         caption: format!(
-            "{} Axes are distances in parameter space. The two numbers of a colour: the training loss and the test error that it goes up to. \
-             Discs: the minima; crosses: the bends.",
+            "{} Axes are distances in parameter space. The two numbers of a colour are the largest training loss and \
+             test error that it covers. Discs: the minima; crosses: the bends.",
             which(run, count)
         ),
         keys,

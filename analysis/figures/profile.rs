@@ -16,7 +16,8 @@ use crate::records::group::{grouped_by, groups};
 
 pub const FIGURE: Figure = Figure {
     name: "profile",
-    summary: "λ̂ over the radius of its region, rung by rung of a ladder of scales, beside the exact value where it is known",
+    summary: "λ̂ over the radius of its region, for every rung of a ladder of scales, with the exact value if it is \
+              known",
     shows_single_runs: false,
     draw,
 };
@@ -126,14 +127,15 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let stopped = match num_stopped {
         0 => String::new(),
         n => format!(
-            " {} ended before the last rung: what was next did not converge, or had no time left.",
+            " {} ended before the last rung: the next one did not converge, or no time was left.",
             counted(n, "ladder")
         ),
     };
     Ok(Drawing {
         title: "λ̂ over the radius of its region".to_owned(),
         caption: format!(
-            "{}; vertical lines: 90 % intervals of the sampling error. Each rung is wider than the one before.{stopped}",
+            "{}; vertical lines: 90 % intervals of the sampling error. Each rung is wider than the previous \
+             one.{stopped}",
             counted(runs.len(), "run")
         ),
         keys,

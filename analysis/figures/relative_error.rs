@@ -11,7 +11,7 @@ use crate::statistics::quantiles::{histogram, quantile, share};
 
 pub const HISTOGRAM: Figure = Figure {
     name: "relative-error-histogram",
-    summary: "how often the relative error of λ̂ is how large",
+    summary: "histogram of the relative error of λ̂",
     shows_single_runs: false,
     draw: draw_histogram,
 };
@@ -57,7 +57,7 @@ fn draw_histogram(input: &Input) -> Result<Drawing, NoData> {
     let spread = quantile(&values, 0.75) - quantile(&values, 0.25);
     let width = (2.0 * spread / (values.len() as f64).cbrt()).max((high - low) / 40.0);
     let num_bins = ((high - low) / width).ceil().clamp(8.0, 40.0) as usize;
-    // Of bins of equal width one begins at 0, which tells too low from too high.
+    // One of the bins of equal width begins at 0, to separate too low from too high.
     let width = (high - low).max(1e-3) / num_bins as f64;
     let from = (low / width).floor() * width;
     let num_bins = ((high - from) / width).floor() as usize + 1;
@@ -174,7 +174,7 @@ fn draw_by_group(input: &Input) -> Result<Drawing, NoData> {
         [vec![Mark::AtX { x: 0.0, label: String::new() }], boxes, vec![Mark::Points { points, radius: 2.6 }]].concat();
     Ok(Drawing {
         title: "Relative error of λ̂ by group".to_owned(),
-        caption: "Box: quartiles and median; line: 5 % to 95 % of the runs; below it every run. Negative: too low."
+        caption: "Box: quartiles and median; line: 5 % to 95 % of the runs; below it: every run. Negative: too low."
             .to_owned(),
         keys: verdict_keys(errors.iter().map(|error| error.verdict)),
         panels: vec![Panel::new(Axis::linear(AXIS).including(0.0), Axis::categories("", names), marks)],

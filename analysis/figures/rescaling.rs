@@ -39,7 +39,7 @@ fn points(run: &Run) -> Vec<trials::Point<Series>> {
 /// What lines and points of a preconditioner look like, and what they are called.
 const LOOKS: [(Preconditioner, &str, Shape, &str); 2] = [
     (Preconditioner::Invariant, "ε scaled with the parameters", Shape::Disc, ""),
-    (Preconditioner::None, "the same ε for all, where no chain diverged", Shape::Ring, "4 3"),
+    (Preconditioner::None, "the same ε for all, if no chain diverged", Shape::Ring, "4 3"),
 ];
 
 fn draw(input: &Input) -> Result<Drawing, NoData> {
@@ -57,10 +57,10 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     let mut labels: Vec<String> = Vec::new();
     let (mut marks, mut keys) = (Vec::new(), Vec::new());
     let mut table = Table::new(COLUMNS);
-    for (name, told, shape, dashes) in LOOKS {
+    for (name, legend, shape, dashes) in LOOKS {
         let is_shown = |place: &&Place<Series>| place.series.preconditioner == name && place.num_diverged() == 0;
         if lines.iter().any(|(_, places)| places.iter().any(|place| is_shown(&place))) {
-            keys.push(Key::Point(shape, Paint::Ink, told.to_owned()));
+            keys.push(Key::Point(shape, Paint::Ink, legend.to_owned()));
         }
         for (group, places) in &lines {
             for places in places.chunk_by(|a, b| a.series == b.series) {
@@ -95,7 +95,8 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "λ̂ of rescaled ReLU networks".to_owned(),
         caption: format!(
-            "{}. The first layer times the factor, the second layer's weights over it. Means over {} with 90 % intervals.{diverged}",
+            "{}. The factor multiplies the first layer and divides the second layer's weights. Means over {} with 90 \
+             % intervals.{diverged}",
             counted(runs.len(), "run"),
             counted(num_seeds, "seed"),
         ),

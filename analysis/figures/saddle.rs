@@ -12,7 +12,8 @@ use crate::records::estimate::Estimate;
 
 pub const FIGURE: Figure = Figure {
     name: "dln-saddle-to-saddle",
-    summary: "training loss and λ̂ over the training of a deep linear network, beside the exact λ of its rank and Gibbs's λ̂",
+    summary: "training loss and λ̂ over the training of a deep linear network, with the exact λ of its rank and \
+              Gibbs's λ̂",
     shows_single_runs: false,
     draw,
 };
@@ -188,7 +189,7 @@ fn llc_panel(
     label: &str,
     top: f64,
 ) -> Panel {
-    // What is no number stays none.
+    // What is not a number stays none.
     let clipped = |value: f64| if value < 0.0 { 0.0 } else { value };
     let is_many = points.len() > MANY;
     let point = |at: &At| {

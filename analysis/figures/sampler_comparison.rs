@@ -19,7 +19,7 @@ pub const FIGURE: Figure = Figure {
 
 pub const COLUMN: Figure = Figure {
     name: "sampler-comparison-column",
-    summary: "the same, one panel above the other",
+    summary: "the same, with panels stacked in a column",
     shows_single_runs: false,
     draw: |input| draw(input, 1, [420.0, 230.0]),
 };
@@ -103,9 +103,9 @@ fn draw(input: &Input, columns: usize, panel_size: [f64; 2]) -> Result<Drawing, 
         panels.push(Panel::new(Axis::log("samples n"), y, marks).titled(label));
     }
     let keys = lines.iter().enumerate().map(|(index, (group, places))| {
-        let (_, told, _) = LOOKS[places[0].series];
-        let told = if groups.len() == 1 { told.to_owned() } else { format!("{told}, {group}") };
-        Key::Point(Shape::Disc, paint(index, places[0].series), told)
+        let (_, label, _) = LOOKS[places[0].series];
+        let label = if groups.len() == 1 { label.to_owned() } else { format!("{label}, {group}") };
+        Key::Point(Shape::Disc, paint(index, places[0].series), label)
     });
     let all = || lines.iter().flat_map(|(_, places)| *places);
     let num_runs = all().map(Place::num_seeds).max().unwrap_or(0);

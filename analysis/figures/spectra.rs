@@ -67,8 +67,9 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "Spectra of Jacobian and Hessian".to_owned(),
         caption: format!(
-            "{}, a row a point. Vertical line: {} of the largest for the Hessian, the root of that for the Jacobian, above which a \
-             direction counts by default. Left out: what is below {} of the largest eigenvalue.",
+            "{}, one row for each point. Vertical line: {} of the largest for the Hessian, the root of that for the \
+             Jacobian, above which a direction counts by default. Values below {} of the largest eigenvalue are not \
+             shown.",
             counted(runs.len(), "run"),
             readable(FUNCTIONAL_RANK_THRESHOLD, 2),
             readable(LEAST_SHARE.powi(2), 2),
@@ -84,7 +85,7 @@ fn draw(input: &Input) -> Result<Drawing, NoData> {
     })
 }
 
-/// The spectra at the point `name` of `run`; `None` where there are none that can be read.
+/// The spectra at the point `name` of `run`; `None` if there are none that can be read.
 fn read(input: &Input, run: &Run, name: &str) -> Option<Spectra> {
     let path = input.details.path(run, &format!("{name}_spectra.csv")).ok()?;
     let mut spectra = Spectra::new();

@@ -10,7 +10,7 @@ use crate::statistics::quantiles::quantile;
 
 pub const VOLUME_SCALING: Figure = Figure {
     name: "volume-scaling",
-    summary: "where x²/2, x² and x⁴ are below a loss: the volume shrinks as its power λ",
+    summary: "the volume in which x²/2, x² and x⁴ are below a loss, which shrinks as its power λ",
     shows_single_runs: false,
     draw: |_| Ok(draw_volumes()),
 };
@@ -65,7 +65,8 @@ fn draw_volumes() -> Drawing {
     Drawing {
         title: "Volumes below a loss".to_owned(),
         caption:
-            "V is the length of the set where K(x) ≤ ε. It goes as ε^{λ}: from ε = 0.5 to 0.1 it shrinks by 2.24 or by 1.50."
+            "V is the length of the set where K(x) ≤ ε. It scales as ε^{λ}: from ε = 0.5 to 0.1 it shrinks by 2.24 or \
+             by 1.50."
                 .to_owned(),
         keys: Vec::new(),
         panels,
@@ -84,7 +85,7 @@ fn grid(from: f64, to: f64) -> impl Iterator<Item = f64> {
 const WIDTH: usize = 100;
 const RANKS: [usize; 4] = [0, 25, 50, 75];
 const MOST_LAYERS: usize = 120;
-/// Random networks: so many at each depth, their widths as in the published group of 10⁶ parameters.
+/// Random networks: their number at each depth, their widths as in the published group of 10⁶ parameters.
 const NUM_RANDOM: u64 = 200;
 const RANDOM_WIDTHS: [u64; 2] = [100, 1000];
 const MOST_RANDOM_LAYERS: usize = 40;
@@ -101,8 +102,8 @@ fn draw_depth() -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "Exact λ of deep linear networks against their depth".to_owned(),
         caption: format!(
-            "Left: every layer {WIDTH} wide. Right: {NUM_RANDOM} networks at each depth, of half the largest rank that they can have: \
-             the median, and from 5 to 95 %."
+            "Left: every layer {WIDTH} wide. Right: {NUM_RANDOM} networks at each depth, with half their largest \
+             possible rank: the median, and 5 to 95 %."
         ),
         keys: RANKS.into_iter().enumerate().map(key).collect(),
         panels: vec![

@@ -13,14 +13,14 @@ use crate::records::estimate::Estimate;
 
 pub const AGAINST_EXACT: Figure = Figure {
     name: "toy",
-    summary: "λ̂ of small potentials by every sampler against the exact value at the same nβ, and how far each is off",
+    summary: "λ̂ of small potentials by every sampler against the exact value at the same nβ, and the error of each",
     shows_single_runs: false,
     draw: draw_against_exact,
 };
 
 pub const AGAINST_N: Figure = Figure {
     name: "toy-against-n",
-    summary: "λ̂ of small potentials over nβ, beside the exact curve and the λ that it approaches",
+    summary: "λ̂ of small potentials over nβ, with the exact curve and the λ that it approaches",
     shows_single_runs: false,
     draw: draw_against_n,
 };
@@ -163,8 +163,8 @@ fn draw_against_exact(input: &Input) -> Result<Drawing, NoData> {
         caption: format!("{}; lines: 90 % intervals of the sampling error.", counted(points.len(), "estimate")),
         keys,
         panels: vec![
-            Panel::new(Axis::linear("λ̂").including(0.0), categories(), first).titled("λ̂, what it should be, and λ"),
-            Panel::new(Axis::linear("off the exact value, %"), categories(), second).titled("how far off"),
+            Panel::new(Axis::linear("λ̂").including(0.0), categories(), first).titled("λ̂, its exact value, and λ"),
+            Panel::new(Axis::linear("error, % of the exact value"), categories(), second).titled("error"),
         ],
         columns: 2,
         panel_size: [300.0, 40.0 + 36.0 * places.len() as f64],
@@ -223,7 +223,7 @@ fn draw_against_n(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "λ̂ of small potentials over nβ".to_owned(),
         caption:
-            "Lines: 90 % intervals of the sampling error. A multiplicity m leaves λ̂ short of λ by about (m − 1)/ln nβ."
+            "Lines: 90 % intervals of the sampling error. With multiplicity m, λ̂ is below λ by about (m − 1)/ln nβ."
                 .to_owned(),
         keys,
         panels: toys.iter().map(panel).collect(),

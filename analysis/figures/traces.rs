@@ -27,12 +27,12 @@ pub const ACCEPTANCE: Figure = Figure {
 
 pub const PANELS: Figure = Figure {
     name: "trace-panels",
-    summary: "losses and acceptance of all chains of up to six runs, a column a run",
+    summary: "losses and acceptance of all chains of up to six runs, one column for each run",
     shows_single_runs: true,
     draw: draw_panels,
 };
 
-/// Points of a line: more can't be told apart.
+/// Points of a line: more can't be distinguished.
 const MAX_POINTS: usize = 900;
 /// Draws that an acceptance is averaged over: single ones jump between 0 and 1.
 const ACCEPTANCE_BINS: usize = 60;
@@ -65,7 +65,8 @@ fn draw_losses(input: &Input) -> Result<Drawing, NoData> {
     Ok(Drawing {
         title: "Losses along the chains".to_owned(),
         caption: format!(
-            "First chain of {}, evenly chosen; the loss over its mean in the kept draws, so that networks of any size compare.",
+            "First chain of {}, evenly chosen; the loss over its mean in the kept draws, to compare networks of any \
+             size.",
             counted(runs.len(), "run")
         ),
         keys: Vec::new(),
@@ -151,7 +152,8 @@ fn draw_panels(input: &Input) -> Result<Drawing, NoData> {
     }
     Ok(Drawing {
         title: "Losses and acceptance of single runs".to_owned(),
-        caption: "A colour a chain; grey: warm-up. Title: parameters d, and mean acceptance over the kept draws."
+        caption: "One colour for each chain; grey: warm-up. Title: parameters d, and mean acceptance over the kept \
+                  draws."
             .to_owned(),
         keys: Vec::new(),
         panels,

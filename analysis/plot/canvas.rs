@@ -32,7 +32,7 @@ impl TextStyle {
     }
 }
 
-/// The glyphs that texts have used, which their pictures define once.
+/// The glyphs that texts have used, which their images define once.
 pub type Glyphs = BTreeSet<(Weight, u16)>;
 
 /// Where shapes are drawn: y points down, in pixels.
@@ -40,7 +40,7 @@ pub struct Canvas {
     pub fonts: Fonts,
     body: String,
     glyphs: Glyphs,
-    /// Distinguishes this picture's clips from those of other pictures on one page.
+    /// Distinguishes this image's clips from those of other images on one page.
     name: String,
     num_clips: usize,
 }
@@ -52,7 +52,7 @@ pub fn short(number: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// `text` where XML or HTML wants text: no character of it is taken for markup, and none is one that XML forbids.
+/// `text` for use as text in XML or HTML: no character of it is taken for markup, and none is one that XML forbids.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -72,7 +72,7 @@ pub fn escape(text: &str) -> String {
 }
 
 impl Canvas {
-    /// Starts empty. `name` is of letters, digits and hyphens, and differs between the pictures of one page.
+    /// Starts empty. `name` is of letters, digits and hyphens, and differs between the images of one page.
     pub fn new(name: &str) -> Self {
         Self { fonts: Fonts::new(), body: String::new(), glyphs: Glyphs::new(), name: name.to_owned(), num_clips: 0 }
     }
@@ -172,13 +172,13 @@ impl Canvas {
         self.body.push('\n');
     }
 
-    /// The picture as a file of its own.
+    /// The image as its own file.
     pub fn into_file(self, size: [f64; 2], title: &str, description: &str) -> String {
         let definitions = format!("<style>{}</style>\n{}", dark_style(), definitions(&self.glyphs));
         self.element(size, title, description, &definitions)
     }
 
-    /// The picture as an element of a page, and the glyphs that the page must define.
+    /// The image as an element of a page, and the glyphs that the page must define.
     pub fn into_element(self, size: [f64; 2], title: &str, description: &str) -> (String, Glyphs) {
         let element = self.element(size, title, description, "");
         (element, self.glyphs)

@@ -15,7 +15,7 @@ const KEY_LINE: f64 = 21.0;
 const BETWEEN: f64 = 16.0;
 const RAMP: [f64; 2] = [110.0, 9.0];
 
-/// A picture of all of `drawing` in one SVG file; `note` is for its description, which no one sees.
+/// An image of all of `drawing` in one SVG file; `note` is for its description, which no one sees.
 pub fn file(drawing: &Drawing, name: &str, note: &str) -> String {
     let mut canvas = Canvas::new(name);
     let [width, height] = drawing.panel_size;

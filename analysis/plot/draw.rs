@@ -87,7 +87,7 @@ fn is_over_the_edge(mark: &Mark) -> bool {
     matches!(mark, Mark::Points { .. })
 }
 
-/// Where values are on the picture.
+/// Where values are on the image.
 struct Frame {
     x: Scale,
     y: Scale,

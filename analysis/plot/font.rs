@@ -1,4 +1,4 @@
-//! Sets text as outlines: the same picture everywhere, with no font on the reader's machine.
+//! Sets text as outlines: the same image everywhere, with no font on the reader's machine.
 //!
 //! Marks in a text: `^{…}` raises, `_{…}` lowers, and a circumflex (U+0302) stands over the letter before it, as in λ̂.
 

@@ -1,7 +1,7 @@
 //! Names the colours of figures, each with a value for white paper and one for a dark screen.
 //!
 //! A figure carries the light values as attributes, which every program understands, and the dark ones in a style sheet
-//! that applies where the reader prefers dark. The series are told apart by people with any of the common colour
+//! that applies where the reader prefers dark. The series can be distinguished by people with any of the common colour
 //! blindnesses (after Okabe and Ito 2008, darkened to stand out on white); the sequence is viridis, cut at the end that
 //! the background would swallow.
 

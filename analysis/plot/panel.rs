@@ -14,7 +14,7 @@ pub struct Axis {
     pub limits: Option<[f64; 2]>,
     /// Ticks are at whole numbers only.
     pub is_whole: bool,
-    /// Names at 0, 1, … in place of numbers.
+    /// Names at 0, 1, … instead of numbers.
     pub categories: Vec<String>,
 }
 
@@ -190,7 +190,7 @@ pub struct Panel {
     pub x: Axis,
     pub y: Axis,
     pub marks: Vec<Mark>,
-    /// An axis of its own at the right edge, and the marks that it is for.
+    /// Its own axis at the right edge, and the marks that it is for.
     pub right: Option<(Axis, Vec<Mark>)>,
 }
 
@@ -199,7 +199,7 @@ impl Panel {
         Self { title: String::new(), x, y, marks, right: None }
     }
 
-    /// With a second quantity on an axis of its own at the right edge.
+    /// With a second quantity on its own axis at the right edge.
     pub fn with_right(self, axis: Axis, marks: Vec<Mark>) -> Self {
         Self { right: Some((axis, marks)), ..self }
     }
@@ -241,7 +241,7 @@ pub enum Key {
     Ramp { label: String, low: String, high: String },
 }
 
-/// A whole figure: panels, what explains them, and the numbers behind.
+/// A whole figure: panels, their explanations, and their numbers.
 #[derive(Debug, Clone)]
 pub struct Drawing {
     pub title: String,
@@ -256,7 +256,7 @@ pub struct Drawing {
     pub table: Table,
 }
 
-/// The numbers behind a figure, as text that reads back to the same numbers.
+/// The numbers of a figure, as text that reads back to the same numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     pub columns: Vec<String>,
@@ -273,7 +273,7 @@ impl Table {
     }
 }
 
-/// A number of a [`Table`]: nothing where there is none.
+/// A number of a [`Table`]: nothing if there is none.
 pub fn cell(number: impl Into<Option<f64>>) -> String {
     number.into().filter(|number| !number.is_nan()).map_or_else(String::new, |number| number.to_string())
 }

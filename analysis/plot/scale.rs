@@ -131,7 +131,7 @@ fn is_whole_at(step: f64, decimals: usize) -> bool {
     (scaled - scaled.round()).abs() < 1e-6 * scaled
 }
 
-/// Digits that tell `value` from its neighbours a `step` away.
+/// Digits that distinguish `value` from its neighbours a `step` away.
 fn significant(value: f64, step: f64) -> usize {
     let digits = (value.abs() / step).log10().floor().max(0.0) as usize + 1;
     // A step of 2.5 needs one more.

@@ -15,7 +15,7 @@ pub struct Addresses {
         short = 'm',
         long = "mongo",
         value_name = "ADDRESS",
-        help = "A MongoDB, [HOST:PORT:]DB[.COLLECTION]; LLC_MONGO_USER and LLC_MONGO_PASSWORD say who asks"
+        help = "A MongoDB, [HOST:PORT:]DB[.COLLECTION]; LLC_MONGO_USER and LLC_MONGO_PASSWORD give the user"
     )]
     mongo: Vec<AddressText>,
     /// The same by a URL, mongodb://HOST/DB.

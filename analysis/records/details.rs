@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use llc::record::read::Run;
 
-#[cfg(feature = "mongo")]
-use super::brought::Brought;
 use super::chains::{self, Chains};
+#[cfg(feature = "mongo")]
+use super::downloads::Downloads;
 use super::series::{self, Series};
 
 /// Where the details of runs are.
@@ -20,22 +20,22 @@ pub enum Details {
     Folders,
     /// In the database that all of them come from.
     #[cfg(feature = "mongo")]
-    Database(Brought),
+    Database(Downloads),
 }
 
 impl Details {
-    /// The metrics of `run` by name; where they can't be read that is told, and there are none.
+    /// The metrics of `run` by name; if they can't be read, a warning is printed and there are none.
     pub fn metrics(&self, run: &Run) -> BTreeMap<String, Series> {
-        told(match self {
+        or_warn(match self {
             Self::Folders => series::metrics(run),
             #[cfg(feature = "mongo")]
-            Self::Database(brought) => brought.metrics(run),
+            Self::Database(downloads) => downloads.metrics(run),
         })
     }
 
-    /// The draws of `run` around w*, or around the last point of a curve, if it has any; where they can't be read that is told.
+    /// The draws of `run` around w*, or around the last point of a curve, if it has any; if they can't be read, a warning is printed.
     pub fn chains(&self, run: &Run) -> Option<Chains> {
-        told(chains::chains(run, self))
+        or_warn(chains::chains(run, self))
     }
 
     /// Where the file or folder `name` of `run` is; there may be none.
@@ -47,13 +47,13 @@ impl Details {
         match self {
             Self::Folders => Ok(run.path.join(name)),
             #[cfg(feature = "mongo")]
-            Self::Database(brought) => brought.path(run, name),
+            Self::Database(downloads) => downloads.path(run, name),
         }
     }
 }
 
 /// What was read; nothing, and a word on stderr, where that failed.
-fn told<T: Default>(read: Result<T>) -> T {
+fn or_warn<T: Default>(read: Result<T>) -> T {
     read.unwrap_or_else(|error| {
         let _ = writeln!(io::stderr(), "warning: {error:#}");
         T::default()

@@ -1,4 +1,4 @@
-//! Reads estimates out of reports: λ̂ with its interval and verdict, and λ where it is known.
+//! Reads estimates out of reports: λ̂ with its interval and verdict, and λ if it is known.
 
 use llc::llc::LlcEstimate;
 use llc::record::read::Run;

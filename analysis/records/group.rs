@@ -1,4 +1,4 @@
-//! Puts runs into groups: by any field, by what tells them apart, or by the size of the network.
+//! Puts runs into groups: by any field, by the settings that differ, or by the size of the network.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ pub struct Group<'a> {
     pub runs: Vec<&'a Run>,
 }
 
-/// The groups of `runs` by the field `hue`, in the order of its values; without it by all that tells their configurations apart, seeds
+/// The groups of `runs` by the field `hue`, in the order of its values; without it by all settings in which their configurations differ, seeds
 /// left out. Runs without the field are left out.
 pub fn groups<'a>(runs: &[&'a Run], hue: Option<&str>) -> Vec<Group<'a>> {
     groups_besides(runs, hue, &[])

@@ -2,11 +2,11 @@
 
 #[cfg(feature = "mongo")]
 pub mod addresses;
-#[cfg(feature = "mongo")]
-mod brought;
 pub mod chains;
 pub mod descent;
 pub mod details;
+#[cfg(feature = "mongo")]
+mod downloads;
 pub mod estimate;
 pub mod group;
 pub mod series;

@@ -41,7 +41,7 @@ pub fn metrics(run: &Run) -> Result<BTreeMap<String, Series>> {
     }
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let stored: BTreeMap<String, Stored> =
-        json::parse_as(&text).with_context(|| format!("{} holds no metrics", path.display()))?;
+        json::parse_as(&text).with_context(|| format!("{} has no metrics", path.display()))?;
     let series = |Stored { steps, values }: Stored| Series {
         steps,
         values: values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect(),

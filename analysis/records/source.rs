@@ -14,9 +14,9 @@ use serde_json::Value;
 
 #[cfg(feature = "mongo")]
 use super::addresses::Addresses;
-#[cfg(feature = "mongo")]
-use super::brought::Brought;
 use super::details::Details;
+#[cfg(feature = "mongo")]
+use super::downloads::Downloads;
 use crate::runs::UsageError;
 
 /// Where runs come from.
@@ -38,11 +38,11 @@ pub struct Found {
 }
 
 impl Source {
-    /// The runs that meet every one of `filters`, folder by folder, by number. What is no readable run is told on stderr and left out.
+    /// The runs that meet every one of `filters`, folder by folder, by number. Unreadable runs are reported on stderr and left out.
     pub fn find(&self, filters: &[Filter]) -> Result<Found> {
         #[cfg(feature = "mongo")]
         if let Some(address) = self.addresses.one()? {
-            return found(mongo::source::list(&address)?, filters, Details::Database(Brought::new(&address)?));
+            return found(mongo::source::list(&address)?, filters, Details::Database(Downloads::new(&address)?));
         }
         let mut runs = Vec::new();
         for folder in &self.folders {
@@ -62,14 +62,14 @@ impl Source {
     pub fn named(&self, names: &[&String], filters: &[Filter]) -> Result<Found> {
         #[cfg(feature = "mongo")]
         if let Some(address) = self.addresses.one()? {
-            let number = |name: &&String| name.parse().with_context(|| format!("{name} is no number of a run"));
+            let number = |name: &&String| name.parse().with_context(|| format!("{name} is not the number of a run"));
             let run = |name| Ok(mongo::source::find(&address, number(name)?)?);
             let runs = names.iter().map(run).collect::<Result<_>>()?;
-            return found(runs, filters, Details::Database(Brought::new(&address)?));
+            return found(runs, filters, Details::Database(Downloads::new(&address)?));
         }
         let open = |name: &&String| {
             let path = std::path::absolute(self.run_folder(name))?;
-            Run::open(&path).with_context(|| format!("{name} is no run, nor the folder of one"))
+            Run::open(&path).with_context(|| format!("{name} is neither the number nor the folder of a run"))
         };
         found(names.iter().map(open).collect::<Result<_>>()?, filters, Details::Folders)
     }

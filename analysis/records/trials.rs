@@ -10,7 +10,7 @@ use super::group::Group;
 
 /// The chains of one series at one place of the horizontal axis.
 pub struct Place<S> {
-    /// What tells it apart from others at the same place.
+    /// What distinguishes it from others at the same place.
     pub series: S,
     /// Where it is.
     pub x: f64,

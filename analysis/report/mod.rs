@@ -28,26 +28,26 @@ use html::{number, text};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Runs by number or folder (all of -F, if none is given), and conditions on them as `runs list` takes them: 3 7 status=COMPLETED
+    /// Runs by number or folder (by default all of -F), and conditions on them as for `runs list`: 3 7 status=COMPLETED
     #[arg(value_name = "RUN|FILTER")]
     words: Vec<String>,
     #[command(flatten)]
     source: Source,
-    /// The page to write.
+    /// File of the page.
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
-    /// The field that decides colours and groups, such as config.sampler.gamma.
+    /// Field that sets colours and groups, such as config.sampler.gamma.
     #[arg(long, value_name = "FIELD", value_parser = field_path)]
     hue: Option<String>,
-    /// What stands at the top of the page.
+    /// Title of the page.
     #[arg(long, default_value = "Local learning coefficients")]
     title: String,
-    /// Runs that get a section of their own, the first ones.
+    /// Number of runs, the first ones, that get their own section.
     #[arg(long, value_name = "N", default_value_t = 50)]
     max_sections: usize,
 }
 
-/// Writes the page that `arguments` ask for, and tells `output` where it is.
+/// Writes the page that `arguments` ask for, and prints its path to `output`.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     let (found, filters) = chosen(arguments)?;
     anyhow::ensure!(!found.runs.is_empty(), "none of the runs meets these conditions");
@@ -80,7 +80,7 @@ fn page(Found { runs, details }: &Found, filters: &[Filter], arguments: &Argumen
     let conditions = filters.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let about = match conditions.as_str() {
         "" => String::new(),
-        conditions => format!(" chosen by <code>{}</code>", text(conditions)),
+        conditions => format!(" selected by <code>{}</code>", text(conditions)),
     };
     body +=
         &format!("<header><h1>{}</h1><p>{}{about}</p></header>\n", text(&arguments.title), counted(runs.len(), "run"));
@@ -97,7 +97,7 @@ fn page(Found { runs, details }: &Found, filters: &[Filter], arguments: &Argumen
     if runs.len() > arguments.max_sections {
         let left = runs.len() - arguments.max_sections;
         body += &format!(
-            "<p>{left} more runs are in the table only; --max-sections shows them, conditions choose among them.</p>\n"
+            "<p>{left} more runs are in the table only; --max-sections shows them, conditions select among them.</p>\n"
         );
         let _ = writeln!(
             io::stderr(),
@@ -108,7 +108,7 @@ fn page(Found { runs, details }: &Found, filters: &[Filter], arguments: &Argumen
     }
     body += "</section>\n";
     let version = env!("CARGO_PKG_VERSION");
-    body += &format!("<footer>Made by llc-analysis {version} from the records alone.</footer>\n");
+    body += &format!("<footer>Made by llc-analysis {version} from records only.</footer>\n");
     html::document(&arguments.title, &dark_style(), &definitions(&glyphs), &body)
 }
 

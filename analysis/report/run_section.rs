@@ -41,7 +41,7 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
     let said = Said::of(run.report.as_ref());
     let point = said.final_point();
     let estimate = Estimate::read(point);
-    let told = estimate.map_or_else(String::new, |estimate| {
+    let estimate_text = estimate.map_or_else(String::new, |estimate| {
         let ends = estimate.interval.map_or_else(String::new, |[low, high]| {
             format!(", 90 % interval {} to {}", number(&readable(low, 4)), number(&readable(high, 4)))
         });
@@ -54,7 +54,7 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
     };
     let open = if is_open { " open" } else { "" };
     let mut section = format!(
-        "<details class=\"run\" id=\"{anchor}\"{open}><summary>Run {}: {} <span class=\"note\">{told}{at}</span></summary>\n",
+        "<details class=\"run\" id=\"{anchor}\"{open}><summary>Run {}: {} <span class=\"note\">{estimate_text}{at}</span></summary>\n",
         run.id,
         text(&run.name)
     );
@@ -65,7 +65,7 @@ pub fn section(run: &Run, input: &Input, anchor: &str, is_open: bool, glyphs: &m
     section += &facts(run, point);
     section += &figures(&Input { runs: slice::from_ref(run), ..*input }, run, glyphs);
     if run.argv.len() > 1 {
-        section += &format!("<h3>To repeat it</h3><pre>{}</pre>\n", text(&command_line(&run.argv)));
+        section += &format!("<h3>Repeat this run</h3><pre>{}</pre>\n", text(&command_line(&run.argv)));
     }
     section += &format!(
         "<details><summary>Configuration</summary><pre>{}</pre></details>\n",
@@ -122,7 +122,8 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     }
     let drawing = Drawing {
         title: "Chains".to_owned(),
-        caption: "A colour a chain; grey: warm-up. Dashed and banded: λ̂ of all chains with its 90 % interval."
+        caption: "One colour for each chain; grey: warm-up. Dashed line and band: λ̂ of all chains with its 90 % \
+                  interval."
             .to_owned(),
         keys: Vec::new(),
         panels,
@@ -133,7 +134,7 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     let mut section = inline(&drawing, &name(run, "chains"), glyphs);
     let ranks = if chains.loss.len() > 1 && is_finite(chains) { rank_panels(chains) } else { Vec::new() };
     if !ranks.is_empty() {
-        let caption = "Kept losses of all chains ranked together; level bars where the chains agree.".to_owned();
+        let caption = "Kept losses of all chains ranked together; the bars are level if the chains agree.".to_owned();
         let drawing =
             Drawing { title: "Ranks".to_owned(), caption, panels: ranks, panel_size: [165.0, 90.0], ..drawing };
         section += &inline(&drawing, &name(run, "ranks"), glyphs);
@@ -141,7 +142,7 @@ fn chain_figures(run: &Run, chains: &Chains, glyphs: &mut Glyphs) -> String {
     section
 }
 
-/// A name for parts of a run's pictures that no other picture of the page has.
+/// A name for parts of a run's images that no other image of the page has.
 fn name(run: &Run, what: &str) -> String {
     let path: String =
         run.path.to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();

@@ -67,7 +67,7 @@ fn errors(runs: &[Run]) -> String {
         let coverage = match row.num_local {
             0 => String::new(),
             n => format!(
-                "; 90 % intervals cover λ in {:.0} % of the {n} where that is the local one",
+                "; 90 % intervals cover λ in {:.0} % of the {n} runs whose λ is the local one",
                 100.0 * row.coverage
             ),
         };

@@ -12,7 +12,7 @@ use super::source::Source;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The lines, one llc command each, as gen-commands prints them.
+    /// File with one llc command on each line, as gen-commands prints it.
     #[arg(value_name = "COMMANDS.txt")]
     file: PathBuf,
     #[command(flatten)]
@@ -25,10 +25,10 @@ pub struct Arguments {
 /// Prints the numbers of the missing lines as `sbatch --array` takes them, or the lines.
 pub fn execute(arguments: &Arguments, output: &mut dyn Write) -> Result<()> {
     let commands = command_file::read(&arguments.file).with_context(|| arguments.file.display().to_string())?;
-    for command in commands.iter().filter(|command| command.meaning.is_none()) {
+    for command in commands.iter().filter(|command| command.fingerprint.is_none()) {
         let _ = writeln!(
             io::stderr(),
-            "warning: line {} leaves no run, and is not looked for: {}",
+            "warning: line {} records no run, and is skipped: {}",
             command.number,
             command.text()
         );

@@ -1,6 +1,6 @@
 //! `llc-analysis runs`: lists, shows and exports runs, and finds those that are missing.
 //!
-//! One file a subcommand; [`source`] says where runs come from, [`selection`] which of them, [`row`] what a line tells of one.
+//! One file a subcommand; [`source`] says where runs come from, [`selection`] which of them, [`row`] the fields of a line.
 
 mod export;
 mod list;
@@ -25,32 +25,32 @@ use selection::STATUSES;
 pub enum Command {
     /// Lists runs, one a line.
     List(list::Arguments),
-    /// Shows all of one run.
+    /// Shows one run in full.
     Show(show::Arguments),
     /// Exports runs with their whole configuration and report, one run a row.
     Export(export::Arguments),
-    /// Brings runs to the databases that did not take them while they ran.
+    /// Delivers runs to the databases that missed them while they ran.
     #[cfg(feature = "mongo")]
     Sync(sync::Arguments),
-    /// Tells which lines of a file of commands have no completed run yet, as a list for `sbatch --array`. A line and a run belong together
-    /// if they have the same configuration, threads aside; the same line twice needs two runs.
+    /// Lists the lines of a command file without a completed run, in the format of `sbatch --array`. A run belongs to a line with the
+    /// same configuration, threads aside; the same line twice needs two runs.
     Missing(missing::Arguments),
 }
 
 /// What the user asked for doesn't exist.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
-    #[error("there is no folder {}; give that of the runs with -F", .0.display())]
+    #[error("there is no folder {}; give the folder of the runs with -F", .0.display())]
     NoFolder(PathBuf),
-    #[error("{} has no run {id}; `llc-analysis runs list` shows those there are", folder.display())]
+    #[error("{} has no run {id}; `llc-analysis runs list` lists its runs", folder.display())]
     NoRun { folder: PathBuf, id: u64 },
     #[cfg(feature = "mongo")]
     #[error("runs are read from one place at a time: give one of --mongo and --mongo-url")]
     SeveralAddresses,
     #[cfg(feature = "mongo")]
-    #[error("none of these runs was to be delivered to a database: say to which with -m or --mongo-url")]
+    #[error("none of these runs has a database to be delivered to: give one with -m or --mongo-url")]
     NoAddress,
-    #[error("--status {given}: no run has that; did you mean {nearest}? There are {}", STATUSES.join(", "))]
+    #[error("--status {given} is not a status; did you mean {nearest}? The statuses are {}", STATUSES.join(", "))]
     UnknownStatus { given: String, nearest: &'static str },
 }
 

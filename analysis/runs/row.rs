@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// A column's name and what one run has there.
 pub type Cell = (String, Value);
 
-/// What a line of the list tells of a run.
+/// The fields of a run in a line of the list.
 pub fn listed(run: &Run, now: Timestamp) -> [Cell; 8] {
     let report = |pointer: &str| run.report.as_ref().and_then(|report| report.pointer(pointer)).cloned();
     [
@@ -48,7 +48,7 @@ pub fn whole(run: &Run, now: Timestamp) -> Value {
     })
 }
 
-/// The same in one row: what the list tells, then `config.sampler.gamma` and so on.
+/// The same in one row: the fields of the list, then `config.sampler.gamma` and so on.
 pub fn flat(run: &Run, now: Timestamp) -> Vec<Cell> {
     let mut row = Vec::from(listed(run, now));
     for (name, value) in [("command", &run.command), ("comment", &run.comment), ("hostname", &run.hostname)] {
@@ -72,7 +72,7 @@ pub fn write_json(output: &mut dyn Write, value: &Value) -> Result<()> {
     Ok(writeln!(output, "{value:#}")?)
 }
 
-/// Writes rows whose columns may differ: the first row's order first, the others' columns behind.
+/// Writes rows whose columns may differ: the first row's columns first, then those of the others.
 pub fn write_csv(output: &mut dyn Write, rows: Vec<Vec<Cell>>) -> Result<()> {
     let mut columns: Vec<String> = Vec::new();
     let mut place = BTreeMap::new();

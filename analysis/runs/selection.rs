@@ -11,7 +11,7 @@ use super::source::Source;
 
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Only runs that meet this condition, and every other one given: status=COMPLETED config.sampler.gamma=1 'llc>0' name~dln. Fields are
+    /// Only runs that meet all of these conditions: status=COMPLETED config.sampler.gamma=1 'llc>0' name~dln. Fields are
     /// id, status, name, command, comment, hostname, llc, mcse, verdict, duration_s, config.PATH and report.PATH; operators = != < <= > >=
     /// and ~ (contains). Quote < and > from the shell.
     #[arg(value_name = "FILTER")]
@@ -46,7 +46,7 @@ impl Selection {
     }
 }
 
-/// Refuses a status that no run can have. One that a run does have passes, whoever wrote it.
+/// Refuses a status that no run can have. One that a run does have is accepted.
 fn check_status(given: &str, runs: &[Run], now: Timestamp) -> Result<(), UsageError> {
     let is_given = |status: &str| status.eq_ignore_ascii_case(given);
     if STATUSES.into_iter().any(is_given) || runs.iter().any(|run| is_given(run.shown_status(now))) {

@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Every run, by number. What is no readable run is told on stderr and left out.
+    /// Every run, by number. Unreadable runs are reported on stderr and left out.
     pub fn runs(&self) -> Result<Vec<Run>> {
         #[cfg(feature = "mongo")]
         if let Some(address) = self.addresses.one()? {

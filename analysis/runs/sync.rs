@@ -1,4 +1,4 @@
-//! `llc-analysis runs sync`: brings runs to the databases that did not take them while they ran.
+//! `llc-analysis runs sync`: delivers runs to the databases that missed them while they ran.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -24,14 +24,14 @@ pub struct Arguments {
     addresses: Addresses,
 }
 
-/// Delivers every run of the folder that is not wholly there, to the addresses given, else to those that the run was told.
+/// Delivers every run of the folder that is not wholly there, to the addresses given, otherwise to those recorded with the run.
 pub fn execute(arguments: &Arguments, now: Timestamp, output: &mut dyn Write) -> Result<()> {
     let runs = runs(&arguments.folder)?;
     let given = arguments.addresses.given()?;
     let (mut num_failed, mut num_addresses) = (0, 0);
     let mut away = BTreeSet::new();
     for run in &runs {
-        let addresses = if given.is_empty() { told(run)? } else { given.clone() };
+        let addresses = if given.is_empty() { recorded_addresses(run)? } else { given.clone() };
         num_addresses += addresses.len();
         for address in addresses {
             if away.contains(&address.to_string()) {
@@ -57,12 +57,12 @@ pub fn execute(arguments: &Arguments, now: Timestamp, output: &mut dyn Write) ->
         return Err(UsageError::NoAddress.into());
     }
     if num_failed > 0 {
-        bail!("{num_failed} deliveries failed or were not tried; the same command tries again");
+        bail!("{num_failed} deliveries failed or were not tried; repeat the command to try again");
     }
     Ok(())
 }
 
-/// The runs of the folder; those that can't be read are told on stderr.
+/// The runs of the folder; those that can't be read are reported on stderr.
 fn runs(folder: &Path) -> Result<Vec<Run>> {
     if !folder.is_dir() {
         return Err(UsageError::NoFolder(folder.to_owned()).into());
@@ -78,7 +78,7 @@ fn runs(folder: &Path) -> Result<Vec<Run>> {
 }
 
 /// Where the run was to be delivered, with the environment's credentials.
-fn told(run: &Run) -> Result<Vec<Address>> {
+fn recorded_addresses(run: &Run) -> Result<Vec<Address>> {
     let addresses = mongo::addresses_of(&run.path)?;
     Ok(addresses.into_iter().map(|address| address.authorised(|name| env::var(name).ok())).collect())
 }

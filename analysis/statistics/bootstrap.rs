@@ -2,7 +2,7 @@
 //!
 //! The interval is the central share of the means of `B` samples, drawn with replacement. With n repetitions it is too
 //! narrow by about √((n − 1)/n), and by more in the tails: five seeds cover about 80 % where 90 % is claimed. It is what
-//! the published figures show, and is told as such.
+//! the published figures show, and is labelled as such.
 //!
 //! *Reference*: Efron (1979), Bootstrap methods: another look at the jackknife, <https://doi.org/10.1214/aos/1176344552>.
 

@@ -28,7 +28,7 @@ const COLUMNS: [Column; 12] = [
 ];
 
 const NOTE: &str =
-    "Relative error (λ̂ − λ)/λ; coverage only of runs whose λ is the local one, λ(nβ) = λ − (m − 1)/ln(nβ).";
+    "Relative error (λ̂ − λ)/λ; coverage is of runs whose λ is the local one only, λ(nβ) = λ − (m − 1)/ln(nβ).";
 
 /// The cells of a row.
 fn cells(row: &Row) -> Vec<String> {

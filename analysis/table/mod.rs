@@ -17,7 +17,7 @@ use crate::statistics::quantiles::{mean, quantile, share};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Only runs that meet these conditions, as `runs list` takes them: status=COMPLETED config.sampler.kind=gibbs
+    /// Only runs that meet these conditions, as for `runs list`: status=COMPLETED config.sampler.kind=gibbs
     #[arg(value_name = "FILTER")]
     filters: Vec<Filter>,
     #[command(flatten)]

@@ -31,7 +31,7 @@ pub fn seconds_each(work: &mut dyn FnMut()) -> f64 {
     began.elapsed().as_secs_f64() / count as f64
 }
 
-/// Runs `work` on a thread of its own, where libtorch and rayon have `threads` threads: both keep their number per calling thread.
+/// Runs `work` on its own thread, where libtorch and rayon have `threads` threads: both keep their number per calling thread.
 pub fn with_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let run = move || {

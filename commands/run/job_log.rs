@@ -56,7 +56,7 @@ pub struct JobLog {
 }
 
 impl JobLog {
-    /// Opens the log at `path` to add to it, and begins it where it is empty.
+    /// Opens the log at `path` to add to it, and begins it if it is empty.
     pub fn append(path: &Path) -> io::Result<Self> {
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut file = File::options().create(true).append(true).open(path)?;

@@ -87,19 +87,19 @@ struct Running {
     clock: Instant,
 }
 
-/// Runs `jobs` in order, `at_once` at a time with `threads` threads each, and tells `told` of each one that has ended. SIGINT, SIGTERM,
+/// Runs `jobs` in order, `at_once` at a time with `threads` threads each, and calls `on_end` for each one that has ended. SIGINT, SIGTERM,
 /// SIGUSR1 and SIGUSR2 are passed on to those that run, and no other is started then.
 ///
 /// # Errors
 ///
-/// What `told` says: those that run are waited for first. A program that can't be started has ended, with 127.
+/// Those of `on_end`, after the running jobs have ended. A program that can't be started has ended, with 127.
 pub fn run(
     jobs: Vec<Job>,
     at_once: usize,
     threads: usize,
-    mut told: impl FnMut(&Ended) -> anyhow::Result<()>,
+    mut on_end: impl FnMut(&Ended) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).context("cannot listen to signals")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).context("cannot listen for signals")?;
     let mut waiting = VecDeque::from(jobs);
     let mut running: Vec<Running> = Vec::new();
     let mut outcome = Outcome { num_ended: 0, is_interrupted: false };
@@ -129,7 +129,7 @@ pub fn run(
         running = still;
         for ended in ended {
             outcome.num_ended += 1;
-            if let Err(error) = told(&ended) {
+            if let Err(error) = on_end(&ended) {
                 waiting.clear();
                 failure.get_or_insert(error);
             }
@@ -161,7 +161,7 @@ fn open_log(job: &Job) -> io::Result<File> {
 
 fn not_started(job: Job, error: &io::Error) -> Ended {
     if let Ok(mut log) = open_log(&job) {
-        // The exit code tells it too.
+        // The exit code shows it too.
         let _ = writeln!(log, "cannot start {}: {error}", job.program.display());
     }
     let (started, exit) = (Timestamp::now(), EXIT_NOT_STARTED);
@@ -170,7 +170,7 @@ fn not_started(job: Job, error: &io::Error) -> Ended {
 
 impl Running {
     fn ended(self, status: io::Result<Option<ExitStatus>>) -> Ended {
-        // A child that can't be waited for is nobody's any more: it counts as failed.
+        // A child that can't be waited for counts as failed.
         let status = status.ok().flatten();
         let signal = status.and_then(|status| status.signal()).unwrap_or(0);
         let exit = if signal == 0 { status.and_then(|status| status.code()).unwrap_or(EXIT_NOT_STARTED) } else { 0 };

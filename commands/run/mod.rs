@@ -23,34 +23,34 @@ use crate::Usage;
 use job_log::{Entry, JobLog};
 use jobs::{Ended, Job};
 
-/// Interrupted: --resume goes on. The code that `llc` itself ends with.
+/// Interrupted: --resume continues. The code that `llc` itself ends with.
 const EXIT_INTERRUPTED: u8 = 75;
 
 /// Which lines, and how.
 #[derive(Debug, Args)]
 struct Arguments {
-    /// The lines, one llc command each
+    /// File with one llc command on each line
     #[arg(value_name = "COMMANDS.txt")]
     file: PathBuf,
-    /// Lines that run at once [default: as many as there are threads]
+    /// Lines that run at once [default: the number of threads]
     #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..=4096))]
     jobs: Option<u64>,
-    /// Threads of each, where its line doesn't say [default: all threads shared out among the jobs]
+    /// Threads of each line without --threads [default: all threads divided among the jobs]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
     threads: Option<u64>,
-    /// The program to run in place of llc [default: llc beside gen-commands, else on the PATH]
+    /// Program to run instead of llc [default: llc in the folder of gen-commands, else on the PATH]
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-    /// The job log, as GNU parallel's --joblog [default: beside the lines, COMMANDS.joblog]
+    /// Job log, in the format of GNU parallel's --joblog [default: COMMANDS.joblog in the folder of the file]
     #[arg(long, value_name = "FILE")]
     joblog: Option<PathBuf>,
-    /// The folder for what the lines print, N.log for line N [default: beside the lines, COMMANDS.logs]
+    /// Folder for the output of the lines, N.log for line N [default: COMMANDS.logs in the folder of the file]
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
-    /// Run only lines that are not in the job log yet
+    /// Run only lines that are not yet in the job log
     #[arg(long)]
     resume: bool,
-    /// Run lines that failed again, too
+    /// Also run failed lines again
     #[arg(long, conflicts_with = "resume")]
     resume_failed: bool,
     /// Show no progress
@@ -59,7 +59,7 @@ struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Every line is checked before the first one starts. Ctrl-C is passed on: llc records what it has, and --resume continues later. A line
+Every line is checked before the first one starts. Ctrl-C is passed on: llc records the draws so far, and --resume continues later. A line
 and its run have the line's number in the file, here as in SLURM arrays.
 
 Exit codes: 0 all lines succeeded, 1 some failed, 2 bad usage or an illegal line, 75 interrupted.
@@ -106,7 +106,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let bar = arguments.progress_bar(due.len());
     let mut failed: Vec<usize> = lines.iter().filter(|line| !is_due(line)).map(|line| line.number).collect();
     failed.retain(|number| before.get(number).is_some_and(|entry| !entry.has_succeeded()));
-    let told = |ended: &Ended| {
+    let on_end = |ended: &Ended| {
         log.write(ended).with_context(|| format!("cannot write {}", log_path.display()))?;
         if !ended.has_succeeded() {
             failed.push(ended.number);
@@ -124,7 +124,7 @@ pub fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Ok(())
     };
     let num_due = due.len();
-    let outcome = jobs::run(due, jobs, threads, told)?;
+    let outcome = jobs::run(due, jobs, threads, on_end)?;
     bar.finish_and_clear();
     failed.sort_unstable();
     let num_left = num_due - outcome.num_ended;
@@ -156,7 +156,8 @@ impl Arguments {
         let entries = job_log::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         if !(self.resume || self.resume_failed || entries.is_empty()) {
             return Err(Usage(format!(
-                "{} has {} lines already: go on with --resume or --resume-failed, or name another file with --joblog",
+                "{} has {} lines already: continue with --resume or --resume-failed, or give another file with \
+                 --joblog",
                 path.display(),
                 entries.len()
             ))
@@ -165,7 +166,8 @@ impl Arguments {
         for line in lines {
             if let Some(entry) = entries.get(&line.number).filter(|entry| entry.command != line.text()) {
                 return Err(Usage(format!(
-                    "line {} is `{}` in {} and `{}` in {}: the file has changed since; run what is new under another --joblog",
+                    "line {} is `{}` in {} and `{}` in {}: the file has changed since; run the new lines with another \
+                     --joblog",
                     line.number,
                     line.text(),
                     self.file.display(),
@@ -188,7 +190,7 @@ impl Arguments {
     fn progress_bar(&self, num_jobs: usize) -> ProgressBar {
         let is_shown = !self.quiet && io::stderr().is_terminal();
         let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} lines, {elapsed} gone, {eta} left {msg}");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} lines, {elapsed} elapsed, {eta} left {msg}");
         let bar = ProgressBar::with_draw_target(Some(num_jobs as u64), target);
         style.map_or(bar.clone(), |style| bar.with_style(style))
     }

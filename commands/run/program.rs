@@ -21,7 +21,7 @@ pub enum Program {
 ///
 /// # Errors
 ///
-/// [`Usage`] where there is none, or what the PATH has is LLVM's.
+/// [`Usage`] if there is none, or what the PATH has is LLVM's.
 pub fn find(given: Option<&Path>, lines: &[Line]) -> Result<Program, Usage> {
     if let Some(given) = given {
         // Like a shell, a name without a folder is looked for on the PATH.
@@ -39,11 +39,13 @@ pub fn find(given: Option<&Path>, lines: &[Line]) -> Result<Program, Usage> {
     match on_path(name) {
         Some(path) if is_ours(&path) => Ok(Program::Found(path)),
         Some(path) => Err(Usage(format!(
-            "{} is another program of that name (LLVM has one): name ours with --program",
+            "{} is another program of this name (LLVM has one): give the path of this project's llc with --program",
             path.display()
         ))),
         None if lines.iter().all(|line| line.program.contains('/')) => Ok(Program::Found(name.to_owned())),
-        None => Err(Usage("there is no llc beside gen-commands or on the PATH: name it with --program".to_owned())),
+        None => Err(Usage(
+            "there is no llc in the folder of gen-commands or on the PATH: give its path with --program".to_owned(),
+        )),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use llc::config::{self, ConfigError, Kind};
 use llc::sweep::product::Axis;
-use llc::sweep::{Experiment, Line, MeaningError, Range, RangeError, Setting};
+use llc::sweep::{Experiment, FingerprintError, Line, Range, RangeError, Setting};
 use llc::words::{did_you_mean, nearest};
 use toml::{Table, Value as Toml};
 
@@ -25,7 +25,7 @@ pub struct Sweep {
     pub(super) seed: u64,
 }
 
-/// Why a file is no sweep.
+/// Why a file is not a sweep.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
@@ -33,12 +33,12 @@ pub enum SweepError {
     Read { path: PathBuf, source: io::Error },
     #[error("{} is not TOML: line {line}: {message}", path.display())]
     Toml { path: PathBuf, line: usize, message: String },
-    #[error("`{key}` is no part of a sweep: {}{}", PARTS.join(", "), did_you_mean(*nearest))]
+    #[error("`{key}` is not a key of a sweep: {}{}", PARTS.join(", "), did_you_mean(*nearest))]
     UnknownPart { key: String, nearest: Option<&'static str> },
     #[error("`{key}`: {expected}")]
     WrongPart { key: &'static str, expected: &'static str },
     #[error(transparent)]
-    Experiment(#[from] MeaningError),
+    Experiment(#[from] FingerprintError),
     #[error("[{block}] unknown key `{key}`{}", did_you_mean(*nearest))]
     UnknownKey { block: &'static str, key: String, nearest: Option<&'static str> },
     #[error("[{block}] `{key}` is in [{other}] too: leave it in one of them")]
@@ -82,7 +82,7 @@ impl Sweep {
         }
         let name = match table.get("experiment") {
             Some(Toml::String(name)) => name,
-            _ => return Err(wrong("experiment", "name one, such as experiment = \"dln\"")),
+            _ => return Err(wrong("experiment", "give one, such as experiment = \"dln\"")),
         };
         let experiment = Experiment::named(name)?;
         let mut seen = BTreeSet::new();
@@ -115,7 +115,7 @@ impl Sweep {
         if count.is_some() && random.is_empty() {
             return Err(wrong(
                 "count",
-                "without [random] all the lines of a point would be one: leave it out, or draw something",
+                "without [random] all lines of a point would be the same: leave it out, or add [random]",
             ));
         }
         let count = count.unwrap_or(1);
@@ -218,7 +218,7 @@ fn axis(slot: Slot, values: &Toml) -> Result<Axis, SweepError> {
         }
         _ => {
             return Err(problem(
-                "give a list of values, such as [1, 10, 100]; one value goes into [fixed], a law into [random]",
+                "give a list of values, such as [1, 10, 100]; a single value goes into [fixed], a law into [random]",
             ));
         }
     };
@@ -229,7 +229,8 @@ fn axis(slot: Slot, values: &Toml) -> Result<Axis, SweepError> {
 fn random(slot: Slot, law: &Toml) -> Result<Random, SweepError> {
     let block = RANDOM;
     let problem = |problem: String| SweepError::Value { block, key: slot.path().to_owned(), problem };
-    let example = "name a law: { uniform = [0, 1] }, { log-uniform = [1e-8, 1e-6] }, { integers = \"5..50\" } or { choice = [1, 10] }";
+    let example = "give a law: { uniform = [0, 1] }, { log-uniform = [1e-8, 1e-6] }, { integers = \"5..50\" } or { \
+                   choice = [1, 10] }";
     let Toml::Table(table) = law else { return Err(problem(example.to_owned())) };
     let laws: Vec<(&String, &Toml)> = table.iter().filter(|(name, _)| *name != LENGTH).collect();
     let [(name, ends)] = laws.as_slice() else { return Err(problem(example.to_owned())) };
@@ -241,7 +242,7 @@ fn random(slot: Slot, law: &Toml) -> Result<Random, SweepError> {
     };
     if let ("choice", Toml::Array(values)) = (name.as_str(), ends) {
         if length.is_some() {
-            return Err(problem("a choice is among whole lists: leave length out".to_owned()));
+            return Err(problem("a choice selects whole lists: leave length out".to_owned()));
         }
         let settings: Vec<Setting> = values.iter().map(|value| slot.setting(block, value)).collect::<Result<_, _>>()?;
         return if settings.is_empty() {
@@ -254,11 +255,11 @@ fn random(slot: Slot, law: &Toml) -> Result<Random, SweepError> {
         ("integers", Toml::String(text)) => Law::Integers(range(block, slot, text)?),
         ("integers", _) => return Err(problem("give a range: integers = \"5..50\" for 5 to 49".to_owned())),
         ("uniform", ends) => {
-            Law::Uniform(two(ends).ok_or_else(|| problem("give two numbers, the less one first".to_owned()))?)
+            Law::Uniform(two(ends).ok_or_else(|| problem("give two numbers, the smaller first".to_owned()))?)
         }
         ("log-uniform", ends) => {
             let ends = two(ends).filter(|[low, _]| *low > 0.0);
-            Law::LogUniform(ends.ok_or_else(|| problem("give two numbers above 0, the less one first".to_owned()))?)
+            Law::LogUniform(ends.ok_or_else(|| problem("give two numbers above 0, the smaller first".to_owned()))?)
         }
         ("choice", _) => return Err(problem("give a list to choose from: choice = [1, 10, 100]".to_owned())),
         (other, _) => {
@@ -267,21 +268,19 @@ fn random(slot: Slot, law: &Toml) -> Result<Random, SweepError> {
         }
     };
     let Slot::Key(key) = slot else {
-        return Err(problem("a preset can only be chosen: { choice = [...] }".to_owned()));
+        return Err(problem("a preset can only be a choice: { choice = [...] }".to_owned()));
     };
     let is_list = matches!(key.kind, Kind::WholeList | Kind::RealList);
     match (key.kind, law) {
         (Kind::Whole | Kind::WholeList | Kind::Real | Kind::RealOrAuto | Kind::RealList, Law::Integers(_)) => {}
         (Kind::Real | Kind::RealOrAuto | Kind::RealList, _) => {}
-        (Kind::Whole | Kind::WholeList, _) => return Err(problem("it is a whole number: draw integers".to_owned())),
-        _ => return Err(problem("it is no number: draw a choice".to_owned())),
+        (Kind::Whole | Kind::WholeList, _) => return Err(problem("it is a whole number: use integers".to_owned())),
+        _ => return Err(problem("it is not a number: use a choice".to_owned())),
     }
     match (is_list, length) {
-        (true, None) => Err(problem("it is a list: say how long, with length = \"2..5\" or length = 3".to_owned())),
-        (false, Some(_)) => Err(problem("it is no list: leave length out".to_owned())),
-        (true, Some(length)) if length.last > MAX_LENGTH => {
-            Err(problem(format!("{MAX_LENGTH} is the greatest length")))
-        }
+        (true, None) => Err(problem("it is a list: give its length, with length = \"2..5\" or length = 3".to_owned())),
+        (false, Some(_)) => Err(problem("it is not a list: leave length out".to_owned())),
+        (true, Some(length)) if length.last > MAX_LENGTH => Err(problem(format!("the length is at most {MAX_LENGTH}"))),
         _ => Ok(Random::Numbers { key, law, length }),
     }
 }

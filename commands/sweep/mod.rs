@@ -37,7 +37,7 @@ pub use file::SweepError;
 /// Which file.
 #[derive(Debug, Args)]
 struct Arguments {
-    /// The sweep
+    /// File that describes the sweep
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
 }
@@ -58,15 +58,15 @@ const EXAMPLE: &str = r#"The file:
   model.layer_widths = { integers = "5..50", length = "2..5" }
   data.input_dist = { choice = ["uniform", "unit-ball"] }
 
-What a line has no use for, a momentum beside Adam, is left out of it."#;
+Settings that don't apply to a line, such as a momentum with Adam, are left out."#;
 
 /// The subcommand.
 pub fn command() -> Command {
     let command = Arguments::augment_args(Command::new("sweep"));
-    registry::generator(command.about("What a file says: fixed settings, a grid, random draws").after_help(EXAMPLE))
+    registry::generator(command.about("The sweep of a file: fixed settings, a grid, random draws").after_help(EXAMPLE))
 }
 
-/// The lines that `matches` ask for, with `extra` behind each.
+/// The lines that `matches` ask for, each followed by `extra`.
 pub fn lines(matches: &ArgMatches, extra: &[String]) -> anyhow::Result<Vec<String>> {
     let arguments = Arguments::from_arg_matches(matches)?;
     Ok(Sweep::read(&arguments.file)?.lines(extra)?)

@@ -36,7 +36,7 @@ fn fixed_grid_and_random_settings_meet_on_every_line() {
     let configs: Vec<Value> = parse(&lines.join("\n"))
         .unwrap()
         .iter()
-        .map(|command| command.meaning.as_ref().unwrap().config().clone())
+        .map(|command| command.fingerprint.as_ref().unwrap().config().clone())
         .collect();
     let lengths: BTreeSet<usize> =
         configs.iter().map(|config| config["model"]["layer_widths"].as_array().unwrap().len()).collect();
@@ -90,7 +90,7 @@ fn a_grid_is_a_product_whose_useless_settings_are_left_out_once() {
 fn what_is_wrong_is_named_with_the_nearest_key() {
     for (text, said) in [
         ("experiment = \"curv\"", "did you mean `curve`?"),
-        ("count = 3", "`experiment`: name one"),
+        ("count = 3", "`experiment`: give one"),
         ("experiment = \"dln\"\nfix.seed = 1", "did you mean `fixed`?"),
         (
             "experiment = \"dln\"\nfixed.sampler.epsilom = 1",
@@ -100,23 +100,23 @@ fn what_is_wrong_is_named_with_the_nearest_key() {
         ("experiment = \"dln\"\ngrid.epsilon = [1]", "[grid] unknown key `epsilon`: did you mean `sampler.epsilon`?"),
         ("experiment = \"dln\"\ngrid.seed = 1", "[grid] `seed`: give a list"),
         ("experiment = \"dln\"\ngrid.seed = []", "[grid] `seed`: the list is empty"),
-        ("experiment = \"dln\"\ngrid.seed = \"5..5\"", "[grid] `seed`: `5..5` is no range"),
+        ("experiment = \"dln\"\ngrid.seed = \"5..5\"", "[grid] `seed`: `5..5` is not a range"),
         ("experiment = \"dln\"\ngrid.sampler.kind = [\"gibs\"]", "did you mean `gibbs`?"),
         ("experiment = \"dln\"\nfixed.preset = \"1 k\"", "[fixed] `preset`: \"1 k\" is not one of 1k, 10k"),
         ("experiment = \"dln\"\nfixed.seed = 1\ngrid.seed = [2]", "[grid] `seed` is in [fixed] too"),
-        ("experiment = \"dln\"\nrandom.seed = 1", "[random] `seed`: name a law"),
+        ("experiment = \"dln\"\nrandom.seed = 1", "[random] `seed`: give a law"),
         ("experiment = \"dln\"\nrandom.sampler.gamma = { unifrom = [1, 2] }", "did you mean `uniform`?"),
-        ("experiment = \"dln\"\nrandom.sampler.gamma = { uniform = [2, 1] }", "the less one first"),
+        ("experiment = \"dln\"\nrandom.sampler.gamma = { uniform = [2, 1] }", "the smaller first"),
         ("experiment = \"dln\"\nrandom.sampler.gamma = { log-uniform = [0, 1] }", "two numbers above 0"),
-        ("experiment = \"dln\"\nrandom.seed = { uniform = [0, 9] }", "`seed`: it is a whole number: draw integers"),
+        ("experiment = \"dln\"\nrandom.seed = { uniform = [0, 9] }", "`seed`: it is a whole number: use integers"),
         (
             "experiment = \"dln\"\nrandom.truth.kind = { uniform = [0, 9] }",
-            "`truth.kind`: it is no number: draw a choice",
+            "`truth.kind`: it is not a number: use a choice",
         ),
-        ("experiment = \"dln\"\nrandom.model.layer_widths = { integers = \"5..9\" }", "say how long"),
+        ("experiment = \"dln\"\nrandom.model.layer_widths = { integers = \"5..9\" }", "give its length"),
         ("experiment = \"dln\"\nrandom.seed = { integers = \"5..9\", length = 3 }", "leave length out"),
         ("experiment = \"dln\"\ncount = 3\nfixed.seed = 1", "`count`: without [random]"),
-        ("experiment = \"dln\"\nfixed.sampler.gamma = -1", "llc would refuse `llc dln --gamma -1`"),
+        ("experiment = \"dln\"\nfixed.sampler.gamma = -1", "llc would reject `llc dln --gamma -1`"),
         ("experiment = \"dln\"\nfixed.sampler.epsilon = 1e-7", "--epsilon (sampler.epsilon) is used by"),
         ("experiment = \"dln\"\ngrid.seed = \"0..2000\"\ngrid.truth.seed = \"0..2000\"", "4e6 lines"),
     ] {

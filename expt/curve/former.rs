@@ -1,4 +1,4 @@
-//! Reads the points that a checkpoint brings along: those of the run that it is of.
+//! Reads the points stored in a checkpoint: those of its run.
 
 use std::fs;
 use std::path::Path;

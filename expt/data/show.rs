@@ -1,4 +1,4 @@
-//! `llc data show`: pictures in a grid, as they are and spoilt, and what became of the labels.
+//! `llc data show`: images in a grid, as they are and corrupted, and what became of the labels.
 
 use std::path::PathBuf;
 
@@ -17,36 +17,36 @@ pub struct ShowArgs {
     /// Write the grid to this PNG file
     #[arg(long, value_name = "FILE")]
     grid: Option<PathBuf>,
-    /// Which part of the data set
+    /// Part of the dataset
     #[arg(long, default_value = "train", value_parser = PossibleValuesParser::new(["train", "test"]))]
     split: String,
-    /// Keep the middle of each picture, so many rows and columns
+    /// Side of the central square that each image is cropped to
     #[arg(long, value_name = "SIZE")]
     crop: Option<usize>,
-    /// Pictures in the grid, the first ones of the data set
+    /// Number of images in the grid, the first ones of the dataset
     #[arg(long, value_name = "COUNT", default_value_t = 40)]
     count: usize,
-    /// Pictures side by side
+    /// Number of images in a row
     #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     columns: u16,
     /// Side of a pixel in the grid
     #[arg(long, value_name = "PIXELS", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     scale: u8,
-    /// Show the pictures with spoilt pixels too, below each: of one kind, or of all
+    /// Also show each image with corrupted pixels, below it: of one kind, or of all kinds
     #[arg(long, value_name = "KIND", default_value = "none", value_parser = PossibleValuesParser::new(KINDS.map(|(name, _)| name)))]
     pixels: String,
-    /// Draw each label anew with this probability
+    /// Probability that a label is redrawn
     #[arg(long, value_name = "LEVEL", conflicts_with = "permute_labels")]
     label_corruption: Option<f64>,
-    /// Let labels change places
+    /// Permute the labels
     #[arg(long)]
     permute_labels: bool,
-    /// Seed of what is spoilt
+    /// Seed of the corruption
     #[arg(long, default_value_t = 42)]
     seed: u32,
 }
 
-/// The choices of `--pixels`, and what each shows below the pictures themselves.
+/// The choices of `--pixels`, and what each shows below the images themselves.
 const KINDS: [(&str, &[PixelCorruption]); 5] = [
     ("none", &[]),
     ("shuffled", &[PixelCorruption::Shuffled]),
@@ -69,21 +69,21 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
     let corruption = Corruption { labels, seed: args.seed, ..Corruption::default() };
     let none = all.subset(&[]);
     let new_labels = corruption.apply(&all, &none, &Normalise::Scale)?.train.labels;
-    // Pictures are spoilt one after the other: the first ones come out the same without the rest.
+    // Images are corrupted one after the other: the first ones come out the same without the rest.
     let first = all.subset(&(0..args.count.min(all.len())).collect::<Vec<_>>());
     let mut text = String::new();
     if let Some(path) = &args.grid {
         let kinds = KINDS.iter().find(|(name, _)| *name == args.pixels).map_or(&[][..], |(_, kinds)| kinds);
         let mut variants = vec![first.clone()];
         for kind in kinds {
-            variants.push(spoilt(&first, *kind, &all, args.seed)?);
+            variants.push(corrupted(&first, *kind, &all, args.seed)?);
         }
         let columns = usize::from(args.columns);
         let image = grid(&variants, columns, usize::from(args.scale));
         image.save(path).with_context(|| format!("{}: cannot be written", path.display()))?;
         let [_, height, width] = first.shape;
         text += &format!(
-            "{}: {} pictures of {height}×{width}, {} lines for each\n",
+            "{}: {} images of {height}×{width}, {} lines for each\n",
             path.display(),
             first.len(),
             variants.len()
@@ -100,8 +100,8 @@ pub fn show(args: &ShowArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The pictures with spoilt pixels; noise has the data set's own mean and deviation in each channel.
-fn spoilt(first: &Pictures, pixels: PixelCorruption, all: &Pictures, seed: u32) -> anyhow::Result<Pictures> {
+/// The images with corrupted pixels; noise has the dataset's own mean and deviation in each channel.
+fn corrupted(first: &Pictures, pixels: PixelCorruption, all: &Pictures, seed: u32) -> anyhow::Result<Pictures> {
     let Statistics { mean, deviation, .. } = Statistics::of(all);
     let [mean, deviation] =
         [mean, deviation].map(|numbers| numbers.iter().map(|x| (*x as f32).max(f32::MIN_POSITIVE)).collect());
@@ -116,7 +116,7 @@ fn spoilt(first: &Pictures, pixels: PixelCorruption, all: &Pictures, seed: u32) 
     })
 }
 
-/// A picture's class, and the one that it was given.
+/// An image's class, and the one that it was given.
 fn label(pictures: &Pictures, new_labels: &[u8], index: usize) -> String {
     let [old, new] = [pictures.labels[index], new_labels[index]].map(|label| &pictures.classes[usize::from(label)]);
     if old == new { old.clone() } else { format!("{old}→{new}") }
@@ -130,7 +130,7 @@ fn confusion(pictures: &Pictures, new_labels: &[u8], level: Option<f64>) -> Stri
     let mut text = format!("labels: {changed} of {n} changed, {share:.4}");
     if let Some(level) = level {
         let num_classes = pictures.classes.len() as f64;
-        text += &format!("; a level of {level} lets expect {:.4}", level * (1.0 - 1.0 / num_classes));
+        text += &format!("; expected at level {level}: {:.4}", level * (1.0 - 1.0 / num_classes));
     }
     text + "\n"
 }

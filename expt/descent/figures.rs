@@ -30,6 +30,6 @@ pub fn draw(config: &DescentConfig, run_dir: &Path) {
             let said = String::from_utf8_lossy(&done.stderr);
             eprintln!("warning: no figures: {}", said.lines().next().unwrap_or("llc-analysis failed"));
         }
-        Err(error) => eprintln!("warning: no figures: {error}; {command} draws them"),
+        Err(error) => eprintln!("warning: no figures: {error}; draw them with {command}"),
     }
 }

@@ -13,7 +13,7 @@ use llc::report::table::rendered;
 /// What the report says.
 pub fn found(descent: &Descent, status: Status) -> report::Descent {
     let Descent { config, name, spec, data, trainer, series, .. } = descent;
-    let model = |name: &str| config.kept().save.then(|| format!("checkpoint/{name}.safetensors"));
+    let model = |name: &str| config.output().save.then(|| format!("checkpoint/{name}.safetensors"));
     let series_file = || "descent.csv".to_owned();
     report::Descent {
         name: name.clone(),

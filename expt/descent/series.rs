@@ -40,7 +40,7 @@ impl Series {
         self.accuracy.push(accuracy);
     }
 
-    /// The epochs of which all is known.
+    /// The complete epochs.
     pub fn measured(&self) -> impl DoubleEndedIterator<Item = Epoch> {
         (0..self.loss.len()).map(|i| Epoch {
             epoch: self.epoch[i],

@@ -16,7 +16,7 @@ use llc::tensors::Tensors;
 
 use crate::cli::{self, Context};
 
-/// What was measured at one point; a field is `None` where nobody asked.
+/// The measurements at one point; a field is `None` if it was not requested.
 #[derive(Debug, Default)]
 pub struct Measured {
     /// The rank of the Jacobian; the inner `None` where it could not be afforded, or the run was interrupted.
@@ -45,7 +45,8 @@ pub fn measure(
         });
         if rank == Some(None) {
             measured.notes.push(format!(
-                "the rank of the Jacobian was left out: both its sides, d and input times output width, exceed {MAX_SIDE}"
+                "the rank of the Jacobian was not computed: both its sides, d and input times output width, exceed \
+                 {MAX_SIDE}"
             ));
         }
         measured.functional_rank = Some(rank.flatten());
@@ -99,7 +100,7 @@ impl Spectra {
         [jacobian, hessian]
             .into_iter()
             .filter(|(_, _, is_none)| *is_none)
-            .map(|(what, why, _)| format!("the spectrum of {what} was left out: {why} {MAX_SIDE}"))
+            .map(|(what, why, _)| format!("the spectrum of {what} was not computed: {why} {MAX_SIDE}"))
     }
 
     /// One value a row: `matrix` (`jacobian` or `hessian`) and `value`, each in descending order.
@@ -121,7 +122,7 @@ fn attempt<T>(
     measure: impl FnOnce() -> anyhow::Result<T>,
 ) -> Option<T> {
     if context.cancel.load(Ordering::Relaxed) {
-        notes.push(format!("{what} was left out: the run was interrupted"));
+        notes.push(format!("{what} was not computed: the run was interrupted"));
         return None;
     }
     observers.emit(&Event::Stage(&format!("computing {what}")));

@@ -26,7 +26,7 @@ pub fn point(config: &DlnConfig, done: &Estimation, measured: Measured) -> Point
     });
     let distance_per_layer = (config.measure().distance == Switch::On).then(|| done.distance_per_tensor.clone());
     if distance_per_layer == Some(None) && done.is_interrupted {
-        notes.push("the distance by layer was left out: the chains were interrupted at different draws".to_owned());
+        notes.push("the distance by layer was not computed: the chains were interrupted at different draws".to_owned());
     }
     notes.extend(measured.notes);
     let trace = |HessianTrace { mean, mcse, num_probes }| dln::HessianTrace { mean, mcse, num_probes };
@@ -62,22 +62,20 @@ pub fn lambda(coefficient: &LearningCoefficient, is_local: bool) -> Lambda {
 
 fn slope_notes(config: &DlnConfig, slope: &WbicSlope) -> Vec<String> {
     let mut notes = Vec::new();
-    let (least, wanted) = (slope.smallest_ess_weights, MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
+    let (least, needed) = (slope.smallest_ess_weights, MIN_ESS_PER_CHAIN * slope.per_chain.len() as f64);
     if least.is_nan() {
         notes.push(
-            "how many independent draws the slope rests on could not be told: there are too few, or all alike"
-                .to_owned(),
+            "the number of independent draws of the slope is unknown: there are too few, or all are equal".to_owned(),
         );
-    } else if least < wanted {
+    } else if least < needed {
         notes.push(format!(
-            "the slope rests on about {least:.0} independent draws at its outermost temperature ({wanted:.0} wanted), and is biased low; \
-             more steps help, but the number needed grows exponentially with λ"
+            "the slope has about {least:.0} independent draws at its outermost β ({needed:.0} needed), and is biased \
+             low; more steps help, but the number needed grows exponentially with λ"
         ));
     }
     if config.sampler().loss_trace != LossTrace::Full {
         notes.push(
-            "the slope reads the variance of the losses, to which minibatches add their own: take --loss-trace full"
-                .to_owned(),
+            "the slope uses the variance of the losses, which minibatches increase: use --loss-trace full".to_owned(),
         );
     }
     notes

@@ -72,7 +72,7 @@ fn try_run(
     measured::save(config, "trained_param.npz", target.local().w_star(), observers)?;
     if trained.is_cancelled {
         let note = format!(
-            "interrupted after {} of {} training steps: nothing was sampled there",
+            "interrupted after {} of {} training steps: nothing was sampled at the trained point",
             trained.num_steps, how.num_steps
         );
         return Ok(Trained {

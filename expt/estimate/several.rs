@@ -114,7 +114,7 @@ struct Several<'a> {
 }
 
 impl Several<'_> {
-    /// Estimates one file after the other, of which the first is `taken` already; whether that was interrupted.
+    /// Estimates one file after the other; the first is `taken` already. Returns whether it was interrupted.
     fn follow(&mut self, taken: Taken, observers: &mut Observers) -> anyhow::Result<bool> {
         let known: HashSet<&str> = self.points.all().iter().filter_map(|point| point.checkpoint.as_deref()).collect();
         let is_left = |index: &usize| self.files[*index].path.to_str().is_none_or(|path| !known.contains(path));
@@ -195,7 +195,7 @@ impl Several<'_> {
     }
 }
 
-/// The files without those that are the same as one before, which is named.
+/// The files without those that are identical to an earlier one, which is named.
 fn distinct(paths: Vec<PathBuf>, observers: &mut Observers) -> anyhow::Result<Vec<File>> {
     let mut known = HashSet::new();
     let mut files = Vec::new();

@@ -44,7 +44,7 @@ pub fn line(fit: &Fit) -> String {
     line
 }
 
-/// What the report says beside its fits, each of which had its line when it was there.
+/// The report's text besides its fits, whose lines were printed during the run.
 pub fn table(report: &Report<KernelRegression>) -> String {
     rendered(|out| write(out, report))
 }
@@ -67,7 +67,7 @@ fn write(out: &mut String, report: &Report<KernelRegression>) -> std::fmt::Resul
         found.num_test,
         100.0 * found.label_corruption_observed
     )?;
-    writeln!(out, "{:<12}intervals: 90 %, of the test samples' number", "error")?;
+    writeln!(out, "{:<12}intervals: 90 %, from the number of test samples", "error")?;
     writeln!(out, "{:<12}{}", "record", report.run_dir.as_deref().unwrap_or_default())
 }
 

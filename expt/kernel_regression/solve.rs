@@ -1,4 +1,4 @@
-//! Runs the iterative solver of one fit: what it needs and takes is told first, its iterations as they come, and kept for a resume.
+//! Runs the iterative solver of one fit: what it needs and takes is summary first, its iterations as they come, and kept for a resume.
 
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ impl Run<'_> {
         let began = Instant::now();
         let settings = self.config.regression();
         let storage = Storage::within(1e9 * settings.memory.get(), problem.n);
-        self.tell_plan(problem, storage, observers)?;
+        self.report_plan(problem, storage, observers)?;
         let preconditioner = self.prepare(problem, storage, observers)?;
         let journal = session::journal(self.context, observers, self.config).stage(&format!("n{}", problem.n));
         let mut entry = journal.entry("cg");
@@ -49,8 +49,15 @@ impl Run<'_> {
         let tolerance = settings.tolerance.get();
         while cg.relative_residual()? > tolerance && cg.num_steps < settings.max_iterations {
             let before = self.num_iterations;
-            let mut tell = |progress| tell(progress, (problem.n, before), &mut iterations, observers);
-            match iterative::iterate(&mut cg, &problem.matrix, &preconditioner, tolerance, self.cancel(), &mut tell) {
+            let mut on_progress = |progress| report(progress, (problem.n, before), &mut iterations, observers);
+            match iterative::iterate(
+                &mut cg,
+                &problem.matrix,
+                &preconditioner,
+                tolerance,
+                self.cancel(),
+                &mut on_progress,
+            ) {
                 Ok(()) if entry.is_due() => entry.write(content(&cg, &iterations)?)?,
                 Ok(()) => {}
                 Err(KernelRegressionError::Cancelled) => {
@@ -70,7 +77,7 @@ impl Run<'_> {
             observers.emit(&Event::Warning(&text));
         }
         self.num_iterations += cg.num_steps;
-        let told = Iterative {
+        let summary = Iterative {
             storage: storage.name().to_owned(),
             kernel_gb: storage.bytes(problem.n) / 1e9,
             num_iterations: cg.num_steps,
@@ -80,11 +87,11 @@ impl Run<'_> {
             iteration_s: iterations.iter().map(|iteration| iteration.seconds).collect(),
             iterative_s: earlier_s + began.elapsed().as_secs_f64(),
         };
-        Ok((Solution { alpha: cg.solution }, (told, earlier_s)))
+        Ok((Solution { alpha: cg.solution }, (summary, earlier_s)))
     }
 
-    /// Says what it needs and how long an iteration takes, and refuses what can't be had.
-    fn tell_plan(&self, problem: &Problem, storage: Storage, observers: &mut Observers) -> anyhow::Result<()> {
+    /// What it needs and how long an iteration takes, and refuses what can't be had.
+    fn report_plan(&self, problem: &Problem, storage: Storage, observers: &mut Observers) -> anyhow::Result<()> {
         let (n, rank) = (problem.n, self.config.regression().preconditioner_rank);
         let (dimension, num_columns) = (self.train.dimension(), problem.y.size()[1]);
         let needed = memory::iterative_bytes(n, dimension, rank, num_columns as usize, storage);
@@ -92,7 +99,7 @@ impl Run<'_> {
             let what = format!("the iterative solver for {n} samples");
             let remedy = match storage {
                 Storage::Recomputed => "give fewer samples (--train-sizes) or a smaller --preconditioner-rank",
-                _ => "give a smaller --memory, which then keeps less of the kernel",
+                _ => "give a smaller --memory, which stores less of the kernel",
             };
             // Libtorch and the inputs are there already.
             memory::ensure(what, needed - memory::resident_bytes(), remedy)?;
@@ -100,7 +107,8 @@ impl Run<'_> {
         let product_s = problem.matrix.seconds_per_product(num_columns)?;
         let kernel_gb = storage.bytes(n) / 1e9;
         observers.emit(&Event::Line(&format!(
-            "n {n:>6}  iterative: {:.2} GB in all, {kernel_gb:.2} of it for the kernel, {}; to make it takes about {}{}",
+            "n {n:>6}  iterative: {:.2} GB in all, {kernel_gb:.2} of it for the kernel, {}; computing it takes about \
+             {}{}",
             needed / 1e9,
             storage.as_str(),
             duration(product_s),
@@ -136,7 +144,7 @@ impl Run<'_> {
             if most_s > LONG_S {
                 let most = duration(most_s);
                 let text = format!(
-                    "n {n:>6}  an iteration takes up to {MAX_INNER_STEPS} steps in 16 bits too, {most} for so many"
+                    "n {n:>6}  each iteration also takes up to {MAX_INNER_STEPS} steps in 16 bits, which take {most}"
                 );
                 observers.emit(&Event::Line(&text));
             }
@@ -166,7 +174,7 @@ fn content(cg: &ConjugateGradient, iterations: &[Iteration]) -> anyhow::Result<C
 }
 
 /// Records what happened at the fit of `n` samples; `before` iterations were made in earlier fits.
-fn tell(progress: Progress, (n, before): (usize, u64), iterations: &mut Vec<Iteration>, observers: &mut Observers) {
+fn report(progress: Progress, (n, before): (usize, u64), iterations: &mut Vec<Iteration>, observers: &mut Observers) {
     match progress {
         Progress::InnerStep { step, residual } => {
             let iteration = iterations.len() + 1;

@@ -70,7 +70,7 @@ pub fn forgotten(epochs: &[NoisyEpoch]) -> Option<Forgotten> {
     Some(Forgotten { val_accuracy_before: before, val_accuracy_after: after, difference: before - after })
 }
 
-/// What the report says beside its epochs, each of which had its line when it was there.
+/// The report's text besides its epochs, whose lines were printed during the run.
 pub fn table(report: &Report<NoisyWeights>) -> String {
     rendered(|out| write(out, report))
 }

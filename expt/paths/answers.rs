@@ -19,8 +19,8 @@ pub fn answers(found: &Found, num_test: usize) -> Vec<Answer> {
         ("train and test", train_and_test(found, num_test)),
         ("coefficient", coefficient(&found.estimates)),
     ];
-    let told = answers.into_iter().filter_map(|(question, answer)| Some((question, answer?)));
-    told.map(|(question, answer)| Answer { question: question.to_owned(), answer }).collect()
+    let answered = answers.into_iter().filter_map(|(question, answer)| Some((question, answer?)));
+    answered.map(|(question, answer)| Answer { question: question.to_owned(), answer }).collect()
 }
 
 /// The barriers along `segments`.
@@ -51,8 +51,8 @@ fn barrier(segments: &[&Segments]) -> Option<String> {
     let in_test = barriers(segments, |at| at.test_loss);
     let error = along(first, |at| 1.0 - at.test_accuracy);
     Some(format!(
-        "Between minima the training loss rises by {} above the higher one, the test loss by {}; between the first two it is highest at \
-         t = {:.2}, where {:.1} % of the test pictures are wrong.",
+        "Between minima the training loss rises by {} above the higher one, the test loss by {}; between the first \
+         two it is highest at t = {:.2}, with {:.1} % of the test images wrong.",
         mean(&heights, 3),
         mean(&in_test, 3),
         first.t[loss.argmax],
@@ -72,7 +72,7 @@ fn regular(segments: &[&Segments], what: &str) -> Option<String> {
     let heights = barriers(segments, |at| at.train_loss);
     let beyond = first.scores.last().filter(|_| first.t.last() > Some(&1.0));
     let beyond = beyond.map_or(String::new(), |at| {
-        format!(" Beyond, at t = {:.2}, it is {:.3}.", first.t[first.t.len() - 1], at.train_loss)
+        format!(" At t = {:.2}, beyond the minimum, it is {:.3}.", first.t[first.t.len() - 1], at.train_loss)
     });
     Some(format!(
         "{what}: the training loss is monotone on {num_monotone} of {}, {turns}; the barrier is {}.{beyond}",
@@ -128,7 +128,7 @@ fn coefficient(estimates: &[Point]) -> Option<String> {
     let by_llc = |a: &&Point, b: &&Point| a.estimate.llc.mean.total_cmp(&b.estimate.llc.mean);
     let (least, most) = (estimates.iter().min_by(by_llc)?, estimates.iter().max_by(by_llc)?);
     Some(format!(
-        "λ̂ is {} at t = {:.2} and {} at t = {:.2}; between it goes from {} (t = {:.2}) to {} (t = {:.2}).",
+        "λ̂ is {} at t = {:.2} and {} at t = {:.2}; between them it ranges from {} (t = {:.2}) to {} (t = {:.2}).",
         shown(first)?,
         first.t,
         shown(last)?,
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_coefficient_of_an_interrupted_run_is_told_where_it_is() {
+    fn the_coefficient_of_an_interrupted_run_is_reported_where_it_is() {
         let path = format!("{}/tests/fixtures/records/80/report.json", env!("CARGO_MANIFEST_DIR"));
         let report: Report<Paths> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let recorded = report.found.estimates.unwrap().points.remove(0);
@@ -157,10 +157,11 @@ mod tests {
             [point.estimate.llc.mean, point.estimate.llc.mcse] = [llc, 0.5];
             point
         };
-        let told = coefficient(&[at(0.0, 3.0), at(0.25, 5.0), at(0.5, 4.0)]).unwrap();
+        let answer = coefficient(&[at(0.0, 3.0), at(0.25, 5.0), at(0.5, 4.0)]).unwrap();
         assert_eq!(
-            told,
-            "λ̂ is 3.00 ± 0.50 at t = 0.00 and 4.00 ± 0.50 at t = 0.50; between it goes from 3.00 ± 0.50 (t = 0.00) to 5.00 ± 0.50 (t = 0.25)."
+            answer,
+            "λ̂ is 3.00 ± 0.50 at t = 0.00 and 4.00 ± 0.50 at t = 0.50; between them it ranges from 3.00 ± 0.50 (t = \
+             0.00) to 5.00 ± 0.50 (t = 0.25)."
         );
         assert_eq!(coefficient(&[at(0.0, 3.0)]), None);
     }

@@ -35,7 +35,7 @@ impl Paths<'_> {
         Ok(points.finish()?)
     }
 
-    /// The estimate at the point `index` of the curve; `None` where that was cancelled. The first of `num_points` tells how long all take.
+    /// The estimate at the point `index` of the curve; `None` if it was cancelled. The first of `num_points` reports how long all take.
     fn estimate_at(
         &mut self,
         index: usize,
@@ -73,7 +73,7 @@ impl Paths<'_> {
         chains.store = Arc::new(session::journal(context, observers, config).stage(&name));
         if let Some(num_points) = num_points {
             let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
-            expected::tell(once_s * num_points as f64, context, observers);
+            expected::report(once_s * num_points as f64, context, observers);
         }
         let done = estimate(target, sampler.as_ref(), chains, check, &context.cancel, &mut forward(observers))?;
         tch::set_num_threads(config.run().threads as i32);

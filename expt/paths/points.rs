@@ -7,7 +7,7 @@ use llc::params::Params;
 use serde_json::{Map, json};
 use tch::TchError;
 
-use super::{Paths, tell};
+use super::{Paths, report_scores};
 
 /// Samples on which the curve's ends are compared with the networks that it joins.
 const NUM_COMPARED: u64 = 500;
@@ -51,15 +51,15 @@ impl Mode {
         }
     }
 
-    /// The pairs of trainings that it joins, of so many: that of t = 1 first.
+    /// The pairs of trainings that it joins, given their number: that of t = 1 first.
     fn pairs(self, num_minima: usize) -> Vec<[usize; 2]> {
         let all = (0..num_minima).flat_map(|a| (0..num_minima).map(move |b| [a, b]));
-        let is_wanted = |&[a, b]: &[usize; 2]| match self {
+        let is_selected = |&[a, b]: &[usize; 2]| match self {
             Mode::Minima | Mode::Inits => a < b,
             Mode::OwnInit => a == b,
             Mode::OtherInit => b == (a + 1) % num_minima,
         };
-        all.filter(is_wanted).collect()
+        all.filter(is_selected).collect()
     }
 }
 
@@ -123,7 +123,7 @@ struct Series<'a> {
     stage: &'a str,
     landscape: &'a Landscape,
     /// Whether every point is a metric as well.
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl Paths<'_> {
@@ -145,7 +145,7 @@ impl Paths<'_> {
                     name: format!("segment-{}-{}-{}-of-{}", mode.name(), pair[0], pair[1], t.len()),
                     stage: &format!("segment {} {} to {} {}", at_zero, pair[1], at_one, pair[0]),
                     landscape: &self.landscape,
-                    is_told: false,
+                    is_reported: false,
                 };
                 let place = |i: usize, w: &mut Params| segment.place(t[i], w);
                 let Some(scores) = self.evaluate(&series, t.len(), &place, observers)? else { return Ok(()) };
@@ -167,10 +167,10 @@ impl Paths<'_> {
         let end_difference = self.end_difference()?;
         anyhow::ensure!(
             end_difference < MOST_DIFFERENCE,
-            "outputs at the curve's ends differ by {end_difference:.1e} from those of the minima that it joins: that is no rounding, but a \
-             fault of this program; please report it with the command line"
+            "outputs at the curve's ends differ by {end_difference:.1e} from those of the minima that it joins: this \
+             is a bug, not rounding; please report it with the command line"
         );
-        let series = Series { name: "curve".to_owned(), stage: "curve", landscape: &self.landscape, is_told: true };
+        let series = Series { name: "curve".to_owned(), stage: "curve", landscape: &self.landscape, is_reported: true };
         let place = |i: usize, w: &mut Params| curve.place(t[i], w);
         let Some(scores) = self.evaluate(&series, t.len(), &place, observers)? else { return Ok(()) };
         self.found.walk = Some(Walk { t, scores, steps, num_within, end_difference });
@@ -186,8 +186,8 @@ impl Paths<'_> {
             // All else that was found is worth a report.
             Err(PlaneError::Degenerate(why)) => {
                 let note = format!(
-                    "no plane: {why}. A longer fit (--fit-epochs) or a larger --fit-learning-rate moves the bend away; --plane-points 0 asks \
-                     for no plane"
+                    "no plane: {why}. A longer fit (--fit-epochs) or a larger --fit-learning-rate moves the bend \
+                     away; --plane-points 0 turns the plane off"
                 );
                 observers.emit(&Event::Warning(&note));
                 self.found.notes.push(note);
@@ -209,7 +209,7 @@ impl Paths<'_> {
             name: "plane".to_owned(),
             stage: "plane",
             landscape: smaller.as_ref().unwrap_or(&self.landscape),
-            is_told: false,
+            is_reported: false,
         };
         let place = |i: usize, w: &mut Params| plane.place([grid[i % grid.len()], grid[i / grid.len()]], w);
         let Some(scores) = self.evaluate(&series, grid.len() * grid.len(), &place, observers)? else { return Ok(()) };
@@ -281,8 +281,8 @@ impl Paths<'_> {
             place(index, &mut w)?;
             let at = series.landscape.scores(&w)?;
             scores.push(at);
-            if series.is_told {
-                tell(&series.name, index as u64, &at, observers);
+            if series.is_reported {
+                report_scores(&series.name, index as u64, &at, observers);
             }
             let (done, total) = (scores.len() as u64, num_points as u64);
             observers.emit(&Event::Sweep { stage: series.stage, done, total, loss: at.train_loss });

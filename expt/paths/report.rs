@@ -16,7 +16,7 @@ use super::{Found, Paths};
 
 use llc::report::table;
 
-/// What is told of a point: its name, and where it is among the scores.
+/// A number of a point: its name, and its place among the scores.
 pub type Quantity = (&'static str, fn(&Scores) -> f64);
 
 /// The quantities that every point has: their names, and where they are.
@@ -169,7 +169,7 @@ fn write(out: &mut String, report: &Report<report::Paths>) -> std::fmt::Result {
     let found = &report.found;
     writeln!(out)?;
     writeln!(out, "{:<16}{}, d = {}", "network", found.network, found.num_parameters)?;
-    writeln!(out, "{:<16}{}, {} to train on, {} to test on", "pictures", found.data, found.num_train, found.num_test)?;
+    writeln!(out, "{:<16}{}, {} to train on, {} to test on", "images", found.data, found.num_train, found.num_test)?;
     writeln!(out, "{:<16}up to t = 1:  train loss at 0, 1, highest; barrier   test error at 0, 1, highest", "path")?;
     let line = |out: &mut String, name: &str, report::Profiles { train_loss, test_error, .. }: &report::Profiles| {
         writeln!(

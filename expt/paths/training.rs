@@ -1,4 +1,4 @@
-//! Trains the minima and fits the curve between the first two: several trainings in a row, told as one.
+//! Trains the minima and fits the curve between the first two: several trainings in a row, reported as one.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use llc::train::{NetworkTrainer, StepLosses, Stop, reaches_threshold};
 use llc::words::counted;
 use serde_json::Map;
 
-use super::{Paths, tell};
+use super::{Paths, report_scores};
 
 /// Steps between two looks at the clock.
 const STRETCH: u64 = 50;
@@ -25,7 +25,7 @@ const FIT: &str = "fit";
 /// The training `name` in an error's words, with the flags that are its own.
 fn training_of(name: &str) -> String {
     match name {
-        FIT => "the fit of the curve (for it --fit-learning-rate is what --learning-rate is for minima)".to_owned(),
+        FIT => "the fit of the curve (its learning rate is --fit-learning-rate, not --learning-rate)".to_owned(),
         _ => format!("the training of {}", name.replace('_', " ")),
     }
 }
@@ -44,7 +44,7 @@ pub struct Minimum {
 }
 
 impl Paths<'_> {
-    /// Trains every minimum, from a start of its own.
+    /// Trains every minimum, from its own start.
     pub(super) fn train_minima(&mut self, observers: &mut Observers) -> anyhow::Result<()> {
         for index in 0..self.config.points().num_minima {
             let mut trainer = self.trainer(self.config.train(), Key::new(self.config.seed()).part(index as u64))?;
@@ -71,7 +71,7 @@ impl Paths<'_> {
                 num_steps: trainer.num_steps(),
                 train_s: trainer.runtime_s(),
             };
-            tell("minima", index as u64, &minimum.scores, observers);
+            report_scores("minima", index as u64, &minimum.scores, observers);
             observers.emit(&Event::Line(&format!(
                 "minimum {index}   train {:.4} {:6.2} %   test {:.4} {:6.2} %   {}",
                 scores.train_loss,
@@ -145,10 +145,10 @@ impl Paths<'_> {
         };
         let planned = of_minima + self.config.fit().num_epochs * trainer.num_steps_per_epoch();
         while !is_over(trainer) {
-            let mut tell_losses = |StepLosses { first_step, loss }: StepLosses| {
+            let mut on_losses = |StepLosses { first_step, loss }: StepLosses| {
                 observers.emit(&Event::Training { first_step: before + first_step, num_steps: planned, loss });
             };
-            let advanced = trainer.advance(STRETCH, &self.context.cancel, &mut tell_losses);
+            let advanced = trainer.advance(STRETCH, &self.context.cancel, &mut on_losses);
             let stop = advanced.with_context(|| training_of(name))?;
             if stop == Stop::Epoch {
                 let running = trainer.running().evaluation();

@@ -75,11 +75,12 @@ fn write(out: &mut String, report: &Report<Saddle>) -> std::fmt::Result {
     // An empty sum of floats is −0.
     let own = duration(found.points.iter().map(|point| point.summary.sampling_s).sum::<f64>().max(0.0));
     let gibbs_s: f64 = found.points.iter().filter_map(|point| Some(point.gibbs.as_ref()?.sampling_s)).sum();
-    let gibbs = if gibbs_s > 0.0 { format!(", {} by Gibbs beside it", duration(gibbs_s)) } else { String::new() };
+    let gibbs = if gibbs_s > 0.0 { format!(", and {} by Gibbs", duration(gibbs_s)) } else { String::new() };
     writeln!(out, "\n{:<16}{own} by {sampler}{gibbs}", "sampling")?;
     writeln!(
         out,
-        "{:<16}means over the points of one rank; λ is Aoyagi's, a lower bound of the local value,\n{:<16}with the upper bound where that is another",
+        "{:<16}means over the points of one rank; λ is Aoyagi's, a lower bound of the local value,\n{:<16}with the \
+         upper bound where it differs",
         "", ""
     )?;
     write_record(out, report)

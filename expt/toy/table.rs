@@ -33,8 +33,9 @@ fn write(out: &mut String, report: &Report<Toys>) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "z counts sampling errors that a chain can see. Into the arms of a crossing HMC, MALA and SGLD come seldom, and λ̂ is then low;\n\
-         SGLD has no accept step, and is off by its ε besides; Gibbs draws exactly, where it fits."
+        "z is in units of the sampling error that the chains show. HMC, MALA and SGLD rarely enter the arms of a \
+         crossing, and λ̂ is then low;\nSGLD has no accept step, and is also biased by ε; Gibbs draws exactly, where \
+         it applies."
     )?;
     write_record(out, report)
 }

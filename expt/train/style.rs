@@ -160,7 +160,7 @@ pub fn threshold_lines(config: &TrainingConfig, threshold: &Threshold) -> Vec<St
             format!("Test accuracy: {:.4}", test.accuracy),
             format!(
                 "Interpolation threshold reached{}",
-                if config.train().stop_at_threshold { ", ending the training" } else { ", going on" }
+                if config.train().stop_at_threshold { ", ending the training" } else { ", continuing" }
             ),
         ],
         _ => vec![format!(

@@ -40,7 +40,7 @@ pub struct Mismatch {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let reshaped = |(name, found, expected): &(String, Vec<usize>, Vec<usize>)| {
-            format!("{name} is {} and should be {}", shown(found), shown(expected))
+            format!("{name} is {} but should be {}", shown(found), shown(expected))
         };
         let parts = [
             list("missing", &self.missing),
@@ -63,7 +63,7 @@ fn list(what: &str, names: &[String]) -> Option<String> {
     (!names.is_empty()).then(|| format!("{} {what} ({shown}{rest})", names.len()))
 }
 
-/// Says which tensor of `checkpoint` is which of `network`'s.
+/// Which tensor of `checkpoint` is which of `network`'s.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ fn prefix(names: &[String], network: &Network) -> String {
     let params: HashSet<&str> = network.params().iter().map(|spec| spec.name.as_str()).collect();
     let mut votes: HashMap<&str, usize> = HashMap::new();
     for name in names {
-        // Every way to cut the name in two behind a dot.
+        // Every way to split the name in two after a dot.
         let cuts = std::iter::once(0).chain(name.match_indices('.').map(|(dot, _)| dot + 1));
         for cut in cuts.filter(|&cut| params.contains(&name[cut..])) {
             *votes.entry(&name[..cut]).or_default() += 1;

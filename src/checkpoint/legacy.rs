@@ -33,7 +33,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
     nested::checkpoint(&content, &storages, bytes.len())
 }
 
-/// The pickle that begins at `at`, which is moved behind it.
+/// The pickle that begins at `at`, which is moved past it.
 fn next<'a>(bytes: &'a [u8], at: &mut usize, member: &'static str) -> Result<Pickle<'a>, FormatError> {
     // No pickle takes more bytes than are left.
     let parsed = pickle::parse_prefix(&bytes[*at..]);
@@ -42,7 +42,7 @@ fn next<'a>(bytes: &'a [u8], at: &mut usize, member: &'static str) -> Result<Pic
     Ok(pickle)
 }
 
-/// The numbers behind the pickles; how long an element is, only the checkpoint says.
+/// The numbers after the pickles; only the checkpoint has the length of an element.
 fn storages<'a>(bytes: &'a [u8], mut at: usize, content: &Pickle, keys: &Pickle) -> Result<Storages<'a>, FormatError> {
     let sizes = content.storages().map(|storage| (storage.key.as_str(), storage.dtype.size_bytes()));
     let sizes: std::collections::HashMap<&str, usize> = sizes.collect();

@@ -10,7 +10,7 @@
 //!
 //! What a file is, its bytes say, not its name. Nothing in it is executed ([`crate::pickle`]), and every length is held against the bytes
 //! that are there before memory is asked for. Dicts of dicts become names with dots: `model.conv1.weight`, `optimizer.state.0.exp_avg`;
-//! what is no tensor is a fact of the header.
+//! what is not a tensor is a fact of the header.
 //!
 //! *Reference*: <https://huggingface.co/docs/safetensors>, <https://docs.pytorch.org/docs/stable/notes/serialization.html>.
 //! *Tested by*: `tests/checkpoints.rs` on files that PyTorch wrote; `tests/untrusted_files.rs` on mutated ones; PyTorch reads ours in
@@ -106,7 +106,7 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// [`FormatError`] where they are not what they seem.
+    /// [`FormatError`] if they are not what they seem.
     pub fn read_bytes(bytes: &[u8]) -> Result<Checkpoint, FormatError> {
         let read = match bytes {
             [] => Err(FormatError::Empty),
@@ -131,7 +131,7 @@ impl Checkpoint {
     }
 
     /// Writes the file `path` as [`Checkpoint::write`], and keeps the one that was there under its name with the ending `previous`: at
-    /// every moment there is a whole one under one of the two names. The folder is made where it is missing.
+    /// every moment there is a whole one under one of the two names. The folder is made if it is missing.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl Checkpoint {
         fs::rename(&next, path).map_err(error)
     }
 
-    /// The newest that [`Checkpoint::write_keeping`] left at `path`, or where that can't be read the one before; `None` where there is
+    /// The newest that [`Checkpoint::write_keeping`] left at `path`, or the previous one if that can't be read; `None` if there is
     /// neither.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// What `value` says that is no tensor; its tensors are kept under `name`.
+    /// What `value` says that is not a tensor; its tensors are kept under `name`.
     fn visit(&mut self, value: Value, name: &str, depth: usize) -> Result<Option<Json>, FormatError> {
         self.spend(1 + name.len())?;
         if depth > MAX_DEPTH {

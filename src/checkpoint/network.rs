@@ -110,7 +110,7 @@ impl NamedTensor {
     /// A format that checkpoints don't hold (complex, quantised), or what libtorch says.
     pub fn from_tensor(name: &str, tensor: &Tensor) -> Result<NamedTensor, TchError> {
         let dtype = dtype(tensor.kind()).ok_or_else(|| {
-            TchError::Kind(format!("{name}: no checkpoint holds tensors of kind {:?}", tensor.kind()))
+            TchError::Kind(format!("{name}: checkpoints don't support tensors of kind {:?}", tensor.kind()))
         })?;
         let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
         let shape = tensor.size().into_iter().map(|length| length as usize).collect();
@@ -129,12 +129,12 @@ impl NamedTensor {
     /// A format that libtorch does not compute with (unsigned beyond 8 bits), a length that doesn't fit, or what libtorch says.
     pub fn to_tensor(&self) -> Result<Tensor, TchError> {
         let kind = kind(self.dtype).ok_or_else(|| {
-            TchError::Kind(format!("{}: libtorch has no numbers of format {}", self.name, self.dtype))
+            TchError::Kind(format!("{}: libtorch does not support the format {}", self.name, self.dtype))
         })?;
         self.check().map_err(|error| TchError::Shape(error.to_string()))?;
         let shape: Vec<i64> = self.shape.iter().map(|&length| length as i64).collect();
         if self.dtype == Dtype::Bool {
-            // A byte that is neither 0 nor 1 is no bool to C++.
+            // A byte that is neither 0 nor 1 is not a bool to C++.
             return Tensor::f_from_data_size(&self.bytes, &shape, Kind::Uint8)?.f_ne(0);
         }
         Tensor::f_from_data_size(&self.bytes, &shape, kind)

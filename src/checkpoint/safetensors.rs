@@ -15,7 +15,7 @@ use crate::dtype::Dtype;
 /// The key in `__metadata__` under which [`Header`] is. It is the only one, so that the same checkpoint gives the same bytes.
 const HEADER_KEY: &str = "llc";
 
-/// Whether `bytes` begin as a safetensors file: the header's length, of which nobody uses the last three bytes, then the header's brace.
+/// Whether `bytes` begin as a safetensors file: the header's length, whose last three bytes are never used, then the header's brace.
 pub(super) fn seems(bytes: &[u8]) -> bool {
     matches!(bytes, [_, _, _, _, _, 0, 0, 0, b'{', ..])
 }

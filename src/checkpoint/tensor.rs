@@ -46,7 +46,7 @@ impl NamedTensor {
     ///
     /// # Errors
     ///
-    /// [`FormatError::Length`] where they are not.
+    /// [`FormatError::Length`] if they are not.
     pub fn check(&self) -> Result<(), FormatError> {
         if self.dtype.tensor_bytes(&self.shape) == Some(self.bytes.len()) {
             return Ok(());

@@ -51,10 +51,10 @@ fn members(bytes: &[u8]) -> Result<Vec<Member<'_>>, FormatError> {
         }
         let content = content(bytes, entry.data_start(), entry.size())
             .filter(|_| entry.size() == entry.compressed_size())
-            .ok_or_else(|| damaged(format!("{name:?} is said to have {} bytes", entry.size())))?;
+            .ok_or_else(|| damaged(format!("{name:?} claims to have {} bytes", entry.size())))?;
         left = left.checked_sub(entry.size()).ok_or_else(|| damaged("its members overlap".into()))?;
         if crc32fast::hash(content) != entry.crc32() {
-            return Err(damaged(format!("the checksum of {name:?} is wrong")));
+            return Err(damaged(format!("{name:?} has a wrong checksum")));
         }
         members.push(Member { name, bytes: content });
     }

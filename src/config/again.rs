@@ -76,13 +76,13 @@ mod tests {
         }
         let error = |given: &str| folder(given, &folders, "descent").unwrap_err().to_string();
         assert!(
-            error("PETS").contains("PETS-lr_0&1_ab (1) and 1 others have names that start so"),
+            error("PETS").contains("PETS-lr_0&1_ab (1) and 1 others have names that start like this"),
             "{}",
             error("PETS")
         );
         assert!(error("dln").contains("give the number in brackets"));
         let other = folder("2", &folders, "saddle").unwrap_err().to_string();
-        assert_eq!(other, "--again 2 is a run of `llc descent`, whose settings `llc saddle` can't take");
+        assert_eq!(other, "--again 2 is a run of `llc descent`, and `llc saddle` can't use its settings");
         assert!(error("7").contains("no run in") && error("").contains("no run in"));
     }
 }

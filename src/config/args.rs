@@ -1,4 +1,4 @@
-//! Defines the command line of an experiment; the flags of its settings come out of its keys.
+//! Defines the command line of an experiment; the flags of its settings are generated from its keys.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,10 +12,10 @@ use super::{Checked, ConfigError, Configuration, Kind, RawConfig, Setting, again
 use crate::mongo;
 use crate::mongo::address::{self, Address, AddressText};
 
-/// What the command line of the experiment configured by `C` says.
+/// The parsed command line of the experiment configured by `C`.
 #[derive(Debug, Clone)]
 pub struct ExperimentArgs<C> {
-    /// What is no setting of the experiment.
+    /// The flags that are not settings of the experiment.
     pub run: RunArgs,
     preset: Option<String>,
     flags: Vec<(&'static Setting, String)>,
@@ -28,7 +28,7 @@ pub struct RunArgs {
     /// Read settings from a file
     #[arg(long, help_heading = "Where settings come from", value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
-    /// Take the settings of that run, by its number in -F, its name (or how that starts) or its folder
+    /// Use the settings of an earlier run, given by its number in -F, its name (or the start of it) or its folder
     #[arg(long, help_heading = "Where settings come from", value_name = "RUN")]
     pub again: Option<String>,
     /// Set one key, as in a file; may be repeated
@@ -43,37 +43,37 @@ pub struct RunArgs {
     /// Name of the run in its record [default: the experiment]
     #[arg(short = 'n', long, help_heading = "Results", value_name = "NAME")]
     pub name: Option<String>,
-    /// A remark for the record
+    /// Comment for the record
     #[arg(long, help_heading = "Results", value_name = "TEXT")]
     pub comment: Option<String>,
-    /// Where else results go, and how often.
+    /// Further destinations of results, and intervals.
     #[command(flatten)]
     pub record: RecordArgs,
 }
 
-/// The flags of a new run and of one that is taken up again.
+/// The flags of a new or resumed run.
 #[derive(Debug, Clone, Args)]
 pub struct RecordArgs {
-    /// Databases that get the run besides, as Sacred writes their addresses
+    /// Databases that also get the run, as Sacred writes their addresses
     #[arg(
         short = 'm',
         long,
         help_heading = "Results",
         value_name = "ADDRESS",
         help = "Deliver the run to this MongoDB too, [HOST:PORT:]DB[.COLLECTION]; may be repeated. LLC_MONGO_USER and \
-                LLC_MONGO_PASSWORD say who does"
+                LLC_MONGO_PASSWORD give the user"
     )]
     pub mongo: Vec<AddressText>,
-    /// The same by a URL, mongodb://HOST/DB; may be repeated [default: what LLC_MONGO_URL holds, if anything]
+    /// The same by a URL, mongodb://HOST/DB; may be repeated [default: $LLC_MONGO_URL]
     #[arg(long, help_heading = "Results", value_name = "URL")]
     pub mongo_url: Vec<AddressText>,
-    /// Time between two checkpoints from which a killed run goes on, at least; they take a hundredth of its time at most
+    /// Least time between two checkpoints for resuming a killed run; they take at most a hundredth of its time
     #[arg(long, help_heading = "Results", value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     pub journal_every: f64,
     /// Time between two heartbeats of the record
     #[arg(short = 'b', long, help_heading = "Results", value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
     pub beat_interval: f64,
-    /// Print the report as one JSON object, the last line of standard output
+    /// Print the report as one JSON object on the last line of standard output
     #[arg(long, help_heading = "Results")]
     pub json: bool,
     /// Show no progress and no table
@@ -112,7 +112,7 @@ impl<C: Configuration> ExperimentArgs<C> {
                     .value_parser(PossibleValuesParser::new(presets)),
             );
         }
-        // Last, for augment_args would put the doc comment of `RunArgs` in place of it.
+        // Last, for augment_args would put the doc comment of `RunArgs` instead of it.
         RunArgs::augment_args(command).about(C::COMMAND_LINE.about).after_help(C::COMMAND_LINE.examples)
     }
 
@@ -149,8 +149,8 @@ impl<C: Configuration> ExperimentArgs<C> {
         Self::from_matches(&Self::command().no_binary_name(true).try_get_matches_from(words)?)
     }
 
-    /// Lays preset, the record of `--again`, file, `--set` and flags over each other. A layer that changes a choice (the sampler, the
-    /// truth) takes back what the layers below it said of the former one's own settings.
+    /// Combines preset, the record of `--again`, file, `--set` and flags. A layer that changes a choice (the sampler, the
+    /// truth) removes the settings of the former choice that lower layers gave.
     ///
     /// # Errors
     ///
@@ -182,11 +182,11 @@ impl<C: Configuration> ExperimentArgs<C> {
         Ok(raw)
     }
 
-    /// The checked configuration, with warnings and what it changes of the defaults.
+    /// The checked configuration, with warnings and its differences from the defaults.
     ///
     /// # Errors
     ///
-    /// As [`ExperimentArgs::raw`], and [`ConfigError`] for what is not legal.
+    /// As [`ExperimentArgs::raw`], and [`ConfigError`] for settings that are not legal.
     pub fn resolve(&self) -> Result<Checked<C>, ConfigError> {
         C::check(&self.raw()?, available_threads())
     }
@@ -196,7 +196,7 @@ impl<C: Configuration> ExperimentArgs<C> {
 ///
 /// # Errors
 ///
-/// A sentence for what is no number from 0 to a year.
+/// A sentence, for text that is not a number from 0 to a year.
 pub fn seconds(text: &str) -> Result<f64, String> {
     const YEAR_S: f64 = 3.2e7;
     match text.parse() {
@@ -206,7 +206,7 @@ pub fn seconds(text: &str) -> Result<f64, String> {
 }
 
 const PRESET: &str = "preset";
-/// The flag that names a run to go on with, where an experiment has one: that run's settings lie under all others.
+/// The flag that names a run to continue, if an experiment has one: all other settings override that run's.
 const RESUME: &str = "resume";
 
 fn flag(key: &'static Setting, headings: &'static [(&'static str, &'static str)]) -> Arg {
@@ -220,7 +220,7 @@ fn flag(key: &'static Setting, headings: &'static [(&'static str, &'static str)]
         .allow_negative_numbers(true);
     match key.kind {
         Kind::WholeList | Kind::RealList => arg.action(ArgAction::Set).num_args(1..),
-        // The flag alone, or `--train=off`: a word that follows is no value of it.
+        // The flag alone, or `--train=off`: a word that follows is not a value of it.
         Kind::Switch => arg.action(ArgAction::Set).num_args(0..=1).require_equals(true).default_missing_value("on"),
         _ => arg.action(ArgAction::Set),
     }

@@ -1,4 +1,4 @@
-//! Configures `llc curve`: λ̂ followed over the training of a network on pictures.
+//! Configures `llc curve`: λ̂ followed over the training of a network on images.
 //!
 //! The tables are `model`, `data`, `train`, `curve`, `point`, `sampler` and `run`. Defaults are those of the published experiment (ResNet18
 //! on CIFAR-10, SGD at 10⁻³, 20,000 steps), but for the sampler: four chains and the control variate, where one chain without was
@@ -161,7 +161,7 @@ impl CurveConfig {
 impl Configuration for CurveConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Follow the learning coefficient of a network over its training",
+        about: "Track the learning coefficient of a network over its training",
         examples: EXAMPLES,
         headings: &HEADINGS,
         ..CommandLine::WITHOUT_PRESETS
@@ -178,7 +178,7 @@ impl Configuration for CurveConfig {
                 "logging-period",
                 Kind::Whole,
                 "STEPS",
-                "Steps of the training from one estimate to the next [default: 200]",
+                "Training steps between two estimates [default: 200]",
             ));
             keys.push(Setting::new(
                 "curve.resume",

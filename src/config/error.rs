@@ -47,7 +47,7 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// A list with nothing between two commas, or before the first or after the last.
-    #[error("{key}: `{found}` has nothing between two commas, or beside one: write it as 20,20,10")]
+    #[error("{key}: `{found}` has an empty item: write the list as 20,20,10")]
     EmptyItem {
         /// The key.
         key: &'static Setting,
@@ -87,7 +87,7 @@ pub enum ConfigError {
         maximum: u64,
     },
     /// An inverse temperature that overflows when n multiplies it.
-    #[error("{key} is {found}: n times it is not finite; give a smaller number")]
+    #[error("{key} is {found}: n times this value is not finite; give a smaller number")]
     NBetaOverflows {
         /// The key.
         key: &'static Setting,
@@ -129,7 +129,7 @@ pub enum ConfigError {
         interval: &'static str,
     },
     /// An empty list of widths.
-    #[error("{key} is empty: give the width of every layer, the last one being the output, for example 20,20,10")]
+    #[error("{key} is empty: give the width of every layer, the output last, for example 20,20,10")]
     NoLayers {
         /// The key.
         key: &'static Setting,
@@ -183,7 +183,7 @@ pub enum ConfigError {
         used_by: String,
     },
     /// A setting of something that was not asked for.
-    #[error("{key} says nothing without {switch}: add --{}, or leave it out", switch.flag)]
+    #[error("{key} has no effect without {switch}: add --{}, or leave it out", switch.flag)]
     NeedsSwitch {
         /// The key.
         key: &'static Setting,
@@ -191,7 +191,7 @@ pub enum ConfigError {
         switch: &'static Setting,
     },
     /// A momentum for Adam.
-    #[error("{key} is used by --optimizer sgd only: adam has moments of its own; leave it out or change --optimizer")]
+    #[error("{key} is used by --optimizer sgd only: adam has its own moments; leave it out or change --optimizer")]
     AdamHasNoMomentum {
         /// The key.
         key: &'static Setting,
@@ -208,7 +208,7 @@ pub enum ConfigError {
     },
     /// Minibatch gradients for a sampler with an acceptance step.
     #[error(
-        "{key} is minibatch: {sampler} accepts or rejects by the exact energy difference, which a minibatch cannot give; \
+        "{key} is minibatch: {sampler} accepts or rejects by the exact energy difference, which needs all samples; \
          use --gradient exact, or --sampler {}",
         minibatch_samplers()
     )]
@@ -269,7 +269,7 @@ pub enum ConfigError {
         n_beta: &'static Setting,
     },
     /// Two ways to set the same quantity.
-    #[error("{first} and {second} are both given, and set the same quantity: give one of them")]
+    #[error("{first} and {second} are both given, but set the same quantity: give one of them")]
     Alternatives {
         /// The key of one way.
         first: &'static Setting,
@@ -333,7 +333,7 @@ pub enum ConfigError {
     ThreadsPerChain {
         /// The key.
         key: &'static Setting,
-        /// The threads wanted for one chain.
+        /// The threads requested for one chain.
         found: usize,
         /// The threads for all chains.
         threads: usize,
@@ -366,7 +366,7 @@ pub enum ConfigError {
     },
     /// Settings that are not those of the training that a checkpoint is of.
     #[error(
-        "the checkpoint {} contradicts these settings: {deviations}; leave out what contradicts it, or ask for the deviation by name: \
+        "the checkpoint {} contradicts these settings: {deviations}; leave them out, or allow the difference by name: \
          --override-checkpoint {}",
         path.display(),
         deviations.0.iter().map(|deviation| deviation.key.flag).collect::<Vec<_>>().join(",")
@@ -379,7 +379,8 @@ pub enum ConfigError {
     },
     /// A run that is not there.
     #[error(
-        "--again {given}: no run in {} has that number or name, and it is no folder of one; `llc-analysis runs list` lists them",
+        "--again {given}: no run in {} has this number or name, and it is not the folder of a run; `llc-analysis runs \
+         list` lists them",
         folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     NoRun {
@@ -389,7 +390,8 @@ pub enum ConfigError {
         folders: Vec<PathBuf>,
     },
     /// The start of several runs' names.
-    #[error("--again {given}: {} and {} others have names that start so: give the number in brackets, or more of the name", names[0], names.len() - 1)]
+    #[error("--again {given}: {} and {} others have names that start like this: give the number in brackets, or more \
+             of the name", names[0], names.len() - 1)]
     SeveralRuns {
         /// What was given.
         given: String,
@@ -397,13 +399,13 @@ pub enum ConfigError {
         names: Vec<String>,
     },
     /// A run of another subcommand.
-    #[error("--again {given} is a run of `llc {found}`, whose settings `llc {wanted}` can't take")]
+    #[error("--again {given} is a run of `llc {found}`, and `llc {wanted}` can't use its settings")]
     OtherExperiment {
         /// What was given.
         given: String,
         /// What that is a run of.
         found: String,
-        /// What it ought to be one of.
+        /// The allowed values.
         wanted: String,
     },
     /// A malformed address of a MongoDB.

@@ -25,9 +25,9 @@ Examples:
   llc estimate --checkpoint runs/3/checkpoint/latest.safetensors
       A checkpoint of `llc train` or `llc curve` knows its network, its dataset with preprocessing and label corruption, and its loss.
   llc estimate --checkpoint 'runs/3/checkpoint/e_*.safetensors'
-      All checkpoints of a training as the points of one record, at one scale.
+      All checkpoints of a training, as the points of one record at one scale.
   llc estimate --checkpoint runs/3/checkpoint/latest.safetensors --label-corruption 0 --override-checkpoint label-corruption
-      Deliberately on other data than the network was trained on.
+      Deliberately with other data than in the training.
   llc estimate --checkpoint resnet18.pth --model resnet18-torchvision --data cifar10 --preprocessing channels
       A PyTorch state dict: nothing in the file is executed.
   llc estimate --checkpoint model.safetensors --model resnet18 --params 'layer3.*' --sampler sgld --epsilon 1e-7
@@ -103,7 +103,7 @@ pub enum CheckpointFilesError {
     )]
     NoMatch { pattern: String },
     /// A malformed pattern.
-    #[error("--checkpoint: `{pattern}` is not a pattern: {reason}; * matches any part of a name")]
+    #[error("--checkpoint: `{pattern}` is not a valid pattern: {reason}; * matches any part of a name")]
     Pattern { pattern: String, reason: &'static str },
     /// A folder that can't be searched.
     #[error("--checkpoint: {error}")]
@@ -143,7 +143,7 @@ impl EstimateConfig {
         self.override_checkpoint.as_deref().and_then(|text| Overrides::parse(text).ok()).unwrap_or_default()
     }
 
-    /// The network, where it was given; else the file says which it is.
+    /// The network, if it was given; else the file says which it is.
     pub fn model(&self) -> Option<&ModelSpec> {
         self.model.as_ref()
     }
@@ -244,12 +244,14 @@ impl Configuration for EstimateConfig {
                     "override-checkpoint",
                     Kind::Text,
                     "NAMES",
-                    "Settings that may differ from those that the checkpoint records: names of flags, separated by commas, such as \
-                     preprocessing,label-corruption; or all. Without it a flag that contradicts the checkpoint is refused [default: none]",
+                    "Settings that may differ from the checkpoint's: names of flags, separated by commas, such as \
+                     preprocessing,label-corruption; or all. Other flags that contradict the checkpoint are errors \
+                     [default: none]",
                 ),
             ];
             keys.extend(model::keys(&MODEL));
-            let help = "What the network was trained to minimise, as `llc train --loss` takes it [default: the checkpoint's, else cross-entropy]";
+            let help = "Loss that the network was trained on, as for `llc train --loss` [default: the checkpoint's, \
+                        else cross-entropy]";
             keys.push(Setting { help, ..train::loss_key() });
             keys.extend(data::keys(&DATA));
             keys.extend(point::keys(POINT));
@@ -270,8 +272,8 @@ impl Configuration for EstimateConfig {
             Some(_) => Some(model::check(raw, &MODEL, data.shape())?),
             None => {
                 if let Some(path) = raw.paths().find(|path| path.starts_with("model.")) {
-                    let reason =
-                        "it needs --model; a checkpoint of llc records its network: give --model as well, or remove it";
+                    let reason = "it needs --model: give --model as well, or remove this flag, since a checkpoint of llc \
+                         records its network";
                     return Err(ConfigError::Refused { key: raw.key(path)?, reason: reason.to_owned() });
                 }
                 None

@@ -1,4 +1,4 @@
-//! Defines what an experiment's configuration is: how it is asked for, checked, printed, and told apart from the defaults.
+//! Defines what an experiment's configuration is: how it is requested, checked, printed, and compared with the defaults.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use sha2::{Digest, Sha256};
 
 use super::{ConfigError, ConfigWarning, RawConfig, Setting, available_threads, updates};
 
-/// What `--help` of an experiment says beside its settings.
+/// The parts of an experiment's `--help` besides its settings.
 #[derive(Debug)]
 pub struct CommandLine {
     /// The subcommand, and the name of its runs.
     pub name: &'static str,
-    /// What it does: a sentence without its full stop.
+    /// A description: a sentence without its full stop.
     pub about: &'static str,
     /// Commands to start from, and the exit codes.
     pub examples: &'static str,
-    /// Sections of a file, under which help shows their flags; the first that fits counts.
+    /// Help headings for the sections of a file; the first match is used.
     pub headings: &'static [(&'static str, &'static str)],
-    /// The names that `--preset` takes; none where there are no presets.
+    /// The names that `--preset` takes; none if there are no presets.
     pub presets: &'static [&'static str],
     /// The same in one word, for help.
     pub presets_value: &'static str,
@@ -39,7 +39,7 @@ impl CommandLine {
     };
 }
 
-/// A legal configuration of one experiment: whoever holds one need not check again.
+/// A legal configuration of one experiment: code that has one need not check it again.
 pub trait Configuration: Sized + Serialize {
     /// Its subcommand.
     const COMMAND_LINE: CommandLine;
@@ -65,10 +65,10 @@ pub trait Configuration: Sized + Serialize {
         Ok(())
     }
 
-    /// What is legal but probably not meant.
+    /// Warnings about settings that are legal but probably not intended.
     fn warnings(&self, raw: &RawConfig) -> Vec<ConfigWarning>;
 
-    /// What follows from it, for the first line of a printed file.
+    /// Derived quantities, for the first line of a printed file.
     fn remark(&self) -> String;
 
     /// Threads of the whole run.
@@ -99,21 +99,21 @@ pub trait Configuration: Sized + Serialize {
     /// The configuration of the run in `run_dir`, as its `config.json` has it.
     ///
     /// # Errors
-    /// [`ConfigError`] where that can't be read, or is not legal.
+    /// [`ConfigError`] if that can't be read, or is not legal.
     fn of_record(run_dir: &Path) -> Result<Self, ConfigError> {
         let mut raw = RawConfig::new(Self::keys());
         raw.layer_json(&run_dir.join("config.json"))?;
         Self::build(&raw, available_threads())
     }
 
-    /// Names the configuration: the SHA-256 of its JSON, in hexadecimal. Another number anywhere gives another name.
+    /// The SHA-256 of its JSON, in hexadecimal, which identifies the configuration.
     fn hash(&self) -> String {
         // As in `to_toml`: there is nothing to refuse.
         let json = serde_json::to_string(self).expect("a checked configuration is valid JSON");
         Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The configuration as TOML that `--config` reads back to an equal one. A comment tells what follows from it.
+    /// The configuration as TOML that `--config` reads back to an equal one. A comment has quantities that follow from it.
     fn to_toml(&self) -> String {
         // Every value is a number that TOML holds (seeds stay below 2⁶³), text, or a list or table of these, and every
         // table has text keys: nothing is left that the serialiser refuses.
@@ -122,22 +122,22 @@ pub trait Configuration: Sized + Serialize {
     }
 }
 
-/// What a check hands over.
+/// The result of a check.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Checked<C> {
     /// The legal configuration.
     pub config: C,
-    /// What is legal but probably not meant; for the user to see before the run starts.
+    /// Settings that are legal but probably not intended, to be shown before the run starts.
     pub warnings: Vec<ConfigWarning>,
-    /// What the layers above the defaults changed, nested as in a file: `config_updates` of a record.
+    /// The settings that differ from the defaults, nested as in a file: `config_updates` of a record.
     pub updates: serde_json::Value,
 }
 
-/// The configuration that a file's `table` holds.
+/// The configuration in a file's `table`.
 ///
 /// # Errors
-/// [`ConfigError`] for what is not legal.
+/// [`ConfigError`] if it is not legal.
 pub(super) fn from_table<C: Configuration>(table: &toml::Table, threads: usize) -> Result<C, ConfigError> {
     let mut raw = RawConfig::new(C::keys());
     raw.layer_table(table)?;

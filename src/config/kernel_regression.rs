@@ -17,21 +17,21 @@ use crate::data::DatasetName;
 const EXAMPLES: &str = "\
 Examples:
   llc kernel-regression --train-sizes 500,1000,2000,4000,8000
-      MNIST: test error, norm and training error of the interpolant, at five numbers of samples; `llc data fetch mnist` brings the pictures.
+      MNIST: test error, norm and training error of the interpolant, at five numbers of samples; `llc data fetch mnist` downloads it.
   llc kernel-regression --train-sizes 8000 --label-corruption 1 --corrupt-test=off
-      Random labels: the training error is 0 all the same.
+      Random labels: the training error is still 0.
   llc kernel-regression --data fashion-mnist --solver iterative --memory 4 --tolerance 1e-3
       All 60,000 samples in 4 GB for the kernel, in less than an hour on two cores.
   llc kernel-regression --data cifar10 --train-sizes 4000 --bandwidth 0.002 --solver both
-      Both solvers, and how far apart their predictions are.
+      Both solvers, and the difference of their predictions.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 75 interrupted.";
 
 /// The sections of a file, under which `--help` shows their flags.
-const HEADINGS: [(&str, &str); 3] = [("data.", "The pictures"), ("regression.", "The regression"), ("", "The run")];
+const HEADINGS: [(&str, &str); 3] = [("data.", "The images"), ("regression.", "The regression"), ("", "The run")];
 
 const DATA: DataDefaults = DataDefaults { name: DatasetName::Mnist, is_normalised: false };
-/// The setting of the pictures that `train_sizes` stands in for.
+/// The setting of the images that `train_sizes` stands in for.
 const NOT_HERE: &str = "data.train_size";
 const BANDWIDTH: PositiveF64 = PositiveF64::literal(0.02);
 const TOLERANCE: PositiveF64 = PositiveF64::literal(1e-8);
@@ -58,7 +58,7 @@ pub struct RegressionConfig {
     pub bandwidth: PositiveF64,
     /// What is added to the diagonal of the kernel matrix, 0 or more.
     pub ridge: f64,
-    /// Numbers of training samples, in the order in which they are fitted; all samples where it is empty.
+    /// Numbers of training samples, in the order in which they are fitted; all samples if it is empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub train_sizes: Vec<usize>,
     /// How the system is solved.
@@ -98,7 +98,7 @@ impl KernelRegressionConfig {
         self.seed
     }
 
-    /// The pictures.
+    /// The images.
     pub fn data(&self) -> &DataConfig {
         &self.data
     }
@@ -182,60 +182,62 @@ fn own() -> Vec<Setting> {
             "bandwidth",
             Kind::Real,
             "BANDWIDTH",
-            "Factor of the squared distance: k(x, y) = exp(-BANDWIDTH |x - y|^2), so that a larger one is a narrower kernel; others \
-             write it 1/(2 sigma^2) [default: 0.02, published for MNIST's bytes over 255]",
+            "Factor of the squared distance: k(x, y) = exp(-BANDWIDTH |x - y|^2), often written 1/(2 sigma^2); larger \
+             is narrower [default: 0.02, published for MNIST's bytes over 255]",
         ),
         Setting::new(
             "regression.ridge",
             "ridge",
             Kind::Real,
             "RIDGE",
-            "Added to the diagonal of the kernel matrix; 0 interpolates the labels, and needs pictures that all differ [default: 0]",
+            "Number added to the diagonal of the kernel matrix; 0 interpolates the labels, and requires that all \
+             images differ [default: 0]",
         ),
         Setting::new(
             "regression.train_sizes",
             "train-sizes",
             Kind::WholeList,
             "SIZES",
-            "Numbers of training samples, ascending, each fitted by itself: the first so many; a corruption is that of all of them \
-             [default: all]",
+            "Numbers of training samples, ascending; each fit uses the first N samples, with the same corruption as \
+             in the full set [default: all]",
         ),
         Setting::new(
             "regression.solver",
             "solver",
             Kind::Choice(Solver::NAMES),
             "auto|direct|iterative|both",
-            "direct: Cholesky, 16 n^2 bytes; iterative: conjugate gradients in --memory; both: compares their predictions; auto: direct \
-             where --memory suffices for it [default: auto]",
+            "direct: Cholesky, 16 n^2 bytes; iterative: conjugate gradients in --memory; both: compares their \
+             predictions; auto: direct if --memory is enough for it [default: auto]",
         ),
         Setting::new(
             "regression.memory",
             "memory",
             Kind::Real,
             "GB",
-            "Gigabytes for the kernel matrix; iterative keeps it in f64 where 4 n^2 bytes fit, to precondition in 16 bits where n^2 do, else \
-             makes it again at every iteration [default: 4]",
+            "Gigabytes for the kernel matrix; iterative stores it in f64 if 4 n^2 bytes fit, in 16 bits as a \
+             preconditioner if n^2 bytes fit, and otherwise computes it anew at every iteration [default: 4]",
         ),
         Setting::new(
             "regression.tolerance",
             "tolerance",
             Kind::Real,
             "RESIDUAL",
-            "iterative: it ends where the residual of every class is that share of its targets [default: 1e-8]",
+            "iterative: stop once the residual of every class is this share of its targets [default: 1e-8]",
         ),
         Setting::new(
             "regression.preconditioner_rank",
             "preconditioner-rank",
             Kind::Whole,
             "SAMPLES",
-            "iterative: samples that the preconditioner is made of; it takes 4 bytes for each of them and each sample [default: 1000]",
+            "iterative: number of samples in the preconditioner, which takes 4 bytes times this number for each \
+             training sample [default: 1000]",
         ),
         Setting::new(
             "regression.max_iterations",
             "max-iterations",
             Kind::Whole,
             "ITERATIONS",
-            "iterative: it ends after so many, with a warning [default: 500]",
+            "iterative: most iterations, after which it stops with a warning [default: 500]",
         ),
         Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of the preconditioner's samples [default: 0]"),
     ]

@@ -22,9 +22,9 @@ use crate::words::counted;
 const EXAMPLES: &str = "\
 Examples:
   llc mala-vs-sgld
-      Seven sizes of data from 100 to 1e5, three samplers, five runs each; it says how long it will take.
+      Seven sizes of data from 100 to 1e5, three samplers, five runs each; prints an estimate of its time.
   llc mala-vs-sgld --n 100,1000 --num-runs 2 --num-steps 2000
-      A minute's look.
+      A quick look, in a minute.
   llc mala-vs-sgld --samplers sgld,mala --warmup 0.9 --n 1000
       Only the last tenth is averaged.
 
@@ -102,7 +102,7 @@ pub struct ComparedSamplers {
     pub num_steps: usize,
     /// Share of SGLD's and MALA's draws that is warm-up, in [0, 1).
     pub warmup: f64,
-    /// Samples in SGLD's minibatches, or n where that is less.
+    /// Samples in SGLD's minibatches, or n if that is less.
     pub batch_size: usize,
     /// Squared leapfrog step of HMC.
     pub hmc_epsilon: Epsilon,
@@ -215,15 +215,15 @@ impl Configuration for MalaVsSgldConfig {
                     "samplers",
                     Kind::Text,
                     "NAMES",
-                    "Which of sgld, mala and hmc [default: sgld,mala,hmc]",
+                    "Samplers to compare, from sgld, mala and hmc [default: sgld,mala,hmc]",
                 ),
                 Setting::new(
                     "comparison.num_runs",
                     "num-runs",
                     Kind::Whole,
                     "RUNS",
-                    "Runs at each n, each with a network, data and noise of its own: seeds --seed, --seed + 1, ... \
-                     [default: 5]",
+                    "Runs at each n, with different networks, data and noise: seeds --seed, --seed + 1, ... [default: \
+                     5]",
                 ),
                 Setting::new(
                     "sampler.epsilon",
@@ -253,7 +253,7 @@ impl Configuration for MalaVsSgldConfig {
                     "batch-size",
                     Kind::Whole,
                     "SAMPLES",
-                    "Samples in a minibatch of sgld, or n where that is less [default: 32]",
+                    "Samples in a minibatch of sgld, at most n [default: 32]",
                 ),
                 Setting::new(
                     "sampler.hmc_epsilon",
@@ -313,7 +313,7 @@ impl Configuration for MalaVsSgldConfig {
             run: relu::run(raw, threads)?,
         };
         for &kind in &config.comparison.samplers {
-            // HMC makes a trajectory of so many gradients in a step.
+            // HMC makes a trajectory of several gradients in a step.
             let per_step = if kind == SamplerKind::Hmc { config.sampler.leapfrog_steps } else { 1 };
             let sampler = config.sampler(kind, config.comparison.n[0]);
             sampler::check::ensure_enough_draws(raw.key("sampler.num_steps")?, &sampler, per_step)?;

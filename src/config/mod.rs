@@ -1,10 +1,10 @@
-//! Turns what a user asked for into a configuration that is known to be legal.
+//! Turns a user's settings into a checked configuration.
 //!
-//! Layers, later ones win: defaults ⊕ `--preset` ⊕ `--config FILE.toml` ⊕ `--set key=value` ⊕ flags. They meet in a
-//! [`RawConfig`], a flat map from dotted keys to values whose kind is already right; a [`Configuration`] such as [`DlnConfig`] is
-//! what the check makes of it. It cannot be built in any other way, so whoever holds one need not check again.
+//! Settings come in layers, and later layers override earlier ones: defaults ⊕ `--preset` ⊕ `--config FILE.toml` ⊕ `--set key=value` ⊕
+//! flags. A [`RawConfig`] combines them: a flat map from dotted keys to values of the right kind. The check turns it into a
+//! [`Configuration`] such as [`DlnConfig`]. This is the only way to build one, so code that has one need not check it again.
 //!
-//! One table for each experiment, such as [`dln::keys`], names every key: the TOML layout, the flags, `--set` and `--help` are all read from it, so a
+//! One table for each experiment, such as [`dln::keys`], lists every key. The TOML layout, the flags, `--set` and `--help` are all read from it, so a
 //! new setting is one row there, one line in the check and one field in the checked configuration.
 //!
 //! ```

@@ -19,11 +19,11 @@ use crate::model::ModelSpec;
 const EXAMPLES: &str = "\
 Examples:
   llc noisy-weights --model mlp-512 --num-epochs 30 --learning-rate 0.01
-      A perceptron on CIFAR-10 with noise on its weights: which samples stay right from one epoch to the next.
+      A perceptron on CIFAR-10 with noise on its weights, and the samples that stay right from one epoch to the next.
   llc noisy-weights --model mlp-512 --learn-noise=off --noise-doubling-epochs 5 --num-epochs 40
-      The noise doubles every five epochs: how much a network bears.
+      The noise doubles every five epochs, to see how much a network tolerates.
   llc noisy-weights --model mlp-512 --noise 0 --val-label-corruption 1 --num-epochs 40 --retrain-epochs 20
-      Training and validation samples are learnt together, then the training samples alone: how fast the others are forgotten.
+      Training and validation samples are learnt together, then the training samples alone, to see how fast the others are forgotten.
   llc noisy-weights --model mlp --widths 100 --data mnist --information-penalty 1 --optimizer adam
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
@@ -31,7 +31,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 inter
 /// The sections of a file, under which `--help` shows their flags.
 const HEADINGS: [(&str, &str); 6] = [
     ("model.", "The network"),
-    ("data.", "The pictures"),
+    ("data.", "The images"),
     ("train.", "The training"),
     ("noise.", "The weights: noise and start"),
     ("forgetting.", "The validation samples"),
@@ -137,7 +137,7 @@ impl NoisyWeightsConfig {
         &self.data
     }
 
-    /// The same pictures with the corruption of the validation samples.
+    /// The same images with the corruption of the validation samples.
     pub fn val_data(&self) -> DataConfig {
         DataConfig { label_corruption: self.forgetting.val_label_corruption, corrupt_test: true, ..self.data.clone() }
     }
@@ -166,7 +166,8 @@ impl NoisyWeightsConfig {
 impl Configuration for NoisyWeightsConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Train with log-normal noise on the weights, and see which samples a network keeps, learns and forgets",
+        about: "Train with log-normal noise on the weights, and report which samples a network keeps, learns and \
+                forgets",
         examples: EXAMPLES,
         headings: &HEADINGS,
         ..CommandLine::WITHOUT_PRESETS
@@ -234,7 +235,7 @@ fn noise(raw: &RawConfig) -> Result<NoiseConfig, ConfigError> {
         ("noise.learn", raw.word("noise.learn") == Some("on")),
     ];
     if let Some((path, _)) = asks.into_iter().find(|(_, is_asked)| alpha == 0.0 && *is_asked) {
-        let reason = "there is no noise at --noise 0: leave it out, or give some".to_owned();
+        let reason = "--noise 0 means no noise: leave it out, or give a --noise above 0".to_owned();
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     Ok(NoiseConfig {
@@ -269,36 +270,37 @@ fn own() -> Vec<Setting> {
             "noise",
             Kind::Real,
             "ALPHA",
-            "Each weight is multiplied by exp(-a/2 + sqrt(a) e), e standard normal and new at every step, with a = |ALPHA| at the start; 0 \
-             for no noise [default: 0.05]",
+            "Multiply each weight by exp(-a/2 + sqrt(a) e), with e standard normal and new at every step, and a = \
+             |ALPHA| at the start; 0 for no noise [default: 0.05]",
         ),
         Setting::new(
             "noise.learn",
             "learn-noise",
             Kind::Switch,
             "on|off",
-            "Learn the ALPHA of each weight by the same optimiser; `--learn-noise=off` keeps them [default: on]",
+            "Learn the ALPHA of each weight by the same optimiser; `--learn-noise=off` fixes it [default: on]",
         ),
         Setting::new(
             "noise.penalty",
             "information-penalty",
             Kind::Real,
             "BETA",
-            "Adds BETA (-1/2 mean ln a) to the loss: the price of a nat of information per weight [default: 0]",
+            "Add BETA (-1/2 mean ln a) to the loss, a penalty on the information per weight in nats [default: 0]",
         ),
         Setting::new(
             "noise.doubling_epochs",
             "noise-doubling-epochs",
             Kind::Whole,
             "EPOCHS",
-            "Double every ALPHA every so many epochs; 0 for never [default: 0]",
+            "Epochs after which every ALPHA doubles; 0 for never [default: 0]",
         ),
         Setting::new(
             "noise.start",
             "start",
             Kind::Choice(&["network", "log-uniform"]),
             "network|log-uniform",
-            "Where matrices and kernels start: as the network's layers do, or with ln|w| uniform on --log-uniform-range [default: network]",
+            "Start of matrices and kernels: that of the network's layers, or ln|w| uniform on --log-uniform-range \
+             [default: network]",
         ),
         Setting::new(
             "noise.log_uniform_range",
@@ -313,18 +315,18 @@ fn own() -> Vec<Setting> {
             "val-label-corruption",
             Kind::Real,
             "SHARE",
-            "Share of the labels of the validation samples (the test split) that are drawn again; --label-corruption is of the training \
-             samples alone [default: 0]",
+            "Share of the validation labels (the test split) that are redrawn; --label-corruption is for the training \
+             labels alone [default: 0]",
         ),
         Setting::new(
             "forgetting.retrain_epochs",
             "retrain-epochs",
             Kind::Whole,
             "EPOCHS",
-            "Train on training and validation samples first, for --num-epochs, then so many epochs on the training samples alone, the \
-             schedule from its start [default: 0, on the training samples throughout]",
+            "Train for --num-epochs on training and validation samples, then for this number of epochs on the \
+             training samples alone, with the schedule from its start [default: 0, on the training samples only]",
         ),
-        Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
+        Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random except corruptions [default: 0]"),
     ]
 }
 
@@ -371,7 +373,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_what_to_do() {
         let refused = |line: &str| config(&format!("--model mlp-512 {line}")).unwrap_err().to_string();
-        assert!(refused("--noise 0 --information-penalty 1").contains("no noise at --noise 0"));
+        assert!(refused("--noise 0 --information-penalty 1").contains("--noise 0 means no noise"));
         assert!(refused("--noise -1").contains("0 or more"));
         assert!(refused("--log-uniform-range=-3,1").contains("log-uniform only"));
         assert!(refused("--start log-uniform --log-uniform-range 1").contains("--log-uniform-range=-8,1"));

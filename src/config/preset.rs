@@ -6,7 +6,7 @@ use super::setting::{self, Value};
 /// Settings by key, as `--set` takes them.
 pub(super) type Settings = &'static [(&'static str, &'static str)];
 
-/// Pairs of settings of which the second takes the place of the first.
+/// Pairs of settings; the second replaces the first.
 const EXCLUDED_BY: [(&str, &str); 3] = [
     ("train.num_epochs", "train.num_steps"),
     ("train.batch_size", "train.full_batch"),

@@ -28,11 +28,11 @@ Examples:
   llc profile --layer-widths 20,20,10 --truth aligned --rank 5 --to 1
       A deep linear network: at small gamma the estimate stays at the exact value.
   llc profile --potential regular --along n-beta --from 1e4 --to 1
-      A toy potential over n_beta, beside the exact curve.
+      A toy potential over n_beta, with the exact curve.
   llc-analysis figures profile -F runs
       The estimate over the radius of its region.
 
-Exit codes: 0 done (also where a rung did not converge), 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
+Exit codes: 0 done (even if a rung did not converge), 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
 const TRAINED: &str = "A trained network, from a checkpoint";
 const DEEP_LINEAR: &str = "Or a deep linear network";
@@ -178,10 +178,8 @@ impl Configuration for ProfileConfig {
             Along::NBeta => &["sampler.beta", "sampler.n_beta"],
         };
         if let Some(path) = set_by_ladder.iter().find(|path| raw.get(path).is_some()) {
-            let reason = format!(
-                "the ladder runs along it: give --from and --to or --ladder, or --along {}",
-                along.other().name()
-            );
+            let reason =
+                format!("the ladder varies it: give --from and --to or --ladder, or --along {}", along.other().name());
             return Err(ConfigError::Refused { key: raw.key(path)?, reason });
         }
         let kind = keys::kind(raw)?;

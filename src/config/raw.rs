@@ -1,4 +1,4 @@
-//! Gathers settings from layers: each is optional, its kind is checked, its meaning not yet.
+//! Gathers settings from layers: each is optional, and only its kind is checked so far.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,14 +9,14 @@ use super::network::point;
 use super::setting::{self, Setting, Value};
 use crate::words::nearest;
 
-/// Settings by key, from as many layers as were laid over each other. A later layer wins.
+/// Settings by key, from any number of layers. A later layer overrides an earlier one.
 #[derive(Debug, Clone)]
 pub struct RawConfig {
     keys: &'static [Setting],
     values: BTreeMap<&'static str, Value>,
 }
 
-/// Pairs of keys that set the same quantity: a layer that sets one takes back the other's earlier value.
+/// Pairs of keys that set the same quantity: a layer that sets one removes the other's earlier value.
 const ALTERNATIVES: [(&str, &str); 4] = [
     ("sampler.beta", "sampler.n_beta"),
     ("train.num_epochs", "train.num_steps"),
@@ -24,7 +24,7 @@ const ALTERNATIVES: [(&str, &str); 4] = [
     ("toy.n", "toy.n_beta"),
 ];
 
-/// A switch that a key with words has replaced. Files, records and flags may still use it.
+/// A switch that was replaced by a key with words. Files, records and flags may still use it.
 struct FormerSwitch {
     path: &'static str,
     replaced_by: &'static str,
@@ -45,7 +45,7 @@ impl RawConfig {
         Self { keys, values: BTreeMap::new() }
     }
 
-    /// Lays the file at `path` over what is there.
+    /// Adds the file at `path` as a layer.
     ///
     /// # Errors
     ///
@@ -61,8 +61,8 @@ impl RawConfig {
         self.layer_table(&table)
     }
 
-    /// Lays the settings of the run in `folder` over what is there, but for `resume`, where it went on from itself. A file, or a folder
-    /// that holds no record, has none.
+    /// Adds the settings of the run in `folder` as a layer, except `resume`, the run that it continued. A file, or a folder
+    /// without a record, has none.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl RawConfig {
         Ok(())
     }
 
-    /// Lays the JSON of the file `path`, nested as in a record, over what is there.
+    /// Adds the JSON of the file `path`, nested as in a record, as a layer.
     pub(super) fn layer_json(&mut self, path: &Path) -> Result<(), ConfigError> {
         let error = |source| ConfigError::ReadFile { path: path.to_owned(), source };
         let text = fs::read_to_string(path).map_err(error)?;
@@ -88,18 +88,18 @@ impl RawConfig {
         self.layer_table(&table)
     }
 
-    /// Lays a table, nested as in a file, over what is there.
+    /// Adds a table, nested as in a file, as a layer.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnknownKey`], or what [`setting::convert`] says of a value.
+    /// [`ConfigError::UnknownKey`], or the errors of [`setting::convert`].
     pub fn layer_table(&mut self, table: &toml::Table) -> Result<(), ConfigError> {
         let mut layer = Vec::new();
         self.flatten("", table, &mut layer)?;
         self.layer(layer)
     }
 
-    /// Lays settings given as text, by dotted key, over what is there: all of `--set`, or all flags.
+    /// Adds settings given as text, by dotted key, as a layer: all of `--set`, or all flags.
     ///
     /// ```
     /// use llc::config::{RawConfig, dln};
@@ -111,7 +111,7 @@ impl RawConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnknownKey`], or what [`setting::parse`] says of a value.
+    /// [`ConfigError::UnknownKey`], or the errors of [`setting::parse`].
     pub fn layer_text<'a>(
         &mut self,
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -121,7 +121,7 @@ impl RawConfig {
         self.layer(layer)
     }
 
-    /// Lays a table, nested as in a file, under what is there: a choice that was made otherwise takes back what the table says for its own.
+    /// Adds a table, nested as in a file, below the existing layers: a different choice there removes the table's settings for its own choice.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl RawConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::UnknownKey`], with the nearest one that there is.
+    /// [`ConfigError::UnknownKey`], with the nearest existing key.
     pub fn key(&self, path: &str) -> Result<&'static Setting, ConfigError> {
         self.keys.iter().find(|key| key.path == path).ok_or_else(|| ConfigError::UnknownKey {
             key: path.to_owned(),
@@ -146,7 +146,7 @@ impl RawConfig {
         })
     }
 
-    /// Sets `path` where no layer has: how a preset goes under the layers above it.
+    /// Sets `path` unless a layer has: this puts a preset below the other layers.
     pub(super) fn fill(&mut self, path: &'static str, value: Value) {
         let is_set = |path| self.values.contains_key(path);
         if !is_set(path) {
@@ -154,7 +154,7 @@ impl RawConfig {
         }
     }
 
-    /// Takes back what is set at `path`.
+    /// Removes the value at `path`.
     pub(super) fn remove(&mut self, path: &str) {
         self.values.remove(path);
     }
@@ -199,7 +199,7 @@ impl RawConfig {
         Ok(())
     }
 
-    /// The settings of `layer` with those that former switches stand for, which must not say otherwise than the layer itself.
+    /// The settings of `layer` with former switches replaced by their keys, which must not contradict the layer itself.
     fn by_present_names(
         &self,
         mut layer: Vec<(&'static str, Value)>,

@@ -12,7 +12,7 @@ pub(super) const MAX_WIDTH: u64 = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ReluRun {
-    /// Threads, at least 1; each works on a chain of its own.
+    /// Threads, at least 1; each works on its own chain.
     pub threads: usize,
     /// Arithmetic of the chains: f32 or f64.
     pub precision: Precision,
@@ -33,7 +33,7 @@ pub(super) fn run_keys() -> Vec<Setting> {
         "precision",
         Kind::Choice(&["f32", "f64"]),
         "f32|f64",
-        "Arithmetic of the chains; losses and sums over samples are in f64 in any case [default: f32, as published]",
+        "Arithmetic of the chains; losses and sums over samples are always in f64 [default: f32, as published]",
     ));
     keys
 }

@@ -22,11 +22,11 @@ use crate::words::counted;
 const EXAMPLES: &str = "\
 Examples:
   llc rescaling
-      Three networks, 17 factors from 1e-4 to 1e4, five seeds, as published; it says how long it will take.
+      Three networks, 17 factors from 1e-4 to 1e4, five seeds, as published; prints an estimate of its time.
   llc rescaling --networks 10-20-10 --factors 0.0625,1,16 --num-seeds 2 --num-steps 1000
       Powers of two: λ̂ must agree bit for bit, which `llc-analysis check-rescaling RUN` checks.
   llc rescaling --networks 10-20-10 --factors 0.1,0.3,1,3,10 --preconditioner none
-      Without the preconditioner that belongs to the factor: not the same chain, and not invariant.
+      Without the preconditioner that matches the factor: a different chain, which is not invariant.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
@@ -245,23 +245,23 @@ impl Configuration for RescalingConfig {
                     "factors",
                     Kind::RealList,
                     "FACTORS",
-                    "What the first layer is multiplied by and the second layer's weights are divided by [default: 17 \
-                     from 1e-4 to 1e4, evenly spaced on a log scale]",
+                    "Factors that multiply the first layer and divide the second layer's weights [default: 17 from \
+                     1e-4 to 1e4, evenly spaced on a log scale]",
                 ),
                 Setting::new(
                     "rescaling.preconditioner",
                     "preconditioner",
                     Kind::Choice(Preconditioner::NAMES),
                     "invariant|none",
-                    "What epsilon is multiplied by: the square of what the tensor is multiplied by, or nothing, to see \
-                     the invariance fail [default: invariant]",
+                    "Factor of epsilon: invariant, the square of the tensor's own factor; or none, to see the \
+                     invariance fail [default: invariant]",
                 ),
                 Setting::new(
                     "rescaling.num_seeds",
                     "num-seeds",
                     Kind::Whole,
                     "SEEDS",
-                    "Networks of each shape, with data and noise of their own: seeds --seed, --seed + 1, ... [default: 5]",
+                    "Networks of each shape, with different data and noise: seeds --seed, --seed + 1, ... [default: 5]",
                 ),
                 Setting::new(
                     "sampler.epsilon",
@@ -275,8 +275,8 @@ impl Configuration for RescalingConfig {
                     "gamma",
                     Kind::Real,
                     "GAMMA",
-                    "Localisation; above 0 it pulls rescaled parameters by another strength, and breaks the invariance \
-                     [default: 0]",
+                    "Localisation; above 0 it acts on rescaled parameters with another strength, and breaks the \
+                     invariance [default: 0]",
                 ),
                 Setting::new(
                     "sampler.num_steps",
@@ -297,7 +297,7 @@ impl Configuration for RescalingConfig {
                     "thin",
                     Kind::Whole,
                     "STEPS",
-                    "Steps from one look at the loss on all samples to the next [default: 10]",
+                    "Steps between two evaluations of the loss on all samples [default: 10]",
                 ),
                 Setting::new(
                     "sampler.batch_size",
@@ -318,15 +318,17 @@ impl Configuration for RescalingConfig {
         let networks = networks(raw)?;
         let copies = relu::whole_list(raw, "model.copies", 1, relu::MAX_WIDTH - 1)?.unwrap_or(COPIES.to_vec());
         if let Some(narrow) = networks.iter().find(|widths| copies.iter().any(|&unit| unit >= widths.0[1])) {
-            let reason = format!("{narrow} has no such unit: give units below its hidden width, counted from 0");
+            let reason = format!(
+                "{narrow} does not have all these units: give numbers below its hidden width, \
+                                  counted from 0"
+            );
             return Err(ConfigError::Refused { key: raw.key("model.copies")?, reason });
         }
         let n = raw.count("data.num_training_data", 3)?.unwrap_or(NUM_TRAINING_DATA);
         let factors = relu::positive_list(raw, "rescaling.factors")?.unwrap_or_else(default_factors);
         let is_extreme = |factor: &&PositiveF64| !(1.0 / MAX_FACTOR..=MAX_FACTOR).contains(&factor.get());
         if let Some(factor) = factors.iter().find(is_extreme) {
-            let reason =
-                format!("{:e} is not within 1e-15 and 1e15, beyond which its square is too much for f32", factor.get());
+            let reason = format!("{:e} is not between 1e-15 and 1e15: its square would not fit into f32", factor.get());
             return Err(ConfigError::Refused { key: raw.key("rescaling.factors")?, reason });
         }
         let preconditioner = raw.choice("rescaling.preconditioner").unwrap_or(Preconditioner::Invariant);
@@ -437,9 +439,9 @@ mod tests {
         for (line, words) in [
             ("--networks 10-20", "give widths of input, hidden layer and output"),
             ("--networks 10-20-10,10-20-10", "each network once"),
-            ("--networks 10-8-10", "10-8-10 has no such unit"),
+            ("--networks 10-8-10", "10-8-10 does not have all these units"),
             ("--factors 1,0", "is 0: give a finite number"),
-            ("--factors 1,1e160", "1e160 is not within 1e-15 and 1e15"),
+            ("--factors 1,1e160", "1e160 is not between 1e-15 and 1e15"),
             ("--num-steps 30", "keeps"),
             ("--batch-size 20000", "20000"),
         ] {

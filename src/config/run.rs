@@ -8,7 +8,7 @@ use super::sampler::keys::text;
 use super::{ConfigError, Kind, Precision, RawConfig, Setting};
 use crate::kernel::SamplerKind;
 
-/// The most threads: more is surely a slip, and would end in a want of memory rather than in a sentence.
+/// The most threads: more is surely a mistake, and would run out of memory instead of giving an error.
 pub(super) const MAX_THREADS: u64 = 4_096;
 /// From this many parameters on chains run in turn with all threads, below it side by side with one thread each.
 const LARGE: usize = 100_000;
@@ -16,16 +16,16 @@ const LARGE: usize = 100_000;
 /// What the chains work on, which decides how threads and arithmetic are chosen where nothing is said.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Work {
-    /// A deep linear network of so many parameters.
+    /// A deep linear network with this number of parameters.
     DeepLinear { num_parameters: usize },
-    /// Any network, in so many chains.
+    /// Any network, with this number of chains.
     Network { num_chains: usize },
     /// A model that one interpreter computes, for one chain at a time.
     InTurn,
 }
 
 impl Work {
-    /// Threads of one chain of `sampler`, where `threads` serve all.
+    /// Threads of one chain of `sampler`, when all chains share `threads`.
     fn threads_per_chain(self, sampler: SamplerKind, threads: usize) -> usize {
         match self {
             Self::DeepLinear { num_parameters } if num_parameters >= LARGE && !sampler.about().is_single_threaded => {
@@ -42,7 +42,7 @@ impl Work {
 /// The settings of the run of any network.
 pub(super) fn network_keys() -> Vec<Setting> {
     keys_with(
-        "Threads for one chain [default: as many as leave some for every chain]",
+        "Threads for one chain [default: --threads divided among the chains]",
         &["auto", "f32", "bf16", "f64"],
         "auto|f32|bf16|f64",
         "Arithmetic of the chains; bf16 keeps parameters, losses and sums in f32 and f64 [default: auto, which is f32]",
@@ -73,10 +73,18 @@ fn keys_with(
             "threads",
             Kind::Whole,
             "THREADS",
-            "Threads in all, also while data are read and networks trained [default: what SLURM grants, else all processors]",
+            "Total number of threads, also for reading data and training networks [default: what SLURM grants, else \
+             all processors]",
         ),
         Setting::new("run.threads_per_chain", "threads-per-chain", Kind::Whole, "THREADS", threads_per_chain),
-        Setting::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the chains run [default: cpu]"),
+        Setting::new(
+            "run.device",
+            "device",
+            Kind::Text,
+            "cpu|cuda|cuda:N",
+            "Device that runs the chains [default: \
+            cpu]",
+        ),
         Setting::new("run.precision", "precision", Kind::Choice(precisions), precision_names, precision)
             .chosen_for(&["sampler.kind"]),
     ]
@@ -90,9 +98,16 @@ pub(super) fn bare_keys() -> Vec<Setting> {
             "threads",
             Kind::Whole,
             "THREADS",
-            "Threads in all [default: what SLURM grants, else all processors]",
+            "Total number of threads [default: what SLURM grants, else all processors]",
         ),
-        Setting::new("run.device", "device", Kind::Text, "cpu|cuda|cuda:N", "Where the training runs [default: cpu]"),
+        Setting::new(
+            "run.device",
+            "device",
+            Kind::Text,
+            "cpu|cuda|cuda:N",
+            "Device that runs the training [default: \
+            cpu]",
+        ),
     ]
 }
 

@@ -21,11 +21,11 @@ Examples:
   llc saddle
       The published dynamics: five singular values, four hidden layers of width 10, an estimate every 50 of 20,000 steps.
   llc saddle --hidden-widths 5,5,5,5 --seed 3
-      Narrower layers, where the exact λ itself grows with the rank.
+      Narrower layers, for which the exact λ grows with the rank.
   llc saddle --train-steps 3000 --logging-period 100 --gibbs-sweeps 0
-      A short look, without Gibbs beside it.
+      A quick look, without Gibbs.
   llc-analysis figures dln-saddle-to-saddle -F runs
-      The picture.
+      The figure.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
@@ -33,7 +33,7 @@ const HEADINGS: [(&str, &str); 6] = [
     ("model.", "The network"),
     ("data.", "The teacher and its samples"),
     ("train.", "The training"),
-    ("saddle.", "The points, and what is beside λ̂"),
+    ("saddle.", "The points, and comparisons with λ̂"),
     ("sampler.", "The sampler"),
     ("", "The run"),
 ];
@@ -125,7 +125,7 @@ pub struct TrainSection {
 pub struct SaddleSection {
     /// Steps from one estimate to the next; the first is at step 0, the last at the end.
     pub logging_period: usize,
-    /// Singular values of the product above this count for the rank; those that the loss can tell from zero where none is given.
+    /// Singular values of the product above this count for the rank; by default those that the loss can distinguish from zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rank_tolerance: Option<PositiveF64>,
     /// Sweeps of Gibbs's chains beside each estimate, warm-up included; 0 for none.
@@ -199,12 +199,12 @@ impl SaddleConfig {
 impl Configuration for SaddleConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Follow the learning coefficient of a deep linear network from saddle to saddle of its training",
+        about: "Track the learning coefficient of a deep linear network as its training moves from saddle to saddle",
         examples: EXAMPLES,
         headings: &HEADINGS,
         presets: &["published"],
         presets_value: "published",
-        presets_help: "The published settings to the letter: one chain of SGLD",
+        presets_help: "Exactly the published settings: one chain of SGLD",
     };
 
     fn keys() -> &'static [Setting] {
@@ -315,7 +315,8 @@ fn gibbs(
     let key = raw.key("saddle.gibbs_sweeps")?;
     if sampler.gamma == Gamma::Fixed(0.0) {
         let reason =
-            "without localisation Gibbs has no law to draw from: give --gibbs-sweeps 0 with --gamma 0".to_owned();
+            "without localisation Gibbs has no normalised density to draw from: give --gibbs-sweeps 0 with --gamma 0"
+                .to_owned();
         return Err(ConfigError::Refused { key, reason });
     }
     let settings = [

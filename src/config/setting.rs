@@ -140,7 +140,7 @@ fn parse_whole(text: &str) -> Result<u64, &'static str> {
     }
 }
 
-/// Whole numbers written as `1e5`. Past 2⁵³ an f64 no longer tells neighbours apart, so there digits are asked for.
+/// Whole numbers written as `1e5`. Above 2⁵³ an f64 can't distinguish neighbours, so digits are required there.
 fn whole_from_real(value: f64) -> Result<u64, &'static str> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_number_is_told_why() {
+    fn what_is_no_whole_number_is_reported_why() {
         let start = "--num-steps (sampler.num_steps): ";
         assert_eq!(sentence(&STEPS, "abc"), format!("{start}`abc` is not a number"));
         assert_eq!(sentence(&STEPS, "1.5"), format!("{start}`1.5` is not a whole number"));
@@ -216,10 +216,7 @@ mod tests {
     fn a_comma_with_nothing_beside_it_is_refused() {
         for text in ["5,,5", "5, ,5", "5,5,", ",5", "[5,]", ","] {
             assert!(
-                sentence(&WIDTHS, text).ends_with(&format!(
-                    "`{text}` has nothing between two commas, or beside one: \
-                write it as 20,20,10"
-                )),
+                sentence(&WIDTHS, text).ends_with(&format!("`{text}` has an empty item: write the list as 20,20,10")),
                 "{text}"
             );
         }

@@ -1,4 +1,4 @@
-//! Checks that records can be written before a run starts, leaving nothing behind.
+//! Checks that records can be written before a run starts, and leaves no files.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::ConfigError;
 ///
 /// # Errors
 ///
-/// [`ConfigError::Storage`] where `directory`, or the nearest folder above it that exists, is no folder or refuses a new
+/// [`ConfigError::Storage`] where `directory`, or the nearest folder above it that exists, is not a folder or refuses a new
 /// file.
 ///
 /// ```

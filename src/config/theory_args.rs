@@ -23,7 +23,7 @@ pub struct TheoryDlnArgs {
 }
 
 impl TheoryDlnArgs {
-    /// The widths H_0, …, H_L, the input's first, and the rank of the product; as legal as `llc dln` wants them.
+    /// The widths H_0, …, H_L, the input's first, and the rank of the product; legal by the rules of `llc dln`.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 /// What SLURM grants a task, the most specific first. Inside a one-processor task the machine still shows all its
 /// processors (SLURM need not pin a task to them), so these come before what the machine says.
 const SLURM_VARIABLES: [&str; 2] = [TASK_THREADS, "SLURM_CPUS_ON_NODE"];
-/// The variable that grants one task its threads; whoever starts several programs at once shares threads out by it.
+/// The variable that grants one task its threads; programs that start several others at once use it to divide threads.
 pub const TASK_THREADS: &str = "SLURM_CPUS_PER_TASK";
 
 /// The number of threads this process may use, at least 1: what SLURM granted, else what the machine offers.

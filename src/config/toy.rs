@@ -19,13 +19,13 @@ use crate::words::nearest;
 const EXAMPLES: &str = "\
 Examples:
   llc toy
-      Every potential by every sampler that fits, in about a second, against the exact values.
+      Every potential by every applicable sampler, in about a second, against the exact values.
   llc toy --potentials crossing --samplers gibbs --n 1e3,1e5,1e7,1e9
-      How slowly multiplicity 2 lets λ̂ reach λ = 1/2.
+      With multiplicity 2, λ̂ reaches λ = 1/2 only slowly.
   llc toy --potentials line,dot --samplers hmc --gamma 1
-      A localisation that is too weak: the dot is within reach of the line, and chains don't cross.
+      A localisation that is too weak: the line's region includes the dot, but chains don't cross.
   llc-analysis figures toy toy-against-n -F runs
-      The pictures of what was run.
+      Figures of these runs.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
@@ -155,7 +155,7 @@ impl ToyConfig {
         &self.samplers
     }
 
-    /// n, where it was not nβ that was given, and nβ of every round.
+    /// n, if it was not nβ that was given, and nβ of every round.
     pub fn rounds(&self) -> Vec<(Option<u64>, f64)> {
         let of_n = |&n: &u64| (Some(n), n as f64 / (n as f64).ln());
         match (&self.toy.n_beta, &self.toy.n) {
@@ -185,18 +185,19 @@ impl Configuration for ToyConfig {
     };
 
     fn keys() -> &'static [Setting] {
-        static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
-            let all = SamplerKind::NAMES.join(",");
-            let steps = SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), num_steps(kind))).join(", ");
-            let text = sampler::keys::text;
-            vec![
+        static KEYS: LazyLock<Vec<Setting>> =
+            LazyLock::new(|| {
+                let all = SamplerKind::NAMES.join(",");
+                let steps = SamplerKind::ALL.map(|kind| format!("{} {}", kind.name(), num_steps(kind))).join(", ");
+                let text = sampler::keys::text;
+                vec![
                 Setting::new("experiment", "", Kind::Choice(&[ToyConfig::EXPERIMENT]), "", ""),
                 Setting::new(
                     "toy.potentials",
                     "potentials",
                     Kind::Text,
                     "NAMES",
-                    text(format!("Which potentials, out of {} [default: all]", Toy::NAMES.join(","))),
+                    text(format!("Potentials, from {} [default: all]", Toy::NAMES.join(","))),
                 ),
                 Setting::new(
                     "toy.samplers",
@@ -204,7 +205,8 @@ impl Configuration for ToyConfig {
                     Kind::Text,
                     "NAMES",
                     text(format!(
-                        "Which samplers, out of {all}; gibbs fits where every coordinate is normal given the others [default: all]"
+                        "Samplers, from {all}; gibbs applies if every coordinate is normal given the others [default: \
+                         all]"
                     )),
                 ),
                 Setting::new(
@@ -212,16 +214,17 @@ impl Configuration for ToyConfig {
                     "n",
                     Kind::WholeList,
                     "N",
-                    "Samples n, one or more: 1e3,1e5; n_beta is n/ln n, the loss is the exact one [default: 1e4]",
+                    "Numbers of samples n, one or more: 1e3,1e5; n_beta is n/ln n, the loss is exact [default: 1e4]",
                 ),
-                Setting::new("toy.n_beta", "n-beta", Kind::RealList, "N_BETA", "n times beta, one or more, in place of --n"),
+                Setting::new("toy.n_beta", "n-beta", Kind::RealList, "N_BETA", "n times beta, one or more, instead of \
+                    --n"),
                 Setting::new(
                     "toy.gamma",
                     "gamma",
                     Kind::Real,
                     "GAMMA",
                     text(format!(
-                        "Localisation of every potential [default: {}, but line {} and dot {}, which keeps them apart]",
+                        "Localisation of every potential [default: {}, but line {} and dot {}, to keep them apart]",
                         Toy::Regular.default_gamma(),
                         Toy::Line.default_gamma(),
                         Toy::Dot.default_gamma()
@@ -254,8 +257,8 @@ impl Configuration for ToyConfig {
                     Kind::Real,
                     "SHARE",
                     text(format!(
-                        "sgld: its step size as a share of that at which mala accepts nine of ten moves, where mala runs too; 1 is what \
-                         is advised for large networks, and biased here [default: {}]",
+                        "sgld: its step size as a share of the one at which mala accepts nine of ten moves, if mala \
+                         runs too; 1 is usual for large networks, but biased here [default: {}]",
                         SGLD_STEP.get()
                     )),
                 ),
@@ -264,7 +267,7 @@ impl Configuration for ToyConfig {
             .into_iter()
             .chain(run::keys().into_iter().filter(|key| key.path == "run.threads"))
             .collect()
-        });
+            });
         &KEYS
     }
 

@@ -71,7 +71,7 @@ impl RawConfig {
         }
     }
 
-    /// A number that `contains` accepts; `interval` tells users which do.
+    /// A number that `contains` accepts; `interval` describes these to users.
     pub(crate) fn within(
         &self,
         path: &str,

@@ -1,6 +1,6 @@
-//! Moves and mirrors training pictures: a random crop out of a picture with black margins, then a mirror image half of the time.
+//! Moves and mirrors training images: a random crop out of an image with black margins, then a mirror image half of the time.
 //!
-//! What happens to a sample in an epoch is a function of (key, epoch, index) alone, so that a resumed training sees the same pictures.
+//! What happens to a sample in an epoch is a function of (key, epoch, index) alone, so that a resumed training sees the same images.
 //!
 //! *Reference*: torchvision's `RandomCrop(size, padding)` and `RandomHorizontalFlip`; the law is theirs, not the stream.
 //! *Tested by*: every shift and both sides come up evenly, a shift by hand.
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::rng::Key;
 
-/// How pictures are moved.
+/// How images are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Augmentation {
-    /// Width of the black margin: a picture moves by at most so many rows and columns, each way.
+    /// Width of the black margin: an image moves by at most this many rows and columns, each way.
     pub padding: usize,
-    /// Whether half of the pictures are mirrored.
+    /// Whether half of the images are mirrored.
     pub has_flip: bool,
 }
 
@@ -31,7 +31,7 @@ impl Augmentation {
     }
 }
 
-/// Where a picture goes.
+/// Where an image goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Movement {
     /// Rows by which the window lies lower: row `r` shows what row `r + down` was.

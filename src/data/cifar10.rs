@@ -13,10 +13,10 @@ use super::{DataError, DatasetName, Pictures, Split};
 /// Channels, rows, columns.
 pub(super) const SHAPE: [usize; 3] = [3, 32, 32];
 
-/// Bytes of the pixels of one picture.
+/// Bytes of the pixels of one image.
 pub(super) const PICTURE_LEN: usize = 3 * 32 * 32;
 
-/// A label and a picture.
+/// A label and an image.
 const RECORD_LEN: usize = 1 + PICTURE_LEN;
 
 /// The most bytes of one file that are read: thirty times the published size.
@@ -45,7 +45,7 @@ pub(super) fn load(dir: &Path, split: Split) -> Result<Pictures, DataError> {
         }
         let expected = *first_len.get_or_insert(bytes.len());
         if bytes.len() != expected {
-            let expected = format!("{expected} bytes, as in the first batch");
+            let expected = format!("{expected} bytes, like the first batch");
             return Err(malformed(&path, expected, bytes.len().to_string()));
         }
         for record in bytes.chunks_exact(RECORD_LEN) {
@@ -60,7 +60,7 @@ pub(super) fn load(dir: &Path, split: Split) -> Result<Pictures, DataError> {
     Ok(pictures(pixels, labels))
 }
 
-/// CIFAR-10's pictures of these bytes.
+/// CIFAR-10's images of these bytes.
 pub(super) fn pictures(pixels: Vec<u8>, labels: Vec<u8>) -> Pictures {
     let classes = DatasetName::Cifar10.classes().iter().map(|class| (*class).to_owned()).collect();
     Pictures { shape: SHAPE, pixels, labels, classes }
@@ -128,7 +128,7 @@ mod tests {
         }
         let error = load(folder.path(), Split::Train).unwrap_err().to_string();
         assert!(
-            error.contains("data_batch_3.bin: expected 122920 bytes, as in the first batch, found 119847"),
+            error.contains("data_batch_3.bin: expected 122920 bytes, like the first batch, found 119847"),
             "{error}"
         );
         fs::copy(test_fixture("cifar10").join("data_batch_3.bin"), folder.path().join("data_batch_3.bin")).unwrap();

@@ -24,7 +24,7 @@ pub(super) fn load(dir: &Path, split: Split) -> Result<Pictures, DataError> {
         let num_pictures = labels.len() - num_before;
         let expected = *first_len.get_or_insert(num_pictures);
         if num_pictures != expected {
-            let expected = format!("{expected} pictures, as in the first batch");
+            let expected = format!("{expected} images, like the first batch");
             return Err(malformed(&path, expected, num_pictures.to_string()));
         }
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_batch_is_told_apart() {
+    fn what_is_not_a_batch_is_reported_as_such() {
         let found = |bytes: &[u8]| append(bytes, &mut Vec::new(), &mut Vec::new()).unwrap_err();
         for (bytes, expected, there) in [
             (python2_batch(&[7; PICTURE_LEN], PICTURE_LEN, &[10]), "1 integers from 0 to 9", "10"),

@@ -1,4 +1,4 @@
-//! Spoils a data set before a network sees it: labels, pixels, or both; training samples, and test samples as well or not.
+//! Corrupts a dataset before a network sees it: labels, pixels, or both; training samples, and test samples as well or not.
 //!
 //! Two published conventions differ in how test samples are drawn for: one stream over the training samples and then the test samples
 //! ([`Stream::Joint`]), or the stream of the same seed for each ([`Stream::Each`]). The maintainer of one of them calls a clean test
@@ -41,11 +41,11 @@ pub enum PixelCorruption {
     /// Nothing.
     #[default]
     None,
-    /// One permutation of places for all pictures.
+    /// One permutation of places for all images.
     Shuffled,
     /// A permutation for each.
     Random,
-    /// Noise of each channel's mean and deviation in place of each picture.
+    /// Noise of each channel's mean and deviation instead of each image.
     Gaussian,
 }
 
@@ -62,7 +62,7 @@ pub enum Stream {
     Joint,
 }
 
-/// How a data set is spoilt.
+/// How a dataset is corrupted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Corruption {
@@ -78,7 +78,7 @@ pub struct Corruption {
     pub has_clean_test: bool,
 }
 
-/// A spoilt data set.
+/// A corrupted dataset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrupted {
     /// The training samples.
@@ -92,7 +92,7 @@ pub struct Corrupted {
 impl Corruption {
     /// Spoils both sets, which are cropped already: pixels move within what a network will see.
     ///
-    /// `normalise` tells the mean and deviation of noise.
+    /// `normalise` has the mean and deviation of noise.
     ///
     /// # Errors
     ///
@@ -100,9 +100,11 @@ impl Corruption {
     pub fn apply(&self, train: &Pictures, test: &Pictures, normalise: &Normalise) -> Result<Corrupted, DataError> {
         self.check(train, test, normalise)?;
         let ((train, train_noise), (mut test, test_noise), clean) = match self.stream {
-            Stream::Each => (self.spoilt(train.clone(), normalise), self.spoilt(test.clone(), normalise), &test.labels),
+            Stream::Each => {
+                (self.corrupted(train.clone(), normalise), self.corrupted(test.clone(), normalise), &test.labels)
+            }
             Stream::Joint => {
-                let (mut first, mut first_noise) = self.spoilt(train.followed_by(test), normalise);
+                let (mut first, mut first_noise) = self.corrupted(train.followed_by(test), normalise);
                 let at = train.pixels.len();
                 let rest = Pictures {
                     pixels: first.pixels.split_off(at),
@@ -120,8 +122,8 @@ impl Corruption {
         Ok(Corrupted { train, test, noise: train_noise.zip(test_noise).map(|(train, test)| [train, test]) })
     }
 
-    /// One stream's worth: the pictures, and numbers in place of their pixels where these become noise.
-    fn spoilt(&self, mut pictures: Pictures, normalise: &Normalise) -> (Pictures, Option<Vec<f32>>) {
+    /// One stream's worth: the images, and numbers instead of their pixels where these become noise.
+    fn corrupted(&self, mut pictures: Pictures, normalise: &Normalise) -> (Pictures, Option<Vec<f32>>) {
         let mut noise = None;
         match (self.pixels, normalise) {
             (PixelCorruption::Shuffled, _) => shuffle_pixels(&mut pictures, self.seed),
@@ -149,7 +151,7 @@ impl Corruption {
         let unfit = |reason: String| Err(DataError::Unfit { reason });
         if (train.shape, &train.classes) != (test.shape, &test.classes) {
             return unfit(format!(
-                "training pictures of {:?} in {} classes, test pictures of {:?} in {}: give two parts of one data set",
+                "training images of {:?} in {} classes, test images of {:?} in {}: give two splits of one dataset",
                 train.shape,
                 train.classes.len(),
                 test.shape,
@@ -164,7 +166,7 @@ impl Corruption {
         if self.pixels == PixelCorruption::Gaussian {
             let is_channels = matches!(normalise, Normalise::Channels { .. });
             if let Some(reason) = normalise.misfit(train.shape[0]).or((!is_channels).then(|| {
-                "gaussian pixels take their means and deviations from the channels': normalise by channels".to_owned()
+                "gaussian pixels need the mean and deviation of each channel: use --preprocessing channels".to_owned()
             })) {
                 return unfit(reason);
             }
@@ -223,8 +225,8 @@ mod tests {
         let labels = LabelCorruption::Random { level: 1.5 };
         assert!(apply(Corruption { labels, ..Corruption::default() }, &test).contains("level of 1.5"));
         let noise = Corruption { pixels: PixelCorruption::Gaussian, ..Corruption::default() };
-        assert!(apply(noise, &test).contains("normalise by channels"));
-        assert!(apply(Corruption::default(), &test.cropped(26).unwrap()).contains("two parts of one data set"));
+        assert!(apply(noise, &test).contains("use --preprocessing channels"));
+        assert!(apply(Corruption::default(), &test.cropped(26).unwrap()).contains("two splits of one dataset"));
     }
 
     #[cfg(feature = "torch")]

@@ -1,4 +1,4 @@
-//! Finds a data set on the disk by its name, and loads it by what is in the folder.
+//! Finds a dataset on the disk by its name, and loads it by what is in the folder.
 
 use std::env;
 use std::fmt;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{DataError, Pictures, cifar10, cifar10_python, idx, image_folder};
 
-/// The data sets that can be loaded.
+/// The datasets that can be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DatasetName {
-    /// Ten classes of 32×32 colour pictures.
+    /// Ten classes of 32×32 colour images.
     Cifar10,
     /// Handwritten digits, 28×28.
     Mnist,
@@ -23,7 +23,7 @@ pub enum DatasetName {
     ImageFolder,
 }
 
-/// The part of a data set that a network learns from, or the part that it is tested on.
+/// The part of a dataset that a network learns from, or the part that it is tested on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
@@ -43,7 +43,7 @@ impl Split {
     }
 }
 
-/// How a folder holds a data set.
+/// How a folder holds a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// CIFAR-10's binary batches.
@@ -116,7 +116,7 @@ impl DatasetName {
         }
     }
 
-    /// Number of published pictures of a split, where there is one.
+    /// Number of published images of a split, where there is one.
     pub fn published_len(self, split: Split) -> Option<usize> {
         match (self, split) {
             (Self::ImageFolder, _) => None,
@@ -129,8 +129,8 @@ impl DatasetName {
     /// How to get it, as a clause.
     pub(super) fn remedy(self) -> String {
         match self {
-            Self::ImageFolder => "a folder of pictures holds train/CLASS/*.png or CLASS/*.png (or .jpg)".into(),
-            name => format!("`llc data fetch {name}` brings the published files"),
+            Self::ImageFolder => "a folder of images has the files train/CLASS/*.png or CLASS/*.png (or .jpg)".into(),
+            name => format!("`llc data fetch {name}` downloads the published files"),
         }
     }
 
@@ -198,7 +198,7 @@ impl FromStr for DatasetName {
     }
 }
 
-/// Loads a split of the data set `name` that lies in `dir` or in a folder of its usual name below.
+/// Loads a split of the dataset `name` that lies in `dir` or in a folder of its usual name below.
 ///
 /// # Errors
 ///
@@ -214,7 +214,7 @@ pub fn load(name: DatasetName, dir: &Path, split: Split) -> Result<Pictures, Dat
     }
 }
 
-/// The folder of the data set `name`: in `data_dir` if one is given, else in `$LLC_DATA`, else in `data/`.
+/// The folder of the dataset `name`: in `data_dir` if one is given, else in `$LLC_DATA`, else in `data/`.
 ///
 /// # Errors
 ///
@@ -252,7 +252,8 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "no cifar10 in {path}; `llc data fetch cifar10` brings the published files, and --data-dir or LLC_DATA say where data are"
+                "no cifar10 in {path}; `llc data fetch cifar10` downloads the published files, and --data-dir or \
+                 LLC_DATA give the folder"
             )
         );
         assert_eq!(load(DatasetName::Cifar10, folder.path(), Split::Test).unwrap_err().to_string(), error);

@@ -7,19 +7,19 @@ use thiserror::Error;
 
 use super::DatasetName;
 
-/// Why a data set can't be used.
+/// Why a dataset can't be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// No folder that was looked in holds the data set.
-    #[error("no {dataset} in {}; {}, and --data-dir or LLC_DATA say where data are", list(tried), dataset.remedy())]
+    /// No folder that was looked in holds the dataset.
+    #[error("no {dataset} in {}; {}, and --data-dir or LLC_DATA give the folder", list(tried), dataset.remedy())]
     NotFound {
         /// What was looked for.
         dataset: DatasetName,
         /// Where.
         tried: Vec<PathBuf>,
     },
-    /// A folder holds a part of the data set.
+    /// A folder holds a part of the dataset.
     #[error("{}: the file is missing; {}", path.display(), dataset.remedy())]
     Missing {
         /// The missing file.
@@ -60,15 +60,13 @@ pub enum DataError {
     Crop {
         /// The crop.
         size: usize,
-        /// Rows of the pictures.
+        /// Rows of the images.
         height: usize,
-        /// Columns of the pictures.
+        /// Columns of the images.
         width: usize,
     },
     /// A number of samples that the classes can't share.
-    #[error(
-        "{size} samples are not the same number from each of {num_classes} classes: give a multiple of {num_classes}"
-    )]
+    #[error("{size} samples can't be divided equally among {num_classes} classes: give a multiple of {num_classes}")]
     NotBalanced {
         /// The samples asked for.
         size: usize,
@@ -76,7 +74,7 @@ pub enum DataError {
         num_classes: usize,
     },
     /// A class with too few samples.
-    #[error("class `{class}` has {found} samples, {needed} were asked for: ask for fewer")]
+    #[error("class `{class}` has {found} samples, but {needed} are needed: use fewer samples")]
     TooFew {
         /// The class.
         class: String,
@@ -85,7 +83,7 @@ pub enum DataError {
         /// Samples asked for.
         needed: usize,
     },
-    /// A class that the data set doesn't have.
+    /// A class that the dataset doesn't have.
     #[error("no class is called `{class}`: the classes are {}", classes.join(", "))]
     UnknownClass {
         /// The class as given.

@@ -1,4 +1,4 @@
-//! Lays pictures out in rows, to look at them.
+//! Lays images out in rows, to look at them.
 //!
 //! *Tested by*: the places of pixels.
 
@@ -6,11 +6,11 @@ use image::{Rgb, RgbImage};
 
 use super::Pictures;
 
-/// Pixels between two pictures.
+/// Pixels between two images.
 const GAP: u32 = 2;
 
-/// The first pictures of each of `variants`, `columns` in a line: the first line shows the first variant of the first pictures, the next
-/// one their second variant, and so on, then come the next pictures. Each pixel becomes a square of side `scale`. All variants are of
+/// The first images of each of `variants`, `columns` in a line: the first line shows the first variant of the first images, the next
+/// one their second variant, and so on, then come the next images. Each pixel becomes a square of side `scale`. All variants are of
 /// one shape and number; `columns` and `scale` are at least 1.
 pub fn grid(variants: &[Pictures], columns: usize, scale: usize) -> RgbImage {
     let Some(first) = variants.first() else { return RgbImage::new(0, 0) };
@@ -50,7 +50,7 @@ mod tests {
             classes: vec!["a".into()],
         };
         let image = grid(&[of(10), of(20)], 2, 3);
-        // Two pictures of 6×3 a line, four lines.
+        // Two images of 6×3 a line, four lines.
         assert_eq!(image.dimensions(), (2 + 2 * 8, 2 + 4 * 5));
         for (x, y, level) in
             [(2, 2, 10), (5, 2, 11), (10, 4, 12), (2, 7, 20), (13, 7, 23), (2, 12, 14), (5, 19, 25), (0, 0, 255)]

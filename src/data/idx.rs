@@ -17,7 +17,7 @@ use super::{DataError, DatasetName, Pictures, Split};
 /// The most bytes of elements that are read: a hundred times MNIST.
 const MAX_BYTES: u64 = 1 << 32;
 
-/// Reads a split of an MNIST-like data set from the folder that holds its files.
+/// Reads a split of an MNIST-like dataset from the folder that holds its files.
 pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split, classes: &[&str]) -> Result<Pictures, DataError> {
     let images_path = file(dataset, dir, split, "images", 3)?;
     let labels_path = file(dataset, dir, split, "labels", 1)?;
@@ -31,10 +31,10 @@ pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split, classes: &[&s
         dataset,
     };
     if n == 0 || height == 0 || width == 0 {
-        return Err(malformed(&images_path, "pictures".into(), format!("{n} of {height}×{width} pixels")));
+        return Err(malformed(&images_path, "images".into(), format!("{n} of {height}×{width} pixels")));
     }
     if n != num_labels {
-        return Err(malformed(&labels_path, format!("{n} labels, as there are pictures"), num_labels.to_string()));
+        return Err(malformed(&labels_path, format!("{n} labels, one for each image"), num_labels.to_string()));
     }
     if let Some(index) = labels.iter().position(|label| usize::from(*label) >= classes.len()) {
         let found = format!("{} at index {index}", labels[index]);
@@ -125,7 +125,7 @@ fn parse<const N: usize>(mut reader: impl Read) -> Result<([usize; N], Vec<u8>),
             more if more > len => "more".to_owned(),
             fewer => fewer.to_string(),
         };
-        return Err(Wrong::Content { expected: format!("{len} bytes of elements ({sizes}, says its header)"), found });
+        return Err(Wrong::Content { expected: format!("{len} bytes of elements ({sizes} in its header)"), found });
     }
     Ok((dims.map(|dim| dim as usize), elements))
 }
@@ -195,7 +195,7 @@ mod tests {
         let load = || load(DatasetName::Mnist, to, Split::Train, DatasetName::Mnist.classes()).unwrap_err().to_string();
         assert!(load().contains("train-labels-idx1-ubyte.gz: the file is missing"), "{}", load());
         fs::copy(from.join("t10k-labels-idx1-ubyte.gz"), to.join("train-labels-idx1-ubyte.gz")).unwrap();
-        assert!(load().contains("expected 200 labels, as there are pictures, found 100"), "{}", load());
+        assert!(load().contains("expected 200 labels, one for each image, found 100"), "{}", load());
         fs::write(to.join("train-labels-idx1-ubyte"), [&[0, 0, 8, 1, 0, 0, 0, 200], [10; 200].as_slice()].concat())
             .unwrap();
         assert!(load().contains("labels from 0 to 9, found 10 at index 0"), "{}", load());

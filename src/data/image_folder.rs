@@ -1,11 +1,11 @@
-//! Reads pictures that lie in a folder for each class, as torchvision's `ImageFolder` and fast.ai lay them out: `train/CLASS/*.png` with
+//! Reads images that lie in a folder for each class, as torchvision's `ImageFolder` and fast.ai lay them out: `train/CLASS/*.png` with
 //! `test/` or `valid/` beside, or `CLASS/*.png` alone. PNG and JPEG, grey or colour, all of one size.
 //!
 //! Classes and files go in the order of their names as text (`10.png` before `2.png`), as both of these libraries have them.
 //!
 //! JPEG leaves a decoder some freedom: another one's pixels may differ from these by a few levels.
 //!
-//! *Tested by*: pictures written and read back, both layouts, files that lie about their size, truncations.
+//! *Tested by*: images written and read back, both layouts, files that lie about their size, truncations.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use image::{ColorType, DynamicImage, ImageReader, Limits};
 
 use super::{DataError, DatasetName, Pictures, Split};
 
-/// The most rows or columns of a picture.
+/// The most rows or columns of an image.
 const MAX_SIDE: u32 = 4096;
 
 /// The most classes: a label is a byte.
@@ -46,7 +46,7 @@ fn is_picture(path: &Path) -> bool {
     matches!(end.as_deref(), Some("png" | "jpg" | "jpeg")) && path.is_file()
 }
 
-/// What lies in a folder and is wanted, in the order of names; hidden things are not.
+/// The entries of a folder in the order of names, without hidden ones.
 fn sorted(dir: &Path, is_wanted: impl Fn(&Path) -> bool) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -60,7 +60,7 @@ fn sorted(dir: &Path, is_wanted: impl Fn(&Path) -> bool) -> io::Result<Vec<PathB
     Ok(paths)
 }
 
-/// Reads a split. The first picture says how large all are, and whether they are grey.
+/// Reads a split. The first image says how large all are, and whether they are grey.
 pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split) -> Result<Pictures, DataError> {
     let malformed = |path: &Path, expected: String, found: String| DataError::Malformed {
         path: path.to_path_buf(),
@@ -87,7 +87,7 @@ pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split) -> Result<Pic
             return Err(malformed(class_dir, "PNG or JPEG files".into(), "none".into()));
         }
         for path in files {
-            let decoded = decode(&path).map_err(|found| malformed(&path, "a PNG or JPEG picture".into(), found))?;
+            let decoded = decode(&path).map_err(|found| malformed(&path, "a PNG or JPEG image".into(), found))?;
             let is_grey = !decoded.color().has_color();
             let channels = if is_grey { 1 } else { 3 };
             let [height, width] = [decoded.height() as usize, decoded.width() as usize];
@@ -98,7 +98,7 @@ pub(super) fn load(dataset: DatasetName, dir: &Path, split: Split) -> Result<Pic
             if [height, width] != [wanted_height, wanted_width] || channels > wanted_channels {
                 let [expected, found] =
                     [describe(wanted_channels, wanted_height, wanted_width), describe(channels, height, width)];
-                return Err(malformed(&path, format!("{expected}, as the first picture is"), found));
+                return Err(malformed(&path, format!("{expected}, like the first image"), found));
             }
             push_planes(decoded, wanted_channels, &mut pictures.pixels);
             // At most MAX_CLASSES, as just checked.
@@ -120,10 +120,10 @@ fn relabelled(mut pictures: Pictures, known: &[&str]) -> Pictures {
 }
 
 fn describe(channels: usize, height: usize, width: usize) -> String {
-    format!("a {} picture of {height}×{width}", if channels == 1 { "grey" } else { "colour" })
+    format!("a {} image of {height}×{width}", if channels == 1 { "grey" } else { "colour" })
 }
 
-/// The picture, or what is there instead. The size in its header is checked before anything of that size is allocated.
+/// The image, or what is there instead. The size in its header is checked before anything of that size is allocated.
 fn decode(path: &Path) -> Result<DynamicImage, String> {
     let open = || ImageReader::open(path)?.with_guessed_format();
     let mut reader = open().map_err(|error| error.to_string())?;
@@ -135,7 +135,7 @@ fn decode(path: &Path) -> Result<DynamicImage, String> {
     reader.decode().map_err(|error| error.to_string())
 }
 
-/// Appends a picture's planes.
+/// Appends an image's planes.
 fn push_planes(picture: DynamicImage, channels: usize, pixels: &mut Vec<u8>) {
     if channels == 1 {
         let grey = if picture.color() == ColorType::L8 { picture.into_luma8() } else { picture.to_luma8() };
@@ -152,7 +152,7 @@ mod tests {
     use crate::data::load;
     use image::{GrayImage, RgbImage};
 
-    /// A picture whose pixels tell where they are.
+    /// An image whose pixels encode their position.
     fn colour(start: u8) -> RgbImage {
         RgbImage::from_fn(4, 3, |x, y| image::Rgb([start + x as u8, 10 * y as u8, 200]))
     }
@@ -172,7 +172,7 @@ mod tests {
             save(colour(start), root.join(name));
         }
         fs::create_dir_all(root.join("train/.hidden")).unwrap();
-        fs::write(root.join("train/owl/notes.txt"), "no picture").unwrap();
+        fs::write(root.join("train/owl/notes.txt"), "no image").unwrap();
         let train = load(DatasetName::ImageFolder, root, Split::Train).unwrap();
         assert_eq!((train.shape, &train.classes[..]), ([3, 3, 4], &["cat".to_owned(), "owl".to_owned()][..]));
         assert_eq!(train.labels, [0, 1, 1]);
@@ -218,18 +218,16 @@ mod tests {
         save(GrayImage::new(4, 3), folder.path().join("a/1.png"));
         save(colour(0), folder.path().join("a/2.png"));
         let error = || load(DatasetName::ImageFolder, folder.path(), Split::Train).unwrap_err().to_string();
-        assert!(
-            error().contains("2.png: expected a grey picture of 3×4, as the first picture is, found a colour picture")
-        );
+        assert!(error().contains("2.png: expected a grey image of 3×4, like the first image, found a colour image"));
         save(GrayImage::new(5, 3), folder.path().join("a/2.png"));
-        assert!(error().contains("found a grey picture of 3×5"), "{}", error());
+        assert!(error().contains("found a grey image of 3×5"), "{}", error());
     }
 
     #[test]
     fn every_cut_and_every_flipped_byte_of_a_header_is_an_error_or_a_picture_and_never_large() {
         let folder = tempfile::tempdir().unwrap();
         for end in ["png", "jpg"] {
-            let path = folder.path().join(format!("picture.{end}"));
+            let path = folder.path().join(format!("image.{end}"));
             save(RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8 * 8, y as u8 * 8, (x * y) as u8])), path.clone());
             let bytes = fs::read(&path).unwrap();
             for len in (0..bytes.len()).step_by(7) {

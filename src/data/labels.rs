@@ -29,7 +29,7 @@ impl RandomLabels {
         RandomLabels { is_drawn, labels }
     }
 
-    /// Puts them in place of `labels`, shape `[n]`.
+    /// Puts them instead of `labels`, shape `[n]`.
     pub fn apply(&self, labels: &mut [u8]) {
         let places = labels.iter_mut().zip(&self.is_drawn).filter(|(_, drawn)| **drawn);
         places.zip(&self.labels).for_each(|((label, _), new)| *label = *new);

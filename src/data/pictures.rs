@@ -1,8 +1,8 @@
-//! Holds labelled pictures as the bytes that files hold, so that 60,000 of CIFAR-10 take 184 MB and no libtorch.
+//! Holds labelled images as the bytes that files hold, so that 60,000 of CIFAR-10 take 184 MB and no libtorch.
 
 use super::DataError;
 
-/// Pictures of one size, with a label each.
+/// Images of one size, with a label each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pictures {
     /// Channels, rows, columns [C, H, W].
@@ -16,35 +16,35 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Number of pictures n.
+    /// Number of images n.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there is no picture.
+    /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// Bytes of one picture, C·H·W.
+    /// Bytes of one image, C·H·W.
     pub fn picture_len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// The bytes of picture `index`, shape `[C, H, W]`.
+    /// The bytes of image `index`, shape `[C, H, W]`.
     pub fn picture(&self, index: usize) -> &[u8] {
         let len = self.picture_len();
         &self.pixels[index * len..(index + 1) * len]
     }
 
-    /// Number of pictures of each class.
+    /// Number of images of each class.
     pub fn class_counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
         self.labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
         counts
     }
 
-    /// The pictures `indices`, in that order.
+    /// The images `indices`, in that order.
     pub fn subset(&self, indices: &[usize]) -> Pictures {
         Pictures {
             shape: self.shape,
@@ -54,7 +54,7 @@ impl Pictures {
         }
     }
 
-    /// The pictures of the classes `names` alone, labelled by their place in `names`.
+    /// The images of the classes `names` alone, labelled by their place in `names`.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Pictures {
         Ok(Pictures { labels, classes, ..self.subset(&indices) })
     }
 
-    /// The middle `size` rows and columns of each picture; the whole where it has no more than that.
+    /// The middle `size` rows and columns of each image; the whole where it has no more than that.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Pictures {
         })
     }
 
-    /// The pictures of `self`, then those of `other`, which must be of the same size and classes.
+    /// The images of `self`, then those of `other`, which must be of the same size and classes.
     pub(super) fn followed_by(&self, other: &Pictures) -> Pictures {
         debug_assert_eq!((self.shape, &self.classes), (other.shape, &other.classes));
         Pictures {

@@ -1,6 +1,6 @@
-//! Spoils pixels, as the published experiments on memorisation do: shuffled by one permutation, by one a picture, or replaced by noise.
+//! Corrupts pixels, as the published experiments on memorisation do: shuffled by one permutation, by one an image, or replaced by noise.
 //!
-//! Channels move together. Permutations and noise are those of `torch.manual_seed(seed)` on the CPU, drawn picture by picture.
+//! Channels move together. Permutations and noise are those of `torch.manual_seed(seed)` on the CPU, drawn image by image.
 //!
 //! *Reference*: Zhang et al. 2017, as in `labels`.
 //! *Tested by*: PyTorch's permutations, pixels that are all still there, moments of the clamped noise.
@@ -8,13 +8,13 @@
 use crate::data::Pictures;
 use crate::rng::Mt19937;
 
-/// Moves the pixels of all pictures by one permutation of places.
+/// Moves the pixels of all images by one permutation of places.
 pub fn shuffle_pixels(pictures: &mut Pictures, seed: u32) {
     let order = Mt19937::new(seed).torch_permutation(pictures.shape[1] * pictures.shape[2]);
     move_pixels(pictures, || order.clone());
 }
 
-/// Moves the pixels of each picture by a permutation of its own.
+/// Moves the pixels of each image by its own permutation.
 pub fn randomise_pixels(pictures: &mut Pictures, seed: u32) {
     let mut generator = Mt19937::new(seed);
     let plane_len = pictures.shape[1] * pictures.shape[2];
@@ -35,8 +35,8 @@ fn move_pixels(pictures: &mut Pictures, mut next_order: impl FnMut() -> Vec<usiz
     }
 }
 
-/// Numbers in place of `num_pictures` pictures, shape `[num_pictures, C, H, W]`: normal with the mean and deviation of each channel,
-/// clamped to [0, 1]. They are to be given to a network as they are: four bytes a pixel, 470 MB for 50,000 pictures of 3×28×28.
+/// Numbers instead of `num_pictures` images, shape `[num_pictures, C, H, W]`: normal with the mean and deviation of each channel,
+/// clamped to [0, 1]. They are to be given to a network as they are: four bytes a pixel, 470 MB for 50,000 images of 3×28×28.
 pub fn gaussian_pixels(num_pictures: usize, shape: [usize; 3], mean: &[f32], deviation: &[f32], seed: u32) -> Vec<f32> {
     let [channels, height, width] = shape;
     debug_assert_eq!((mean.len(), deviation.len()), (channels, channels));

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | scale only | x |
 //! | channels | (x − mean_c)/deviation_c |
-//! | whitening | (x − m)/max(s, 1/√N), m and s the mean and the population deviation of the picture's N numbers, all channels together |
+//! | whitening | (x − m)/max(s, 1/√N), m and s the mean and the population deviation of the image's N numbers, all channels together |
 //!
 //! All in f32, in PyTorch's order of operations: the numbers are those of torchvision's `ToTensor` and `Normalize`, bit for bit.
 //!
@@ -13,11 +13,11 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is done to each picture.
+/// What is done to each image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
-    /// Rows and columns that are kept, in the middle; all where there are no more.
+    /// Rows and columns that are kept, in the middle; all if there are no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<usize>,
     /// The scale.
@@ -25,32 +25,32 @@ pub struct Preprocessing {
     pub normalise: Normalise,
 }
 
-/// How a picture's bytes are scaled.
+/// How an image's bytes are scaled.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
 pub enum Normalise {
     /// To [0, 1].
     #[default]
     Scale,
-    /// To mean 0 and deviation 1 over a data set, if these are its own.
+    /// To mean 0 and deviation 1 over a dataset, if these are its own.
     Channels {
         /// One a channel, of bytes divided by 255.
         mean: Vec<f32>,
         /// One a channel, above 0.
         deviation: Vec<f32>,
     },
-    /// To mean 0 and deviation 1 within each picture.
+    /// To mean 0 and deviation 1 within each image.
     Whitening,
 }
 
 impl Normalise {
-    /// The means and deviations of CIFAR-10's training pictures, 32×32, as published with the wide residual networks (in levels:
+    /// The means and deviations of CIFAR-10's training images, 32×32, as published with the wide residual networks (in levels:
     /// 125.3, 123.0, 113.9 and 63.0, 62.1, 66.7).
     pub fn cifar10() -> Normalise {
         Self::channels_of_levels([125.3, 123.0, 113.9], [63.0, 62.1, 66.7])
     }
 
-    /// The means and deviations of the middle 28×28 of CIFAR-10's pictures.
+    /// The means and deviations of the middle 28×28 of CIFAR-10's images.
     pub fn cifar10_centre() -> Normalise {
         Normalise::Channels {
             mean: vec![0.489_255, 0.475_775, 0.439_889],
@@ -63,7 +63,7 @@ impl Normalise {
         Normalise::Channels { mean: scaled(mean), deviation: scaled(deviation) }
     }
 
-    /// What each of the 256 bytes becomes in each channel of `picture`; `[C][256]`. One table for all pictures unless they are whitened.
+    /// What each of the 256 bytes becomes in each channel of `picture`; `[C][256]`. One table for all images unless they are whitened.
     pub fn tables(&self, picture: &[u8], num_channels: usize) -> Vec<[f32; 256]> {
         match self {
             Self::Scale => vec![table(0.0, 1.0); num_channels],
@@ -94,7 +94,7 @@ impl Normalise {
         }
     }
 
-    /// Why it can't be used on pictures of `num_channels` channels, if it can't.
+    /// Why it can't be used on images of `num_channels` channels, if it can't.
     pub fn misfit(&self, num_channels: usize) -> Option<String> {
         let Self::Channels { mean, deviation } = self else { return None };
         if mean.len() != num_channels || deviation.len() != num_channels {
@@ -110,7 +110,7 @@ fn table(mean: f32, spread: f32) -> [f32; 256] {
     std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / spread)
 }
 
-/// Mean and spread of a picture's bytes divided by 255, from sums of whole numbers: exact, in any order.
+/// Mean and spread of an image's bytes divided by 255, from sums of whole numbers: exact, in any order.
 fn moments_of_bytes(picture: &[u8]) -> (f32, f32) {
     let n = picture.len() as f64;
     let sum: u64 = picture.iter().map(|byte| u64::from(*byte)).sum();

@@ -1,6 +1,6 @@
-//! Chooses the same number of samples from each class, by the rule of the published experiments on pictures in class folders.
+//! Chooses the same number of samples from each class, by the rule of the published experiments on images in class folders.
 //!
-//! *Tested by*: the samples that the rule takes from MNIST's test pictures.
+//! *Tested by*: the samples that the rule takes from MNIST's test images.
 
 use super::{DataError, Pictures};
 use crate::rng::Mt19937;
@@ -102,7 +102,7 @@ mod tests {
         let balanced = |size| pictures.balanced_indices(&["a", "b"], size, NameOrder::Stored, None);
         assert_eq!(balanced(4).unwrap(), [0, 2, 1, 3]);
         assert!(balanced(3).unwrap_err().to_string().contains("give a multiple of 2"));
-        assert!(balanced(6).unwrap_err().to_string().contains("class `b` has 2 samples, 3 were asked for"));
+        assert!(balanced(6).unwrap_err().to_string().contains("class `b` has 2 samples, but 3 are needed"));
         let unknown = pictures.balanced(&["a", "c"], 2, NameOrder::Stored, None).unwrap_err();
         assert!(unknown.to_string().contains("no class is called `c`"));
     }

@@ -1,4 +1,4 @@
-//! Measures pictures: how many of each class, and the mean and deviation of each channel, in units of 255 levels.
+//! Measures images: how many of each class, and the mean and deviation of each channel, in units of 255 levels.
 //!
 //! Sums are of whole numbers, so that they are exact and depend on no order. The deviation is the population's.
 //!
@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::Pictures;
 
-/// What pictures measure.
+/// What images measure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statistics {
-    /// Number of pictures n.
+    /// Number of images n.
     pub n: usize,
     /// Channels, rows, columns.
     pub shape: [usize; 3],
-    /// Pictures of each class.
+    /// Images of each class.
     pub class_counts: Vec<usize>,
     /// Mean of each channel, of bytes divided by 255.
     pub mean: Vec<f64>,

@@ -7,7 +7,7 @@
 //! **Few samples.** n < H₀ samples span n directions of the input: the network is one of n inputs, in everything that is said here.
 //!
 //! **Rank resolved.** A change δ of R·P* along one singular direction costs nβ·δ²/out, so that the posterior's own deviation of a singular
-//! value is √(out/(2nβ)). A value within five of these is one that the loss can't tell from zero.
+//! value is √(out/(2nβ)). A value within five of these can't be distinguished from zero by the loss.
 //!
 //! *Tested by*: the cases below; the coefficients and bounds in [`crate::theory`].
 
@@ -35,13 +35,13 @@ pub struct Known {
     pub bounds: LocalBounds,
     /// Rank of the true map on what the samples span.
     pub rank: usize,
-    /// Singular values of the truth that the loss can tell from zero at this nβ.
+    /// Number of singular values of the truth that the loss can distinguish from zero at this nβ.
     pub rank_resolved: usize,
     /// λ of a truth of rank `rank_resolved`, at a generic point.
     pub coefficient_resolved: LearningCoefficient,
 }
 
-/// Says why theory has nothing to say. None of these can happen with ranks that a true parameter has.
+/// Why theory has nothing to say. None of these can happen with ranks that a true parameter has.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KnownError {
@@ -103,8 +103,9 @@ impl Known {
             return None;
         }
         Some(format!(
-            "λ is the limit of large nβ, and need not be near λ̂: at this nβ the loss tells only {} of the truth's {} singular values \
-             from zero (a truth of rank {} has λ = {}); a larger --n-beta or --num-training-data resolves more",
+            "λ is the limit of large nβ, and may differ from λ̂: at this nβ the loss resolves only {} of the truth's \
+             {} singular values (a truth of rank {} has λ = {}); a larger --n-beta or --num-training-data resolves \
+             more",
             self.rank_resolved, self.rank, self.rank_resolved, self.coefficient_resolved.lambda
         ))
     }

@@ -2,7 +2,7 @@
 //! towards its own outputs, with what theory says of λ there.
 //!
 //! At a point w of the training the targets are the network's own outputs, so that L(w) = 0 and λ is that of the product P = W₁⋯W_L.
-//! λ depends on P by its rank alone, and P has in principle full rank at every step. What the loss can tell from zero at nβ are singular
+//! λ depends on P by its rank alone, and P has in principle full rank at every step. At nβ the loss can distinguish from zero only singular
 //! values of R·P above five deviations √(out/(2nβ)) of their posterior ([`super::known`]): that number is the rank here, unless a
 //! tolerance is given.
 //!
@@ -56,7 +56,7 @@ fn start(config: &SaddleConfig) -> Result<Params, tch::TchError> {
 /// The loss towards the outputs at `w`, which was trained on `teacher`, in `precision` on `device`.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn around(
     teacher: &DeepLinear,
     w: &Params,
@@ -87,7 +87,7 @@ impl Learnt {
     /// What the network at `w` has learnt; `own` is the loss towards its outputs, in f64.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn at(config: &SaddleConfig, w: &Params, own: &DeepLinear) -> Result<Learnt, KnownError> {
         let (_, values, _) = product(&w.to(Kind::Double, Device::Cpu)?)?.f_svd(true, true)?;
         let singular_values = Vec::<f64>::try_from(values)?;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_counts_the_singular_values_that_the_loss_can_tell_from_zero() {
+    fn what_was_learnt_counts_the_singular_values_that_the_loss_can_distinguish_from_zero() {
         // nβ = 1085.7, out = 5: five deviations are 0.24.
         let config = config("");
         let w = start(&config).unwrap();

@@ -1,6 +1,6 @@
 //! Trains a network of the problem's widths from a random start on the problem's data, and makes its end a point to sample around.
 //!
-//! The start is drawn as a random truth is, from a stream of its own; the targets are those of the true parameter.
+//! The start is drawn as a random truth is, from its own stream; the targets are those of the true parameter.
 
 use std::sync::atomic::AtomicBool;
 
@@ -18,7 +18,7 @@ use crate::tensors::Tensors;
 use crate::train::{Adam, Losses, Optimizer, Progress, Sgd, TrainError, Trained, Trainer};
 
 /// Trains as `config` and its `train` say, in the run's precision and on its device. The losses go to `observers`, what a run that is
-/// taken up again needs to `journal`.
+/// resumed needs to `journal`.
 ///
 /// # Errors
 /// [`TrainError::Diverged`] where the loss was no longer finite; whatever the target reports.
@@ -50,14 +50,14 @@ pub fn train(
     };
     observers.emit(&Event::Stage("training a network from a random start"));
     tch::set_num_threads(num_threads(config));
-    let mut tell = |progress: Progress| match progress {
+    let mut on_progress = |progress: Progress| match progress {
         Progress::Losses(Losses { first_step, loss }) => {
             observers.emit(&Event::Training { first_step, num_steps, loss });
         }
         Progress::Saving => observers.emit(&Event::Saving),
     };
     let mut entry = journal.entry("training");
-    let trained = trainer.run(optimizer.as_mut(), target, start, &mut entry, cancel, &mut tell);
+    let trained = trainer.run(optimizer.as_mut(), target, start, &mut entry, cancel, &mut on_progress);
     tch::set_num_threads(config.run().threads as i32);
     trained
 }
@@ -70,7 +70,7 @@ pub fn num_threads(config: &DlnConfig) -> i32 {
 /// What is sampled around the trained point `w`: the same loss, chains of the same length, random numbers of their own.
 ///
 /// # Errors
-/// Whatever the target reports.
+/// Errors of the target.
 pub fn around(problem: &Problem, w: Params) -> Result<(DeepLinear, Chains), TargetError> {
     let mut target = problem.target.around(w.try_clone()?)?;
     let mut chains = problem.chains.clone();

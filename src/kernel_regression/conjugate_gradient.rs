@@ -39,7 +39,7 @@ impl ConjugateGradient {
     /// From X = 0, for the right-hand sides `b`, shape `[n, c]`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn start(b: &Tensor) -> Result<ConjugateGradient, TchError> {
         Ok(ConjugateGradient {
             solution: b.f_zeros_like()?,
@@ -80,7 +80,7 @@ impl ConjugateGradient {
     /// The largest ‖B − A·X‖/‖B‖ of a column.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn relative_residual(&self) -> Result<f64, TchError> {
         norms(&self.residual)?.f_div(&self.scale)?.f_max()?.f_double_value(&[])
     }

@@ -20,7 +20,7 @@ pub fn solve(inputs: &Inputs, ridge: f64, y: &Tensor, cancel: &AtomicBool) -> Re
         memory::ensure(
             format!("the direct solver for {n} samples"),
             needed,
-            "take --solver iterative, or fewer samples",
+            "use --solver iterative, or fewer samples",
         )?;
     }
     let mut matrix = Tensor::f_empty([n as i64, n as i64], (Kind::Double, inputs.device()))?;

@@ -9,14 +9,14 @@ pub enum KernelRegressionError {
     Cancelled,
     /// The matrix is singular to the precision of f64.
     #[error(
-        "the kernel matrix of {n} samples at ridge {ridge:e} is singular to rounding: some pictures are (nearly) the same; \
+        "the kernel matrix of {n} samples at ridge {ridge:e} is singular to rounding: some images are (nearly) the same; \
          give a larger --ridge, such as {suggested:e}, or a larger --bandwidth"
     )]
     Singular { n: usize, ridge: f64, suggested: f64 },
     /// There is not so much memory.
-    #[error("{what} needs {needed_gb:.1} GB, and {available_gb:.1} GB are free: {remedy}")]
+    #[error("{what} needs {needed_gb:.1} GB, but {available_gb:.1} GB are free: {remedy}")]
     Memory { what: String, needed_gb: f64, available_gb: f64, remedy: &'static str },
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(tch::TchError),
 }

@@ -25,7 +25,7 @@ impl Inputs {
     /// The rows of `x`, shape `[n, d]`, at bandwidth b.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn new(x: &Tensor, bandwidth: f64) -> Result<Inputs, TchError> {
         Inputs::scaled(x.f_to_kind(Kind::Double)?.f_mul_scalar((2.0 * bandwidth).sqrt())?)
     }
@@ -39,7 +39,7 @@ impl Inputs {
     /// The inputs of `samples`, flat, on `device`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn of(samples: &Samples, bandwidth: f64, device: Device) -> Result<Inputs, TchError> {
         let n = samples.len();
         let d: usize = samples.input_shape().iter().product();
@@ -56,7 +56,7 @@ impl Inputs {
     /// The first `n` of them.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn first(&self, n: usize) -> Result<Inputs, TchError> {
         let n = n.min(self.len()) as i64;
         Ok(Inputs { scaled: self.scaled.f_narrow(0, 0, n)?, exponent: self.exponent.f_narrow(0, 0, n)? })
@@ -65,7 +65,7 @@ impl Inputs {
     /// Those of `indices`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn at(&self, indices: &[u64]) -> Result<Inputs, TchError> {
         let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
         let indices = Tensor::f_from_slice(&indices)?.f_to_device(self.device())?;
@@ -96,7 +96,7 @@ impl Inputs {
     /// The kernel of the samples `rows` with the samples `columns` of `other`, in the precision `kind` (`Float` or `Double`).
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn block(
         &self,
         rows: &Range<usize>,
@@ -166,7 +166,7 @@ mod tests {
         let k = inputs.block(&(0..1), &inputs, &(3..4), Kind::Double).unwrap().double_value(&[0, 0]);
         let pairs = pictures.picture(0).iter().zip(pictures.picture(3));
         let square: f64 = pairs.map(|(a, b)| ((f64::from(*a) - f64::from(*b)) / 255.0).powi(2)).sum();
-        // Pictures are in f32.
+        // Images are in f32.
         assert!((k / (-0.02 * square).exp() - 1.0).abs() < 1e-6);
     }
 }

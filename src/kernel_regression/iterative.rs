@@ -108,7 +108,7 @@ impl Preconditioner {
         r: &Tensor,
         tolerance: f64,
         cancel: &AtomicBool,
-        tell: &mut dyn FnMut(Progress),
+        on_progress: &mut dyn FnMut(Progress),
     ) -> Result<(Tensor, u64), KernelRegressionError> {
         let Some(sixteen_bits) = &self.sixteen_bits else { return Ok((self.nystrom.precondition(r, self.ridge)?, 0)) };
         let scale = r.f_square()?.f_sum_dim_intlist(0, true, None::<Kind>)?.f_sqrt()?.f_clamp_min(1e-300)?;
@@ -116,7 +116,7 @@ impl Preconditioner {
         while inner.num_steps < MAX_INNER_STEPS {
             let step = self.inner_step(&mut inner, sixteen_bits, cancel)?;
             let residual = inner.relative_residual()?;
-            tell(Progress::InnerStep { step: inner.num_steps, residual });
+            on_progress(Progress::InnerStep { step: inner.num_steps, residual });
             if residual < tolerance || step == Step::NotPositive {
                 break;
             }
@@ -135,14 +135,14 @@ pub fn iterate(
     preconditioner: &Preconditioner,
     tolerance: f64,
     cancel: &AtomicBool,
-    tell: &mut dyn FnMut(Progress),
+    on_progress: &mut dyn FnMut(Progress),
 ) -> Result<(), KernelRegressionError> {
     let began = Instant::now();
     let mut num_inner_steps = 0;
     let missing = tolerance / cg.relative_residual()?;
     let inner_tolerance = (SHARE_OF_MISSING * missing).clamp(TIGHTEST_INNER_TOLERANCE, LOOSEST_INNER_TOLERANCE);
     let precondition = |r: &Tensor| {
-        let (z, num_steps) = preconditioner.apply(r, inner_tolerance, cancel, tell)?;
+        let (z, num_steps) = preconditioner.apply(r, inner_tolerance, cancel, on_progress)?;
         num_inner_steps = num_steps;
         Ok(z)
     };
@@ -151,7 +151,7 @@ pub fn iterate(
     if step == Step::NotPositive || !residual.is_finite() {
         return Err(KernelRegressionError::singular(matrix.len(), matrix.ridge()));
     }
-    tell(Progress::Iteration {
+    on_progress(Progress::Iteration {
         iteration: cg.num_steps,
         residual,
         num_inner_steps,
@@ -171,10 +171,10 @@ pub fn named(cg: &ConjugateGradient) -> [(&'static str, &Tensor); 5] {
     ]
 }
 
-/// An iteration for the targets `y` that goes on from tensors that [`named`] gave; `None` where one is missing or of another shape.
+/// An iteration for the targets `y` that continues from tensors that [`named`] gave; `None` if one is missing or of another shape.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn restored(
     y: &Tensor,
     num_steps: u64,
@@ -221,12 +221,12 @@ mod tests {
             let mut cg = ConjugateGradient::start(&y).unwrap();
             let mut residuals = Vec::new();
             while cg.relative_residual().unwrap() > 1e-11 {
-                let mut tell = |progress| {
+                let mut on_progress = |progress| {
                     if let Progress::Iteration { residual, .. } = progress {
                         residuals.push(residual);
                     }
                 };
-                iterate(&mut cg, &matrix, &preconditioner, 1e-11, &cancel, &mut tell).unwrap();
+                iterate(&mut cg, &matrix, &preconditioner, 1e-11, &cancel, &mut on_progress).unwrap();
                 assert!(residuals.len() < 300, "{storage:?}: {residuals:?}");
                 let copies: Vec<(&str, Tensor)> =
                     named(&cg).map(|(name, tensor)| (name, tensor.detach_copy())).into_iter().collect();

@@ -1,6 +1,6 @@
 //! Multiplies by K + ridge·I in f64, with blocks of K that are kept or made again at every product.
 //!
-//! K is symmetric: only blocks on and below the diagonal are made, each serves its rows and its columns, and all right-hand sides at once.
+//! K is symmetric: only blocks on and below the diagonal are made, each is used for its rows and its columns, and for all right-hand sides at once.
 //!
 //! *Tested by*: the whole matrix, with and without kept blocks.
 
@@ -11,7 +11,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::{Inputs, KernelRegressionError, lower_tiles};
 
-/// Blocks that tell how long all take.
+/// Blocks timed to estimate the time of all.
 const NUM_TIMED: usize = 4;
 
 /// K + ridge·I of some inputs.
@@ -85,7 +85,7 @@ impl KernelMatrix {
     /// Seconds that one product is expected to take with `num_columns` right-hand sides, from a few blocks.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn seconds_per_product(&self, num_columns: i64) -> Result<f64, KernelRegressionError> {
         let v = Tensor::f_ones([self.len() as i64, num_columns], (Kind::Double, self.inputs.device()))?;
         let product = v.f_zeros_like()?;

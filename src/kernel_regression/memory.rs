@@ -44,8 +44,8 @@ impl Storage {
     /// In words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Storage::Double => "kept in f64",
-            Storage::SixteenBits => "kept in 16 bits to precondition, made again in f64 at every iteration",
+            Storage::Double => "stored in f64",
+            Storage::SixteenBits => "stored in 16 bits as a preconditioner, computed anew in f64 at every iteration",
             Storage::Recomputed => "made again in f64 at every iteration",
         }
     }
@@ -56,7 +56,7 @@ pub fn direct_bytes(n: usize) -> f64 {
     16.0 * (n as f64).powi(2)
 }
 
-/// What the program takes beside its vectors: libtorch, the pictures, blocks under way.
+/// What the program takes beside its vectors: libtorch, the images, blocks under way.
 const BASE_BYTES: f64 = 5e8;
 
 /// Bytes of the iterative solver: the kernel, the inputs of d numbers, the preconditioner's vectors, six blocks of `num_columns` vectors, in
@@ -124,9 +124,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_both_numbers_and_a_way_out() {
         if available_bytes().is_some() {
-            let error =
-                ensure("the direct solver".to_owned(), 1e18, "take --solver iterative").unwrap_err().to_string();
-            assert!(error.starts_with("the direct solver needs 1000000000.0 GB, and"), "{error}");
+            let error = ensure("the direct solver".to_owned(), 1e18, "use --solver iterative").unwrap_err().to_string();
+            assert!(error.starts_with("the direct solver needs 1000000000.0 GB, but"), "{error}");
         }
         assert!(ensure("nothing".to_owned(), 0.0, "").is_ok());
     }

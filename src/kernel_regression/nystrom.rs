@@ -2,11 +2,11 @@
 //!
 //! With C = K restricted to the r samples, and F = K_nr·C^(−½) in its Cholesky form, F·Fᵀ ≈ K. The eigenvalues Λ and vectors U (n×r) of F·Fᵀ come
 //! from the r×r matrix FᵀF = VΛVᵀ, U = F·V·Λ^(−½); what it leaves of K, K − F·Fᵀ, is positive too. The preconditioner is
-//! P⁻¹ = I + U·((λ_r + μ)(Λ + μ)⁻¹ − I)·Uᵀ, μ the ridge: it brings the r largest eigenvalues down to the smallest that it knows and leaves the
+//! P⁻¹ = I + U·((λ_r + μ)(Λ + μ)⁻¹ − I)·Uᵀ, μ the ridge: it reduces the r largest eigenvalues to the smallest that it knows and leaves the
 //! rest alone.
 //!
 //! *Reference*: Frangella, Tropp and Udell (2023), "Randomized Nyström preconditioning", <https://arxiv.org/abs/2110.02820>, equation 1.3; here
-//! with samples in place of a random projection, as products with K are what is dear.
+//! with samples instead of a random projection, as products with K are what is dear.
 //! *Tested by*: a kernel of low rank, of which nothing is left but the smallest eigenvalue.
 
 use std::ops::Range;
@@ -75,7 +75,7 @@ impl Nystrom {
     /// P⁻¹·R at the ridge μ, for R of shape `[n, c]`, in R's precision.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn precondition(&self, r: &Tensor, ridge: f64) -> Result<Tensor, TchError> {
         let shifted = self.eigenvalues.f_add_scalar(ridge)?;
         let weights = shifted.f_narrow(0, 0, 1)?.f_div(&shifted)?.f_sub_scalar(1.0)?;
@@ -85,7 +85,7 @@ impl Nystrom {
     /// U·Λ·Uᵀ·V for V of shape `[n, c]` in f32.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn times(&self, v: &Tensor) -> Result<Tensor, TchError> {
         self.weighted(v, &self.eigenvalues)
     }
@@ -98,7 +98,7 @@ impl Nystrom {
     /// U·Λ·Uᵀ for the samples `rows` and `columns`, in f32.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn block(&self, rows: &Range<usize>, columns: &Range<usize>) -> Result<Tensor, TchError> {
         let part = |range: &Range<usize>| self.vectors.f_narrow(0, range.start as i64, range.len() as i64);
         part(rows)?.f_mm(&part(columns)?.f_tr()?.f_mul(&self.eigenvalues)?)

@@ -4,7 +4,7 @@
 //! becomes the whole number q nearest to 32767·∛x and stands for (q/32767)³, so that small values have small errors: of deviation
 //! 2.6·10⁻⁵·|x|^⅔, 4·10⁻⁷ where x is 0.002. A symmetric matrix E of independent errors of one deviation has the norm 2‖E‖_F/√n (Wigner's
 //! semicircle), and so much is added to the diagonal beside the ridge, lest small eigenvalues turn negative. Where rows are unequal the norm is
-//! larger: a direction that turns out negative ends the inner iteration, and the outer one takes more steps. It is no matrix to solve with, but
+//! larger: a direction that turns out negative ends the inner iteration, and the outer one takes more steps. It is not a matrix to solve with, but
 //! its solution is a preconditioner for the exact one that needs a handful of iterations.
 //!
 //! *Tested by*: products against the exact matrix; the norm of the errors.
@@ -33,7 +33,7 @@ type Sample = [f32; LANES];
 /// What a Nyström part leaves of K, in 16 bits, with something added to its diagonal.
 #[derive(Debug)]
 pub struct SixteenBits {
-    /// All blocks, one behind the other, each row by row: thousands of allocations would leave holes.
+    /// All blocks, one after the other, each row by row: thousands of allocations would fragment the heap.
     values: Vec<i16>,
     n: usize,
     diagonal: f64,

@@ -90,7 +90,7 @@ impl Solution {
 /// Share of the rows of `outputs`, shape `[m, c]`, whose largest element is not at the row's label.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn error_rate(outputs: &Tensor, labels: &Tensor) -> Result<f64, TchError> {
     outputs.f_argmax(1, false)?.f_ne_tensor(labels)?.f_mean(Kind::Double)?.f_double_value(&[])
 }

@@ -22,7 +22,7 @@ impl Curve {
     /// The curve from `start` to `end` whose `num_bends` bends (1 or more) lie on the straight line between, at equal distances.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn straight(shape: CurveShape, start: &Params, end: &Params, num_bends: usize) -> Result<Curve, TchError> {
         let last = num_bends + 1;
         let point = |i: usize| {
@@ -44,10 +44,10 @@ impl Curve {
         &self.points
     }
 
-    /// The bends, one behind the other: shape `[num_bends·d]`.
+    /// The bends, one after the other: shape `[num_bends·d]`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn bends(&self) -> Result<tch::Tensor, TchError> {
         let flat: Vec<&tch::Tensor> = self.inner().iter().map(Params::flat).collect();
         tch::Tensor::f_cat(&flat, 0)
@@ -56,7 +56,7 @@ impl Curve {
     /// Moves the bends to `bends`, of that shape.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn set_bends(&mut self, bends: &tch::Tensor) -> Result<(), TchError> {
         let d = self.points[0].len() as i64;
         for (i, bend) in self.inner().iter().enumerate() {
@@ -73,7 +73,7 @@ impl Curve {
     /// Puts w(t) into `w`; at t = 0 and 1 bit for bit the ends.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn place(&self, t: f64, w: &mut Params) -> Result<(), TchError> {
         combine(&self.weights(t), &self.points.iter().collect::<Vec<_>>(), w)
     }
@@ -81,7 +81,7 @@ impl Curve {
     /// ‖w(t_(i+1)) − w(t_i)‖ for consecutive places.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn steps(&self, places: &[f64]) -> Result<Vec<f64>, TchError> {
         let (mut here, mut next) = (self.points[0].zeros_like()?, self.points[0].zeros_like()?);
         let step = |pair: &[f64]| {

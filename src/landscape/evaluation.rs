@@ -57,10 +57,10 @@ impl Landscape {
         &self.objective
     }
 
-    /// The running statistics at `w`; none where there are no norms.
+    /// The running statistics at `w`; none if there are no norms.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn statistics(&self, w: &Params) -> Result<Buffers, TrainError> {
         if self.buffers.specs().is_empty() {
             return Ok(self.buffers.try_clone()?);
@@ -104,7 +104,7 @@ impl Landscape {
     /// The outputs of the first `n` training samples at `w` with the statistics `buffers`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn outputs(&self, w: &Params, buffers: &mut Buffers, n: u64) -> Result<Tensor, TrainError> {
         let (x, _) = self.train.read(0..n.min(self.train.len()))?;
         let mode = crate::model::Mode::Frozen;

@@ -25,7 +25,7 @@ pub struct CurveFit {
     end: Params,
     num_bends: usize,
     weight_decay: f64,
-    /// The bends, one behind the other.
+    /// The bends, one after the other.
     theta: Params,
     /// The weights of start, bends and end at the place of this step.
     weights: Vec<f64>,
@@ -35,7 +35,7 @@ impl CurveFit {
     /// Moves the bends of `curve` under the weight decay δ, 0 or more.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn new(curve: &Curve, weight_decay: f64) -> Result<CurveFit, TchError> {
         let points = curve.points();
         let (start, num_bends) = (&points[0], points.len() - 2);

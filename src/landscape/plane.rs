@@ -21,11 +21,11 @@ pub struct Plane {
     lengths: [f64; 2],
 }
 
-/// The three points lie on a line, as far as their precision tells.
+/// The three points lie on a line, within their precision.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
-    "the three points lie on a line: the third is {height:.3e} off the line through the first two, which are {length:.3e} apart; they span \
-     no plane"
+    "the three points do not span a plane: the third is {height:.3e} off the line through the first two, which are \
+     {length:.3e} apart"
 )]
 pub struct Degenerate {
     /// ‖v‖.
@@ -87,7 +87,7 @@ impl Plane {
     /// Puts w₁ + α·u + β·v into `w`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn place(&self, [alpha, beta]: [f64; 2], w: &mut Params) -> Result<(), TchError> {
         w.copy_from(&self.origin)?;
         let mut flat = w.flat().shallow_clone();
@@ -99,7 +99,7 @@ impl Plane {
     /// (α, β) of the plane's point nearest to `w`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn coordinates(&self, w: &Params) -> Result<[f64; 2], TchError> {
         let double = |tensor: &Tensor| tensor.f_to_kind(Kind::Double);
         let from_origin = double(w.flat())?.f_sub(&double(self.origin.flat())?)?;

@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(turns(&[0.0, 1.0, 0.5, 2.0]), 2);
         assert_eq!(turns(&[0.0, 1.0, 0.0]), 1);
         assert_eq!(turns(&[1.0, 1.0, 1.0]), 0);
-        // A thousandth of the range is no turn.
+        // A thousandth of the range is not a turn.
         assert_eq!(turns(&[0.0, 5.0, 4.999, 10.0]), 0);
         // A slow fall made of small steps is one all the same.
         let slow: Vec<f64> = (0..=2000).map(|i| (f64::from(i) / 2000.0 * std::f64::consts::PI).sin()).collect();

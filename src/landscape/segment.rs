@@ -20,7 +20,7 @@ impl Segment<'_> {
     /// Puts w(t) into `w`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn place(&self, t: f64, w: &mut Params) -> Result<(), TchError> {
         combine(&[t, 1.0 - t], &[self.a, self.b], w)
     }
@@ -28,7 +28,7 @@ impl Segment<'_> {
     /// ‖a − b‖.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn length(&self) -> Result<f64, TchError> {
         distance(self.a, self.b)
     }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_starts_at_b_passes_a_and_goes_on() {
+    fn a_segment_starts_at_b_passes_a_and_continues() {
         let (a, b) = (params(&[1.0, 0.1]), params(&[-3.0, 0.7]));
         let mut w = a.zeros_like().unwrap();
         let segment = Segment { a: &a, b: &b };

@@ -20,7 +20,7 @@ pub(super) type ReadRange<'a> = dyn Fn(Range<u64>) -> Result<(Tensor, Tensor), T
 /// The buffers of `network` at `w` after one pass over `n` samples that `read` gives, `batch_size` at a time; `buffers` are only a pattern.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub(super) fn gather(
     (network, w): (&Network, &[Tensor]),
     buffers: &Buffers,

@@ -5,7 +5,7 @@
 //! | chain | on leg l = ⌊t·(n − 1)⌋, with s = t·(n − 1) − l: c_l = 1 − s, c_(l+1) = s, else 0 |
 //! | Bézier | C(n − 1, i)·tⁱ·(1 − t)^(n − 1 − i) |
 //!
-//! Within [0, 1] the chain's are max(0, 1 − |t·(n − 1) − i|). Outside, its first and last leg go on straight, and the polynomial goes on.
+//! Within [0, 1] the chain's are max(0, 1 − |t·(n − 1) − i|). Outside, its first and last leg continue straight, and the polynomial continues.
 //! They add up to 1 everywhere, and ∂w(t)/∂w_i = c_i(t).
 //!
 //! *Reference*: Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>, equations 3 and 4.

@@ -114,7 +114,7 @@ impl Expression {
         let root = reader.sum()?;
         match reader.peek() {
             None => Ok(Expression { text: text.to_owned(), root }),
-            Some(')') => Err(reader.error("a bracket is closed that none opened".to_owned())),
+            Some(')') => Err(reader.error("this bracket has no opening bracket".to_owned())),
             Some(other) => Err(reader.error(format!("`{other}` doesn't belong here"))),
         }
     }
@@ -194,7 +194,7 @@ impl Reader<'_> {
         LossError::Expression { text: self.text.to_owned(), place: self.at + 1, what }
     }
 
-    /// The next character that is no space, without taking it. Signs that a text program has put in count as what they look like.
+    /// The next character that is not a space, without taking it. Signs that a text program has put in count as what they look like.
     fn peek(&mut self) -> Option<char> {
         while self.characters.get(self.at).is_some_and(|character| character.is_whitespace()) {
             self.at += 1;
@@ -216,7 +216,7 @@ impl Reader<'_> {
     fn deeper(&mut self, inner: fn(&mut Self) -> Result<Node, LossError>) -> Result<Node, LossError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(self.error(format!("more than {MAX_DEPTH} brackets and signs are within one another")));
+            return Err(self.error(format!("more than {MAX_DEPTH} nested brackets and signs")));
         }
         let node = inner(self)?;
         self.depth -= 1;
@@ -245,12 +245,14 @@ impl Reader<'_> {
                 Some('/') => Some(Operator::Over),
                 Some(next) if next.is_alphabetic() || next == '(' => None,
                 Some(next) if next.is_ascii_digit() || next == '.' => {
-                    return Err(self.error("a number follows without a sign: write *, + or ^ between".to_owned()));
+                    return Err(
+                        self.error("a number follows without an operator: write *, + or ^ between them".to_owned())
+                    );
                 }
                 _ => return Ok(node),
             };
             if operator.is_none() && is_over {
-                return Err(self.error("1/2x reads in two ways: write (1/2)x or 1/(2x)".to_owned()));
+                return Err(self.error("1/2x is ambiguous: write (1/2)x or 1/(2x)".to_owned()));
             }
             self.at += usize::from(operator.is_some());
             is_over = operator == Some(Operator::Over);
@@ -288,8 +290,10 @@ impl Reader<'_> {
             Some('|') => Ok(Node::Call(FUNCTIONS[0], Box::new(self.bracketed('|')?))),
             Some(first) if first.is_ascii_digit() || first == '.' => self.number(),
             Some(first) if first.is_alphabetic() => self.name(),
-            Some(other) => Err(self.error(format!("a number, x, a function or a bracket belongs here, not `{other}`"))),
-            None => Err(self.error("something is missing at the end: a number, x, a function or a bracket".to_owned())),
+            Some(other) => {
+                Err(self.error(format!("expected a number, x, a function or a bracket here, not `{other}`")))
+            }
+            None => Err(self.error("the end is missing: a number, x, a function or a bracket".to_owned())),
         }
     }
 
@@ -320,7 +324,7 @@ impl Reader<'_> {
         let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
         number.map(Node::Constant).ok_or_else(|| {
             self.at = start;
-            self.error(format!("`{text}` is no number"))
+            self.error(format!("`{text}` is not a number"))
         })
     }
 
@@ -342,7 +346,7 @@ impl Reader<'_> {
                 nearest(&name, names.into_iter()).map_or(":".to_owned(), |near| format!(", did you mean {near}?"));
             self.at = start;
             let known = names.join(", ");
-            return Err(self.error(format!("nothing is called `{name}`{hint} there are x, pi, e, {known}")));
+            return Err(self.error(format!("unknown name `{name}`{hint} the names are x, pi, e, {known}")));
         };
         if self.peek() != Some('(') {
             return Err(self.error(format!("{name} needs a bracket: {name}(x)")));
@@ -410,17 +414,17 @@ mod tests {
     #[test]
     fn what_is_no_function_of_x_is_refused_with_its_place_and_a_way_out() {
         for (text, place, said) in [
-            ("", 1, "something is missing at the end"),
-            ("7x-", 4, "something is missing at the end"),
-            ("7y-3", 2, "nothing is called `y`"),
+            ("", 1, "the end is missing"),
+            ("7x-", 4, "the end is missing"),
+            ("7y-3", 2, "unknown name `y`"),
             ("sqr(x)", 1, "did you mean sqrt?"),
             ("sin x", 5, "sin needs a bracket: sin(x)"),
             ("1/2x", 4, "write (1/2)x or 1/(2x)"),
-            ("x 2", 3, "a number follows without a sign"),
+            ("x 2", 3, "a number follows without an operator"),
             ("(x+1", 5, "`)` is missing"),
-            ("x)", 2, "a bracket is closed that none opened"),
-            ("1.2.3", 1, "`1.2.3` is no number"),
-            ("x + * 2", 5, "belongs here, not `*`"),
+            ("x)", 2, "this bracket has no opening bracket"),
+            ("1.2.3", 1, "`1.2.3` is not a number"),
+            ("x + * 2", 5, "here, not `*`"),
             ("x; 2", 2, "`;` doesn't belong here"),
         ] {
             let error = Expression::parse(text).unwrap_err();
@@ -429,8 +433,8 @@ mod tests {
             assert!(error.to_string().contains(said), "{error}");
         }
         let deep = format!("{}x{}", "(".repeat(200), ")".repeat(200));
-        assert!(Expression::parse(&deep).unwrap_err().to_string().contains("within one another"));
-        assert!(Expression::parse(&"-".repeat(999)).unwrap_err().to_string().contains("within one another"));
+        assert!(Expression::parse(&deep).unwrap_err().to_string().contains("nested brackets"));
+        assert!(Expression::parse(&"-".repeat(999)).unwrap_err().to_string().contains("nested brackets"));
         assert!(Expression::parse(&"x+".repeat(600)).unwrap_err().to_string().contains("more than 1000 characters"));
     }
 }

@@ -7,7 +7,7 @@
 //! | `accuracy` | 1 − p_y = 1 − exp(−cross-entropy), the expected error of a guess drawn from p |
 //! | `piecewise: [ENDS]: f; g; …` | a function of p₁ − y for two classes, [`Piecewise`] |
 //!
-//! Soft targets q in place of a label: −Σ q_k·ln p_k, ‖z − q‖²/K, 1 − Σ q_k·p_k, and a function of p₁ − q₁.
+//! Soft targets q instead of a label: −Σ q_k·ln p_k, ‖z − q‖²/K, 1 − Σ q_k·p_k, and a function of p₁ − q₁.
 //!
 //! *Tested by* `train::objective`, where tensors come in, and below.
 
@@ -40,7 +40,7 @@ pub enum Loss {
     Piecewise(Arc<Piecewise>),
 }
 
-/// Why a text is no loss.
+/// Why a text is not a loss.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LossError {
@@ -56,31 +56,31 @@ pub enum LossError {
         nearest: Option<&'static str>,
     },
     /// A piecewise loss without its brackets or colons.
-    #[error("`{text}` has no ends in brackets and functions behind a colon: write it as piecewise: [-1,0,1]: -x; x")]
+    #[error("`{text}` lacks ends in brackets or functions after a colon: write it as piecewise: [-1,0,1]: -x; x")]
     Form {
-        /// What stood behind the name.
+        /// The text after the name.
         text: String,
     },
-    /// An end that is no number.
-    #[error("`{text}` is no end of an interval: give numbers, such as [-1,0,1]")]
+    /// An end that is not a number.
+    #[error("`{text}` is not the end of an interval: give numbers, such as [-1,0,1]")]
     End {
         /// What stood there.
         text: String,
     },
     /// A domain that begins elsewhere.
-    #[error("the domain begins at {found}: prediction − target lies in [-1, 1], so let the first end be -1")]
+    #[error("the domain begins at {found}: prediction − target lies in [-1, 1], so the first end must be -1")]
     FirstEnd {
         /// The first end.
         found: f64,
     },
     /// A domain that ends elsewhere.
-    #[error("the domain ends at {found}: prediction − target lies in [-1, 1], so let the last end be 1")]
+    #[error("the domain ends at {found}: prediction − target lies in [-1, 1], so the last end must be 1")]
     LastEnd {
         /// The last end.
         found: f64,
     },
     /// Ends that don't increase.
-    #[error("{second} follows {first} among the ends: give them in ascending order, each once")]
+    #[error("the ends have {second} after {first}: give them in ascending order, each once")]
     Order {
         /// An end.
         first: f64,
@@ -89,7 +89,8 @@ pub enum LossError {
     },
     /// Too few or too many functions.
     #[error(
-        "{num_ends} ends bound {} intervals, but there are {num_functions} functions: give one for each interval, apart by ;",
+        "{num_ends} ends bound {} intervals, but there are {num_functions} functions: give one for each interval, \
+         separated by ;",
         num_ends.saturating_sub(1)
     )]
     Count {
@@ -112,7 +113,7 @@ pub enum LossError {
         values: [f64; 2],
     },
     /// A function without a value somewhere in its interval.
-    #[error("`{function}` is {value} at {x}: give one that is finite on all of its interval, ends included")]
+    #[error("`{function}` is {value} at {x}: give a function that is finite on its whole interval, ends included")]
     NotFinite {
         /// The function.
         function: String,
@@ -123,7 +124,8 @@ pub enum LossError {
     },
     /// A function that is infinitely steep somewhere in its interval.
     #[error(
-        "the slope of `{function}` is {slope} at {x}, which no step can follow: give one that stays finite, such as sqrt(x+0.001) for sqrt(x)"
+        "the slope of `{function}` is {slope} at {x}: give a function with a finite slope, such as sqrt(x+0.001) for \
+         sqrt(x)"
     )]
     Steep {
         /// The function.
@@ -144,9 +146,7 @@ pub enum LossError {
         what: String,
     },
     /// More or fewer classes than two.
-    #[error(
-        "a piecewise loss is a function of one difference, of two classes, and there are {num_classes}: choose two"
-    )]
+    #[error("a piecewise loss is for two classes, but there are {num_classes}: choose two")]
     Classes {
         /// How many there are.
         num_classes: usize,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_loss_is_told_with_what_would_do() {
+    fn what_is_no_loss_is_reported_with_what_would_do() {
         let error = |text: &str| text.parse::<Loss>().unwrap_err().to_string();
         assert!(error("crossentropy").ends_with("did you mean `cross-entropy`?"));
         assert!(error("piecewise").contains("write it as piecewise: [-1,0,1]: -x; x"));

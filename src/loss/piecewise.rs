@@ -94,7 +94,7 @@ impl Piecewise {
     pub fn at(&self, difference: f64) -> Jet {
         let inner = &self.ends[1..self.pieces.len()];
         let piece = inner.partition_point(|end| *end <= difference);
-        // The number of inner ends is one less than that of the functions, of which there is at least one.
+        // The number of inner ends is one less than that of the functions, and there is at least one function.
         self.pieces[piece].at(difference.clamp(-1.0, 1.0))
     }
 
@@ -153,8 +153,8 @@ mod tests {
         for (text, said) in [
             ("-x; x", "write it as piecewise: [-1,0,1]: -x; x"),
             ("-1,0,1: -x; x", "write it as piecewise: [-1,0,1]: -x; x"),
-            ("[-1,a,1]: -x; x", "`a` is no end of an interval"),
-            ("[]: x", "`` is no end of an interval"),
+            ("[-1,a,1]: -x; x", "`a` is not the end of an interval"),
+            ("[]: x", "`` is not the end of an interval"),
             ("[-0.9,0,1]: -x; x", "the domain begins at -0.9"),
             ("[-1,0,2]: -x; x", "the domain ends at 2"),
             ("[-1,0,0,1]: -x; x; x", "0 follows 0"),
@@ -165,7 +165,7 @@ mod tests {
             ("[-1,0,1]: log(x); x", "`log(x)` is NaN at -1"),
             ("[-1,0,1]: 1/x; x", "`1/x` is -inf at"),
             ("[-1,0,1]: sqrt(-x); sqrt(x)", "the slope of `sqrt(-x)` is"),
-            ("[-1,0,1]: -x; ", "something is missing"),
+            ("[-1,0,1]: -x; ", "the end is missing"),
         ] {
             let error = Piecewise::parse(text).unwrap_err().to_string();
             assert!(error.contains(said) || text.contains("1/x") && error.contains("inf at 0"), "{text}: {error}");

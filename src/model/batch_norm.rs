@@ -27,12 +27,12 @@ pub(super) fn frozen(
     buffers: &[Tensor],
 ) -> Result<Tensor, TchError> {
     let (mean, variance) = (&buffers[0], &buffers[1]);
-    // Of the statistics' kind, which may be finer than that of the pictures; the same tensor where it is the same.
+    // Of the statistics' kind, which may be finer than that of the images; the same tensor where it is the same.
     let (weight, bias) = (weight.f_to_kind(mean.kind())?, bias.f_to_kind(mean.kind())?);
     x.f_batch_norm(Some(&weight), Some(&bias), Some(mean), Some(variance), false, 0.0, norm.epsilon, true)
 }
 
-/// By the batch's statistics, which the running ones follow: by `momentum`, or where there is none by the norm's own.
+/// By the batch's statistics, which the running ones follow: by `momentum`, or if there is none by the norm's own.
 pub(super) fn train(
     norm: &BatchNorm,
     x: &Tensor,

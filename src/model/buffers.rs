@@ -58,7 +58,7 @@ impl Buffers {
     /// Gives the tensor of that name the values of `value`, of whatever kind and device.
     ///
     /// # Errors
-    /// [`TchError::Shape`] where there is no such buffer, or its shape is another one.
+    /// [`TchError::Shape`] if there is no such buffer, or its shape is another one.
     pub fn set(&mut self, name: &str, value: &Tensor) -> Result<(), TchError> {
         let unknown = || TchError::Shape(format!("the network has no buffer `{name}`"));
         let index = self.specs.iter().position(|spec| spec.name == name).ok_or_else(unknown)?;

@@ -52,7 +52,7 @@ pub struct TrueParameter {
 ///   layer has rank exactly `rank`, and the point lies where Aoyagi's coefficient is the local one.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn draw_truth(truth: &Truth, key: Key, widths: &[usize]) -> Result<TrueParameter, tch::TchError> {
     let mut w_star = Params::zeros_on(&layout(widths), Kind::Double, Device::Cpu)?;
     let num_layers = widths.len() - 1;

@@ -15,7 +15,7 @@ pub enum ModelError {
         nearest: Option<&'static str>,
     },
     /// A name of a family with something else than the numbers that belong there.
-    #[error("`{name}` is no network of the family {form}: write it as {example}")]
+    #[error("`{name}` is not a network of the family {form}: write it as {example}")]
     Malformed {
         /// The name as given.
         name: String,
@@ -60,7 +60,7 @@ pub enum ModelError {
         /// What does not fit, and what would.
         reason: String,
     },
-    /// An output that is no list of classes.
+    /// An output that is not a list of classes.
     #[error("{model}: its output has shape {}, but it must be one number for each class", shape(output))]
     NoClasses {
         /// The network.

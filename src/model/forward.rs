@@ -1,6 +1,6 @@
 //! Computes a network's outputs: one walk over its tree, which takes parameters and buffers in the order of their specifications.
 //!
-//! No weight is copied, and memory formats are left as they come: a pass over channels-last pictures stays channels-last, one in
+//! No weight is copied, and memory formats are left as they come: a pass over channels-last images stays channels-last, one in
 //! bfloat16 stays in bfloat16 (norms keep their statistics in the buffers' own kind).
 //!
 //! *Tested by*: passes against PyTorch programs for every network (tests/models.rs), the published vector of the response norm, below.
@@ -49,7 +49,7 @@ impl Network {
     /// A random start, f32 on the CPU; tensor number i comes from `key.part(i)`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn init(&self, key: Key) -> Result<Params, TchError> {
         let layout = self.layout();
         let mut w = Params::zeros_on(&layout, Kind::Float, Device::Cpu)?;
@@ -65,7 +65,7 @@ impl Network {
     /// else [`Network::init`] of a key of that seed.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn init_as_torch(&self, seed: u32) -> Result<Params, TchError> {
         if self.params().iter().any(|spec| !matches!(spec.init, Init::Uniform { .. } | Init::Zeros | Init::Ones)) {
             return self.init(Key::new(seed.into()).role(Role::Init));
@@ -92,7 +92,7 @@ impl Network {
     /// The buffers that a training starts with, f32 on the CPU.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn initial_buffers(&self) -> Result<Buffers, TchError> {
         Buffers::initial(self.buffers())
     }
@@ -117,7 +117,7 @@ impl Network {
 /// What one layer hands to the next.
 struct Value {
     x: Tensor,
-    /// Whether nobody else needs these numbers, neither another branch nor a gradient: they may be written over.
+    /// Whether nothing else needs these numbers, neither another branch nor a gradient, so that they may be overwritten.
     is_free: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Describes what networks are made of: a network is a tree of layers, and a tree is data.
 //!
 //! Shapes, names and counts follow from the tree alone ([`super::Network`]); a forward pass walks it (`forward`, with libtorch).
-//! Shapes are those of one sample: `[channels, height, width]`, or `[features]` behind [`Layer::Flatten`] and [`Layer::GlobalMean`].
+//! Shapes are those of one sample: `[channels, height, width]`, or `[features]` after [`Layer::Flatten`] and [`Layer::GlobalMean`].
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub enum Layer {
     Activation(Activation),
     /// Maximum over square windows.
     MaxPool { kernel: usize, stride: usize, padding: Padding },
-    /// Means over a grid of `output` × `output` windows that cover the picture.
+    /// Means over a grid of `output` × `output` windows that cover the image.
     MeanPool { output: usize },
     /// Mean over all places: `[channels]`.
     GlobalMean,
@@ -34,7 +34,7 @@ pub enum Layer {
     Named { name: String, layers: Vec<Layer> },
     /// body(x) + shortcut(x); an empty shortcut is x itself.
     Residual { body: Vec<Layer>, shortcut: Vec<Layer> },
-    /// The channels of all branches, one branch behind the other.
+    /// The channels of all branches, one branch after the other.
     Concat(Vec<Vec<Layer>>),
 }
 
@@ -113,7 +113,7 @@ impl From<Conv2d> for Layer {
     }
 }
 
-/// What is laid around a picture before windows slide over it: zeros, or −∞ for a maximum.
+/// What is laid around an image before windows slide over it: zeros, or −∞ for a maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Padding {
     /// That much on each of the four sides.
@@ -124,7 +124,7 @@ pub enum Padding {
 }
 
 impl Padding {
-    /// Before and behind a side of `size` elements.
+    /// Before and after a side of `size` elements.
     pub fn around(self, size: usize, kernel: usize, stride: usize) -> [usize; 2] {
         match self {
             Padding::Each(padding) => [padding, padding],

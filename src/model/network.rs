@@ -40,7 +40,7 @@ pub struct LayerRow {
     pub num_parameters: usize,
 }
 
-/// A network, checked: every layer takes what the one before gives.
+/// A network, checked: every layer accepts the output of the previous one.
 ///
 /// ```
 /// use llc::model::ModelSpec;

@@ -1,4 +1,4 @@
-//! Names what can be told of a network: its options, all of them with a default of the network's own.
+//! Names the options of networks; each network has its own defaults.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use super::layer::Activation;
 use super::network::Network;
 use super::registry;
 
-/// The largest width, picture or number of classes: sizes stay countable, whatever a file asks for.
+/// The largest width, image or number of classes: sizes stay countable, whatever a file asks for.
 const MAX_SIZE: usize = 1 << 20;
 /// The largest depth, for the same reason.
 const MAX_DEPTH: usize = 1 << 12;
@@ -24,7 +24,7 @@ pub struct ModelSpec {
     pub options: ModelOptions,
 }
 
-/// What can be told of a network; not every network has every option.
+/// The options of a network; not every network has every option.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelOptions {
@@ -66,7 +66,7 @@ impl ModelSpec {
     /// The network that it describes.
     ///
     /// # Errors
-    /// [`ModelError`]: no such name, an option that the network does not have or a value that makes no sense, pictures too small.
+    /// [`ModelError`]: no such name, an option that the network does not have or a value that makes no sense, images too small.
     ///
     /// ```
     /// use llc::model::{ModelOptions, ModelSpec};

@@ -38,9 +38,9 @@ pub struct Entry {
     pub summary: &'static str,
     /// The options that it takes besides those of all.
     pub options: &'static [&'static str],
-    /// The shape of a sample, unless told otherwise.
+    /// The default shape of a sample.
     pub input_shape: [usize; 3],
-    /// Classes, unless told otherwise.
+    /// The default number of classes.
     pub num_classes: usize,
     /// Its tree.
     pub layers: fn(&Request) -> Result<Vec<Layer>, ModelError>,
@@ -57,7 +57,7 @@ pub struct Family {
     pub read: fn(&str) -> Option<ModelOptions>,
 }
 
-/// What a network is told.
+/// The request for a network.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The name that was asked for.
@@ -95,7 +95,7 @@ pub(super) fn build(name: &str, options: &ModelOptions) -> Result<Network, Model
     Network::new(name, options.input_shape.unwrap_or(entry.input_shape), layers)
 }
 
-/// The entry of that name, and what a family's name says behind the prefix.
+/// The entry of that name, and the part of a family's name after the prefix.
 fn find(name: &str) -> Result<(&'static Entry, &str), ModelError> {
     let alone = ENTRIES.iter().find(|entry| entry.family.is_none() && entry.name == name);
     if let Some(entry) = alone {
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_or_option_is_told_with_what_would_do() {
+    fn a_wrong_name_or_option_is_reported_with_what_would_do() {
         let error = |name: &str| ModelSpec::named(name).build().unwrap_err().to_string();
         assert_eq!(
             error("resnet-18"),
             "no network is called `resnet-18`: did you mean `resnet18`?; `llc model list` lists them"
         );
-        assert_eq!(error("wrn-28"), "`wrn-28` is no network of the family wrn-DEPTH-WIDTH: write it as wrn-28-1");
+        assert_eq!(error("wrn-28"), "`wrn-28` is not a network of the family wrn-DEPTH-WIDTH: write it as wrn-28-1");
         assert_eq!(
             error("wrn-30-1"),
             "wrn-30-1: depth is 30, but it must be 4 more than a multiple of 6: 10, 16, 22, 28, …"

@@ -34,7 +34,7 @@ pub fn layout(widths: &[usize]) -> Arc<Layout> {
 /// units as `bias` says, those of the outputs 0.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn draw(key: Key, widths: &[usize], bias: Init) -> Result<Params, tch::TchError> {
     let mut w = Params::zeros_on(&layout(widths), Kind::Double, Device::Cpu)?;
     let last = widths.len() - 2;

@@ -22,12 +22,12 @@ impl<'a> Survey<'a> {
         Survey { model, prefix: String::new(), params, buffers, rows, num_parameters: 0 }
     }
 
-    /// Notes layers in a row; returns the shape behind the last.
+    /// Records layers in a row; returns the output shape of the last.
     pub fn sequence(&mut self, layers: &[Layer], input: Vec<usize>) -> Result<Vec<usize>, ModelError> {
         layers.iter().try_fold(input, |input, layer| self.layer(layer, input))
     }
 
-    /// Notes one layer; returns the shape behind it.
+    /// Records one layer; returns its output shape.
     fn layer(&mut self, layer: &Layer, input: Vec<usize>) -> Result<Vec<usize>, ModelError> {
         let before = self.num_parameters;
         let (name, output) = match layer {
@@ -81,7 +81,7 @@ impl<'a> Survey<'a> {
 
     fn linear(&mut self, layer: &Layer, linear: &Linear, input: Vec<usize>) -> Result<Vec<usize>, ModelError> {
         let &[fan_in] = input.as_slice() else {
-            return Err(self.impossible(layer, input, "it wants one row of numbers: flatten them first".into()));
+            return Err(self.impossible(layer, input, "it needs one row of numbers: flatten the input first".into()));
         };
         let fan_out = linear.num_outputs;
         let weight = linear.start.weight(fan_in, fan_out);
@@ -157,7 +157,7 @@ impl<'a> Survey<'a> {
         for (places, side) in places.iter_mut().zip(sides) {
             let padded = side + padding.around(side, kernel, stride).iter().sum::<usize>();
             if padded < kernel {
-                let reason = format!("its windows of {kernel}×{kernel} are larger; give larger pictures");
+                let reason = format!("its windows of {kernel}×{kernel} are larger; give larger images");
                 return Err(self.impossible(layer, input.to_vec(), reason));
             }
             *places = (padded - kernel) / stride + 1;
@@ -168,7 +168,7 @@ impl<'a> Survey<'a> {
     fn picture(&self, layer: &Layer, input: &[usize]) -> Result<[usize; 3], ModelError> {
         input
             .try_into()
-            .map_err(|_| self.impossible(layer, input.to_vec(), "it wants pictures, channels × height × width".into()))
+            .map_err(|_| self.impossible(layer, input.to_vec(), "it needs images, channels × height × width".into()))
     }
 
     fn param(&mut self, layer: &str, part: &str, shape: Vec<usize>, init: Init) -> Result<(), ModelError> {
@@ -237,10 +237,10 @@ mod tests {
         assert_eq!(
             error([3, 4, 32], vec![conv()]),
             "test: layer `stem.conv1` (conv 5×5) can't take an input of shape 3×4×32: its windows of 5×5 are larger; \
-             give larger pictures"
+             give larger images"
         );
         let message = error([3, 32, 32], vec![Linear::new("fc", 10).into()]);
-        assert!(message.contains("`fc` (linear) can't take an input of shape 3×32×32: it wants one row"), "{message}");
+        assert!(message.contains("`fc` (linear) can't take an input of shape 3×32×32: it needs one row"), "{message}");
         let body = vec![conv(), Activation::Relu.into()];
         let message = error([3, 32, 32], vec![Layer::Residual { body, shortcut: vec![] }]);
         assert!(message.contains("its branches give 8×28×28 and 3×32×32"), "{message}");

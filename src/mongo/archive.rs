@@ -20,7 +20,7 @@ pub(super) struct Draws {
 }
 
 impl Draws {
-    /// Says whether there are too many for the database.
+    /// Whether there are too many for the database.
     pub(super) fn is_large(&self) -> bool {
         self.num_bytes > MAX_BYTES
     }

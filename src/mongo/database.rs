@@ -25,7 +25,7 @@ pub(super) struct Database {
     pub(super) metrics: Collection<Document>,
     pub(super) files: Collection<Document>,
     pub(super) chunks: Collection<Document>,
-    /// Counts answers of the server, for whoever waits.
+    /// Counts answers of the server, for a waiting thread.
     num_answers: Arc<AtomicU64>,
 }
 
@@ -64,7 +64,7 @@ impl Database {
         }
     }
 
-    /// Makes the indexes of GridFS, and one that finds the metrics of a run, where they are missing.
+    /// Makes the indexes of GridFS, and one that finds the metrics of a run, if they are missing.
     pub(super) fn ensure_indexes(&self) -> Result<(), MongoError> {
         let unique = IndexOptions::builder().unique(true).build();
         let indexes = [
@@ -97,7 +97,7 @@ impl Database {
         Ok(self.insertion(self.runs.insert_one(run).run())?.is_some())
     }
 
-    /// Sets fields of the run `id` and takes others away; `false` where there is no such run with this token.
+    /// Sets fields of the run `id` and takes others away; `false` if there is no such run with this token.
     pub(super) fn update_run(
         &self,
         id: i32,
@@ -115,7 +115,7 @@ impl Database {
         Ok(self.answer(self.runs.update_one(filter, update).run())?.matched_count == 1)
     }
 
-    /// Says whether the run `id` has this token.
+    /// Whether the run `id` has this token.
     pub(super) fn is_run(&self, id: i32, token: ObjectId) -> Result<bool, MongoError> {
         let filter = doc! {"_id": id, "meta.token": token.to_hex()};
         Ok(self.answer(self.runs.find_one(filter).projection(doc! {"_id": 1}).run())?.is_some())
@@ -127,14 +127,14 @@ impl Database {
         Ok(self.answer(find.run())?.and_then(|run| i32::try_from(integer(run.get("_id")?)?).ok()))
     }
 
-    /// The runs that match `filter`, by number, without what only a reader of one run wants.
+    /// The runs that match `filter`, by number, without the fields that only a reader of one run needs.
     pub(super) fn runs(&self, filter: Document) -> Result<Vec<Document>, MongoError> {
         let unwanted = doc! {"captured_out": 0, "artifacts": 0, "resources": 0, "experiment.sources": 0};
         let found = self.answer(self.runs.find(filter).sort(doc! {"_id": 1}).projection(unwanted).run())?;
         found.map(|run| self.answer(run)).collect()
     }
 
-    /// What the run `id` has of artifacts, in its document; `None` where there is no such run.
+    /// What the run `id` has of artifacts, in its document; `None` if there is no such run.
     pub(super) fn artifacts_of(&self, id: i64) -> Result<Option<Document>, MongoError> {
         self.answer(self.runs.find_one(doc! {"_id": id}).projection(doc! {"artifacts": 1}).run())
     }

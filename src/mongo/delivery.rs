@@ -1,4 +1,4 @@
-//! Brings one run's folder to one database, as often as wanted, and always to the same end.
+//! Delivers one run's folder to one database; repeated deliveries give the same result.
 //!
 //! Every document and every file of a run has an id that follows from the run's token, so that whatever was sent twice is
 //! there once. What is named is there first: metrics and files before the run's document that lists them.
@@ -60,7 +60,7 @@ struct Stamp(u64, Option<SystemTime>);
 /// How much of the folder is to be delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// All but the draws: the run goes on.
+    /// All but the draws: the run continues.
     Beat,
     /// All of it.
     Whole,
@@ -89,7 +89,7 @@ impl Delivery {
         Self { run_dir: run_dir.to_owned(), address: address.clone(), num_answers: Arc::default(), open: None }
     }
 
-    /// Grows with every answer of the server, for whoever waits for a delivery on another thread.
+    /// Grows with every answer of the server, for a thread that waits for a delivery.
     pub fn num_answers(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.num_answers)
     }
@@ -259,7 +259,7 @@ impl Open {
             self.known.id = None;
             return Err(MongoError::problem(
                 &self.database.address,
-                &format!("run {id} was removed there in the meantime"),
+                &format!("run {id} was removed from the database in the meantime"),
             ));
         }
         self.known.run = document;

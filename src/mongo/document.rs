@@ -155,7 +155,7 @@ mod tests {
         let document = document(1, ObjectId::new(), &files(&running(), &output), &Links::default());
         assert!(num_bytes(&document) < 16 << 20);
         let shown = document.get_str("captured_out").unwrap();
-        assert!(shown.len() > 14 << 20 && shown.contains("bytes are left out"));
+        assert!(shown.len() > 14 << 20 && shown.contains("bytes are omitted"));
 
         let mut large = files(&running(), "out");
         large.info.insert("report".to_owned(), json!("x".repeat(16 << 20)));

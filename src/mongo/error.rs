@@ -1,4 +1,4 @@
-//! Says why a run could not be brought to a server, or read from one, without a word of credentials.
+//! Defines the errors of delivering a run to a server or reading one, without credentials.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,13 +26,13 @@ pub enum MongoError {
     #[error("{}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
     /// A file of the run's folder holds no JSON, or not what belongs there.
-    #[error("{} is not JSON of the right form: {error}", path.display())]
+    #[error("{} is not JSON in the expected format: {error}", path.display())]
     Json { path: PathBuf, error: serde_json::Error },
     /// Another process delivers the same run to the same place.
     #[error("another process is delivering {} to {address}", run_dir.display())]
     Busy { run_dir: PathBuf, address: String },
     /// The database has no run of this number.
-    #[error("MongoDB at {address} has no run {id}; `llc-analysis runs list` shows those there are")]
+    #[error("MongoDB at {address} has no run {id}; `llc-analysis runs list` lists its runs")]
     NoRun { address: String, id: u64 },
 }
 
@@ -65,7 +65,7 @@ impl MongoError {
     }
 }
 
-/// Says whether a document was there already.
+/// Whether a document was there already.
 pub(super) fn is_duplicate(error: &Error) -> bool {
     match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_down_is_told_in_the_systems_words() {
+    fn a_server_that_is_down_is_reported_in_the_systems_words() {
         let message = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
                        127.0.0.1:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} } ] }";
         assert_eq!(io_reason(message), Some("Connection refused"));

@@ -60,7 +60,7 @@ impl RunFiles {
         Ok(Self { run, config: Value::Object(config), info, captured_out, metrics })
     }
 
-    /// What tells this state of the folder from others.
+    /// What distinguishes this state of the folder from others.
     pub(super) fn state(&self) -> State {
         let text = |key: &str| self.run.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         State { status: text("status"), heartbeat: text("heartbeat") }
@@ -107,7 +107,7 @@ impl Series {
         }
     }
 
-    /// Says whether `self` is how `longer` begins. A resumed run makes its points again, at other times.
+    /// Whether `self` is how `longer` begins. A resumed run makes its points again, at other times.
     pub(super) fn begins(&self, longer: &Self) -> bool {
         let same_values = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
         longer.steps.starts_with(&self.steps) && self.values.iter().zip(&longer.values).all(same_values)
@@ -152,7 +152,7 @@ fn ends_of(path: &Path) -> io::Result<String> {
     Ok(format!("{head}{}{}", gap(length - MAX_OUTPUT_BYTES), String::from_utf8_lossy(&bytes)))
 }
 
-/// `text` in at most `max_bytes` bytes, of which it loses its middle.
+/// `text` cut to at most `max_bytes` bytes by omitting its middle.
 pub(super) fn without_middle(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
@@ -163,7 +163,7 @@ pub(super) fn without_middle(text: &str, max_bytes: usize) -> String {
 }
 
 fn gap(num_bytes: u64) -> String {
-    format!("\n[… {num_bytes} bytes are left out here; cout.txt in the run's folder has them …]\n")
+    format!("\n[… {num_bytes} bytes are omitted here; cout.txt in the run's folder has them …]\n")
 }
 
 #[cfg(test)]
@@ -213,13 +213,13 @@ mod tests {
     fn long_output_loses_its_middle() {
         let text = "λ".repeat(1000);
         let cut = without_middle(&text, 500);
-        assert!(cut.len() <= 500 && cut.starts_with("λλ") && cut.ends_with("λλ") && cut.contains("bytes are left out"));
+        assert!(cut.len() <= 500 && cut.starts_with("λλ") && cut.ends_with("λλ") && cut.contains("bytes are omitted"));
         assert_eq!(without_middle(&text, 2000), text);
 
         let run_dir = written(&[("cout.txt", "")]);
         let path = run_dir.path().join("cout.txt");
         fs::write(&path, vec![b'a'; 17 << 20]).unwrap();
         let read = ends_of(&path).unwrap();
-        assert!(read.contains("1048576 bytes are left out") && read.len() < (16 << 20) + 100);
+        assert!(read.contains("1048576 bytes are omitted") && read.len() < (16 << 20) + 100);
     }
 }

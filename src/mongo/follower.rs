@@ -1,4 +1,4 @@
-//! Delivers a run while it goes on, from a thread of its own: whatever the server does, the run never waits for it.
+//! Delivers a run while it continues, from its own thread: whatever the server does, the run never waits for it.
 
 use std::io;
 use std::path::Path;
@@ -36,7 +36,7 @@ struct Outage {
     /// Why the last delivery failed; `None` if it did not.
     reason: Option<String>,
     /// Whether the user knows of this outage.
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl Follower {
@@ -55,16 +55,16 @@ impl Follower {
         Ok(Self { address: address.to_string(), stop, ended, num_answers, outage })
     }
 
-    /// A sentence on an outage of which the user knows nothing yet.
+    /// A sentence on an outage that was not yet reported to the user.
     pub(crate) fn notice(&self) -> Option<String> {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        if outage.is_told {
+        if outage.is_reported {
             return None;
         }
         let notice = outage.reason.as_ref().map(|reason| {
-            format!("{reason}: the run goes on in its folder, and is delivered when the server takes it")
+            format!("{reason}: the run continues in its folder, and is delivered when the server is available")
         });
-        outage.is_told = notice.is_some();
+        outage.is_reported = notice.is_some();
         notice
     }
 
@@ -83,7 +83,7 @@ impl Follower {
             match ended.recv_timeout(LOOK) {
                 Ok(result) => return result.map_err(|error| error.to_string()),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(format!("MongoDB at {address}: the delivery broke off"));
+                    return Err(format!("MongoDB at {address}: the delivery failed"));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -111,7 +111,7 @@ fn follow(
         let delivered = delivery.deliver(extent);
         let mut outage = outage.lock().unwrap_or_else(PoisonError::into_inner);
         outage.reason = delivered.as_ref().err().map(ToString::to_string);
-        outage.is_told &= outage.reason.is_some();
+        outage.is_reported &= outage.reason.is_some();
         delivered
     };
     loop {

@@ -54,7 +54,7 @@ impl Database {
         self.insertion(self.files.insert_one(file).run()).map(drop)
     }
 
-    /// The bytes of the file `id`, which is called `name` where one is missing.
+    /// The bytes of the file `id`, which is called `name` if one is missing.
     pub(super) fn content(&self, id: &Bson, name: &str) -> Result<Vec<u8>, MongoError> {
         let file = self.answer(self.files.find_one(doc! {"_id": id}).run())?;
         let length = file.as_ref().and_then(|file| integer(file.get("length")?));
@@ -64,7 +64,7 @@ impl Database {
             bytes.extend_from_slice(self.answer(chunk)?.get_binary_generic("data").map_or(&[], Vec::as_slice));
         }
         if length != Some(bytes.len() as i64) {
-            return Err(MongoError::problem(&self.address, &format!("the file {name} is not whole there")));
+            return Err(MongoError::problem(&self.address, &format!("the file {name} is incomplete in the database")));
         }
         Ok(bytes)
     }

@@ -1,4 +1,4 @@
-//! Remembers in a run's folder what was delivered where, so that another process can go on with it.
+//! Remembers in a run's folder what was delivered where, so that another process can continue with it.
 //!
 //! ```text
 //! RUN_DIR/.llc/token            the run's name for itself, in every document that is made of it
@@ -124,7 +124,7 @@ pub(super) fn entries(run_dir: &Path) -> Result<Vec<Entry>, MongoError> {
     for file in listing {
         paths.push(file.map_err(|source| MongoError::io(&folder, source))?.path());
     }
-    // A file that is being replaced has a name of its own, with a dot before it.
+    // A file that is being replaced has its own name, with a dot before it.
     let is_entry = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "json")
             && !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))

@@ -75,7 +75,7 @@ fn lists(series: &Series) -> [Bson; 3] {
     ]
 }
 
-/// The stored series of the document `id`; `None` where there is no such document.
+/// The stored series of the document `id`; `None` if there is no such document.
 fn read(database: &Database, id: ObjectId) -> Result<Option<Series>, MongoError> {
     Ok(database.answer(database.metrics.find_one(doc! {"_id": id}).run())?.map(|document| stored(&document)))
 }

@@ -1,7 +1,7 @@
 //! Brings runs to MongoDB as Sacred would have written them, and reads them back.
 //!
 //! The run's folder is the truth. [`Delivery`] makes documents and files of the database equal to what the folder holds, as
-//! often as wanted: a server may be down, slow or restarted at any time, and no point is doubled or lost.
+//! often as needed: a server may be down, slow or restarted at any time, and no point is doubled or lost.
 //!
 //! ```text
 //! runs      {_id: 7, experiment, host, config, status, captured_out, info.metrics, artifacts, …}
@@ -9,7 +9,7 @@
 //! fs.files  {filename: "artifact://runs/7/report.json", contentType, …}     fs.chunks  its bytes
 //! ```
 //!
-//! [`address`] says where, a ledger in the run's folder what was delivered, a follower delivers while a run goes on, [`sync()`]
+//! [`address`] says where, a ledger in the run's folder what was delivered, a follower delivers while a run continues, [`sync()`]
 //! afterwards, and [`source`] reads runs for `llc-analysis`.
 //!
 //! *Tested by* `tests/mongo.rs`, against Sacred's own documents, incense, pymongo and Omniboard.
@@ -51,5 +51,5 @@ pub(crate) use follower::Follower;
 #[cfg(feature = "mongo")]
 pub use sync::{Synced, addresses_of, sync};
 
-/// Says whether this program can talk to MongoDB at all: it was built with the feature `mongo`.
+/// Whether this program can talk to MongoDB at all: it was built with the feature `mongo`.
 pub const IS_BUILT_IN: bool = cfg!(feature = "mongo");

@@ -13,7 +13,7 @@ use super::database::{Database, integer, real};
 use super::error::MongoError;
 use crate::record::read::Run;
 
-/// Every run of the collection that `address` names, by number. A run whose `_id` is no number is not listed.
+/// Every run of the collection that `address` names, by number. A run whose `_id` is not a number is not listed.
 ///
 /// # Errors
 ///
@@ -27,7 +27,7 @@ pub fn list(address: &Address) -> Result<Vec<Run>, MongoError> {
 ///
 /// # Errors
 ///
-/// [`MongoError`] where there is none, or the server can't be asked.
+/// [`MongoError`] if there is none, or the server can't be asked.
 pub fn find(address: &Address, id: u64) -> Result<Run, MongoError> {
     // A number that BSON can't hold belongs to no run.
     let filter = doc! {"_id": i64::try_from(id).unwrap_or(-1)};

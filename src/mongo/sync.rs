@@ -66,7 +66,7 @@ fn deliver(run: &Run, address: &Address) -> Result<Delivered, MongoError> {
     let mut delivery = Delivery::new(&run.path, address);
     let num_answers = delivery.num_answers();
     let (end, ended) = mpsc::channel();
-    let silent = || MongoError::problem(address, &format!("nothing was answered for {} s", PATIENCE.as_secs()));
+    let silent = || MongoError::problem(address, &format!("no answer for {} s", PATIENCE.as_secs()));
     // Whoever waits may have given up.
     thread::spawn(move || drop(end.send(delivery.deliver(Extent::Whole))));
     let (mut last, mut last_at) = (0, Instant::now());

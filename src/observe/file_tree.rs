@@ -1,7 +1,7 @@
-//! Keeps the record of a run on disk: Sacred's file tree, `report.json`, and `draws.zarr` for ArviZ.
+//! Writes the record of a run to disk: Sacred's file tree, `report.json`, and `draws.zarr` for ArviZ.
 //!
-//! A thread of its own does nearly all the writing, so that the heartbeat beats while the sampler is busy and the
-//! sampler never waits for the disk. Every file is replaced in one step, `cout.txt` apart, to which text is added.
+//! A separate thread does nearly all the writing, so that the heartbeat continues while the sampler is busy and the
+//! sampler never waits for the disk. Every file is replaced in one step, except `cout.txt`, to which text is appended.
 //!
 //! | file | written |
 //! |---|---|
@@ -9,16 +9,16 @@
 //! | `run.json` | at the start, at every heartbeat, twice at the end: the last beat, then the status |
 //! | `cout.txt` | as text arrives: stages, warnings, the program's own output |
 //! | `metrics.json` | at every heartbeat ([`crate::observe::metrics`]) |
-//! | `draws.zarr` | four times a heartbeat ([`crate::record::draws`]), where the run has chains |
-//! | `draws-NAME.zarr` | the same of the draws around another point than w* |
-//! | artifacts | at the heartbeat after they came |
+//! | `draws.zarr` | four times a heartbeat ([`crate::record::draws`]), if the run has chains |
+//! | `draws-NAME.zarr` | the same for the draws around a point other than w* |
+//! | artifacts | at the next heartbeat |
 //! | `report.json`, `info.json` | at the end |
 //!
-//! A run that is taken up again ([`FileTreeObserver::reopen`]) keeps its folder, its id and its start; draws and metrics that come again
-//! take the place of the same ones there.
+//! A resumed run ([`FileTreeObserver::reopen`]) keeps its folder, its id and its start; repeated draws and metrics
+//! replace the same ones in the record.
 //!
 //! Sacred's own observer loses the run on SIGTERM and the output of a run that fails; this one does not. `kill -9`
-//! leaves the status RUNNING with a heartbeat that grows old, and all draws but those of the last seconds.
+//! leaves the status RUNNING with an old heartbeat, and all draws except those of the last seconds.
 //!
 //! *Tested by* `tests/file_tree.rs`, and against incense and arviz by `tests/readers.rs`.
 
@@ -41,10 +41,10 @@ use crate::record::draws::Extent;
 use crate::record::folder::RunFolder;
 use crate::record::{json, redact, time};
 
-/// Time between heartbeats, as in Sacred. A reader takes a run without one for 120 s for dead.
+/// Time between heartbeats, as in Sacred. Readers consider a run without one for 120 s dead.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Writing that fails is tried again for this many heartbeats before the observer gives up: a network file system may
-/// be away for a moment.
+/// Heartbeats during which a failed write is tried again before the observer gives up: a network file system may
+/// be briefly unavailable.
 pub const PATIENCE_BEATS: u32 = 6;
 
 /// Writes one run's folder.
@@ -75,12 +75,12 @@ pub struct FileTreeObserver {
     cout: File,
     /// Text that `cout.txt` does not have yet.
     unsaid: String,
-    /// `run.json` of a run that is taken up again, until it starts.
+    /// `run.json` of a resumed run, until it starts.
     before: Option<Map<String, Value>>,
     running: Option<Running>,
 }
 
-/// What exists from the start of a run to its end.
+/// The parts that exist from the start of a run to its end.
 #[derive(Debug)]
 struct Running {
     info: RunInfo,
@@ -92,17 +92,17 @@ struct Running {
 }
 
 impl FileTreeObserver {
-    /// Takes the next free folder `base/<id>`, which proves that records can be written before anything is sampled.
-    /// It is removed again where the observer is dropped before [`Event::Started`].
+    /// Creates the next free folder `base/<id>`, so that a record that can't be written fails before anything is sampled.
+    /// The folder is removed if the observer is dropped before [`Event::Started`].
     ///
     /// # Errors
     ///
-    /// [`ObserverError`] where `base` can't be made or written; nothing is left behind.
+    /// [`ObserverError`] if `base` can't be created or written; nothing is left behind.
     pub fn create(base: &Path) -> Result<Self, ObserverError> {
         Self::with_heartbeat(base, HEARTBEAT)
     }
 
-    /// The same with another time between heartbeats than 10 s, for tests.
+    /// The same with a time between heartbeats other than 10 s, for tests.
     ///
     /// # Errors
     ///
@@ -111,16 +111,16 @@ impl FileTreeObserver {
         Self::in_folder(RunFolder::create(base)?, base, heartbeat, None)
     }
 
-    /// Takes up the run in `run_dir` again, whose process is gone. Nothing there changes before [`Event::Started`].
+    /// Resumes the run in `run_dir`, whose process is gone. Nothing there changes before [`Event::Started`].
     ///
     /// # Errors
     ///
-    /// [`ObserverError`] where there is no such run, its process still runs, or `run.json` can't be read.
+    /// [`ObserverError`] if there is no such run, its process still runs, or `run.json` can't be read.
     pub fn reopen(run_dir: &Path) -> Result<Self, ObserverError> {
         Self::reopen_with_heartbeat(run_dir, HEARTBEAT)
     }
 
-    /// The same with another time between heartbeats than 10 s.
+    /// The same with a time between heartbeats other than 10 s.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl FileTreeObserver {
         let started = known_start.unwrap_or_else(Timestamp::now);
         let attributes = draw_attributes(info, started);
         let mut draws = Draws { path: run_dir.join("draws.zarr"), extent: extent(info), attributes, writer: None };
-        // A run without chains, such as a training, leaves no file without draws behind.
+        // A run without chains, such as a training, leaves no file without draws.
         let has_draws = info.num_chains > 0 && !info.draws_at_points;
         let mut metrics = Metrics::new(info);
         let run = match before {
@@ -177,7 +177,7 @@ impl FileTreeObserver {
         file("run.json", json::to_string(&Value::Object(run.clone())))?;
         self.folder.keep();
         if !is_new {
-            self.say(&format!("taken up again at {} UTC", time::format(Timestamp::now())));
+            self.say(&format!("resumed at {} UTC", time::format(Timestamp::now())));
         }
 
         let writer = Arc::new(Writer::new(run_dir, run, metrics, has_draws.then_some(draws)));
@@ -192,7 +192,7 @@ impl FileTreeObserver {
         Ok(())
     }
 
-    /// Begins the draws around another point, in a folder of their own.
+    /// Begins the draws around another point, in a separate folder.
     fn begin_point(&mut self, point: &PointInfo) -> Result<(), ObserverError> {
         let Some(Running { info, started, writer, .. }) = &mut self.running else {
             return Ok(());
@@ -210,13 +210,13 @@ impl FileTreeObserver {
         Ok(())
     }
 
-    /// Adds `text` to `cout.txt`, ended by a newline. Where that fails it is kept for the next time.
+    /// Appends `text` to `cout.txt` with a newline. If that fails, the text is kept for the next time.
     fn say(&mut self, text: &str) {
         self.unsaid.push_str(&redact::text(text));
         if !self.unsaid.ends_with('\n') {
             self.unsaid.push('\n');
         }
-        // `end` tries for the last time, and tells.
+        // `end` tries for the last time, and reports the failure.
         let _ = self.write_unsaid();
     }
 
@@ -233,7 +233,7 @@ impl FileTreeObserver {
         };
         let failed = running.writer.push(chain, first_draw, block, PATIENCE_BEATS * self.heartbeat);
         if failed.is_err() {
-            // Nothing more is written, not even that the run failed: it goes on.
+            // Nothing more is written, not even that the run failed: it continues.
             self.running = None;
         }
         failed
@@ -274,7 +274,7 @@ impl Observer for FileTreeObserver {
             Event::Artifact { name, content } => {
                 self.running.iter().for_each(|running| running.writer.push_artifact(name, content));
             }
-            // Where that fails the heartbeats fail too, which is told after a while.
+            // If that fails, the heartbeats fail too, which is reported after a while.
             Event::Saving => self.running.iter().for_each(|running| drop(running.writer.beat())),
             Event::Stage(text) | Event::Output(text) | Event::Line(text) => self.say(text),
             Event::Warning(text) => self.say(&format!("warning: {text}")),
@@ -296,15 +296,15 @@ impl Observer for FileTreeObserver {
 }
 
 impl Drop for FileTreeObserver {
-    /// A run that never said how it ended, because of a panic, say, is recorded as failed.
+    /// A run that did not report its end, because of a panic for example, is recorded as failed.
     fn drop(&mut self) {
-        let trace = "the record was closed before the run said how it ended".to_owned();
+        let trace = "the record was closed before the run reported its end".to_owned();
         // An error has nowhere to go.
         let _ = self.end(Status::Failed, None, &[trace]);
     }
 }
 
-/// The fields of `run.json` at the start. The heartbeat is there from the start: some readers fail without.
+/// The fields of `run.json` at the start, with a heartbeat, since some readers fail without one.
 fn run_fields(info: &RunInfo, base: &Path, started: Timestamp) -> Map<String, Value> {
     let started = Value::from(time::format(started));
     let mut experiment = identity::experiment(info);
@@ -326,7 +326,7 @@ fn run_fields(info: &RunInfo, base: &Path, started: Timestamp) -> Map<String, Va
     .collect()
 }
 
-/// The fields of `run.json` where a run is taken up again: those it had, but running, on this host.
+/// The fields of `run.json` of a resumed run: those it had, but running, on this host.
 fn fields_again(mut run: Map<String, Value>) -> Map<String, Value> {
     let now = Value::from(time::format(Timestamp::now()));
     run.insert("status".to_owned(), Value::from("RUNNING"));
@@ -343,7 +343,7 @@ fn fields_again(mut run: Map<String, Value>) -> Map<String, Value> {
     run
 }
 
-/// The attributes of `draws.zarr`: what ArviZ's own files carry, and what λ̂ needs beside the losses.
+/// The attributes of `draws.zarr`: those of ArviZ's own files, and the numbers that λ̂ needs besides the losses.
 fn draw_attributes(info: &RunInfo, started: Timestamp) -> Value {
     json!({
         "created_at": time::format(started),

@@ -1,6 +1,6 @@
-//! Says what ran and where, in the fields that Sacred's readers show.
+//! Records what ran and where, in the fields that Sacred's readers show.
 //!
-//! Sacred copies the sources of a Python run because nothing else says what ran. A program of Rust is its version, the
+//! Sacred copies the sources of a Python run because nothing else identifies the program. A Rust program is identified by its version, the
 //! commit it was built from and that commit's `Cargo.lock`: these are recorded, and `experiment.sources` stays empty.
 
 use std::env;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::RunInfo;
 use crate::record::redact;
 
-/// Variables worth keeping: they say which task of which job this was, and on which device.
+/// Recorded environment variables: they identify the job, the task and the device.
 const ENVIRONMENT: [&str; 6] = [
     "CUDA_VISIBLE_DEVICES",
     "SLURM_ARRAY_JOB_ID",
@@ -94,7 +94,7 @@ fn push_updates(updates: &mut Vec<String>, prefix: &str, value: &Value) {
     }
 }
 
-/// The git checkout of this package that `folder` lies in: `{url, commit, dirty}`. `None` for an installed program.
+/// The git checkout of this package that contains `folder`: `{url, commit, dirty}`. `None` for an installed program.
 fn repository(folder: &Path) -> Option<Value> {
     let root = git(folder, &["rev-parse", "--show-toplevel"])?;
     // An installed program may lie in somebody's repository of dot files.
@@ -107,13 +107,13 @@ fn repository(folder: &Path) -> Option<Value> {
     Some(json!({"commit": git(folder, &["rev-parse", "HEAD"])?, "dirty": !changes.is_empty(), "url": url}))
 }
 
-/// What git prints, trimmed; `None` where git is missing or fails.
+/// The trimmed output of git; `None` if git is missing or fails.
 fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").arg("-C").arg(folder).args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The processor's name, or its architecture where the system doesn't tell.
+/// The processor's name, or its architecture if the name is not known.
 fn cpu() -> String {
     let from_linux = || {
         let text = fs::read_to_string("/proc/cpuinfo").ok()?;

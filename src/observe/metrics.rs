@@ -1,16 +1,16 @@
-//! Follows a run by a modest number of points: the running estimate, and the draws of each chain thinned.
+//! Records a run by a limited number of points: the running estimate, and the thinned draws of each chain.
 //!
 //! | metric | step | value |
 //! |---|---|---|
 //! | `llc` | kept draws so far, over all chains | λ̂ so far: nβ·(mean of L over these draws − L_n(w*)) |
 //! | `loss_0`, `distance_0`, `acceptance_0`, … | draw | of that draw; the number is the chain's |
 //! | `train.loss` | step of the training | the loss on that step's minibatch, before the step |
-//! | whatever else a run names | as it says | as it says |
+//! | any other metric of a run | as given | as given |
 //!
-//! The draws around another point than w* have the same metrics with its name before them: `trained.llc`, `trained.loss_0`.
+//! The draws around a point other than w* have the same metrics with the point's name as prefix: `trained.llc`, `trained.loss_0`.
 //!
-//! Each has at most about a thousand points however long the run is. A chain has metrics of its own because one line
-//! through several chains jumps from one to the other.
+//! Each has at most about a thousand points for a run of any length. Each chain has its own metrics because a single line
+//! through several chains would jump from one to the other.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -22,12 +22,12 @@ use serde_json::Value;
 use super::{DrawBlock, RunInfo};
 use crate::record::{json, time};
 
-/// Points of one metric, about.
+/// Approximate limit on the points of one metric.
 const MAX_POINTS: usize = 1000;
 
 /// Averages the loss over all kept draws so far: λ̂ = nβ·(mean of L − L_n(w*)).
 ///
-/// Non-finite losses are not left out: λ̂ is then non-finite too.
+/// Non-finite losses are included: λ̂ is then non-finite too.
 #[derive(Debug, Clone)]
 pub struct RunningLlc {
     n_beta: f64,
@@ -63,10 +63,10 @@ impl RunningLlc {
     }
 }
 
-/// Holds the points of every metric of a run.
+/// The points of every metric of a run.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// What stands before the names of the current point's metrics.
+    /// The prefix of the names of the current point's metrics.
     prefix: String,
     running: RunningLlc,
     draw_stride: usize,
@@ -82,18 +82,18 @@ pub struct Series {
     steps: Vec<usize>,
     timestamps: Vec<Timestamp>,
     values: Vec<f64>,
-    /// Leading points that an earlier process of the run left.
+    /// Leading points from an earlier process of the run.
     num_known: usize,
 }
 
-/// Reads `metrics.json`. What is no series of one length is left out.
+/// Reads `metrics.json`. Entries that are not series of equal lengths are left out.
 pub fn parse_series(metrics: &Value) -> BTreeMap<String, Series> {
     let list = |series: &Value, name: &str| series[name].as_array().cloned().unwrap_or_default();
     let read = |series: &Value| {
         let steps: Vec<_> = list(series, "steps").iter().filter_map(|step| Some(step.as_u64()? as usize)).collect();
         let timestamps: Vec<_> =
             list(series, "timestamps").iter().filter_map(|at| at.as_str().and_then(time::parse)).collect();
-        // JSON has no NaN: what is no number was not finite.
+        // JSON has no NaN: what is not a number was not finite.
         let values: Vec<_> = list(series, "values").iter().map(|value| value.as_f64().unwrap_or(f64::NAN)).collect();
         let num_known = steps.len();
         let is_whole = timestamps.len() == num_known && values.len() == num_known;
@@ -117,12 +117,12 @@ impl Metrics {
         }
     }
 
-    /// Starts with the points that an earlier process of the same run left: those that come again are not doubled.
+    /// Starts with the points from an earlier process of the same run; repeated points are not duplicated.
     pub fn going_on(info: &RunInfo, series: BTreeMap<String, Series>) -> Self {
         Self { series, ..Self::new(info) }
     }
 
-    /// Goes on with the point `name`, whose draws `info` describes.
+    /// Continues with the point `name`, whose draws `info` describes.
     pub fn begin_point(&mut self, name: &str, info: &RunInfo) {
         self.finish();
         let series = std::mem::take(&mut self.series);
@@ -155,7 +155,7 @@ impl Metrics {
         let first_point = first_draw.next_multiple_of(self.draw_stride) - first_draw;
         for (name, column) in [("loss", &block.loss), ("distance", &block.distance), ("acceptance", &block.acceptance)]
         {
-            // An acceptance of NaN says that the sampler made none, which is no point.
+            // An acceptance of NaN says that the sampler made none, which is not a point.
             let is_point = |value: &f64| name != "acceptance" || !value.is_nan();
             let points = column.iter().enumerate().skip(first_point).step_by(self.draw_stride);
             let mut points = points.filter(|(_, value)| is_point(value)).peekable();
@@ -177,7 +177,7 @@ impl Metrics {
         }
     }
 
-    /// Says whether there is nothing to write yet.
+    /// Whether there is nothing to write yet.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }

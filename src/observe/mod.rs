@@ -1,11 +1,11 @@
-//! Tells the world what a run does: events go in, records and progress come out.
+//! Reports what a run does: turns its events into records and progress.
 //!
 //! The library never prints. A run emits [`Event`]s to a list of [`Observer`]s, all on one thread and in order within a
-//! chain; chains may interleave. An observer that fails is reported once and dropped; only the one that keeps the run's record ends the run.
+//! chain; chains may interleave. An observer that fails is reported once and dropped; only the failure of the one that writes the run's
+//! record ends the run.
 //!
-//! [`Observers`] fans events out; [`file_tree`] keeps the record on disk, `mongo` brings it to a database, [`terminal`] shows the
-//! progress. Another
-//! observer is one file here that implements [`Observer`], and one line where the program makes its list.
+//! [`Observers`] passes events on; [`file_tree`] writes the record to disk, `mongo` delivers it to a database, [`terminal`] shows the
+//! progress. A new observer is one file here that implements [`Observer`], and one line where the program makes its list.
 
 pub mod file_tree;
 mod identity;
@@ -27,10 +27,10 @@ use serde_json::Value;
 
 use crate::record::folder::FolderError;
 
-/// Describes one run, fixed when it starts.
+/// The description of a run, fixed when it starts.
 #[derive(Debug, Clone, Default)]
 pub struct RunInfo {
-    /// Experiment's name in records (`-n`), "dln" unless given.
+    /// The experiment's name in records (`-n`), by default the subcommand.
     pub name: String,
     /// The subcommand: "dln".
     pub command: String,
@@ -38,9 +38,9 @@ pub struct RunInfo {
     pub argv: Vec<String>,
     /// The checked configuration, nested, with `seed` at its top level.
     pub config: Value,
-    /// What the user changed against the defaults, nested likewise.
+    /// The settings that differ from the defaults, nested in the same way.
     pub config_updates: Value,
-    /// A free remark (`--comment`).
+    /// A comment (`--comment`).
     pub comment: Option<String>,
     /// Chains that will run.
     pub num_chains: usize,
@@ -58,7 +58,7 @@ pub struct RunInfo {
     pub draws_at_points: bool,
 }
 
-/// Describes another point of the same run, around which as many chains make as many draws as around w*.
+/// The description of another point of the same run, with as many chains and draws as around w*.
 ///
 /// ```
 /// use llc::observe::PointInfo;
@@ -68,15 +68,15 @@ pub struct RunInfo {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PointInfo {
     /// Its name in records, such as "trained": lower-case letters. Empty for the first point of a run whose draws are all around points
-    /// ([`RunInfo::draws_at_points`]): its draws and metrics are named as those around w* are.
+    /// ([`RunInfo::draws_at_points`]): its draws and metrics have the names of those around w*.
     pub name: String,
     /// L_n there.
     pub init_loss: f64,
-    /// nβ there and at the points after it, where that is another one than before.
+    /// nβ there and at the following points, if it differs from before.
     pub n_beta: Option<f64>,
 }
 
-/// Says how a run ended, in Sacred's words.
+/// How a run ended, in Sacred's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
@@ -105,37 +105,37 @@ impl fmt::Display for Status {
     }
 }
 
-/// Names one thing that happened in a run.
+/// One event of a run.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
-    /// The run starts; everything checked, nothing sampled.
+    /// The run starts: everything is checked, nothing is sampled yet.
     Started(&'a RunInfo),
     /// A stage without draws: "reading the data", "searching the step size".
     Stage(&'a str),
     /// Draws `first_draw..first_draw + block.loss.len()` of `chain`.
     Draws { chain: usize, first_draw: usize, block: &'a DrawBlock },
-    /// All draws from now on are around another point; those around the former are complete.
+    /// All further draws are around another point; those around the previous one are complete.
     Point(&'a PointInfo),
     /// Minibatch losses of the steps `first_step..first_step + loss.len()` of a training of `num_steps`.
     Training { first_step: u64, num_steps: u64, loss: &'a [f64] },
     /// Epoch `epoch` of `num_epochs`, counted from 0, begins with step `first_step` and has `num_steps`.
     Epoch { epoch: u64, num_epochs: u64, first_step: u64, num_steps: u64 },
-    /// Of the `total` points of the stage `stage`, `done` are evaluated; the last one's loss.
+    /// `done` of the `total` points of the stage `stage` are evaluated; `loss` is that of the last one.
     Sweep { stage: &'a str, done: u64, total: u64, loss: f64 },
-    /// Named numbers of one moment: points of the metrics of these names at `step`.
+    /// Named numbers: one point at `step` for each metric of that name.
     Metrics { step: u64, values: &'a [(&'a str, f64)] },
-    /// A line for the user while the run goes on, such as that of an epoch.
+    /// A line for the user during the run, such as that of an epoch.
     Line(&'a str),
     /// A file that belongs to the run: its name and content.
     Artifact { name: &'a str, content: &'a [u8] },
-    /// A checkpoint is about to be written: what was told so far is to be on disk before it, so that a run that goes on from there has no
+    /// A checkpoint is about to be written. All earlier events must be on disk before it, so that a run resumed from it has no
     /// gap in its record.
     Saving,
-    /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.
+    /// `chain` ended after `num_draws` draws; `error` is set if it did not reach its end.
     ChainEnded { chain: usize, num_draws: usize, error: Option<&'a str> },
     /// Something the user should know.
     Warning(&'a str),
-    /// Text that the program itself shows, such as the table at the end: for records, not to be shown again.
+    /// Text that the program prints itself, such as the table at the end: for records only.
     Output(&'a str),
     /// The run ended. `report` is the object that `--json` prints; `fail_trace` explains a failure, line by line.
     Ended { status: Status, report: Option<&'a Value>, fail_trace: &'a [String] },
@@ -143,28 +143,28 @@ pub enum Event<'a> {
 
 /// Receives every event of a run, in order.
 pub trait Observer: Send {
-    /// Takes one event. An error is reported to the user once; the run goes on without this observer.
+    /// Handles one event. An error is reported to the user once, and the run continues without this observer.
     fn on_event(&mut self, event: &Event) -> Result<(), ObserverError>;
 
-    /// What the user should know and does not yet, such as a server that is away: told to all after each event.
+    /// New messages for the user, such as an unavailable server, which all observers receive after each event.
     fn notices(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    /// The run's folder, where this observer keeps one.
+    /// The run's folder, if this observer writes one.
     fn run_dir(&self) -> Option<PathBuf> {
         None
     }
 }
 
-/// Says why an observer could not do its work.
+/// Why an observer failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObserverError {
-    /// The run's folder could not be made.
+    /// The run's folder could not be created.
     #[error(transparent)]
     Folder(#[from] FolderError),
-    /// A file of a run that is taken up again could not be read.
+    /// A file of a resumed run could not be read.
     #[error("cannot read {}: {error}", path.display())]
     Read {
         /// The file.

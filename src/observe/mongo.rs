@@ -1,9 +1,9 @@
-//! Delivers the record of a run to MongoDB servers while it is being written, by [`crate::mongo`].
+//! Delivers the record of a run to MongoDB servers while it is being written, with [`crate::mongo`].
 //!
-//! It looks at the run's folder and at no event but the start and the end, so that what is delivered is what is on disk. Each
-//! server has a thread of its own: one that is down, slow or silent holds up neither the run nor the others.
+//! It reads the run's folder, and uses only the start and end events, so that it delivers exactly what is on disk. Each
+//! server has its own thread: a server that is down, slow or silent delays neither the run nor the others.
 //!
-//! *Tested by* `tests/mongo.rs`, against a server that is there, that isn't, and that dies and returns.
+//! *Tested by* `tests/mongo.rs`, against a server that is available, that isn't, and that dies and returns.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::mongo::address::Address;
 
 /// The longest wait for the last delivery.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// The same for a run that was interrupted: whoever sent the signal kills it before long.
+/// The same for an interrupted run, which will soon be killed by the sender of the signal.
 const MAX_WAIT_INTERRUPTED: Duration = Duration::from_secs(10);
 
 /// Delivers one run to any number of servers.
@@ -26,18 +26,18 @@ pub struct MongoObserver {
     addresses: Vec<Address>,
     heartbeat: Duration,
     followers: Vec<Follower>,
-    /// What the user does not know yet.
+    /// Messages that were not yet reported to the user.
     notices: Vec<String>,
 }
 
 impl MongoObserver {
-    /// Prepares to deliver the run whose record the folder `run_dir` holds from its start. The observer of that folder
-    /// must get every event before this one does.
+    /// Prepares to deliver the run whose record is in the folder `run_dir`. The observer of that folder
+    /// must receive every event before this one.
     pub fn new(run_dir: &Path, addresses: &[Address]) -> Self {
         Self::with_heartbeat(run_dir, addresses, HEARTBEAT)
     }
 
-    /// The same with another time between deliveries than 10 s, for tests.
+    /// The same with a time between deliveries other than 10 s, for tests.
     pub fn with_heartbeat(run_dir: &Path, addresses: &[Address], heartbeat: Duration) -> Self {
         Self {
             run_dir: run_dir.to_owned(),
@@ -60,8 +60,8 @@ impl MongoObserver {
         let base = self.run_dir.parent().unwrap_or(&self.run_dir).display();
         for follower in self.followers.drain(..) {
             if let Err(reason) = follower.finish(max_wait) {
-                let remedy = format!("`llc-analysis runs sync {base}` will bring it there");
-                self.notices.push(format!("{reason}: not all of this run is there; {remedy}"));
+                let remedy = format!("deliver it with `llc-analysis runs sync {base}`");
+                self.notices.push(format!("{reason}: the database does not have all of this run; {remedy}"));
             }
         }
     }

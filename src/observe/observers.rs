@@ -1,4 +1,4 @@
-//! Fans the events of a run out to a list of observers, and drops those that fail.
+//! Passes the events of a run on to a list of observers, and drops those that fail.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Event, Observer};
 use crate::run::Progress;
 
-/// Holds the observers of one run.
+/// The observers of one run.
 ///
 /// ```
 /// use llc::observe::{Event, Observers};
@@ -24,17 +24,17 @@ pub struct Observers {
 
 struct Active {
     observer: Box<dyn Observer>,
-    /// Raised where it fails, if the run is not to go on without it.
+    /// Set if it fails and the run must not continue without it.
     stop: Option<Arc<AtomicBool>>,
 }
 
 impl Observers {
-    /// Adds an observer, which sees the events from now on.
+    /// Adds an observer, which receives the events from now on.
     pub fn push(&mut self, observer: Box<dyn Observer>) {
         self.active.push(Active { observer, stop: None });
     }
 
-    /// Adds the observer that keeps the run's record: where it fails `stop` is raised, for what nobody records is computed in vain.
+    /// Adds the observer that writes the run's record: if it fails `stop` is set, since results without a record are useless.
     pub fn push_record(&mut self, observer: Box<dyn Observer>, stop: Arc<AtomicBool>) {
         self.active.push(Active { observer, stop: Some(stop) });
     }
@@ -44,11 +44,11 @@ impl Observers {
         self.is_record_lost
     }
 
-    /// Gives `event` to every observer, in the order of [`push`](Self::push). One that fails is dropped, and the
-    /// others get a [`Event::Warning`] that says so: the run goes on. What an observer has to tell all is a warning too.
+    /// Passes `event` to every observer, in the order of [`push`](Self::push). One that fails is dropped, the
+    /// others get an [`Event::Warning`], and the run continues. Notices of observers become warnings too.
     pub fn emit(&mut self, event: &Event) {
         for (failure, is_last) in self.deliver(event) {
-            let what_follows = if is_last { "the run ends" } else { "nothing more is written there, the run goes on" };
+            let what_follows = if is_last { "the run ends" } else { "it gets no more data, but the run continues" };
             let warning = format!("{failure}; {what_follows}");
             self.failures.push(warning.clone());
             self.emit(&Event::Warning(&warning));
@@ -57,17 +57,17 @@ impl Observers {
         notices.iter().for_each(|notice| self.emit(&Event::Warning(notice)));
     }
 
-    /// The folder of the first observer that keeps one.
+    /// The folder of the first observer that writes one.
     pub fn run_dir(&self) -> Option<PathBuf> {
         self.active.iter().find_map(|active| active.observer.run_dir())
     }
 
-    /// What became of the observers that failed, one sentence each: for a program whose last observer is gone.
+    /// The failures of observers, one sentence each: for a program whose last observer is gone.
     pub fn failures(&self) -> &[String] {
         &self.failures
     }
 
-    /// Ends with as many active observers fewer as errors are returned, so that [`emit`](Self::emit) ends too.
+    /// Removes one active observer for each returned error, so that the recursion of [`emit`](Self::emit) ends.
     fn deliver(&mut self, event: &Event) -> Vec<(String, bool)> {
         let mut errors = Vec::new();
         self.active.retain_mut(|Active { observer, stop }| match observer.on_event(event) {
@@ -83,7 +83,7 @@ impl Observers {
     }
 }
 
-/// Hands what chains report on to `observers`.
+/// Passes the progress of chains on to `observers`.
 ///
 /// ```
 /// use llc::observe::{Observers, forward};
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!((observers.run_dir(), observers.failures().len()), (Some("100".into()), 1));
     }
 
-    /// Has something to tell after the first event.
+    /// Has notices after the first event.
     struct Teller(Vec<String>);
 
     impl Observer for Teller {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_observer_has_to_tell_all_of_them_hear_once() {
+    fn a_notice_of_one_observer_reaches_all_of_them_once() {
         let seen = Arc::new(Mutex::default());
         let mut observers = Observers::default();
         observers.push(Box::new(Probe { seen: Arc::clone(&seen), fails_at: 100 }));

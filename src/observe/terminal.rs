@@ -1,6 +1,6 @@
 //! Shows a run's progress on stderr: one bar with λ̂ and R-hat so far and the time left, warnings above it.
 //!
-//! The bar is hidden where stderr is no terminal, so that a job's log holds no bars; warnings are always shown.
+//! The bar is hidden if stderr is not a terminal, so that a job's log has no bars; warnings are always shown.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -10,19 +10,19 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::metrics::RunningLlc;
 use super::{DrawBlock, Event, Observer, ObserverError, PointInfo, RunInfo};
 
-/// R-hat of chains of one length; NaN where it is not defined.
+/// R-hat of chains of equal length; NaN if it is not defined.
 pub type Rhat = fn(&[&[f64]]) -> f64;
 
-/// Draws that R-hat looks at, per chain: the last of a thinned chain.
+/// Draws per chain for R-hat: the last ones of a thinned chain.
 const MAX_TRACE: usize = 2000;
 /// Draws that a chain needs before R-hat is shown.
 const MIN_TRACE: usize = 20;
 /// Time between two computations of R-hat.
 const RHAT_EVERY: Duration = Duration::from_secs(1);
-/// Time between two texts beside the bar.
+/// Time between two texts of the bar.
 const TEXT_EVERY: Duration = Duration::from_millis(100);
 
-/// The stage of a bar that is about steps of a training.
+/// The stage of a bar for training steps.
 const TRAINING_STAGE: &str = "training";
 
 // What the bar looks like.
@@ -43,9 +43,9 @@ const TRAINING: &str = "{bar:24} {percent:>3} % of {human_len} training steps  {
 pub struct TerminalObserver {
     bar: ProgressBar,
     is_quiet: bool,
-    /// The first step of the epoch that the bar is about, if it is about one.
+    /// The first step of the epoch that the bar shows, if it shows one.
     epoch_start: Option<u64>,
-    /// The stage that the bar is about: a sweep's name, or [`TRAINING_STAGE`].
+    /// The stage that the bar shows: a sweep's name, or [`TRAINING_STAGE`].
     stage: String,
     info: Option<RunInfo>,
     progress: Option<Progress>,
@@ -53,7 +53,7 @@ pub struct TerminalObserver {
     text_at: Option<Instant>,
 }
 
-/// What the bar tells: kept apart from the terminal, so that it can be tested.
+/// The contents of the bar, separate from the terminal so that they can be tested.
 #[derive(Debug)]
 struct Progress {
     running: RunningLlc,
@@ -66,8 +66,8 @@ struct Progress {
 }
 
 impl TerminalObserver {
-    /// Shows nothing but warnings if `is_quiet`, or if stderr is no terminal. `rhat` computes R-hat, once a second at
-    /// most, from the losses of the chains.
+    /// Shows only warnings if `is_quiet`, or if stderr is not a terminal. `rhat` computes R-hat from the losses of the chains, at
+    /// most once a second.
     pub fn new(is_quiet: bool, rhat: Rhat) -> Self {
         let is_shown = !is_quiet && io::stderr().is_terminal();
         let target = if is_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -79,7 +79,7 @@ impl TerminalObserver {
     }
 
     fn start(&mut self, info: &RunInfo) {
-        // A run without draws tells by its stages how far it is.
+        // A run without draws shows its progress by its stages.
         if info.num_chains * info.num_draws > 0 {
             self.bar.set_length((info.num_chains * info.num_draws) as u64);
             self.bar.set_style(style(DRAWS));
@@ -123,7 +123,7 @@ impl TerminalObserver {
         }
     }
 
-    /// The bar starts again for the points of a stage, and goes on with them.
+    /// The bar starts again for the points of a stage, and advances with them.
     fn sweep(&mut self, stage: &str, done: u64, total: u64, loss: f64) {
         if self.stage != stage {
             stage.clone_into(&mut self.stage);
@@ -137,7 +137,7 @@ impl TerminalObserver {
         self.bar.set_message(format!("loss {loss:.3e}"));
     }
 
-    /// Starts the clock of the bar with `done` behind it already: the time left is not reckoned from what another process did.
+    /// Starts the clock of the bar at `done`, so that the remaining time is not estimated from the work of another process.
     fn restart_at(&self, done: u64) {
         self.bar.reset();
         self.bar.set_position(done);
@@ -159,14 +159,14 @@ impl TerminalObserver {
     /// Shows a line on standard output, above the bar.
     fn line(&self, text: &str) {
         if !self.is_quiet {
-            // A closed standard output has nobody who could be told.
+            // If standard output is closed, nobody can be notified.
             let _ = self.bar.suspend(|| writeln!(io::stdout(), "{}", text.trim_end_matches('\n')));
         }
     }
 
     fn warn(&self, text: &str) {
         if self.bar.is_hidden() {
-            // A closed stderr has nobody who could be told.
+            // If stderr is closed, nobody can be notified.
             let _ = writeln!(io::stderr(), "warning: {text}");
         } else {
             self.bar.println(format!("warning: {text}"));
@@ -229,7 +229,7 @@ impl Progress {
         }
     }
 
-    /// λ̂ and R-hat so far, as far as they are known.
+    /// λ̂ and R-hat so far, if they are known.
     fn text(&mut self, rhat: Rhat) -> String {
         let Some(llc) = self.running.llc() else {
             return "warm-up".to_owned();
@@ -242,7 +242,7 @@ impl Progress {
         if self.rhat.is_finite() { format!("{llc}  R-hat {:.3}", self.rhat) } else { llc }
     }
 
-    /// The last draws of every chain that has some, as many of each: where chains run in turn the later ones have none.
+    /// The last draws of every chain that has draws, the same number from each: if chains run in turn, later ones have none yet.
     fn comparable(&self) -> Vec<&[f64]> {
         let started: Vec<&Vec<f64>> = self.traces.iter().filter(|trace| trace.len() >= MIN_TRACE).collect();
         let length = started.iter().map(|trace| trace.len()).min().unwrap_or(0);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_tells_what_is_known() {
+    fn the_text_has_what_is_known() {
         let mut progress = Progress::new(&info(100, 10));
         progress.push(0, 0, &constant(9.0, 10));
         assert_eq!(progress.text(|_| f64::NAN), "warm-up");
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bar_starts_again_for_every_sweep_and_where_one_that_goes_on_was() {
+    fn the_bar_starts_again_for_every_sweep_and_where_one_that_continues_was() {
         let mut observer = TerminalObserver::new(true, |_| f64::NAN);
         observer.on_event(&Event::Started(&info(100, 10))).unwrap();
         for (stage, done, total) in [("segments", 1, 30), ("segments", 2, 30), ("plane", 601, 900)] {

@@ -1,4 +1,4 @@
-//! Writes a run's files from the heartbeat's thread, and for the last time from the caller's.
+//! Writes a run's files on the heartbeat's thread, and for the last time on the caller's.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::record::draw_buffer::DrawBuffer;
 use crate::record::draws::{DrawWriter, Extent};
 use crate::record::{json, redact, time};
 
-/// Draws are written this many times a heartbeat.
+/// Number of times that draws are written in a heartbeat.
 pub(super) const TICKS_PER_BEAT: u32 = 4;
 
-/// What the sampler's thread and the heartbeat's share. `disk` is locked before `state`, never after.
+/// The state shared by the sampler's thread and the heartbeat's. `disk` is locked before `state`, never after.
 #[derive(Debug)]
 pub(super) struct Writer {
     /// Held while writing, so that one thread writes at a time.
@@ -35,7 +35,7 @@ struct Disk {
     draws: Vec<Draws>,
 }
 
-/// The draws around one point: made at once in a new run, with the first draw in one that goes on, whose earlier points stay as they are.
+/// The draws around one point. A new run creates them at once; a resumed run creates them with the first draw, and leaves earlier points unchanged.
 #[derive(Debug)]
 pub(super) struct Draws {
     pub(super) path: PathBuf,
@@ -45,7 +45,7 @@ pub(super) struct Draws {
 }
 
 impl Draws {
-    /// What writes them; makes the folder where it is not there yet.
+    /// Their writer; creates the folder if it does not exist yet.
     pub(super) fn writer(&mut self) -> Result<&mut DrawWriter, ObserverError> {
         let writer = match self.writer.take() {
             Some(writer) => writer,
@@ -65,7 +65,7 @@ struct State {
     draws: Vec<DrawBuffer>,
     /// Files to be written: name and content.
     artifacts: Vec<(String, Vec<u8>)>,
-    /// Since when writing fails, and how.
+    /// When writing began to fail, and the error.
     failing: Option<(Instant, ObserverError)>,
 }
 
@@ -77,7 +77,7 @@ impl Writer {
         Self { disk: Mutex::new(Disk { run_dir, draws: draws.into_iter().collect() }), state: Mutex::new(state) }
     }
 
-    /// Goes on with the point `name`, whose draws `info` describes and `draws` takes.
+    /// Continues with the point `name`, whose draws `info` describes and `draws` receives.
     pub(super) fn begin_point(&self, name: &str, info: &RunInfo, draws: Draws) {
         let mut disk = lock(&self.disk);
         let mut state = lock(&self.state);
@@ -86,22 +86,22 @@ impl Writer {
         state.metrics.begin_point(name, info);
     }
 
-    /// Takes losses of a training, to be written later.
+    /// Stores losses of a training, to be written later.
     pub(super) fn push_training(&self, first_step: u64, num_steps: u64, loss: &[f64]) {
         lock(&self.state).metrics.push_training(first_step, num_steps, loss);
     }
 
-    /// Takes named numbers, to be written later.
+    /// Stores named numbers, to be written later.
     pub(super) fn push_values(&self, step: u64, values: &[(&str, f64)]) {
         lock(&self.state).metrics.push_values(step, values);
     }
 
-    /// Takes a file, to be written later.
+    /// Stores a file, to be written later.
     pub(super) fn push_artifact(&self, name: &str, content: &[u8]) {
         lock(&self.state).artifacts.push((name.to_owned(), content.to_vec()));
     }
 
-    /// Takes draws, to be written later. Returns the error with which writing fails for longer than `patience`.
+    /// Stores draws, to be written later. Returns the error if writing has failed for longer than `patience`.
     pub(super) fn push(
         &self,
         chain: usize,
@@ -136,7 +136,7 @@ impl Writer {
         }
     }
 
-    /// Writes the draws that are not on disk yet; where that fails they are kept for the next time.
+    /// Writes the draws that are not on disk yet; if that fails, they are kept for the next time.
     fn write_draws(&self, disk: &mut Disk) -> Result<(), ObserverError> {
         let mut all = Ok(());
         for (point, draws) in disk.draws.iter_mut().enumerate() {
@@ -199,7 +199,7 @@ impl Writer {
         draws.and(metrics).and(run)
     }
 
-    /// Writes the files of a run that has ended, the status last. One that fails doesn't keep the others from it.
+    /// Writes the files of a run that has ended, the status last. A failed file doesn't prevent the others.
     pub(super) fn finish(
         &self,
         status: Status,
@@ -263,7 +263,7 @@ pub(super) fn io_error(path: &Path, error: io::Error) -> ObserverError {
     ObserverError::Io { path: path.to_owned(), error }
 }
 
-/// A thread that panicked while it held the lock left plain data: the record goes on.
+/// A thread that panicked while it held the lock left valid data, so the record continues.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

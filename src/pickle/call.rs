@@ -7,7 +7,7 @@ use super::numpy::{self, ArrayNode};
 use super::torch::TensorNode;
 use super::value::{Id, Node, Pickle};
 
-/// What a call gives: a value of its own, or one that is there already.
+/// What a call gives: its own value, or one that is there already.
 pub(super) enum Outcome<'a> {
     New(Node<'a>),
     Same(Id),
@@ -24,12 +24,12 @@ pub(super) fn call<'a>(
         (Global::Dict, []) | (Global::DefaultDict, [] | [_]) => Node::Dict(Vec::new()),
         (Global::Dict, &[content]) => match pickle.node(content) {
             Node::Dict(_) => return Ok(Outcome::Same(content)),
-            _ => Node::Dict(pairs(pickle, content, budget).ok_or("its argument is no list of pairs")?),
+            _ => Node::Dict(pairs(pickle, content, budget).ok_or("its argument is not a list of pairs")?),
         },
         (Global::Namespace, []) => Node::Namespace(None),
         (Global::Sequence, []) => Node::List(Vec::new()),
         (Global::Sequence, &[content]) => {
-            pickle.sequence(content).ok_or("its argument is no list")?;
+            pickle.sequence(content).ok_or("its argument is not a list")?;
             return Ok(Outcome::Same(content));
         }
         (Global::Bytes, []) => Node::Bytes(Cow::Borrowed(&[])),
@@ -54,8 +54,8 @@ pub(super) fn call<'a>(
             (&Node::NumpyDtype(dtype), Some(bytes)) => numpy::scalar(dtype, bytes)?,
             _ => return Err("expected a dtype and bytes"),
         },
-        (Global::StorageClass(_) | Global::Name(_), _) => return Err("this name is not called in any file of numbers"),
-        _ => return Err("it has other arguments than PyTorch and NumPy write"),
+        (Global::StorageClass(_) | Global::Name(_), _) => return Err("files of numbers never call this name"),
+        _ => return Err("its arguments differ from those that PyTorch and NumPy write"),
     };
     Ok(Outcome::New(new))
 }
@@ -68,7 +68,7 @@ pub(super) fn build<'a>(pickle: &Pickle<'a>, object: Id, state: Id) -> Result<Op
         Node::Namespace(_) if matches!(pickle.node(state), Node::Dict(_)) => Ok(Some(Node::Namespace(Some(state)))),
         // An OrderedDict's attributes (a state dict's `_metadata`) and a parameter's flags: no numbers among them.
         Node::Dict(_) | Node::Tensor(_) => Ok(None),
-        _ => Err("a state for a value that has none"),
+        _ => Err("a state for a value without state"),
     }
 }
 
@@ -88,7 +88,7 @@ fn encode<'a>(pickle: &Pickle, text: Id, codec: Id, budget: &mut usize) -> Resul
     let text = pickle.value(text).as_str().ok_or("its argument is not text")?;
     match pickle.value(codec).as_str() {
         Some("latin1" | "latin-1") => {}
-        _ => return Err("only latin1 is read"),
+        _ => return Err("only latin1 is supported"),
     }
     *budget = budget.checked_sub(text.len()).ok_or("it repeats text too often")?;
     let bytes = text.chars().map(|character| u8::try_from(u32::from(character)));

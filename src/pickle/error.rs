@@ -6,26 +6,26 @@
 pub enum PickleError {
     /// The bytes end too early.
     #[error(
-        "the pickle needs {needed} bytes at byte {at} and {left} are left: the file is cut short or not what it seems; \
-         copy or download it again"
+        "the pickle needs {needed} bytes at byte {at}, but {left} are left: the file is cut short or not a \
+         checkpoint; copy or download it again"
     )]
     Truncated { at: usize, needed: u64, left: usize },
-    /// A byte that is no opcode of protocols 0 to 5, or one for values outside the file.
-    #[error("byte {at} is no pickle opcode that can be read: 0x{opcode:02x}; the file is damaged or no pickle")]
+    /// A byte that is not an opcode of protocols 0 to 5, or one for values outside the file.
+    #[error("byte {at}, 0x{opcode:02x}, is not a supported pickle opcode; the file is damaged or not a pickle")]
     UnknownOpcode { at: usize, opcode: u8 },
     /// A name that the table of known ones does not hold.
     #[error(
-        "the pickle would import `{name}` (byte {at}), which is not plain data, and code from a file is never run; \
-         save numbers only, in PyTorch by torch.save(model.state_dict(), path)"
+        "the pickle imports `{name}` (byte {at}), which is not plain data, and llc never runs code from a file; save \
+         only numbers, in PyTorch by torch.save(model.state_dict(), path)"
     )]
     UnknownGlobal { at: usize, name: String },
     /// A known name, called with arguments that it does not take.
-    #[error("the pickle's call of `{name}` (byte {at}) is not understood: {reason}")]
+    #[error("the pickle's call of `{name}` (byte {at}) is not supported: {reason}")]
     Call { at: usize, name: &'static str, reason: &'static str },
     /// The stack or a value is not what the opcode needs.
     #[error("the pickle is damaged at byte {at}: expected {expected}, found {found}")]
     Malformed { at: usize, expected: &'static str, found: String },
     /// More values than any file of numbers has a use for.
-    #[error("the pickle makes more than {limit} {what} by byte {at}: that is no file of numbers")]
+    #[error("the pickle makes more than {limit} {what} by byte {at}: it is not a file of numbers")]
     TooLarge { at: usize, limit: usize, what: &'static str },
 }

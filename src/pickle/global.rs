@@ -40,7 +40,7 @@ pub(super) enum Global {
 }
 
 impl Global {
-    /// What `module.name` stands for; `None` where it is not known.
+    /// What `module.name` stands for; `None` if it is not known.
     pub fn find(module: &str, name: &str) -> Option<Global> {
         Some(match (module, name) {
             ("collections", "OrderedDict" | "Counter") | ("builtins" | "__builtin__", "dict") => Global::Dict,

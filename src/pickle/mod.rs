@@ -1,7 +1,7 @@
 //! Reads Python's pickles as data: dicts, lists, numbers, text, NumPy's and JAX's arrays and the tensors of PyTorch's state dicts.
 //!
 //! A pickle is a program for a stack machine that may import and call anything. This reader calls nothing: a fixed table
-//! says which names it knows and what data a call of each stands for, and any other name is an error that tells it. Protocols
+//! says which names it knows and what data a call of each stands for, and any other name is an error that contains it. Protocols
 //! 0 to 5 are read. Values that the file shares stay shared, so that a small file can't become a large tree, and nothing is
 //! allocated that the file's own bytes don't pay for.
 //!

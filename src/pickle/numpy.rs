@@ -92,7 +92,7 @@ pub(super) fn dtype(code: &str) -> Result<Dtype, &'static str> {
         "f2" => Dtype::F16,
         "f4" => Dtype::F32,
         "f8" => Dtype::F64,
-        _ => return Err("only arrays of bools, integers and floats, little-endian, are read"),
+        _ => return Err("only little-endian arrays of bools, integers and floats are supported"),
     };
     Ok(dtype)
 }
@@ -103,8 +103,9 @@ pub(super) fn check_byte_order(pickle: &Pickle, dtype: Dtype, state: Id) -> Resu
     match order {
         Some("<" | "|" | "=") => Ok(()),
         Some(">") if dtype.size_bytes() == 1 => Ok(()),
-        Some(">") => Err("big-endian arrays are not read; convert by array.astype(array.dtype.newbyteorder('<'))"),
-        _ => Err("a dtype's state holds no byte order"),
+        Some(">") => Err("big-endian arrays are not supported; convert with \
+                          array.astype(array.dtype.newbyteorder('<'))"),
+        _ => Err("a dtype's state has no byte order"),
     }
 }
 
@@ -128,6 +129,6 @@ pub(super) fn scalar<'a>(dtype: Dtype, bytes: &[u8]) -> Result<Node<'a>, &'stati
         },
         Dtype::F32 => Node::Float(f64::from(f32::from_bits(unsigned as u32))),
         Dtype::F64 => Node::Float(f64::from_bits(unsigned)),
-        Dtype::F16 | Dtype::Bf16 => return Err("a single number of 16 bits is not read"),
+        Dtype::F16 | Dtype::Bf16 => return Err("single numbers of 16 bits are not supported"),
     })
 }

@@ -45,14 +45,14 @@ impl Storage {
             }
             Some(&[tag, class, key, _device, num_elements, view]) if pickle.value(tag).as_str() == Some("storage") => {
                 if !pickle.value(view).is_none() {
-                    return Err("a storage that is part of another; load the file in PyTorch and save it again");
+                    return Err("a storage is part of another; load the file in PyTorch and save it again");
                 }
                 (class, key, num_elements)
             }
-            _ => return Err("a persistent id that is no PyTorch storage"),
+            _ => return Err("a persistent id is not a PyTorch storage"),
         };
         let Node::Global(super::global::Global::StorageClass(dtype)) = *pickle.node(class) else {
-            return Err("a storage of a class that is not known");
+            return Err("a storage has an unknown class");
         };
         let key = pickle.value(key).as_str().ok_or("a storage's key is not text")?.to_owned();
         let num_elements = pickle.size(num_elements).ok_or("a storage's length is not a number")?;
@@ -73,7 +73,7 @@ impl TensorNode {
         let shape = pickle.sizes(shape).ok_or("a tensor's shape is not a tuple of lengths")?;
         let strides = pickle.sizes(strides).ok_or("a tensor's strides are not a tuple of numbers")?;
         if shape.len() != strides.len() {
-            return Err("a tensor has not as many strides as axes");
+            return Err("a tensor has different numbers of strides and axes");
         }
         Ok(TensorNode { storage, offset, shape, strides })
     }

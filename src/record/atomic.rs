@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Says whether the bytes must be on the disk, not only in the system's cache, when a write returns.
+/// Whether the bytes must be on the disk, not only in the system's cache, when a write returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Survives the end of the process, even by `kill -9`; cheap.
     Process,
-    /// Survives the loss of the machine's power too; waits for the disk.
+    /// Also survives a power failure; waits for the disk.
     Power,
 }
 
@@ -21,7 +21,7 @@ pub enum Durability {
 ///
 /// # Errors
 ///
-/// Whatever the file system says. The temporary file is removed and `path` is as it was.
+/// Errors of the file system. The temporary file is then removed and `path` is unchanged.
 ///
 /// ```
 /// # use llc::record::atomic::{Durability, replace};

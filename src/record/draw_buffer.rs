@@ -1,9 +1,9 @@
-//! Keeps draws in memory until they are on disk, so that nobody who draws waits for a disk.
+//! Keeps draws in memory until they are on disk, so that a sampler never waits for the disk.
 
 use super::draws::{Extent, Phase};
 use crate::draws::DrawBlock;
 
-/// Holds draws in memory until they are on disk: for each chain and phase whatever lies past the last full chunk.
+/// Draws in memory that are not yet on disk: for each chain and phase everything past the last full chunk.
 #[derive(Debug)]
 pub struct DrawBuffer {
     phases: [Phase; 2],
@@ -19,7 +19,7 @@ pub(super) struct Tail {
     is_dirty: bool,
 }
 
-/// Draws of one chain and phase on their way to the disk, from [`DrawBuffer::take_unwritten`].
+/// Draws of one chain and phase to be written, from [`DrawBuffer::take_unwritten`].
 #[derive(Debug)]
 pub struct Unwritten {
     pub(super) chain: usize,
@@ -57,7 +57,7 @@ impl DrawBuffer {
         }
     }
 
-    /// Copies what changed since the last call, for [`DrawWriter::write`](super::draws::DrawWriter::write).
+    /// Copies the changes since the last call, for [`DrawWriter::write`](super::draws::DrawWriter::write).
     pub fn take_unwritten(&mut self) -> Vec<Unwritten> {
         let mut unwritten = Vec::new();
         for (chain, tails) in self.tails.iter_mut().enumerate() {
@@ -69,7 +69,7 @@ impl DrawBuffer {
         unwritten
     }
 
-    /// Forgets the full chunks among `written`, which are on disk for good.
+    /// Drops the full chunks among `written`, which will not change on disk.
     pub fn forget(&mut self, written: &[Unwritten]) {
         for Unwritten { chain, phase, tail } in written {
             let chunk = self.phases[*phase].chunk;

@@ -1,15 +1,15 @@
-//! Lays out `draws.zarr`, the draws around one point of a run as ArviZ reads them, and fills it while the run goes on.
+//! Creates `draws.zarr`, the draws around one point of a run in ArviZ's format, and fills it during the run.
 //!
 //! | group | variables, `[num_chains, num_draws]` |
 //! |---|---|
 //! | `posterior` | `loss`, `distance` of the kept draws |
-//! | `sample_stats` | `acceptance` of the kept draws, and what else the sampler records (HMC: `energy`) |
-//! | `warmup_posterior`, `warmup_sample_stats` | the same of the warm-up; absent where there is none |
+//! | `sample_stats` | `acceptance` of the kept draws, and anything else that the sampler records (HMC: `energy`) |
+//! | `warmup_posterior`, `warmup_sample_stats` | the same for the warm-up; absent if there is none |
 //!
 //! The coordinate `draw` counts from the first warm-up draw, so the first kept draw is `num_warmup`; ArviZ's own
-//! converters often restart at 0. A variable is cut into chunks of one chain; a full chunk is written once, only the
-//! last one is written again as it grows. Until the end the shape is the planned one and what is still missing reads
-//! as NaN; [`DrawWriter::finish`] sets it to what was drawn, where shorter chains end in NaN.
+//! converters often restart at 0. A variable is divided into chunks of one chain; a full chunk is written once, and only the
+//! last one is written again as it grows. Until the end the shape is the planned one and missing draws read
+//! as NaN; [`DrawWriter::finish`] sets it to the length of the longest chain, and shorter chains end in NaN.
 //!
 //! *Tested by* the unit tests below, and against arviz by `tests/readers.rs`.
 
@@ -23,9 +23,9 @@ use serde_json::Value;
 use super::draw_buffer::{DrawBuffer, Unwritten};
 use super::zarr::{Element, Store};
 
-/// A chunk has at least this many draws (8 kB), so that short runs make one file a chain.
+/// A chunk has at least this many draws (8 kB), so that short runs make one file for each chain.
 const MIN_CHUNK: usize = 1024;
-/// A chunk has at most this many draws (512 kB), which bounds what is written again and again.
+/// A chunk has at most this many draws (512 kB), which bounds the repeated writes.
 const MAX_CHUNK: usize = 65_536;
 /// Between the two a chain has about this many chunks: few files even for long runs.
 const CHUNKS_PER_CHAIN: usize = 32;
@@ -41,7 +41,7 @@ pub struct Extent {
     pub num_warmup: usize,
 }
 
-/// A stretch of draws with groups of its own: the warm-up, or the kept draws.
+/// A range of draws with its own groups: the warm-up, or the kept draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Phase {
     pub(super) prefix: &'static str,
@@ -94,16 +94,16 @@ pub struct DrawWriter {
     store: Store,
     phases: [Phase; 2],
     num_chains: usize,
-    /// Names of the variables that there are.
+    /// Names of the variables.
     variables: Vec<String>,
 }
 
 impl DrawWriter {
-    /// Makes the folder `path` with all metadata and coordinates. `attributes` go to the root and to every group.
+    /// Creates the folder `path` with all metadata and coordinates. `attributes` go to the root and to every group.
     ///
     /// # Errors
     ///
-    /// Whatever the file system says.
+    /// Errors of the file system.
     pub fn create(path: PathBuf, extent: Extent, attributes: &Value) -> io::Result<Self> {
         let mut store = Store::new(path, attributes.clone());
         let (phases, num_chains) = (extent.phases(), extent.num_chains);
@@ -161,7 +161,7 @@ impl DrawWriter {
     ///
     /// # Errors
     ///
-    /// Whatever the file system says; some chunks may have been written.
+    /// Errors of the file system; some chunks may have been written.
     pub fn write(&mut self, unwritten: &[Unwritten]) -> io::Result<()> {
         let statistics = unwritten.iter().flat_map(|unwritten| unwritten.tail.draws.statistics.keys());
         let new: BTreeSet<&String> = statistics.filter(|name| !self.variables.contains(name)).collect();
@@ -183,14 +183,14 @@ impl DrawWriter {
         Ok(())
     }
 
-    /// Sets the shapes to what `buffer` saw: the draws of the longest chain.
+    /// Sets the shapes to the draws of the longest chain in `buffer`.
     ///
     /// # Errors
     ///
-    /// Whatever the file system says.
+    /// Errors of the file system.
     pub fn finish(&mut self, buffer: &DrawBuffer) -> io::Result<()> {
         for (phase, num_draws) in self.phases.iter().zip(buffer.num_drawn()) {
-            // A group left out has no array to resize, which is no error.
+            // A group left out has no array to resize, which is not an error.
             for group in GROUPS.map(|group| phase.path(group)) {
                 self.store.resize(&format!("{group}/draw"), &[num_draws]);
             }

@@ -1,14 +1,14 @@
-//! Chooses runs by conditions on what their records say, such as `status=COMPLETED` or `config.sampler.epsilon<1e-6`.
+//! Selects runs by conditions on their records, such as `status=COMPLETED` or `config.sampler.epsilon<1e-6`.
 //!
-//! A condition is a field, an operator and a value, without spaces between them; a run is chosen if it meets all of them.
+//! A condition is a field, an operator and a value, without spaces between them. A run is selected if it meets all of them.
 //!
 //! | fields | |
 //! |---|---|
-//! | `id` `status` `name` `command` `comment` `hostname` | what `llc-analysis runs list` and `show` tell; a status in any case |
+//! | `id` `status` `name` `command` `comment` `hostname` | as in `llc-analysis runs list` and `show`; a status in any case |
 //! | `llc` `mcse` `verdict` `duration_s` | the estimate, its error, the verdict, seconds from start to end |
 //! | `config.PATH` `report.PATH` | any value of the configuration or the report: `config.sampler.gamma`, `report.llc.mcse` |
 //!
-//! Operators are `=` `!=` `<` `<=` `>` `>=` and `~`, which asks whether the text contains the value. Numbers compare as numbers
+//! Operators are `=` `!=` `<` `<=` `>` `>=` and `~`, which checks whether the text contains the value. Numbers compare as numbers
 //! (1e-7 is 0.0000001), lists item by item (`20,20,10`). A run without the field differs from every value, and meets no other
 //! condition on it.
 
@@ -23,7 +23,7 @@ use thiserror::Error;
 use super::read::Run;
 use crate::words::{did_you_mean, nearest};
 
-/// The fields that have a name of their own.
+/// The fields with their own names.
 const FIELDS: [&str; 10] =
     ["id", "status", "name", "command", "comment", "hostname", "llc", "mcse", "verdict", "duration_s"];
 /// The parts of a record that a path leads into.
@@ -55,7 +55,7 @@ enum Operator {
     Contains,
 }
 
-/// Why a condition makes no sense.
+/// Why a condition is not valid.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FilterError {
@@ -74,11 +74,11 @@ pub enum FilterError {
         text: String,
         /// Its field.
         field: String,
-        /// The field that looks most like it.
+        /// The field with the most similar name.
         nearest: Option<String>,
     },
-    /// An order where there is none.
-    #[error("{text}: `{value}` is no number, and only numbers are less or greater")]
+    /// An order for a value that has none.
+    #[error("{text}: `{value}` is not a number, and only numbers can be less or greater")]
     NoNumber {
         /// The condition.
         text: String,
@@ -87,7 +87,7 @@ pub enum FilterError {
     },
 }
 
-/// Those of `runs` that meet all of `filters` at the time `now`, in their order.
+/// The `runs` that meet all of `filters` at the time `now`, in order.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ impl Filter {
         }
     }
 
-    /// Refuses a path that leads nowhere in all of `runs`; where there are no runs there is nothing to compare with.
+    /// Rejects a path that exists in none of the `runs`; without runs there is nothing to check against.
     fn check_field(&self, runs: &[Run]) -> Result<(), FilterError> {
         let has_it = |run| field(run, &self.field, Timestamp::UNIX_EPOCH).is_some();
         if runs.is_empty() || FIELDS.contains(&self.field.as_str()) || runs.iter().any(has_it) {
@@ -197,7 +197,7 @@ impl Operator {
     }
 }
 
-/// What `run` has there; `None` for nothing, for null, and for a table.
+/// The value of the field in `run`; `None` for nothing, for null, and for a table.
 fn field(run: &Run, name: &str, now: Timestamp) -> Option<Value> {
     let found = match name {
         "id" => json!(run.id),
@@ -219,7 +219,7 @@ fn field(run: &Run, name: &str, now: Timestamp) -> Option<Value> {
     (!found.is_null() && !found.is_object()).then_some(found)
 }
 
-/// What `value` has at `name`: a field of a table, or an item of a list, counted from 0.
+/// The value at `name` in `value`: a field of a table, or an item of a list, counted from 0.
 fn step<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     match value {
         Value::Array(items) => items.get(name.parse::<usize>().ok()?),
@@ -259,7 +259,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// A number; whole ones apart, for past 2⁵³ an f64 no longer tells neighbours (seeds, say) apart.
+/// A number. Whole numbers are separate because above 2⁵³ an f64 can't distinguish neighbours (such as seeds).
 #[derive(Clone, Copy)]
 enum Number {
     Whole(i128),
@@ -384,7 +384,7 @@ mod tests {
         assert!(refused("sampler.epsilon=1").ends_with("did you mean `config.sampler.epsilon`?"));
         assert!(refused("config.sampler=1").contains("no run has a field `config.sampler`"), "a table is no value");
         assert!(refused("statsu=FAILED").ends_with("did you mean `status`?"));
-        assert!(refused("llc<many").contains("`many` is no number"));
+        assert!(refused("llc<many").contains("`many` is not a number"));
         assert!(refused("llc").contains("FIELD=VALUE") && refused("=3").contains("FIELD=VALUE"));
         assert!(select(Vec::new(), &["config.any=1".parse().unwrap()], Timestamp::UNIX_EPOCH).is_ok());
     }

@@ -1,6 +1,6 @@
-//! Allocates a run's folder: the highest number in the base folder plus one, taken by `mkdir`.
+//! Allocates a run's folder: the highest number in the base folder plus one, reserved by `mkdir`.
 //!
-//! `mkdir` is the lock, also on a network file system: of any number of processes one succeeds, the others try the
+//! `mkdir` is the lock, even on a network file system: of any number of processes one succeeds, the others try the
 //! next number. Sacred allocates in the same way, so both can share a base folder.
 
 use std::fs::{self, File};
@@ -12,42 +12,42 @@ use super::lock::Held;
 /// Numbers tried before giving up: a listing may be stale on a network file system, but not by this much.
 const MAX_ATTEMPTS: u64 = 1000;
 
-/// A run's folder, which no other process writes meanwhile. A new one is removed again unless [kept](RunFolder::keep).
+/// A run's folder, which no other process writes in the meantime. A new one is removed on drop unless [kept](RunFolder::keep).
 #[derive(Debug)]
 pub struct RunFolder {
     id: u64,
     path: PathBuf,
-    /// Locked as long as this run goes on; `None` where no file can be made.
+    /// Locked during the run; `None` if no file can be created.
     lock: Option<File>,
     /// Parents that didn't exist before, deepest first.
     made: Vec<PathBuf>,
     is_kept: bool,
 }
 
-/// Says why no run folder could be made.
+/// Why no run folder could be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// The base folder can't be made or written.
+    /// The base folder can't be created or written.
     #[error("cannot make a run folder in {}: {error}; give a folder that you may write with -F", base.display())]
     Base { base: PathBuf, error: io::Error },
     /// There is no such run.
-    #[error("{} is no folder of a run: it has no run.json", path.display())]
+    #[error("{} is not the folder of a run: it has no run.json", path.display())]
     NoRun { path: PathBuf },
     /// Its process still runs.
-    #[error("{} belongs to a process that still runs; end that first, or wait for it", path.display())]
+    #[error("{} belongs to a running process; stop it first, or wait for it", path.display())]
     InUse { path: PathBuf },
-    /// Every number tried was taken in between.
+    /// Every number tried was taken by another process.
     #[error("no free run number in {} after {MAX_ATTEMPTS} attempts, the last {last}", base.display())]
     NoFreeId { base: PathBuf, last: u64 },
 }
 
 impl RunFolder {
-    /// Makes `base/<id>`, and `base` where it is missing.
+    /// Creates `base/<id>`, and `base` if it is missing.
     ///
     /// # Errors
     ///
-    /// [`FolderError`] where `base` is no folder or may not be written; nothing is left behind then.
+    /// [`FolderError`] if `base` is not a folder or may not be written; nothing is left behind.
     ///
     /// ```
     /// use llc::record::folder::RunFolder;
@@ -75,7 +75,7 @@ impl RunFolder {
         }
     }
 
-    /// Takes the folder `path` of a run again, to go on with it.
+    /// Opens the folder `path` of a run, to resume it.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl RunFolder {
         self.is_kept = true;
     }
 
-    /// Removes what only a run that goes on needs, below `checkpoint/`; checkpoints of networks stay.
+    /// Removes the files under `checkpoint/` that only resuming needs; checkpoints of networks stay.
     pub fn tidy(&mut self) {
         if self.lock.take().is_some() {
             let _ = fs::remove_file(self.path.join(LOCK));
@@ -121,14 +121,14 @@ impl RunFolder {
     }
 }
 
-/// The folder of a run where checkpoints are.
+/// The folder of a run's checkpoints.
 const CHECKPOINT: &str = "checkpoint";
-/// What chains and trainings keep to go on from.
+/// The saved state of chains and trainings.
 pub const JOURNAL: &str = "checkpoint/journal";
 /// Locked by the run's process.
 const LOCK: &str = "checkpoint/lock";
 
-/// Locks the run in `path`; `None` where no file can be made there.
+/// Locks the run in `path`; `None` if no file can be created there.
 fn lock(path: &Path) -> Result<Option<File>, Held> {
     let locked = fs::create_dir_all(path.join(CHECKPOINT)).and_then(|()| super::lock::lock(&path.join(LOCK)));
     locked.map_or(Ok(None), |locked| locked.map(Some))
@@ -158,7 +158,7 @@ fn allocate(base: &Path) -> Result<(u64, PathBuf), FolderError> {
     Err(FolderError::NoFreeId { base: base.to_owned(), last: first + MAX_ATTEMPTS - 1 })
 }
 
-/// The numbers of all runs in `base`, in no order. Names that are not all digits belong to nobody here.
+/// The numbers of all runs in `base`, in no order. Names that are not all digits are ignored.
 pub fn run_ids(base: &Path) -> io::Result<Vec<u64>> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(base)? {

@@ -41,7 +41,7 @@ pub fn number(value: f64) -> String {
 ///
 /// # Errors
 ///
-/// Where `text` is not JSON even so.
+/// If `text` is not JSON even so.
 ///
 /// ```
 /// let value = llc::record::json::parse(r#"{"a": [NaN, -Infinity, 1.5], "b": "NaN"}"#)?;
@@ -52,11 +52,11 @@ pub fn parse(text: &str) -> serde_json::Result<Value> {
     parse_as(text)
 }
 
-/// The same into any type: what it leaves out is never kept, which matters for large files.
+/// The same into any type: fields that it leaves out are never stored, which matters for large files.
 ///
 /// # Errors
 ///
-/// As [`parse`], or where the text holds something else than a `T`.
+/// As [`parse`], or if the text is not a `T`.
 pub fn parse_as<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     parse_with(text, |_| "null".to_owned())
 }
@@ -65,7 +65,7 @@ pub fn parse_as<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
 ///
 /// # Errors
 ///
-/// Where `text` is not JSON even so.
+/// If `text` is not JSON even so.
 ///
 /// ```
 /// let value = llc::record::json::parse_words("[NaN, -Infinity, 1.5]")?;
@@ -108,7 +108,7 @@ fn without_non_finite(text: &str, substitute: fn(&str) -> String) -> String {
     strict
 }
 
-/// Lays out as `json.dump(indent=2)`, with every character outside of ASCII escaped.
+/// Formats like `json.dump(indent=2)`, with every character outside of ASCII escaped.
 struct PythonFormatter(PrettyFormatter<'static>);
 
 impl PythonFormatter {

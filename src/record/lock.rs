@@ -1,14 +1,14 @@
-//! Locks a file for as long as a process works with what it stands for.
+//! Locks a file for as long as a process uses what the file stands for.
 //!
-//! The lock is `flock`'s, which ends with the process however it ends. A program that starts another one hands its locks on for the moment
-//! between `fork` and `exec`: a lock that is held is therefore asked for again for a while.
+//! The lock is `flock`'s, which ends with the process however it ends. A program that starts another one passes its locks on for the moment
+//! between `fork` and `exec`. A held lock is therefore tried again for a while.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// How often a lock that is held is asked for again, and how long it waits in between.
+/// Attempts at a held lock, and the wait between them.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -16,12 +16,12 @@ const PAUSE: Duration = Duration::from_millis(25);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held;
 
-/// Makes the file `path` and locks it until the file that is returned is dropped.
+/// Creates the file `path` and locks it until the returned file is dropped.
 ///
 /// # Errors
 ///
-/// What the file system says of the file; [`Held`] within it where another process has the lock. A file system without locks gives the
-/// file, unlocked.
+/// Errors of the file system; the inner result is [`Held`] if another process has the lock. On a file system without locks the
+/// file is returned unlocked.
 ///
 /// ```
 /// use llc::record::lock::{Held, lock};

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! BASE/<id>/config.json  run.json  cout.txt  metrics.json  info.json  report.json  draws.zarr/
-//!            draws-trained.zarr/  true_param.npz  trained_param.npz      where the run asked for them
+//!            draws-trained.zarr/  true_param.npz  trained_param.npz      if the run has them
 //! ```
 //!
 //! [`folder`] allocates `<id>`, [`atomic`] replaces files so that a reader never sees half of one, [`json`] writes
 //! Python's layout, [`time`] Sacred's timestamps, [`redact`] keeps credentials out, [`draw_buffer`] and [`draws`]
-//! fill `draws.zarr` on [`zarr`], `npz` writes parameters for NumPy, [`read`] lists what is there and [`filter`]
-//! chooses among it. The observer that drives them is
+//! fill `draws.zarr` with [`zarr`], `npz` writes parameters for NumPy, [`read`] lists runs and [`filter`]
+//! selects among them. The observer that uses them is
 //! [`FileTreeObserver`](crate::observe::file_tree::FileTreeObserver).
 
 pub mod atomic;

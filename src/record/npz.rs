@@ -1,4 +1,4 @@
-//! Writes arrays as `.npz`, which NumPy's `load` opens: one array a tensor, under its name.
+//! Writes arrays as `.npz`, which NumPy's `load` opens: one array for each tensor, under its name.
 //!
 //! *Reference*: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. *Tested by* reading back, below, and by NumPy in
 //! `tests/readers.rs`.
@@ -28,7 +28,7 @@ pub enum Elements {
     F64(Vec<f64>),
 }
 
-/// The bytes of a `.npz` file that holds `arrays`.
+/// The bytes of a `.npz` file with `arrays`.
 ///
 /// # Errors
 ///

@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::folder::run_ids;
 use super::{json, time};
 
-/// Seconds without a heartbeat after which a running run is taken for dead: twelve heartbeats.
+/// Seconds without a heartbeat after which a running run is considered dead: twelve heartbeats.
 pub const DEAD_AFTER_S: f64 = 120.0;
 
-/// One run, as its folder tells it.
+/// One run, read from its folder.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// The folder's number.
@@ -30,7 +30,7 @@ pub struct Run {
     pub name: String,
     /// The subcommand.
     pub command: String,
-    /// The remark, empty where there is none.
+    /// The comment, empty if there is none.
     pub comment: String,
     /// The whole command line, as it was typed; empty for runs of Sacred.
     pub argv: Vec<String>,
@@ -38,32 +38,32 @@ pub struct Run {
     pub hostname: String,
     /// When it started; `None` for a run that Sacred queued.
     pub start: Option<Timestamp>,
-    /// When it stopped; `None` while it runs, or where it was killed.
+    /// When it stopped; `None` while it runs, or if it was killed.
     pub stop: Option<Timestamp>,
     /// The last sign of life.
     pub heartbeat: Option<Timestamp>,
-    /// λ̂, where the run knew it.
+    /// λ̂, if the run has one.
     pub result: Option<f64>,
     /// Why it failed, line by line.
     pub fail_trace: Vec<String>,
     /// `config.json`.
     pub config: Value,
-    /// `report.json`, the object that `--json` prints; `None` where there is none.
+    /// `report.json`, the object that `--json` prints; `None` if there is none.
     pub report: Option<Value>,
 }
 
-/// Says why a folder could not be read as a run.
+/// Why a folder could not be read as a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// A file or folder is missing or can't be read.
     #[error("cannot read {}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
-    /// A file holds no JSON.
+    /// A file is not JSON.
     #[error("{} is not JSON: {error}", path.display())]
     Json { path: PathBuf, error: serde_json::Error },
-    /// The folder's name is no number.
-    #[error("{} is no run: its name is not a number", path.display())]
+    /// The folder's name is not a number.
+    #[error("{} is not a run: its name is not a number", path.display())]
     NotARun { path: PathBuf },
 }
 
@@ -72,7 +72,7 @@ pub enum ReadError {
 pub struct Runs {
     /// Those that could be read, by number.
     pub runs: Vec<Run>,
-    /// Why others could not: a folder whose run has not started yet, or something else.
+    /// Why others could not, for example a folder whose run has not started yet.
     pub unreadable: Vec<ReadError>,
 }
 
@@ -81,7 +81,7 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`ReadError`] where `run.json` or `config.json` is missing or broken, or `report.json` is broken.
+    /// [`ReadError`] if `run.json` or `config.json` is missing or broken, or `report.json` is broken.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let id = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
         let id = id.ok_or_else(|| ReadError::NotARun { path: path.to_owned() })?;
@@ -133,7 +133,7 @@ impl Run {
 ///
 /// # Errors
 ///
-/// [`ReadError`] where `base` itself can't be read. A run that can't is in [`Runs::unreadable`].
+/// [`ReadError`] if `base` itself can't be read. Runs that can't be read are in [`Runs::unreadable`].
 ///
 /// ```
 /// let base = tempfile::tempdir()?;

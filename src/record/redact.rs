@@ -1,12 +1,12 @@
 //! Keeps credentials out of records: the `user:password@` of an address never reaches a file.
 //!
-//! Rather too much is taken out than too little: everything between `://` and the last `@` of a word goes, so that a
-//! password holding an unescaped `/`, `:` or `@` goes whole. Options of a MongoDB's URL go too, but for those known to hold no
-//! secret.
+//! It removes too much rather than too little: everything between `://` and the last `@` of a word, so that a
+//! password with an unescaped `/`, `:` or `@` is removed completely. Options of a MongoDB URL are removed too, except those known to hold
+//! no secret.
 
 use serde_json::Value;
 
-/// Stands where credentials were.
+/// Replaces credentials.
 const MASK: &str = "***";
 /// Options that hold no secret, in lower case: only these are kept in a run's folder.
 const PUBLIC_OPTIONS: [&str; 10] = [
@@ -35,7 +35,7 @@ pub fn text(text: &str) -> String {
     text.split_inclusive(char::is_whitespace).map(word).collect()
 }
 
-/// Masks credentials in every string of `value`, keys left as they are.
+/// Masks credentials in every string of `value`; keys are unchanged.
 pub fn value(value: &Value) -> Value {
     match value {
         Value::String(string) => Value::String(text(string)),
@@ -59,7 +59,7 @@ fn word(word: &str) -> String {
     format!("{}{}{space}", &masked[..start], options.split('&').map(shown).collect::<Vec<_>>().join("&"))
 }
 
-/// Says whether an option of a URL, `name=value`, is known to hold no secret.
+/// Whether an option of a URL, `name=value`, is known to hold no secret.
 pub(crate) fn is_public(option: &str) -> bool {
     let name = option.split('=').next().unwrap_or_default().to_ascii_lowercase();
     PUBLIC_OPTIONS.contains(&name.as_str())

@@ -16,7 +16,7 @@ pub fn format(at: Timestamp) -> String {
     format!("{:.6}", TimeZone::UTC.to_datetime(at))
 }
 
-/// Reads a timestamp of [`format()`] or of Python's `isoformat`; `None` where `text` is neither.
+/// Reads a timestamp of [`format()`] or of Python's `isoformat`; `None` if `text` is neither.
 pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
@@ -26,7 +26,7 @@ pub fn seconds_between(start: Timestamp, end: Timestamp) -> f64 {
     end.duration_since(start).as_secs_f64()
 }
 
-/// A duration in words, to two or three digits; "an unknown time" where `seconds` is no number.
+/// A duration in words, to two or three digits; "an unknown time" if `seconds` is not a number.
 ///
 /// ```
 /// let words = [4.81, 48.3, 185.0, 10_790.0].map(llc::record::time::duration);

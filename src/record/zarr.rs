@@ -1,7 +1,7 @@
-//! Writes and reads uncompressed Zarr v2 arrays: a folder an array, raw little-endian numbers a chunk.
+//! Writes and reads uncompressed Zarr v2 arrays: a folder for each array, raw little-endian numbers for each chunk.
 //!
-//! Version 2 rather than 3 because both old and new readers take it (zarr 2.18 and 3, arviz from 0.20 to 1.3). Chunks
-//! that are missing read as the fill value, which is what makes a run that was killed readable.
+//! It uses version 2 rather than 3 because both old and new readers support it (zarr 2.18 and 3, arviz from 0.20 to 1.3). Missing
+//! chunks read as the fill value, which makes a killed run readable.
 //!
 //! *Reference*: Zarr storage specification version 2, <https://zarr-specs.readthedocs.io/en/latest/v2/v2.0.html>.
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::atomic::{Durability, replace};
 use super::json;
 
-/// Names what an array holds.
+/// The type of an array's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
     /// 64-bit floats; missing ones are NaN.
@@ -73,11 +73,11 @@ impl Store {
         }
     }
 
-    /// Writes all metadata, and `.zmetadata`, from which readers learn it in one read.
+    /// Writes all metadata, and `.zmetadata`, from which readers get it in one read.
     ///
     /// # Errors
     ///
-    /// Whatever the file system says.
+    /// Errors of the file system.
     pub fn commit(&self) -> io::Result<()> {
         for (file, value) in &self.metadata {
             let path = self.root.join(file);
@@ -90,11 +90,11 @@ impl Store {
         replace(&self.root.join(".zmetadata"), json::to_string(&consolidated).as_bytes(), Durability::Process)
     }
 
-    /// Writes one whole chunk, given by its place along each dimension, as numbers in C order.
+    /// Writes one whole chunk, given by its index along each dimension, as numbers in C order.
     ///
     /// # Errors
     ///
-    /// Whatever the file system says.
+    /// Errors of the file system.
     pub fn write_chunk<const N: usize>(&self, array: &str, place: [usize; N], numbers: &[[u8; 8]]) -> io::Result<()> {
         let name = place.map(|index| index.to_string()).join(".");
         replace(&self.root.join(array).join(name), numbers.as_flattened(), Durability::Process)
@@ -107,7 +107,7 @@ impl Store {
 ///
 /// # Errors
 ///
-/// Where a file can't be read, or the array is not an uncompressed `<f8` of that layout.
+/// If a file can't be read, or the array is not an uncompressed `<f8` of that layout.
 pub fn read_floats(array: &Path) -> io::Result<(Vec<usize>, Vec<f64>)> {
     let invalid =
         || io::Error::new(io::ErrorKind::InvalidData, format!("{}: not a Zarr array of llc", array.display()));

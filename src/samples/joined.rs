@@ -1,4 +1,4 @@
-//! Puts two sets of samples one behind the other.
+//! Concatenates two sets of samples.
 //!
 //! *Tested by*: batches from either side of the seam.
 
@@ -7,7 +7,7 @@ use tch::TchError;
 use super::{Inputs, Samples};
 
 impl Samples {
-    /// These samples, then those of `other`, which must be alike: two parts of one data set.
+    /// These samples, then those of `other`, which must be alike: two parts of one dataset.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::meaning::{Meaning, MeaningError};
+use super::fingerprint::{Fingerprint, FingerprintError};
 use crate::record::redact;
 
 /// One command of a file.
@@ -20,10 +20,10 @@ pub struct Command {
     pub number: usize,
     /// `llc`, or a path that ends in it.
     pub program: String,
-    /// The words behind the program.
+    /// The words after the program.
     pub words: Vec<String>,
     /// What it asks for; `None` where it leaves no run.
-    pub meaning: Option<Meaning>,
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Why a file holds no commands.
@@ -48,7 +48,7 @@ pub enum CommandFileError {
     },
     /// A password, which every log of the command would show.
     #[error(
-        "line {number} holds a password, which job logs and process lists would show: give it by the environment instead"
+        "line {number} has a password, which job logs and process lists would show: give it by the environment instead"
     )]
     Credentials {
         /// The line.
@@ -56,8 +56,8 @@ pub enum CommandFileError {
     },
     /// A word that shells would change.
     #[error(
-        "line {number}: `{word}` has a `{sign}`, which bash, xargs and SLURM scripts take differently: write values without quotes, spaces \
-         and signs that a shell knows"
+        "line {number}: `{word}` has a `{sign}`, which bash, xargs and SLURM scripts treat differently: write values \
+         without quotes, spaces and special characters of a shell"
     )]
     ShellSign {
         /// The line.
@@ -73,7 +73,7 @@ pub enum CommandFileError {
         /// The line.
         number: usize,
         /// Why.
-        source: MeaningError,
+        source: FingerprintError,
     },
 }
 
@@ -85,7 +85,7 @@ const SHELL_SIGNS: [char; 15] = ['\'', '"', '\\', '$', '`', ';', '&', '|', '<', 
 ///
 /// # Errors
 ///
-/// [`CommandFileError`] for a file that can't be read, and for the first line that is no command.
+/// [`CommandFileError`] for a file that can't be read, and for the first line that is not a command.
 pub fn read(path: &Path) -> Result<Vec<Command>, CommandFileError> {
     let text = fs::read_to_string(path).map_err(|source| CommandFileError::Read { path: path.to_owned(), source })?;
     parse(&text)
@@ -103,7 +103,7 @@ pub fn read(path: &Path) -> Result<Vec<Command>, CommandFileError> {
 ///
 /// # Errors
 ///
-/// [`CommandFileError`] for the first line that is no command.
+/// [`CommandFileError`] for the first line that is not a command.
 pub fn parse(text: &str) -> Result<Vec<Command>, CommandFileError> {
     let lines =
         (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
@@ -126,12 +126,12 @@ fn command(number: usize, line: &str) -> Result<Command, CommandFileError> {
     if Path::new(program).file_name().is_none_or(|name| name != "llc") {
         return Err(CommandFileError::NotLlc { number, word: program.to_owned() });
     }
-    let meaning = Meaning::of(words).map_err(|source| CommandFileError::Refused { number, source })?;
+    let fingerprint = Fingerprint::of(words).map_err(|source| CommandFileError::Refused { number, source })?;
     Ok(Command {
         number,
         program: program.to_owned(),
         words: words.iter().map(|&word| word.to_owned()).collect(),
-        meaning,
+        fingerprint,
     })
 }
 
@@ -153,7 +153,7 @@ mod tests {
                 .unwrap();
         assert_eq!(commands.iter().map(|command| command.number).collect::<Vec<_>>(), [3, 4]);
         assert_eq!(commands[0].text(), "llc dln --seed 1");
-        assert_eq!((commands[1].program.as_str(), &commands[1].meaning), ("./bin/llc", &None));
+        assert_eq!((commands[1].program.as_str(), &commands[1].fingerprint), ("./bin/llc", &None));
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
     fn a_line_that_is_no_llc_command_is_refused_with_its_number() {
         let refused = |text: &str| format!("{:#}", anyhow::Error::from(parse(text).unwrap_err()));
         let password = "llc dln --seed 1\nllc dln --comment mongodb://me:s$cret@host/llc";
-        assert!(refused(password).starts_with("line 2 holds a password") && !refused(password).contains("cret"));
+        assert!(refused(password).starts_with("line 2 has a password") && !refused(password).contains("cret"));
         assert!(refused("python train.py").starts_with("line 1 starts with `python`"));
         assert!(refused("OMP_NUM_THREADS=1 llc dln").starts_with("line 1 starts with `OMP_NUM_THREADS=1`"));
         assert!(refused("\nllc").starts_with("line 2: the experiment is missing"));

@@ -6,20 +6,20 @@ use crate::config::{
     MalaVsSgldConfig, NoisyWeightsConfig, PathsConfig, ProfileConfig, RescalingConfig, SaddleConfig, ToyConfig,
 };
 
-use super::meaning::{Meaning, MeaningError};
+use super::fingerprint::{Fingerprint, FingerprintError};
 use crate::words::nearest;
 
-/// One subcommand of `llc` that leaves a run behind.
+/// One subcommand of `llc` that records a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Experiment {
     /// The subcommand.
     pub name: &'static str,
     /// Its settings, in the order of `--help`.
     pub keys: fn() -> &'static [config::Setting],
-    /// What `--preset` takes; empty where there is none.
+    /// What `--preset` takes; empty if there is none.
     pub presets: &'static [&'static str],
-    /// What the words behind the subcommand mean.
-    pub(super) mean: fn(&[&str]) -> Result<Meaning, MeaningError>,
+    /// Reads the words after the subcommand.
+    pub(super) fingerprint: fn(&[&str]) -> Result<Fingerprint, FingerprintError>,
 }
 
 /// All of them, in the order of `llc help`.
@@ -48,7 +48,7 @@ impl Experiment {
             name: C::COMMAND_LINE.name,
             keys: C::keys,
             presets: C::COMMAND_LINE.presets,
-            mean: Meaning::of_words::<C>,
+            fingerprint: Fingerprint::of_words::<C>,
         }
     }
 
@@ -58,16 +58,16 @@ impl Experiment {
     /// assert_eq!(llc::sweep::Experiment::named("curve")?.name, "curve");
     /// let error = llc::sweep::Experiment::named("curv").unwrap_err();
     /// assert_eq!(error.to_string(), "there is no experiment `curv`: did you mean `curve`?");
-    /// # Ok::<(), llc::sweep::MeaningError>(())
+    /// # Ok::<(), llc::sweep::FingerprintError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`MeaningError::UnknownExperiment`], with the one that looks most like it.
-    pub fn named(name: &str) -> Result<&'static Self, MeaningError> {
+    /// [`FingerprintError::UnknownExperiment`], with the one that looks most like it.
+    pub fn named(name: &str) -> Result<&'static Self, FingerprintError> {
         EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
             let names = EXPERIMENTS.iter().map(|experiment| experiment.name).chain(WITHOUT_RUN);
-            MeaningError::UnknownExperiment { name: name.to_owned(), nearest: nearest(name, names) }
+            FingerprintError::UnknownExperiment { name: name.to_owned(), nearest: nearest(name, names) }
         })
     }
 

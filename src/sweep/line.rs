@@ -4,11 +4,11 @@ use thiserror::Error;
 
 use super::command_file::{self, CommandFileError};
 use super::experiment::Experiment;
-use super::meaning::MeaningError;
+use super::fingerprint::FingerprintError;
 use crate::config::{self, ConfigError, Kind, Value};
 use crate::record::redact;
 
-/// A command being put together: an experiment, its settings, and words that stand behind them.
+/// A command being put together: an experiment, its settings, and the words after them.
 #[derive(Debug, Clone)]
 pub struct Line {
     experiment: &'static Experiment,
@@ -19,7 +19,7 @@ pub struct Line {
 /// A flag with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The path of its key; `preset` for a preset, which is no setting of its own.
+    /// The path of its key; `preset` for a preset, which is not a setting of its own.
     pub path: &'static str,
     words: Vec<String>,
 }
@@ -30,7 +30,7 @@ pub struct Setting {
 pub enum LineError {
     /// A word that not every reader would take as it stands.
     #[error(
-        "`{word}` in `{line}` has a `{sign}`: a shell may change it; use letters, digits and - _ . , : = / + @ % only"
+        "`{word}` in `{line}` has a `{sign}`: a shell may change it; use only letters, digits and - _ . , : = / + @ %"
     )]
     Sign {
         /// The line.
@@ -41,17 +41,15 @@ pub enum LineError {
         sign: char,
     },
     /// A password, which every log of the command would show.
-    #[error(
-        "the line holds a password, which job logs and process lists would show: give it by the environment instead"
-    )]
+    #[error("the line has a password, which job logs and process lists would show: give it by the environment instead")]
     Credentials,
     /// What `llc` would refuse.
-    #[error("llc would refuse `{line}`")]
+    #[error("llc would reject `{line}`")]
     Refused {
         /// The line.
         line: String,
         /// Why.
-        source: MeaningError,
+        source: FingerprintError,
     },
 }
 
@@ -79,12 +77,12 @@ impl Setting {
 }
 
 impl Line {
-    /// `llc EXPERIMENT`, with `extra` behind: what a user wants said on every line.
+    /// `llc EXPERIMENT`, followed by `extra`, the user's flags for every line.
     pub fn new(experiment: &'static Experiment, extra: &[String]) -> Self {
         Self { experiment, settings: Vec::new(), extra: extra.to_vec() }
     }
 
-    /// Adds a setting; where the words behind say the same setting, they win and it is left out.
+    /// Adds a setting, unless the extra words give the same setting.
     #[must_use]
     pub fn with(mut self, setting: Setting) -> Self {
         if !self.is_said_behind(setting.path, setting.flag()) {
@@ -93,12 +91,12 @@ impl Line {
         self
     }
 
-    /// Whether the words behind leave the setting of `key` open.
+    /// Whether the extra words do not give the setting of `key`.
     pub fn leaves_open(&self, key: &config::Setting) -> bool {
         !self.is_said_behind(key.path, &format!("--{}", key.flag))
     }
 
-    /// Whether the words behind say the setting at `path`, by its `flag` or by `--set`.
+    /// Whether the extra words give the setting at `path`, by its `flag` or by `--set`.
     fn is_said_behind(&self, path: &str, flag: &str) -> bool {
         let is_set = |word: &str| word.split_once('=').is_some_and(|(set, _)| set.trim() == path);
         let is_flag = |word: &str| word.split_once('=').map_or(word, |(flag, _)| flag) == flag;
@@ -158,7 +156,7 @@ impl Line {
             Ok(_) => Ok(line),
             Err(CommandFileError::Refused { source, .. }) => Err(LineError::Refused { line, source }),
             // Signs and passwords have been looked for, and the line starts with `llc`.
-            Err(_) => Err(LineError::Refused { line, source: MeaningError::NoExperiment }),
+            Err(_) => Err(LineError::Refused { line, source: FingerprintError::NoExperiment }),
         }
     }
 
@@ -188,7 +186,7 @@ impl Line {
 impl LineError {
     /// The setting that the others have no use for, if that is what is wrong.
     pub(super) fn useless(&self) -> Option<&'static str> {
-        let Self::Refused { source: MeaningError::Config(error), .. } = self else { return None };
+        let Self::Refused { source: FingerprintError::Config(error), .. } = self else { return None };
         match error {
             ConfigError::AdamHasNoMomentum { key }
             | ConfigError::NeedsSwitch { key, .. }

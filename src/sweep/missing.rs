@@ -1,12 +1,11 @@
 //! Finds the commands that have no completed run yet.
 //!
-//! A command and a run belong together if the configuration that the command means is the one that the run recorded, threads aside. The
-//! same command twice needs two runs.
+//! A run belongs to a command if it recorded the command's configuration, threads aside. The same command twice needs two runs.
 
 use std::collections::BTreeMap;
 
 use super::command_file::Command;
-use super::meaning::fingerprint;
+use super::fingerprint::fingerprint;
 use crate::record::read::Run;
 
 /// The status of a run that came to its end.
@@ -19,7 +18,7 @@ pub fn missing<'a>(commands: &'a [Command], runs: &[Run]) -> Vec<&'a Command> {
         *completed.entry(fingerprint(&run.config)).or_default() += 1;
     }
     let is_missing = |command: &&Command| {
-        command.meaning.as_ref().is_some_and(|meaning| match completed.get_mut(&meaning.fingerprint()) {
+        command.fingerprint.as_ref().is_some_and(|fingerprint| match completed.get_mut(&fingerprint.text()) {
             Some(left) if *left > 0 => {
                 *left -= 1;
                 false
@@ -53,7 +52,7 @@ mod tests {
     use crate::sweep::command_file::parse;
 
     fn run(line: &str, status: &str) -> Run {
-        let config = parse(line).unwrap()[0].meaning.as_ref().unwrap().config().clone();
+        let config = parse(line).unwrap()[0].fingerprint.as_ref().unwrap().config().clone();
         Run {
             id: 1,
             path: PathBuf::from("runs/1"),

@@ -1,7 +1,7 @@
 //! Takes the product of lists of settings: one line for every combination, the last list's values next to each other.
 //!
-//! What a combination has no use for is left out of it, a momentum beside Adam, and combinations that become equal are told once: lists
-//! for `optimizer` (sgd, adam) and `momentum` (0, 0.9) make three lines. A setting that no line has a use for is an error.
+//! Settings that do not apply to a combination, such as a momentum with Adam, are left out, and equal combinations appear once: lists
+//! for `optimizer` (sgd, adam) and `momentum` (0, 0.9) make three lines. A setting that applies to no line is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::line::{Line, LineError, Setting};
 
-/// The most lines: more is surely a slip.
+/// The most lines: more is surely a mistake.
 pub const MAX_LINES: usize = 1_000_000;
 
 /// One setting with the values that it takes in turn.
@@ -24,7 +24,7 @@ pub struct Axis {
 #[non_exhaustive]
 pub enum ProductError {
     /// There are too many combinations.
-    #[error("the lists make {0:.0e} lines, and {MAX_LINES} are the most: shorten them")]
+    #[error("the lists make {0:.0e} lines, but at most {MAX_LINES} are allowed: shorten them")]
     TooMany(f64),
     /// A combination that leaving out can't mend, or a setting that none has a use for.
     #[error(transparent)]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_momentum_beside_adam_is_left_out_and_its_line_told_once() {
+    fn a_momentum_beside_adam_is_left_out_and_its_line_appears_once() {
         let lines = product(&[("train.optimizer", &["sgd", "adam"]), ("train.momentum", &["0", "0.9"])]).unwrap();
         assert_eq!(
             lines,
@@ -144,7 +144,7 @@ mod tests {
         let error = product(&[("train.optimizer", &["adam"]), ("train.momentum", &["0.9"])]).unwrap_err();
         assert!(error.contains("--momentum") && error.contains("adam"), "{error}");
         let error = product(&[("train.learning_rate", &["0.1", "-1"])]).unwrap_err();
-        assert!(error.contains("llc would refuse `llc curve --learning-rate -1`: --learning-rate"), "{error}");
+        assert!(error.contains("llc would reject `llc curve --learning-rate -1`: --learning-rate"), "{error}");
         let seeds: Vec<String> = (0..2000).map(|seed| seed.to_string()).collect();
         let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
         assert!(product(&[("seed", &seeds), ("model.width_factor", &seeds[1..])]).unwrap_err().contains("4e6 lines"));

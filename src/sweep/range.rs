@@ -24,9 +24,9 @@ pub struct Range {
     pub last: u64,
 }
 
-/// Why a text is no range.
+/// Why a text is not a range.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("`{text}` is no range: write 2..5 for 2, 3 and 4, or 2..=5 for 5 as well, or one number")]
+#[error("`{text}` is not a range: write 2..5 for 2, 3 and 4, or 2..=5 to include 5, or one number")]
 pub struct RangeError {
     text: String,
 }

@@ -112,7 +112,7 @@ impl DeepLinear {
     /// The same data and true product, with the local posterior around another point: a trained parameter, say.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn around(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
         self.sharing(LocalPosterior::new(self.local.n_beta(), self.local.gamma(), w_star)?)
     }
@@ -121,7 +121,7 @@ impl DeepLinear {
     /// its device: the loss is 0 there.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn realised_at(&self, w_star: Params) -> Result<DeepLinear, TargetError> {
         let (kind, device) = (w_star.kind(), w_star.device());
         let product_star = product(&w_star.to(Kind::Double, Device::Cpu)?)?;
@@ -236,7 +236,7 @@ impl ConditionalDraw for DeepLinear {
 
     fn draw_block(&mut self, key: Key, block: usize, w: &mut Params) -> Result<(), TargetError> {
         let (Some(left), Some(first)) = (&self.sweep.left, &self.sweep.first) else {
-            return Err(TargetError::Unsupported("a block is drawn inside a sweep"));
+            return Err(TargetError::Unsupported("a block can only be drawn inside a sweep"));
         };
         let later;
         let (u_a, s, v_a) = if block == 0 {
@@ -282,7 +282,7 @@ impl ConditionalDraw for DeepLinear {
 
     fn loss_after_sweep(&mut self) -> Result<f64, TargetError> {
         let Some(left) = &self.sweep.left else {
-            return Err(TargetError::Unsupported("a sweep's loss is known after the sweep"));
+            return Err(TargetError::Unsupported("a sweep's loss is only known after the sweep"));
         };
         Ok(sum_of_squares(&left.f_sub(&self.targets)?)? / self.targets.size()[1] as f64)
     }
@@ -295,7 +295,7 @@ impl DeepLinear {
     /// [`TargetError::Unsupported`] outside a sweep.
     pub fn skip_block(&mut self, block: usize, w: &Params) -> Result<(), TargetError> {
         let Some(left) = &self.sweep.left else {
-            return Err(TargetError::Unsupported("a block is skipped inside a sweep"));
+            return Err(TargetError::Unsupported("a block can only be skipped inside a sweep"));
         };
         self.sweep.left = Some(left.f_mm(w.view(block))?);
         Ok(())

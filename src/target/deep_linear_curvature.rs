@@ -55,7 +55,7 @@ impl DeepLinear {
     /// They are square roots of eigenvalues in f64: below 1e-8 of the largest they are rounding.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn jacobian_singular_values(&self, w: &Params) -> Result<Option<Vec<f64>>, TargetError> {
         let w = w.to(Kind::Double, Device::Cpu)?;
         let factor = self.factor().f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?;

@@ -1,6 +1,6 @@
 //! Moves a deep linear network along its fibre: to other layers with the same product.
 //!
-//! W_l → W_l·Q, W_(l+1) → Q⁻¹·W_(l+1) leaves the loss as it is for every invertible Q, and only γ tells the points apart. Drawing one
+//! W_l → W_l·Q, W_(l+1) → Q⁻¹·W_(l+1) leaves the loss as it is for every invertible Q, and only γ distinguishes the points. Drawing one
 //! layer at a time crawls along these orbits where they are narrow (one hidden unit, and w₁w₂ fixed to within 1/√nβ); a move by a
 //! group element crosses them at once. Two kinds, for every hidden layer:
 //!
@@ -189,7 +189,7 @@ mod tests {
                 for block in 0..2 {
                     target.draw_block(key.part(block as u64), block, &mut w).unwrap();
                 }
-                // Taken after a further move: what the move itself leaves behind is tested.
+                // Taken after a further move, to test the state that the move leaves.
                 let mut moved = w.try_clone().unwrap();
                 move_with_jacobian(key.part(8), 2.0, target.local().w_star(), &mut moved, jacobian);
                 target.loss_and_grad(&moved, Batch::Full, &mut grad).unwrap();

@@ -1,4 +1,4 @@
-//! Evaluates any network's loss on pictures around a trained parameter w*, with its gradient by autograd.
+//! Evaluates any network's loss on images around a trained parameter w*, with its gradient by autograd.
 //!
 //! Normalisation statistics are frozen, so that L is a pure function of w. What is sampled may be a part of the tensors (`--params`):
 //! the others stay at their trained values, and λ̂ is then that of the part, a refined coefficient.
@@ -58,7 +58,7 @@ impl TrainedNetwork {
     /// as they are, they would magnify every layer by 1/√ε. Other networks, and trained ones, stay as they are.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn see_first(&mut self, samples: &Samples, objective: Objective) -> Result<(), TargetError> {
         let is_variance = |spec: &&BufferSpec| spec.name.ends_with("running_var") && spec.initial == 0.0;
         let variance = self.buffers.specs().iter().find(is_variance).and_then(|spec| self.buffers.get(&spec.name));
@@ -81,7 +81,7 @@ pub struct Evaluation {
     pub sampled: Option<Vec<usize>>,
 }
 
-/// A network's loss on a set of pictures, around a trained parameter.
+/// A network's loss on a set of images, around a trained parameter.
 #[derive(Debug)]
 pub struct NetworkTarget {
     local: LocalPosterior,
@@ -350,7 +350,10 @@ fn own_answers(loss: &Loss, outputs: &Tensor) -> Result<Tensor, TchError> {
         Loss::CrossEntropy => outputs.f_softmax(1, outputs.kind()),
         Loss::SquaredError => Ok(outputs.shallow_clone()),
         // Their minima are elsewhere, whatever the answers: configurations refuse it.
-        other => Err(TchError::Shape(format!("no answers make a network's own outputs a minimum of the loss {other}"))),
+        other => Err(TchError::Shape(format!(
+            "a network's own outputs are not a minimum of the loss {other} for any \
+                                              targets"
+        ))),
     }
 }
 

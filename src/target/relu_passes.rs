@@ -147,7 +147,7 @@ impl<T: Element> Passes<T> {
         scale * sum
     }
 
-    /// Σ e² over the first `count` samples of a tile; adds to the gradient's sums where they are wanted.
+    /// Σ e² over the first `count` samples of a tile; adds to the gradient's sums if they are needed.
     fn tile(&mut self, w: &[T], x: &[Group<T>], y: &[Group<T>], count: usize, has_grad: bool) -> f64 {
         let groups = count.div_ceil(LANES);
         vectorised(
@@ -241,7 +241,7 @@ impl<T: Element> Passes<T> {
     }
 }
 
-/// out ← out + Σ wᵢ·hᵢ, with hᵢ the rows of `rows`: five at a time, so that `out` is read and written seldom.
+/// out ← out + Σ wᵢ·hᵢ, with hᵢ the rows of `rows`: five at a time, so that `out` is rarely read and written.
 #[inline(always)]
 fn add_weighted<T: Element>(out: &mut [T], rows: &[T], mut weights: impl Iterator<Item = T> + Clone) {
     let len = out.len();

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_state_goes_on_as_if_nothing_had_been() {
+    fn a_restored_state_continues_as_if_nothing_had_been() {
         let gradients = [[1.0, -2.0], [0.5, 3.0], [-0.25, 0.125], [2.0, 1.0]];
         let make = || Box::new(Adam::new().with_weight_decay(1e-3)) as Box<dyn Optimizer>;
         let whole = path(make().as_mut(), 0.1, [1.0, 2.0], &gradients);

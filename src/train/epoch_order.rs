@@ -1,4 +1,4 @@
-//! Puts the samples of each epoch in an order of its own: batch b of epoch e holds the positions b·B … of a permutation keyed by e.
+//! Puts the samples of each epoch in its own order: batch b of epoch e holds the positions b·B … of a permutation keyed by e.
 //!
 //! The last batch of an epoch is short where B doesn't divide n, as in PyTorch's `DataLoader` with `shuffle=True`; the sampler's
 //! [`Minibatches`](crate::data::minibatch::Minibatches) drop it. No order is stored: a resumed training finds it again from its key.

@@ -81,7 +81,7 @@ pub(crate) fn sums(
     }
 }
 
-/// Mean loss and accuracy of `network` at `w` on `samples`; `soft_targets`, shape `[n, num_outputs]`, are for the loss in place of the
+/// Mean loss and accuracy of `network` at `w` on `samples`; `soft_targets`, shape `[n, num_outputs]`, are for the loss instead of the
 /// labels. `buffers` are only read.
 ///
 /// # Errors
@@ -120,7 +120,7 @@ impl Outcomes {
 /// As [`evaluate`], sample by sample.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub fn outcomes(
     network: &Network,
     w: &Params,
@@ -150,12 +150,12 @@ pub fn outcomes(
 pub fn check_fit(network: &Network, samples: &Samples) -> Result<(), TrainError> {
     let (takes, has) = (network.input_shape(), samples.input_shape());
     let reason = if samples.is_empty() {
-        "there is no sample".to_owned()
+        "there are no samples".to_owned()
     } else if takes != has {
-        format!("{} takes inputs of shape {}, the data have {}", network.name(), shape(&takes), shape(&has))
+        format!("{} takes inputs of shape {}, but the data have {}", network.name(), shape(&takes), shape(&has))
     } else if samples.num_classes() > network.num_outputs() {
         let (classes, outputs) = (samples.num_classes(), network.num_outputs());
-        format!("the data have {classes} classes, {} {outputs} outputs", network.name())
+        format!("the data have {classes} classes, but {} has {outputs} outputs", network.name())
     } else {
         return Ok(());
     };

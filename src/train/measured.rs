@@ -13,8 +13,8 @@ pub(super) struct Unread {
 }
 
 impl NetworkTrainer {
-    /// Reads what the last steps measured, and tells their losses.
-    pub(super) fn read(&mut self, tell: &mut dyn FnMut(StepLosses)) -> Result<(), TrainError> {
+    /// Reads what the last steps measured, and reports their losses.
+    pub(super) fn read(&mut self, on_losses: &mut dyn FnMut(StepLosses)) -> Result<(), TrainError> {
         let unread = std::mem::take(&mut self.unread);
         let Some(first) = unread.first() else { return Ok(()) };
         let first_step = first.step;
@@ -34,7 +34,7 @@ impl NetworkTrainer {
             self.running.num_correct += correct;
             self.running.gradient_norm = norm;
         }
-        tell(StepLosses { first_step, loss: &loss });
+        on_losses(StepLosses { first_step, loss: &loss });
         match diverged {
             Some((step, loss)) => Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate_before() }),
             None => Ok(()),

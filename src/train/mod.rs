@@ -1,7 +1,7 @@
 //! Trains networks: minibatch gradients, an optimiser, a schedule of learning rates.
 //!
 //! One file an optimiser. [`Trainer`] moves any [`Target`](crate::target::Target) from a start, [`NetworkTrainer`] a network with
-//! buffers on labelled samples, epoch by epoch, as every experiment on pictures does. The interpolation threshold needs no
+//! buffers on labelled samples, epoch by epoch, as every experiment on images does. The interpolation threshold needs no
 //! libtorch.
 
 #[cfg(feature = "torch")]

@@ -1,4 +1,4 @@
-//! Saves a training and goes on with it, bit for bit on the CPU at the same number of threads.
+//! Saves a training and continues with it, bit for bit on the CPU at the same number of threads.
 //!
 //! What a step needs is in the checkpoint: parameters, running statistics, the optimiser's state, the number of steps. The order of the
 //! samples, dropout and augmentation are functions of the seed and the step. What would silently make it another training (another
@@ -41,14 +41,14 @@ const OPTIMIZER: &str = "optimizer.";
 /// The same of θ, where a parametrisation moves that.
 const THETA: &str = "theta";
 const READ_THETA: &str = "train.theta";
-/// The same where a checkpoint was read: it marks what is no network's.
+/// The same where a checkpoint was read: it marks what is not a network's.
 const READ_OPTIMIZER: &str = "train.optimizer.";
 /// The same of the noise on the weights, and the header's key for the steps of its optimiser.
 const NOISE: &str = "noise.";
 const READ_NOISE: &str = "train.noise.";
 const NOISE_STEPS: &str = "noise_steps";
 
-/// Why a training can't be saved, or can't go on from a checkpoint.
+/// Why a training can't be saved, or can't continue from a checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResumeError {
@@ -56,7 +56,7 @@ pub enum ResumeError {
     #[error(transparent)]
     Checkpoint(Box<CheckpointError>),
     /// There are parameters, but nothing says how far the training was.
-    #[error("the checkpoint holds no training to go on with; `llc estimate --checkpoint` takes it as it is")]
+    #[error("the checkpoint has no training to continue; `llc estimate --checkpoint` can use it")]
     NoTraining,
     /// It is another training.
     #[error("the checkpoint is of a training with {what} {found}, not {expected}: give the settings of that training")]
@@ -75,7 +75,7 @@ impl From<CheckpointError> for ResumeError {
 }
 
 impl NetworkTrainer {
-    /// All that is needed to go on from here, and to use the network; `spec` names it, `facts` are whatever else is to be known.
+    /// All that is needed to resume from here, and to use the network; `spec` names it, `facts` are whatever else is to be known.
     ///
     /// # Errors
     /// [`CheckpointError`], where libtorch refuses.

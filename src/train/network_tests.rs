@@ -16,7 +16,7 @@ use crate::rng::Key;
 use crate::samples::Samples;
 use crate::tensors::Tensors;
 
-/// 40 pictures of 1×4×4 in three classes, brighter in one place each.
+/// 40 images of 1×4×4 in three classes, brighter in one place each.
 fn samples() -> Samples {
     let key = Key::new(3);
     let n = 40;
@@ -57,14 +57,17 @@ fn trainer(model: &str, settings: &[(&str, &str)], seed: u64) -> NetworkTrainer 
     NetworkTrainer::new(network, samples(), &config(settings), Key::new(seed), Device::Cpu).unwrap()
 }
 
-fn go_on() -> AtomicBool {
+fn not_cancelled() -> AtomicBool {
     AtomicBool::new(false)
 }
 
 fn finish(trainer: &mut NetworkTrainer) -> Vec<f64> {
     let mut losses = Vec::new();
     while !trainer.is_finished() {
-        assert_eq!(trainer.epoch(&go_on(), &mut |told| losses.extend_from_slice(told.loss)).unwrap(), Stop::Epoch);
+        assert_eq!(
+            trainer.epoch(&not_cancelled(), &mut |step| losses.extend_from_slice(step.loss)).unwrap(),
+            Stop::Epoch
+        );
     }
     losses
 }
@@ -93,7 +96,7 @@ fn full_batch_steps_of_a_linear_classifier_are_gradient_descent_by_hand() {
     let mut w = trainer.w().view(0).copy();
     for _ in 0..3 {
         let gradient = (x.matmul(&w.tr()).softmax(1, Kind::Double) - &y).tr().matmul(&x) / 40.0;
-        assert_eq!(trainer.advance(1, &go_on(), &mut |_| {}).unwrap(), Stop::Epoch);
+        assert_eq!(trainer.advance(1, &not_cancelled(), &mut |_| {}).unwrap(), Stop::Epoch);
         let norm = trainer.running().gradient_norm;
         assert!((norm - gradient.norm().double_value(&[])).abs() < 1e-12);
         w = &w - 0.5 * (gradient + 0.01 * &w);
@@ -113,8 +116,8 @@ fn a_training_that_was_stopped_ends_in_the_same_bits_as_one_that_was_not() {
         assert_eq!(losses.len(), 4 * 3, "40 samples in batches of 16 are two and a short one");
         let mut first = trainer(model, settings, 1);
         // One epoch, and one step of the next.
-        first.epoch(&go_on(), &mut |_| {}).unwrap();
-        assert_eq!(first.advance(1, &go_on(), &mut |_| {}).unwrap(), Stop::Steps);
+        first.epoch(&not_cancelled(), &mut |_| {}).unwrap();
+        assert_eq!(first.advance(1, &not_cancelled(), &mut |_| {}).unwrap(), Stop::Steps);
         let saved = first.save(&spec(model), Map::new()).unwrap().to_bytes().unwrap();
         let mut second = trainer(model, settings, 1);
         second.resume(&Checkpoint::read_bytes(&saved).unwrap()).unwrap();
@@ -131,7 +134,7 @@ fn a_training_that_was_stopped_ends_in_the_same_bits_as_one_that_was_not() {
 #[test]
 fn another_training_s_checkpoint_is_refused_with_what_differs() {
     let mut first = trainer("mlp", &[], 1);
-    first.epoch(&go_on(), &mut |_| {}).unwrap();
+    first.epoch(&not_cancelled(), &mut |_| {}).unwrap();
     let saved = first.save(&spec("mlp"), Map::new()).unwrap();
     let refusal =
         |settings: &[(&str, &str)], seed| trainer("mlp", settings, seed).resume(&saved).unwrap_err().to_string();
@@ -141,8 +144,8 @@ fn another_training_s_checkpoint_is_refused_with_what_differs() {
     let mut bare = saved.clone();
     bare.header.facts.clear();
     let error = trainer("mlp", &[], 1).resume(&bare).unwrap_err();
-    assert!(error.to_string().contains("no training to go on with"), "{error}");
-    // More epochs, another rate: the same training goes on.
+    assert!(error.to_string().contains("no training to continue"), "{error}");
+    // More epochs, another rate: the same training continues.
     trainer("mlp", &[("train.num_epochs", "9"), ("train.learning_rate", "0.01")], 1).resume(&saved).unwrap();
 }
 
@@ -200,24 +203,28 @@ fn the_network_s_own_outputs_as_targets_leave_no_gradient() {
 }
 
 #[test]
-fn a_loss_that_is_not_finite_is_told_with_its_step() {
+fn a_loss_that_is_not_finite_is_reported_with_its_step() {
     let mut trainer = trainer("mlp", &[("train.learning_rate", "1e30")], 1);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let error = loop {
-        match trainer.epoch(&go_on(), &mut |losses| told.extend_from_slice(losses.loss)) {
+        match trainer.epoch(&not_cancelled(), &mut |losses| reported.extend_from_slice(losses.loss)) {
             Ok(_) => assert!(!trainer.is_finished()),
             Err(error) => break error,
         }
     };
     let TrainError::Diverged { step, .. } = error else { panic!("{error}") };
-    assert_eq!(told.len() as u64, step + 1);
+    assert_eq!(reported.len() as u64, step + 1);
     assert!(error.to_string().contains("try a smaller --learning-rate"));
 }
 
 #[test]
-fn a_last_step_that_blows_up_is_told_by_what_is_measured_behind_it() {
+fn a_last_step_that_blows_up_is_reported_by_the_measurement_after_it() {
     let mut trainer = trainer("mlp", &[("train.learning_rate", "1e30"), ("train.batch_size", "40")], 1);
-    assert_eq!(trainer.epoch(&go_on(), &mut |_| {}).unwrap(), Stop::Epoch, "the loss before the step is finite");
+    assert_eq!(
+        trainer.epoch(&not_cancelled(), &mut |_| {}).unwrap(),
+        Stop::Epoch,
+        "the loss before the step is finite"
+    );
     let error = trainer.evaluate_train().unwrap_err();
     let TrainError::Diverged { step: 1, loss, learning_rate: 1e30 } = error else { panic!("{error}") };
     assert!(!loss.is_finite());
@@ -236,7 +243,7 @@ fn bfloat16_and_channels_last_see_the_same_loss_within_their_rounding() {
     let first_loss = |settings: &[(&str, &str)]| {
         let mut trainer = trainer("mlp", settings, 1);
         let mut first = f64::NAN;
-        trainer.advance(1, &go_on(), &mut |losses| first = losses.loss[0]).unwrap();
+        trainer.advance(1, &not_cancelled(), &mut |losses| first = losses.loss[0]).unwrap();
         (first, trainer.w().kind())
     };
     let (single, _) = first_loss(&[]);
@@ -252,5 +259,5 @@ fn samples_that_do_not_fit_the_network_are_refused() {
     let network = Arc::new(ModelSpec::named("mlp1").build().unwrap());
     let error =
         NetworkTrainer::new(network, samples(), &config(&[]), Key::new(1), Device::Cpu).err().unwrap().to_string();
-    assert_eq!(error, "mlp1 takes inputs of shape 3×28×28, the data have 1×4×4");
+    assert_eq!(error, "mlp1 takes inputs of shape 3×28×28, but the data have 1×4×4");
 }

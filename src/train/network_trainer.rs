@@ -1,11 +1,11 @@
-//! Trains a network on labelled samples, epoch by epoch: the trainer that every experiment on pictures shares.
+//! Trains a network on labelled samples, epoch by epoch: the trainer that every experiment on images shares.
 //!
 //! A step takes a minibatch of an [`EpochOrder`], a pass in [`Mode::Train`] (batch statistics, dropout, augmentation), the gradient of
 //! the mean loss, and the optimiser's move at the epoch's learning rate. The order, dropout and augmentation are functions of a key and
-//! the step, so that a training that goes on from a [checkpoint](super::network_checkpoint) is the one that was never stopped.
+//! the step, so that a training that continues from a [checkpoint](super::network_checkpoint) is the one that was never stopped.
 //!
-//! No step waits for a GPU: what steps measure stays there and is read every [`READ_EVERY`] steps, so that a loss that is not finite may
-//! be noticed so many steps late; the error names the right one.
+//! No step waits for a GPU: measurements stay there and are read every [`READ_EVERY`] steps, so that a loss that is not finite may
+//! be noticed several steps late; the error names the right one.
 //!
 //! *Tested by* a linear network's steps against gradients by hand, resuming bit for bit, divergence and cancelling, in `network_tests`.
 
@@ -29,7 +29,7 @@ use crate::samples::Samples;
 use crate::schedule::Schedule;
 use crate::tensors::Tensors;
 
-/// Steps between two readings of what steps on a GPU measured.
+/// Steps between two readings of a GPU's measurements.
 const READ_EVERY: usize = 50;
 
 /// A network in training.
@@ -42,12 +42,12 @@ pub struct NetworkTrainer {
     /// Steps made.
     pub(super) step: u64,
     pub(super) running: Running,
-    /// Seconds that the steps took, those before a stop included.
+    /// Seconds that the steps took, including those before a stop.
     pub(super) runtime_s: f64,
     samples: Samples,
-    /// Probabilities in place of the labels, shape `[n, num_outputs]`.
+    /// Probabilities instead of the labels, shape `[n, num_outputs]`.
     soft_targets: Option<Tensor>,
-    /// All samples, where a step takes all of them.
+    /// All samples, if a step uses all of them.
     whole: Option<(Tensor, Tensor)>,
     order: EpochOrder,
     grad: Params,
@@ -57,13 +57,13 @@ pub struct NetworkTrainer {
     pub(super) moved: Option<Moved>,
 }
 
-/// What is moved in place of the parameters, and its gradient.
+/// The parametrisation that the optimiser moves instead of the parameters, and its gradient.
 pub(super) struct Moved {
     pub parametrisation: Box<dyn Parametrisation>,
     grad: Params,
 }
 
-/// What doesn't change in a training.
+/// The constants of a training.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub objective: Objective,
@@ -78,22 +78,22 @@ pub(super) struct Plan {
     pub device: Device,
 }
 
-/// Where a stretch of training ended.
+/// Why a part of a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// At the end of an epoch, or of the whole training.
     Epoch,
-    /// After as many steps as were asked for.
+    /// After the requested number of steps.
     Steps,
     /// Cancelled.
     Cancelled,
 }
 
 impl NetworkTrainer {
-    /// Trains `network` from a random start on `samples`, as `config` says; `key` is that of the run's seed.
+    /// Trains `network` from a random start on `samples` with `config`; `key` is that of the run's seed.
     ///
     /// # Errors
-    /// [`TrainError::Data`] where the samples don't fit the network; whatever libtorch reports.
+    /// [`TrainError::Data`] if the samples don't fit the network; errors of libtorch.
     pub fn new(
         network: Arc<Network>,
         samples: Samples,
@@ -151,10 +151,10 @@ impl NetworkTrainer {
         })
     }
 
-    /// The same training of what `parametrisation` moves, with the network's parameters as it places them in every step.
+    /// The same training of a `parametrisation`, which sets the network's parameters in every step.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn with_parametrisation(
         mut self,
         parametrisation: Box<dyn Parametrisation>,
@@ -167,18 +167,18 @@ impl NetworkTrainer {
     /// The same training from another start.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn with_start(mut self, w: &Params, buffers: &Buffers) -> Result<NetworkTrainer, TrainError> {
         self.w.copy_from(w)?;
         self.buffers = buffers.to(self.plan.objective.kind(), self.plan.device)?;
         Ok(self)
     }
 
-    /// The same training towards the probabilities `targets`, shape `[n, num_outputs]`, in place of the labels; accuracies are still
+    /// The same training towards the probabilities `targets`, shape `[n, num_outputs]`, instead of the labels; accuracies are still
     /// against the labels.
     ///
     /// # Errors
-    /// Whatever libtorch reports; [`TrainError::Data`] for another shape.
+    /// Errors of libtorch; [`TrainError::Data`] for another shape.
     pub fn with_soft_targets(mut self, targets: &Tensor) -> Result<NetworkTrainer, TrainError> {
         let expected = [self.samples.len() as i64, self.network.num_outputs() as i64];
         if targets.size() != expected {
@@ -194,27 +194,27 @@ impl NetworkTrainer {
         &self.network
     }
 
-    /// Its parameters now; under a parametrisation those that were placed last.
+    /// Its current parameters; under a parametrisation those that were set last.
     pub fn w(&self) -> &Params {
         &self.w
     }
 
-    /// What the optimiser moves: the network's parameters, or θ of the parametrisation.
+    /// The parameters that the optimiser moves: the network's, or θ of the parametrisation.
     pub fn theta(&self) -> &Params {
         self.moved.as_ref().map_or(&self.w, |moved| moved.parametrisation.theta())
     }
 
-    /// Its running statistics now.
+    /// Its current running statistics.
     pub fn buffers(&self) -> &Buffers {
         &self.buffers
     }
 
-    /// What it is trained on.
+    /// The training samples.
     pub fn samples(&self) -> &Samples {
         &self.samples
     }
 
-    /// Samples that it is trained on.
+    /// Number of training samples.
     pub fn num_samples(&self) -> u64 {
         self.samples.len() as u64
     }
@@ -250,7 +250,7 @@ impl NetworkTrainer {
         self.num_epochs() * self.num_samples() + rest
     }
 
-    /// Epochs planned, the last one perhaps in part.
+    /// Epochs planned; the last one may be incomplete.
     pub fn num_epochs_planned(&self) -> u64 {
         self.plan.num_steps.div_ceil(self.order.num_batches())
     }
@@ -270,8 +270,8 @@ impl NetworkTrainer {
         self.plan.schedule.rate(self.plan.learning_rate, self.num_epochs())
     }
 
-    /// Refuses a `loss` that is not finite, measured where the training is now. Its last step would go unnoticed without: what a step
-    /// measures is the point before it.
+    /// Returns an error if `loss`, measured at the current point, is not finite. A step measures the point before it, so the result of
+    /// the last step would otherwise go unchecked.
     ///
     /// # Errors
     /// [`TrainError::Diverged`].
@@ -282,13 +282,13 @@ impl NetworkTrainer {
         }
     }
 
-    /// The learning rate of the last step: that of the next may be another epoch's.
+    /// The learning rate of the last step; the next step may be in another epoch.
     pub(super) fn learning_rate_before(&self) -> f64 {
         let epoch = self.step.saturating_sub(1) / self.order.num_batches();
         self.plan.schedule.rate(self.plan.learning_rate, epoch)
     }
 
-    /// What the steps of the current epoch measured; right after an epoch's last step, of that whole epoch.
+    /// The measurements of the steps in the current epoch; right after an epoch's last step, of that whole epoch.
     pub fn running(&self) -> Running {
         self.running
     }
@@ -302,8 +302,8 @@ impl NetworkTrainer {
     ///
     /// # Errors
     /// [`TrainError`].
-    pub fn epoch(&mut self, cancel: &AtomicBool, tell: &mut dyn FnMut(StepLosses)) -> Result<Stop, TrainError> {
-        self.advance(u64::MAX, cancel, tell)
+    pub fn epoch(&mut self, cancel: &AtomicBool, on_losses: &mut dyn FnMut(StepLosses)) -> Result<Stop, TrainError> {
+        self.advance(u64::MAX, cancel, on_losses)
     }
 
     /// Trains for `num_steps` steps, but not beyond the end of the epoch or of the training.
@@ -314,10 +314,10 @@ impl NetworkTrainer {
         &mut self,
         num_steps: u64,
         cancel: &AtomicBool,
-        tell: &mut dyn FnMut(StepLosses),
+        on_losses: &mut dyn FnMut(StepLosses),
     ) -> Result<Stop, TrainError> {
         let began = Instant::now();
-        let trained = self.try_advance(num_steps, cancel, tell);
+        let trained = self.try_advance(num_steps, cancel, on_losses);
         self.runtime_s += began.elapsed().as_secs_f64();
         trained
     }
@@ -326,26 +326,26 @@ impl NetworkTrainer {
         &mut self,
         num_steps: u64,
         cancel: &AtomicBool,
-        tell: &mut dyn FnMut(StepLosses),
+        on_losses: &mut dyn FnMut(StepLosses),
     ) -> Result<Stop, TrainError> {
         let end_of_epoch = (self.num_epochs() + 1).saturating_mul(self.order.num_batches()).min(self.plan.num_steps);
         let end = self.step.saturating_add(num_steps).min(end_of_epoch);
         let read_every = if self.plan.device == Device::Cpu { 1 } else { READ_EVERY };
         while self.step < end {
             if cancel.load(Ordering::Relaxed) {
-                self.read(tell)?;
+                self.read(on_losses)?;
                 return Ok(Stop::Cancelled);
             }
             self.step()?;
             if self.unread.len() >= read_every {
-                self.read(tell)?;
+                self.read(on_losses)?;
             }
         }
-        self.read(tell)?;
+        self.read(on_losses)?;
         Ok(if self.step == end_of_epoch { Stop::Epoch } else { Stop::Steps })
     }
 
-    /// Makes one step. What it measured is in [`NetworkTrainer::running`] after the next [`NetworkTrainer::read`].
+    /// Makes one step. Its measurements are in [`NetworkTrainer::running`] after the next [`NetworkTrainer::read`].
     fn step(&mut self) -> Result<(), TrainError> {
         let (epoch, batch) = (self.num_epochs(), self.step % self.order.num_batches());
         if batch == 0 {
@@ -375,7 +375,7 @@ impl NetworkTrainer {
         Ok(())
     }
 
-    /// Puts ∇L of the samples `indices` into `grad`, and returns what the pass measured.
+    /// Writes ∇L of the samples `indices` into `grad`, and returns the measurements of the pass.
     fn gradient(&mut self, indices: &[u64], epoch: u64) -> Result<Tensor, TchError> {
         let (x, labels) = self.batch(indices, epoch)?;
         let (objective, key) = (&self.plan.objective, self.plan.key);
@@ -433,7 +433,7 @@ impl NetworkTrainer {
     /// Mean loss and accuracy on the training data, towards the soft targets if there are some.
     ///
     /// # Errors
-    /// [`TrainError`]; [`TrainError::Diverged`] where the loss is not finite.
+    /// [`TrainError`]; [`TrainError::Diverged`] if the loss is not finite.
     pub fn evaluate_train(&mut self) -> Result<Evaluation, TrainError> {
         let Plan { objective, device, .. } = &self.plan;
         let soft = self.soft_targets.as_ref();
@@ -443,12 +443,12 @@ impl NetworkTrainer {
         Ok(found)
     }
 
-    /// `error`, or where it says that memory ran out, the largest minibatch that fits.
+    /// `error`, or if memory ran out, an error with the largest minibatch that fits.
     fn explained(&mut self, error: TchError, batch_size: usize) -> TrainError {
         if !memory::is_exhausted(&error) {
             return error.into();
         }
-        // What a pass does to the statistics no longer matters: there is no training to go on with.
+        // What a pass does to the statistics no longer matters: there is no training to continue with.
         self.whole = None;
         let fits = memory::largest_fit(batch_size as u64, |size| {
             let indices: Vec<u64> = (0..size).collect();

@@ -77,7 +77,7 @@ impl Objective {
     /// The loss of each sample, shape `[n]`.
     ///
     /// # Errors
-    /// Whatever libtorch reports, such as targets of another shape.
+    /// Errors of libtorch, such as targets of another shape.
     pub fn losses(&self, outputs: &Tensor, target: &Target) -> Result<Tensor, TchError> {
         let num_outputs = outputs.size().get(1).copied().unwrap_or(1);
         match (&self.loss, target) {
@@ -148,7 +148,7 @@ fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
 /// How many of the outputs are largest at the label, as a tensor of no dimension.
 ///
 /// # Errors
-/// Whatever libtorch reports.
+/// Errors of libtorch.
 pub(super) fn num_correct(outputs: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
     outputs.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)
 }

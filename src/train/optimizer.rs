@@ -13,16 +13,16 @@ pub trait Optimizer {
     /// Moves `w` by one step at `learning_rate`, given the gradient of the loss at `w`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     fn step(&mut self, learning_rate: f64, grad: &Params, w: &mut Params) -> Result<(), TchError>;
 
     /// All that the next step needs; the tensors share memory with the optimiser, so use them before it steps again.
     fn state(&self) -> OptimizerState;
 
-    /// Goes on from `state`, of which it keeps copies. What an optimiser of this kind has not in its state is as before a first step.
+    /// Continues from copies of `state`. Parts that are missing from the state are as before the first step.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     fn restore(&mut self, state: &OptimizerState) -> Result<(), TchError>;
 }
 
@@ -39,7 +39,7 @@ impl OptimizerState {
     /// A copy of the tensor `name` with memory of its own.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn copy_of(&self, name: &str) -> Result<Option<Tensor>, TchError> {
         let found = self.tensors.iter().find(|(known, _)| known == name);
         found.map(|(_, tensor)| tensor.f_detach_copy()).transpose()

@@ -1,4 +1,4 @@
-//! Says how a network's parameters w depend on what a training moves, θ, where that is not w itself: w = φ(θ).
+//! Says how a network's parameters w depend on what a training moves, θ, if that is not w itself: w = φ(θ).
 //!
 //! A step places w, takes ∇L there, and moves θ by φ'(θ)ᵀ·∇L. φ may draw from the step's stream, as a curve between minima draws its
 //! place ([`crate::landscape::CurveFit`]).
@@ -19,12 +19,12 @@ pub trait Parametrisation {
     /// Puts φ(θ) into `w`, for the step whose stream is `key`.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     fn place(&mut self, key: Key, w: &mut Params) -> Result<(), TchError>;
 
     /// Puts φ'(θ)ᵀ·g into `theta_grad`, with g the gradient `grad` at the `w` placed last and of any penalty there.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     fn pull_back(&mut self, w: &Params, grad: &Params, theta_grad: &mut Params) -> Result<(), TchError>;
 }

@@ -13,7 +13,7 @@ use crate::samples::Samples;
 pub struct SelectedData {
     /// As a network is given them.
     pub samples: Samples,
-    /// The same as pictures, cropped, with the labels that are learnt.
+    /// The same as images, cropped, with the labels that are learnt.
     pub pictures: Pictures,
     /// The labels that they had before.
     pub true_labels: Vec<u8>,
@@ -23,7 +23,7 @@ impl SelectedData {
     /// Loads them from the folder that `config` names, or from where data are looked for.
     ///
     /// # Errors
-    /// [`TrainingDataError`]: a missing or damaged file, a class without enough samples, settings that don't fit the pictures.
+    /// [`TrainingDataError`]: a missing or damaged file, a class without enough samples, settings that don't fit the images.
     pub fn load(config: &SelectedDataConfig) -> Result<SelectedData, TrainingDataError> {
         let dir = find_dir(config.name, config.dir.as_deref())?;
         let all = load(config.name, &dir, config.split)?;
@@ -74,6 +74,6 @@ mod tests {
         let chosen = load_with(&[&settings[..], &[("data.selection_seed", "0")]].concat()).unwrap();
         assert_ne!(chosen.pictures.pixels, plain.pictures.pixels);
         let error = load_with(&[("data.classes", "3,7")]).unwrap_err().to_string();
-        assert!(error.contains("ask for fewer"), "{error}");
+        assert!(error.contains("use fewer samples"), "{error}");
     }
 }

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_state_goes_on_as_if_nothing_had_been() {
+    fn a_restored_state_continues_as_if_nothing_had_been() {
         let make = || Box::new(Sgd::new(0.9).with_weight_decay(1e-3)) as Box<dyn Optimizer>;
         let whole = path(make().as_mut(), 0.1, [1.0, 2.0], &GRADIENTS);
         assert_eq!(path_with_a_stop(make, 0.1, [1.0, 2.0], &GRADIENTS), whole);

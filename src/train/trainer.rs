@@ -1,7 +1,7 @@
-//! Runs the training loop: w ← optimiser(w, ∇L on a minibatch), as often as asked.
+//! Runs the training loop: w ← optimiser(w, ∇L on a minibatch), for a given number of steps.
 //!
-//! It ends early where it is cancelled, and fails where a loss is not finite: a network that diverged is no network. Now and then it keeps
-//! where it is in the run's journal, and goes on from there where the run was killed.
+//! It ends early where it is cancelled, and fails where a loss is not finite: a network that diverged is not a network. Now and then it keeps
+//! where it is in the run's journal, and continues from there where the run was killed.
 //!
 //! *Tested by*: gradient descent on a quadratic against its closed form, divergence and cancelling, below.
 
@@ -21,21 +21,21 @@ use crate::rng::Key;
 
 use crate::tensors::Tensors;
 
-/// Longest time between two blocks of losses that a training tells.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+/// Longest time between two reports of losses.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
 
-/// Says how long a training is, and on what.
+/// The length and the data of a training.
 #[derive(Debug, Clone, Copy)]
 pub struct Trainer {
     /// The stream of the minibatches.
     pub key: Key,
-    /// Steps that the start has behind it, 0 but for a training that goes on in parts: what the journal has of fewer is passed over.
+    /// Steps made before the start, 0 except for a training in parts: earlier entries of the journal are skipped.
     pub first_step: u64,
-    /// Steps, those behind the start included.
+    /// Steps, including those before the start.
     pub num_steps: u64,
-    /// Whether another part follows: what this one keeps at its end is then tried again by the next, if it can't be written at once.
+    /// Whether another part follows: the next part then repeats the write of this one's final state, if that fails at once.
     pub has_next: bool,
-    /// Samples per step; `None` for all of them, and where the target has none to choose from.
+    /// Samples per step; `None` for all of them, and for a target without samples.
     pub batch_size: Option<usize>,
     /// The learning rate of every step.
     pub learning_rate: f64,
@@ -50,7 +50,7 @@ pub struct Losses<'a> {
     pub loss: &'a [f64],
 }
 
-/// What a training tells while it goes on.
+/// Progress of a training.
 #[derive(Debug, Clone, Copy)]
 pub enum Progress<'a> {
     /// The losses of steps made.
@@ -64,7 +64,7 @@ pub enum Progress<'a> {
 pub struct Trained {
     /// The trained point.
     pub w: Params,
-    /// Steps made; fewer than planned where it was cancelled.
+    /// Steps made; fewer than planned if it was cancelled.
     pub num_steps: u64,
     /// Whether it was cancelled.
     pub is_cancelled: bool,
@@ -72,7 +72,7 @@ pub struct Trained {
     pub train_s: f64,
 }
 
-/// Says why a training has no end.
+/// Why a training failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
@@ -81,25 +81,25 @@ pub enum TrainError {
         "the training diverged: its loss is {loss} at step {step}, with learning rate {learning_rate}; try a smaller --learning-rate"
     )]
     Diverged { step: u64, loss: f64, learning_rate: f64 },
-    /// The memory does not suffice for a minibatch.
+    /// There is not enough memory for a minibatch.
     #[error(
         "out of memory with {batch_size} samples at a time: {}",
-        fits.map_or("not even one fits; take a smaller network".to_owned(), |fits| format!("{fits} fit; give --batch-size {fits}"))
+        fits.map_or("not even one fits; use a smaller network".to_owned(), |fits| format!("{fits} fit; give --batch-size {fits}"))
     )]
     OutOfMemory { batch_size: usize, fits: Option<u64> },
-    /// The samples are none that the network can be trained on.
+    /// The network can't be trained on these samples.
     #[error("{reason}")]
     Data { reason: String },
-    /// Where the training is can't be kept, or what was kept can't be used.
+    /// The training's state can't be saved, or the saved state can't be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// A training can't go on from a checkpoint.
+    /// A training can't continue from a checkpoint.
     #[error(transparent)]
     Resume(#[from] super::ResumeError),
     /// libtorch's own error (first line).
     #[error("libtorch: {}", .0.to_string().lines().next().unwrap_or_default())]
     Torch(tch::TchError),
-    /// Memory for parameters could not be had or worked on.
+    /// An operation on the memory of parameters failed.
     #[error(transparent)]
     Memory(#[from] llc_core::memory::MemoryError),
     /// The loss or its gradient could not be computed.
@@ -114,7 +114,7 @@ impl From<tch::TchError> for TrainError {
 }
 
 impl Trainer {
-    /// Trains `target` from `start` by `optimizer`, or from what `entry` holds, telling the losses of the steps to `tell`.
+    /// Trains `target` with `optimizer` from `start`, or from the saved state in `entry`, and reports progress to `on_progress`.
     ///
     /// # Errors
     /// [`TrainError`].
@@ -125,7 +125,7 @@ impl Trainer {
         start: Params,
         entry: &mut Entry,
         cancel: &AtomicBool,
-        tell: &mut dyn FnMut(Progress),
+        on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Trained, TrainError> {
         let began = Instant::now();
         let mut minibatches = match (self.batch_size, target.num_samples()) {
@@ -134,24 +134,27 @@ impl Trainer {
         };
         let mut w = start;
         let (mut step, before_s) =
-            go_on(entry, self.first_step..=self.num_steps, optimizer, &mut w)?.unwrap_or((self.first_step, 0.0));
+            restored(entry, self.first_step..=self.num_steps, optimizer, &mut w)?.unwrap_or((self.first_step, 0.0));
         let train_s = || before_s + began.elapsed().as_secs_f64();
         let mut grad = w.zeros_like().map_err(TargetError::from)?;
-        let mut unsaid = Vec::new();
-        let mut last_told = Instant::now();
+        let mut unreported = Vec::new();
+        let mut last_reported = Instant::now();
         while step < self.num_steps && !cancel.load(Ordering::Relaxed) {
             let batch = match &mut minibatches {
                 Some(minibatches) => Batch::Minibatch { key: self.key.step(step), indices: minibatches.at(step) },
                 None => Batch::Full,
             };
             let loss = target.loss_and_grad(&w, batch, &mut grad)?;
-            unsaid.push(loss);
+            unreported.push(loss);
             let is_over = !loss.is_finite() || step + 1 == self.num_steps;
             let is_due = entry.is_due();
-            if is_over || is_due || last_told.elapsed() > TELL_EVERY {
-                tell(Progress::Losses(Losses { first_step: step + 1 - unsaid.len() as u64, loss: &unsaid }));
-                unsaid.clear();
-                last_told = Instant::now();
+            if is_over || is_due || last_reported.elapsed() > REPORT_EVERY {
+                on_progress(Progress::Losses(Losses {
+                    first_step: step + 1 - unreported.len() as u64,
+                    loss: &unreported,
+                }));
+                unreported.clear();
+                last_reported = Instant::now();
             }
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { step, loss, learning_rate: self.learning_rate });
@@ -159,16 +162,16 @@ impl Trainer {
             optimizer.step(self.learning_rate, &grad, &mut w).map_err(TargetError::from)?;
             step += 1;
             if is_due {
-                tell(Progress::Saving);
+                on_progress(Progress::Saving);
                 entry.write(content(step, train_s(), optimizer, &w)?)?;
             }
         }
-        if !unsaid.is_empty() {
-            tell(Progress::Losses(Losses { first_step: step - unsaid.len() as u64, loss: &unsaid }));
+        if !unreported.is_empty() {
+            on_progress(Progress::Losses(Losses { first_step: step - unreported.len() as u64, loss: &unreported }));
         }
         let is_cancelled = step < self.num_steps;
         if entry.is_kept() {
-            tell(Progress::Saving);
+            on_progress(Progress::Saving);
             let content = content(step, train_s(), optimizer, &w)?;
             match self.has_next && !is_cancelled {
                 true => entry.write(content)?,
@@ -191,7 +194,7 @@ const STEP: &str = "step";
 const OPTIMIZER_STEPS: &str = "optimizer_steps";
 const TRAIN_S: &str = "train_s";
 
-/// What an entry holds after `step` steps.
+/// The contents of an entry after `step` steps.
 fn content(step: u64, train_s: f64, optimizer: &dyn Optimizer, w: &Params) -> Result<Checkpoint, tch::TchError> {
     let OptimizerState { num_steps, tensors } = optimizer.state();
     let facts = [(STEP, json!(step)), (TRAIN_S, json!(train_s)), (OPTIMIZER_STEPS, json!(num_steps))];
@@ -203,9 +206,9 @@ fn content(step: u64, train_s: f64, optimizer: &dyn Optimizer, w: &Params) -> Re
     Ok(Checkpoint { header: Header { model: None, facts }, tensors: named })
 }
 
-/// Sets `optimizer` and `w` to what `entry` holds; the steps made, and the seconds they took. `None` where it holds nothing that is within
-/// `steps`: an entry may be missing, since one that can't be written is no error at once, or be ahead of what else is kept.
-fn go_on(
+/// Restores `optimizer` and `w` from `entry`, and returns the steps made and the seconds they took. `None` if it has no state within
+/// `steps`: an entry may be missing, since a failed write is not an error at once, or be ahead of the other saved states.
+fn restored(
     entry: &Entry,
     steps: RangeInclusive<u64>,
     optimizer: &mut dyn Optimizer,
@@ -261,7 +264,7 @@ mod tests {
         start
     }
 
-    /// An entry that keeps nothing.
+    /// An entry that saves nothing.
     fn none() -> Entry {
         Journal::default().entry("training")
     }
@@ -325,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_passes_over_an_entry_behind_its_start_and_a_later_process_goes_on_from_it() {
+    fn a_part_passes_over_an_entry_beyond_its_start_and_a_later_process_continues_from_it() {
         let cancel = AtomicBool::new(false);
         let run = |trainer: Trainer, optimizer: &mut Sgd, from, entry: &mut Entry| {
             trainer.run(optimizer, &mut quadratic(), from, entry, &cancel, &mut |_| {}).unwrap().w
@@ -337,7 +340,7 @@ mod tests {
             let mut sgd = Sgd::new(0.9);
             let first = Trainer { has_next: true, ..trainer(0.01, 40) };
             let w = run(first, &mut sgd, start(&quadratic()), &mut journal.entry("training"));
-            // The second part leaves nothing behind, as where it could not be written.
+            // The second part saves nothing, as if it could not be written.
             let w = run(Trainer { first_step: 40, ..trainer(0.01, 60) }, &mut sgd, w, &mut none());
             let (first_step, mut sgd, from) =
                 if is_resumed { (0, Sgd::new(0.9), start(&quadratic())) } else { (60, sgd, w) };
@@ -363,22 +366,22 @@ mod tests {
     }
 
     #[test]
-    fn every_loss_is_told_once_and_in_order() {
+    fn every_loss_is_reported_once_and_in_order() {
         let mut target = quadratic();
         let from = start(&target);
-        let (mut told, mut next) = (Vec::new(), 0);
-        let mut tell = |progress: Progress| {
+        let (mut reported, mut next) = (Vec::new(), 0);
+        let mut on_progress = |progress: Progress| {
             let Progress::Losses(losses) = progress else { return };
             assert_eq!(losses.first_step, next);
             next += losses.loss.len() as u64;
-            told.extend_from_slice(losses.loss);
+            reported.extend_from_slice(losses.loss);
         };
         trainer(0.1, 500)
-            .run(&mut Sgd::new(0.0), &mut target, from, &mut none(), &AtomicBool::new(false), &mut tell)
+            .run(&mut Sgd::new(0.0), &mut target, from, &mut none(), &AtomicBool::new(false), &mut on_progress)
             .unwrap();
-        assert_eq!(told.len(), 500);
-        assert_eq!(told[0], 0.5 * (0.5 + 2.0 * 4.0 + 9.0 * 9.0));
-        assert!(told.is_sorted_by(|a, b| a >= b));
+        assert_eq!(reported.len(), 500);
+        assert_eq!(reported[0], 0.5 * (0.5 + 2.0 * 4.0 + 9.0 * 9.0));
+        assert!(reported.is_sorted_by(|a, b| a >= b));
     }
 
     #[test]
@@ -396,7 +399,7 @@ mod tests {
         // |1 − ηh| = 8 for h = 9: the square of 8ᵗ overflows at t = 171.
         let TrainError::Diverged { step, learning_rate, .. } = error else { panic!("{error}") };
         assert!((165..175).contains(&step) && learning_rate == 1.0, "{error}");
-        assert!(!last.is_finite(), "the loss that ended it is told too: {last}");
+        assert!(!last.is_finite(), "the loss that ended it is reported too: {last}");
     }
 
     #[test]
@@ -409,7 +412,7 @@ mod tests {
         assert_eq!((trained.num_steps, trained.is_cancelled), (0, true));
     }
 
-    /// Steps as another does, and cancels the training when it has made so many steps.
+    /// Steps as another does, and cancels the training after this number of steps.
     struct Stops<'a> {
         optimizer: Box<dyn Optimizer>,
         after: Option<u64>,
@@ -433,33 +436,34 @@ mod tests {
     }
 
     #[test]
-    fn a_training_that_was_stopped_goes_on_to_the_same_point_bit_for_bit() {
+    fn a_training_that_was_stopped_continues_to_the_same_point_bit_for_bit() {
         let optimizers: [fn() -> Box<dyn Optimizer>; 2] = [|| Box::new(Sgd::new(0.9)), || Box::new(Adam::new())];
         for new in optimizers {
             let run = |journal: &Journal, after: Option<u64>| {
                 let mut target = quadratic();
                 let (from, cancel) = (start(&target), AtomicBool::new(false));
-                let mut told = Vec::new();
-                let mut tell = |progress: Progress| {
+                let mut reported = Vec::new();
+                let mut on_progress = |progress: Progress| {
                     let Progress::Losses(losses) = progress else { return };
-                    told.extend((losses.first_step..).zip(losses.loss.to_vec()));
+                    reported.extend((losses.first_step..).zip(losses.loss.to_vec()));
                 };
                 let mut optimizer = Stops { optimizer: new(), after, cancel: &cancel };
                 let entry = &mut journal.entry("training");
-                let trained =
-                    trainer(0.01, 300).run(&mut optimizer, &mut target, from, entry, &cancel, &mut tell).unwrap();
-                (trained.w.as_slice::<f64>().unwrap().to_vec(), trained.num_steps, told)
+                let trained = trainer(0.01, 300)
+                    .run(&mut optimizer, &mut target, from, entry, &cancel, &mut on_progress)
+                    .unwrap();
+                (trained.w.as_slice::<f64>().unwrap().to_vec(), trained.num_steps, reported)
             };
             let folder = tempfile::tempdir().unwrap();
             let journal = Journal::new(folder.path(), "hash", Pace::default());
             let (whole, _, losses) = run(&Journal::default(), None);
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             for (after, expected_steps) in [(Some(7), 7), (Some(150), 157), (None, 300)] {
                 let (w, num_steps, new_losses) = run(&journal, after);
-                told.extend(new_losses);
+                reported.extend(new_losses);
                 assert_eq!((w == whole, num_steps), (after.is_none(), expected_steps));
             }
-            assert_eq!(told, losses, "every loss is told once");
+            assert_eq!(reported, losses, "every loss is reported once");
         }
     }
 }

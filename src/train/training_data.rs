@@ -1,4 +1,4 @@
-//! Loads the samples of a training as its configuration says: crop, corruption, then the first so many.
+//! Loads the samples of a training as its configuration says: crop, corruption, then the first N.
 
 use tch::TchError;
 
@@ -9,7 +9,7 @@ use crate::samples::Samples;
 /// What a network is trained and tested on.
 #[derive(Debug, Clone)]
 pub struct TrainingData {
-    /// The training samples, corrupted where that was asked for.
+    /// The training samples, corrupted if that was asked for.
     pub train: Samples,
     /// The test samples, likewise.
     pub test: Samples,
@@ -26,7 +26,7 @@ pub enum TrainingDataError {
     /// A file, or what it holds.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Pictures that don't fit what is to be made of them.
+    /// Images that don't fit what is to be made of them.
     #[error("{}", .0.to_string().lines().next().unwrap_or_default())]
     Samples(TchError),
 }
@@ -41,7 +41,7 @@ impl TrainingData {
     /// Loads it from the folder that `config` names, or from where data are looked for.
     ///
     /// # Errors
-    /// [`TrainingDataError`]: a missing or damaged file, or settings that don't fit the pictures.
+    /// [`TrainingDataError`]: a missing or damaged file, or settings that don't fit the images.
     pub fn load(config: &DataConfig) -> Result<TrainingData, TrainingDataError> {
         let dir = find_dir(config.name, config.dir.as_deref())?;
         let read = |split| -> Result<Pictures, DataError> {
@@ -51,7 +51,7 @@ impl TrainingData {
         TrainingData::of(config, &read(Split::Train)?, &read(Split::Test)?)
     }
 
-    /// The same of pictures that are loaded and cropped already.
+    /// The same of images that are loaded and cropped already.
     ///
     /// # Errors
     /// As [`TrainingData::load`].

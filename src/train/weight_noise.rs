@@ -43,7 +43,7 @@ impl WeightNoise {
     /// Noise on weights such as `w`, as `config` says; `train` says how α moves.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn new(w: &Params, config: &NoiseConfig, train: &TrainConfig) -> Result<WeightNoise, TchError> {
         let alpha = w.zeros_like()?;
         let _ = alpha.flat().shallow_clone().f_fill_(config.alpha)?;
@@ -103,7 +103,7 @@ impl WeightNoise {
     /// Doubles every α: the variance of ln w̃.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn double(&mut self) -> Result<(), TchError> {
         self.alpha.flat().shallow_clone().f_mul_scalar_(2.0).map(drop)
     }
@@ -111,7 +111,7 @@ impl WeightNoise {
     /// Mean |α|.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn mean_alpha(&self) -> Result<f64, TchError> {
         self.alpha.flat().f_abs()?.f_mean(Kind::Double)?.f_double_value(&[])
     }
@@ -119,7 +119,7 @@ impl WeightNoise {
     /// −½·mean ln|α|: the bound on the information per weight, in nats, up to a constant.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn information(&self) -> Result<f64, TchError> {
         let ln = self.alpha.flat().f_abs()?.f_clamp_min(SMALLEST)?.f_log()?;
         Ok(-0.5 * ln.f_mean(Kind::Double)?.f_double_value(&[])?)
@@ -163,7 +163,7 @@ impl NetworkTrainer {
     /// The trained parameters, statistics and noise, for another training to start from.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn continued_by(self, next: NetworkTrainer) -> Result<NetworkTrainer, TrainError> {
         let mut next = next.with_start(&self.w, &self.buffers)?;
         next.noise = self.noise;
@@ -173,7 +173,7 @@ impl NetworkTrainer {
     /// ‖w‖.
     ///
     /// # Errors
-    /// Whatever libtorch reports.
+    /// Errors of libtorch.
     pub fn weight_norm(&self) -> Result<f64, TchError> {
         self.w.flat().f_norm()?.f_double_value(&[])
     }

@@ -1,4 +1,4 @@
-//! Starts a MongoDB server for a test, and stops it: secantusdb of the slow tests' Python, on a port of its own.
+//! Starts a MongoDB server for a test, and stops it: secantusdb of the slow tests' Python, on its own port.
 //!
 //! `MONGODB_URI` names another server instead, `mongodb://HOST:PORT` without a database; tests that kill the server are skipped then.
 

@@ -209,7 +209,7 @@ mod slow {
         delivery.deliver(Extent::Whole).unwrap();
         assert!(run_document(&database, 1).contains_key("stop_time"));
 
-        // It goes on under its number: its series grow anew, at other times, and it has no end.
+        // It continues under its number: its series grow anew, at other times, and it has no end.
         record["status"] = json!("RUNNING");
         record.as_object_mut().unwrap().remove("stop_time");
         fs::write(file("run.json"), record.to_string()).unwrap();

@@ -101,7 +101,7 @@ mod slow {
 
     #[test]
     #[ignore = "slow: needs a MongoDB server"]
-    fn a_server_that_was_never_there_is_told_and_gets_all_by_a_sync() {
+    fn a_server_that_was_never_there_is_reported_and_gets_all_by_a_sync() {
         let Some(mut server) = Server::mortal() else { return };
         let (address, database) = database(&server.host);
         let base = tempfile::tempdir().unwrap();
@@ -117,7 +117,7 @@ mod slow {
         run.end();
         let output = run.output();
         assert!(output.contains("llc-analysis runs sync") && output.contains(&address.to_string()), "{output}");
-        assert_eq!(output.matches("the run goes on").count(), 1, "told once: {output}");
+        assert_eq!(output.matches("the run continues").count(), 1, "told once: {output}");
         assert!(start.elapsed() < Duration::from_secs(30), "the end waits for seconds only");
 
         // The thread that was given up holds the run for some seconds more; a program would have ended with it.

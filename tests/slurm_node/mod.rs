@@ -69,12 +69,12 @@ impl Node {
         if let Some(configuration) = line.trim_end().strip_prefix("SLURM_CONF=") {
             return Some(Node { process, configuration: configuration.to_owned() });
         }
-        let mut told = String::new();
-        process.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        let mut stderr = String::new();
+        process.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         let status = process.wait().unwrap();
-        assert_eq!(status.code(), Some(EXIT_UNAVAILABLE), "tools/slurm_node.py ended with {status}: {told}");
+        assert_eq!(status.code(), Some(EXIT_UNAVAILABLE), "tools/slurm_node.py ended with {status}: {stderr}");
         skip::missing(
-            told.trim(),
+            stderr.trim(),
             "`.ci/install` installs SLURM, and running it needs root or a sudo without a password",
         );
         None
@@ -93,7 +93,7 @@ impl Node {
     }
 
     /// Runs `scontrol`, `scancel` or another of SLURM's programs, and checks that it succeeds.
-    pub fn tell<T: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = T>) -> String {
+    pub fn run<T: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = T>) -> String {
         let output = self.command(program).args(arguments).output().unwrap();
         text_of(program, output)
     }
@@ -107,7 +107,7 @@ impl Node {
 
     /// What SLURM says of each task of a job that has been started at least once; a job without an array is task 0.
     pub fn tasks(&self, job: u64) -> BTreeMap<u32, Task> {
-        let text = self.tell("scontrol", ["--oneliner", "show", "job", &job.to_string()]);
+        let text = self.run("scontrol", ["--oneliner", "show", "job", &job.to_string()]);
         text.lines().filter_map(task_of_line).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Runs one chain: the only sampling loop of the project.
 //!
-//! A chain makes `num_draws` draws of `thin` steps each, records the loss, the distance from w* and the acceptance of each, and
-//! the virial terms of some. It stops early where it is cancelled or where the loss is no longer finite; what was drawn stays.
+//! A chain makes `num_draws` draws of `thin` steps each. It records the loss, the distance from w* and the acceptance of each draw, and
+//! the virial terms of some. It stops early if it is cancelled or the loss is no longer finite, and keeps the draws so far.
 //!
 //! *Tested by*: `tests/conformance.rs` (every sampler: same key, same draws; chain 3 of 4 equals chain 3 of 8; thinning keeps every
 //! k-th state; a cancelled chain keeps what it drew) and the law tests.
@@ -25,7 +25,7 @@ use crate::update;
 pub(crate) use gradients::GradientLook;
 use saved::{Saved, SavedPoint};
 
-/// Says how long a chain is and what it records; the same for all chains of a run.
+/// The length of a chain and what it records; the same for all chains of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Draws, warm-up included.
@@ -36,17 +36,17 @@ pub struct Plan {
     pub thin: usize,
     /// Samples per step; `None` for all.
     pub batch_size: Option<usize>,
-    /// Which loss a draw records.
+    /// The loss that a draw records.
     pub loss_trace: LossTrace,
     /// L_n(w*), for the control variate.
     pub init_loss: f64,
-    /// Every how many kept draws the virial terms are recorded; 0 for never.
+    /// Number of kept draws between two records of the virial terms; 0 for none.
     pub virial_every: usize,
-    /// Whether the distance of the kept draws is summed tensor by tensor.
+    /// Whether the distance of the kept draws is also summed for each tensor.
     pub tensor_distances: bool,
-    /// The largest curvature of L at w*, where it is known: a search of the step size need not look for it again.
+    /// The largest curvature of L at w*, if known, so that a step-size search need not compute it again.
     pub largest_curvature: Option<f64>,
-    /// Whether the last draw itself is handed over.
+    /// Whether the last draw itself is returned.
     pub keep_last: bool,
 }
 
@@ -56,13 +56,13 @@ pub struct Chain<'a> {
     pub index: usize,
     /// The run's root stream.
     pub key: Key,
-    /// How long it is.
+    /// Its length and what it records.
     pub plan: &'a Plan,
     /// Step size, once it is known.
     pub epsilon: Option<f64>,
-    /// Where it keeps what it has done.
+    /// Where it saves its state.
     pub slot: Box<dyn Slot>,
-    /// What it did before the run was started again.
+    /// The saved state that it resumes from.
     pub saved: Option<Saved>,
     /// Set from outside to end the chain after the current draw.
     pub cancel: &'a AtomicBool,
@@ -76,7 +76,7 @@ impl Chain<'_> {
         self.key.role(role).chain(self.index)
     }
 
-    /// The step size, where none has to be searched: that of the chain's start or of what it did before, else the configured one.
+    /// The step size, unless one has to be searched for: that of the chain's start or saved state, otherwise the configured one.
     pub fn known_epsilon(&self, configured: Epsilon) -> Option<f64> {
         self.epsilon.or(match configured {
             Epsilon::Fixed(epsilon) => Some(epsilon.get()),
@@ -90,42 +90,42 @@ impl Chain<'_> {
     }
 }
 
-/// Says how a chain ended.
+/// How a chain ended.
 #[derive(Debug)]
 pub enum End {
     /// All draws were made.
     Completed,
     /// It was cancelled.
     Cancelled,
-    /// It could not go on.
+    /// It could not continue.
     Failed(KernelError),
 }
 
-/// What a chain did.
+/// The result of a chain.
 #[derive(Debug)]
 pub struct ChainRun {
     /// Every draw, warm-up included.
     pub trace: DrawBlock,
-    /// Virial terms (w − w*)·∇U per tensor, a row per recorded draw after warm-up.
+    /// Virial terms (w − w*)·∇U per tensor, one row for each recorded draw after warm-up.
     pub virial: Vec<Vec<f64>>,
-    /// What gradients say at the same draws.
+    /// Gradient statistics at the same draws.
     pub gradients: Vec<GradientRow>,
-    /// Distances of the kept draws per tensor, where the plan asks for them.
+    /// Distances of the kept draws per tensor, if the plan asks for them.
     pub tensor_distances: TensorDistances,
     /// Step size, for samplers that have one.
     pub epsilon: Option<f64>,
-    /// The last draw of a chain that reached its end, where the plan asks for it.
+    /// The last draw of a chain that reached its end, if the plan asks for it.
     pub last: Option<Params>,
     /// How it ended.
     pub end: End,
-    /// Steps made, a step-size search excluded.
+    /// Number of steps, without a step-size search.
     pub num_steps: u64,
-    /// Seconds in the loop, a step-size search excluded.
+    /// Seconds in the loop, without a step-size search.
     pub sampling_s: f64,
 }
 
 impl ChainRun {
-    /// A chain that drew nothing, and how it ended.
+    /// A chain without draws that ended as `end` says.
     pub fn empty(end: End) -> ChainRun {
         ChainRun {
             trace: DrawBlock::default(),
@@ -140,13 +140,13 @@ impl ChainRun {
         }
     }
 
-    /// A chain that never began.
+    /// A chain that could not start.
     pub fn failed(error: KernelError) -> ChainRun {
         ChainRun::empty(End::Failed(error))
     }
 
-    /// Adds `next`, drawn by a chain that started where this one ended: the draws of both in their order, the end and the last point of
-    /// `next`.
+    /// Appends `next`, drawn by a chain that started where this one ended. The result has the draws of both in order, and the end and the
+    /// last point of `next`.
     pub fn append(&mut self, mut next: ChainRun) {
         self.trace.append(&mut next.trace);
         self.virial.append(&mut next.virial);
@@ -165,7 +165,7 @@ impl ChainRun {
     }
 }
 
-/// Longest time between two blocks of draws that a chain emits.
+/// Longest time between two emitted blocks of draws.
 const EMIT_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs `kernel` on `target` from `start` as `chain` says.
@@ -190,7 +190,7 @@ pub fn run<K: Kernel>(kernel: &K, mut chain: Chain, start: &Params, target: &mut
     out
 }
 
-/// The time in the loop, of a chain that may have been there before.
+/// The time in the loop of a chain that may have been resumed.
 struct Clock {
     began: Instant,
     before_s: f64,
@@ -202,7 +202,7 @@ impl Clock {
     }
 }
 
-/// The batches that a chain's steps see, in order.
+/// The batches of a chain's steps, in order.
 pub(crate) struct Batches {
     minibatches: Option<Minibatches>,
     key: Key,
@@ -261,9 +261,9 @@ fn sample<K: Kernel>(
             acceptance.add(info.acceptance);
             (batch_loss, squared_distance) = (info.loss, info.squared_distance);
         }
-        // A kernel that keeps the exact gradient, or needs none, tells the new point's own loss.
+        // A kernel that keeps the exact gradient, or needs none, reports the new point's own loss.
         let loss = match plan.loss_trace {
-            // One for minibatches on exact gradients tells the loss on all samples, of the point before.
+            // A minibatch kernel on exact gradients reports the loss of the previous point on all samples.
             _ if K::GRADIENT != GradientNeed::Minibatch || plan.batch_size.is_none() => batch_loss,
             LossTrace::Minibatch => batch_loss,
             LossTrace::ControlVariate => {
@@ -332,7 +332,7 @@ impl Mean {
     }
 }
 
-/// Collects draws and hands them on in blocks.
+/// Collects draws and emits them in blocks.
 struct Emitter {
     block: DrawBlock,
     num_emitted: usize,
@@ -340,7 +340,7 @@ struct Emitter {
 }
 
 impl Emitter {
-    /// One whose first `num_emitted` draws are known already.
+    /// An emitter whose first `num_emitted` draws were emitted already.
     fn after(num_emitted: usize) -> Emitter {
         Emitter { block: DrawBlock::default(), num_emitted, last: Instant::now() }
     }

@@ -32,7 +32,7 @@ impl DrawBlock {
         }
     }
 
-    /// Moves the draws of `next` behind these. A statistic that these lack is NaN there.
+    /// Appends the draws of `next`. A statistic that these lack is NaN there.
     pub fn append(&mut self, next: &mut DrawBlock) {
         let num_draws = self.loss.len();
         self.loss.append(&mut next.loss);

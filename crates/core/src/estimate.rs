@@ -1,6 +1,6 @@
-//! Estimates λ at a trained parameter, from chains to verdict: what every experiment does at every point.
+//! Estimates λ at a trained parameter, from chains to verdict. Every experiment calls this at every point.
 //!
-//! Samples, sums up the kept draws, looks whether w* is a minimum, repeats the run at a smaller γ, and judges.
+//! It samples, summarises the kept draws, checks whether w* is a minimum, repeats the run at a smaller γ, and judges the result.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -21,25 +21,25 @@ use crate::verdict::{
     is_below, is_sloped, judge,
 };
 
-/// What an estimate came to.
+/// The result of an estimate.
 #[derive(Debug)]
 pub struct Estimation {
     /// λ̂ with its error.
     pub llc: LlcEstimate,
-    /// The kept losses that λ̂ is made of `[num_chains, num_draws]`.
+    /// The kept losses that λ̂ is computed from, `[num_chains, num_draws]`.
     pub loss: Draws,
-    /// √E‖w_l − w*_l‖² over the kept draws per tensor; `None` where the plan does not ask for it, or no chain or not every one reached
-    /// its end: all else is then over the draws that the chains have in common, these sums are not.
+    /// √E‖w_l − w*_l‖² over the kept draws per tensor. `None` unless the plan asks for it and every chain reached its end: after an
+    /// interruption everything else is over the draws that the chains have in common, but these sums are not.
     pub distance_per_tensor: Option<Vec<f64>>,
     /// How well the draws represent the density.
     pub diagnostics: Diagnostics,
     /// Whether λ̂ can be trusted.
     pub judgement: Judgement,
-    /// How much of λ̂ is the rounding of passes in bfloat16: mean over the chains' last draws; `None` where passes are not coarse.
+    /// The part of λ̂ due to rounding of passes in bfloat16, as a mean over the chains' last draws; `None` unless passes are coarse.
     pub rounding_shift: Option<f64>,
-    /// λ̂ at ε and ε/2, where `llc` is extrapolated from both.
+    /// λ̂ at ε and ε/2, if `llc` is extrapolated from both.
     pub extrapolation: Option<Extrapolation>,
-    /// What became of the run's repetition at a smaller γ.
+    /// The result of the run's repetition at a smaller γ.
     pub localisation: Localisation,
     /// nβ of the density.
     pub n_beta: f64,
@@ -55,13 +55,13 @@ pub struct Estimation {
     pub num_diverged: usize,
     /// Whether it was cancelled before its end.
     pub is_interrupted: bool,
-    /// Seconds that the chains took, the localisation check left out.
+    /// Seconds that the chains took, without the localisation check.
     pub sampling_s: f64,
     /// Steps of all chains.
     pub num_steps: u64,
 }
 
-/// Says why there is no estimate at all.
+/// Why there is no estimate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EstimateError {
@@ -82,11 +82,11 @@ impl From<KernelError> for EstimateError {
     }
 }
 
-/// Samples `target` around its w* by `sampler` as `chains` says, and judges the result. Draws and stages go to `progress`; `cancel`
-/// ends it early, with what was drawn so far.
+/// Samples `target` around its w* with `sampler` and `chains`, and judges the result. Reports draws and stages to `progress`. `cancel`
+/// ends it early, with the draws so far.
 ///
 /// # Errors
-/// [`EstimateError`]; a chain that diverges is no error but part of the verdict.
+/// [`EstimateError`]; a chain that diverges is not an error but part of the verdict.
 pub fn estimate(
     target: &mut dyn Target,
     sampler: &dyn Sampler,
@@ -109,7 +109,7 @@ pub fn estimate(
     if let Some(starts) = starts.filter(|_| !sampled.is_interrupted)
         && (chains.extrapolate_step == ExtrapolateStep::On || sampled.is_biased())
     {
-        progress(Progress::Stage("sampling again at half the step size, to take off what the step size adds"));
+        progress(Progress::Stage("sampling again at half the step size, to remove the bias of the step size"));
         let at_half = sample_finer(target, sampler, &chains, &starts, cancel)?;
         sampled.is_interrupted |= cancel.load(Ordering::Relaxed);
         if let Some((llc, diagnostics, num_steps)) = at_half.filter(|_| !sampled.is_interrupted) {
@@ -123,7 +123,7 @@ pub fn estimate(
     let is_open =
         !is_below(sampled.diagnostics.held_by_gamma, HELD_SHARE) && !is_sloped(&sampled.llc, &sampled.diagnostics);
     let localisation = if wanted && is_open {
-        progress(Progress::Stage("sampling again at a smaller γ, to see what the localisation hides"));
+        progress(Progress::Stage("sampling again at a smaller γ, to check the effect of the localisation"));
         sample_localised(target, sampler, &chains, &w_star, cancel)?
     } else {
         Localisation::NotChecked
@@ -132,7 +132,7 @@ pub fn estimate(
     Ok(sampled.judged(sampler, &probes, localisation))
 }
 
-/// What is looked at around w* before anything is sampled.
+/// Measurements around w* before sampling.
 #[derive(Debug, Clone, Copy)]
 pub struct Probes {
     /// Largest curvature of L at w*.
@@ -142,10 +142,10 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Looks around the w* of `target`, with random numbers of the run whose stream is `key`.
+    /// Measures around the w* of `target`, with random numbers from `key`, the stream of the run.
     ///
     /// # Errors
-    /// Whatever the target reports.
+    /// Errors of the target.
     pub fn of(target: &mut dyn Target, key: Key) -> Result<Probes, EstimateError> {
         let key = key.role(Role::Probe);
         let largest_curvature = probe::largest_curvature(target, key)?;
@@ -153,7 +153,7 @@ impl Probes {
     }
 }
 
-/// What chains drew, summed up and not yet judged.
+/// The summary of the chains' draws, not yet judged.
 #[derive(Debug)]
 pub struct Sampled {
     /// λ̂ with its error.
@@ -178,7 +178,7 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    /// Sums up `runs`, which `chains` drew around the w* of `target` in `sampling_s` seconds.
+    /// Summarises `runs`, which `chains` drew around the w* of `target` in `sampling_s` seconds.
     ///
     /// # Errors
     /// [`EstimateError::Chain`] where a chain failed for another reason than a loss that is not finite.
@@ -216,15 +216,15 @@ impl Sampled {
         })
     }
 
-    /// Whether the biases that were measured are to be taken off: an extrapolation has two to three times the error, so that it pays only
-    /// where they would be refused.
+    /// Whether to remove the measured biases. An extrapolation has two to three times the error, so it only pays if the verdict would
+    /// refuse them.
     fn is_biased(&self) -> bool {
         let Diagnostics { step_bias, minibatch_bias, .. } = &self.diagnostics;
         let bias: f64 = [step_bias, minibatch_bias].into_iter().flatten().map(|bias| bias.value).sum();
         self.num_diverged == 0 && TOLERANCE * self.llc.mean.abs() < bias
     }
 
-    /// Takes off what the step size adds, by `at_half`, λ̂ of chains at half of it.
+    /// Removes the bias of the step size with `at_half`, λ̂ of chains at half of it.
     fn extrapolate(&mut self, at_half: LlcEstimate, diagnostics: &Diagnostics, probes: &Probes) {
         let llc = LlcEstimate::extrapolated(&self.llc, &at_half);
         let epsilon = self.epsilon.iter().copied().fold(0.0, f64::max);
@@ -239,7 +239,7 @@ impl Sampled {
         });
     }
 
-    /// The estimate, judged on this, on `probes` and on what became of a repetition at a smaller γ.
+    /// The estimate, judged from this summary, `probes` and the result of a repetition at a smaller γ.
     pub fn judged(self, sampler: &dyn Sampler, probes: &Probes, localisation: Localisation) -> Estimation {
         let Sampled { llc, diagnostics, rounding_shift, .. } = self;
         let mut judgement = judge(&Evidence {
@@ -258,7 +258,8 @@ impl Sampled {
         });
         if let Some(shift) = rounding_shift.filter(|shift| !is_below(shift.abs(), llc.mcse)) {
             judgement.notes.push(format!(
-                "rounding to bfloat16 moved λ̂ by about {shift:+.3}, {:.1} of its standard errors: take --precision f32 where that matters",
+                "rounding to bfloat16 moved λ̂ by about {shift:+.3}, {:.1} of its standard errors: use --precision \
+                 f32 if that matters",
                 shift.abs() / llc.mcse
             ));
         }
@@ -284,7 +285,7 @@ impl Sampled {
     }
 }
 
-/// nβ·((L(w) − L(w*)) in coarse passes less the same in precise ones), mean over the chains' last draws.
+/// nβ·((L(w) − L(w*)) in coarse passes minus the same in precise ones), mean over the chains' last draws.
 fn rounding_shift(target: &mut dyn Target, runs: &[ChainRun]) -> Result<Option<f64>, EstimateError> {
     let last: Vec<&Params> = runs.iter().filter_map(|run| run.last.as_ref()).collect();
     if last.is_empty() {
@@ -299,7 +300,7 @@ fn rounding_shift(target: &mut dyn Target, runs: &[ChainRun]) -> Result<Option<f
     Ok(Some(target.local().n_beta() * sum / last.len() as f64))
 }
 
-/// L(w) in coarse passes less the same in precise ones; `None` where passes are not coarse.
+/// L(w) in coarse passes minus the same in precise ones; `None` unless passes are coarse.
 fn rounding(target: &mut dyn Target, w: &Params) -> Result<Option<f64>, KernelError> {
     match target.precise_loss(w)? {
         Some(precise) => Ok(Some(target.loss(w, Batch::Full)? - precise)),
@@ -307,8 +308,8 @@ fn rounding(target: &mut dyn Target, w: &Params) -> Result<Option<f64>, KernelEr
     }
 }
 
-/// λ̂ at half the step size, from chains that start where those at the whole one ended: twice their kept draws, behind a tenth of that as
-/// warm-up, since the laws of both differ little; with the steps of all of them. `None` where a chain met a loss that is not finite, or it was cancelled.
+/// λ̂ at half the step size, and the number of steps, from chains that start where those at the full step size ended. They make twice as many
+/// kept draws, after a tenth of that as warm-up, since the two laws differ little. `None` if a loss is not finite or the run was cancelled.
 fn sample_finer(
     target: &dyn Target,
     sampler: &dyn Sampler,
@@ -335,7 +336,7 @@ fn sample_finer(
     Ok(Some((llc, diagnostics, num_steps)))
 }
 
-/// λ̂ at γ/4 from chains of half the length. A failure there costs the check, not the estimate.
+/// λ̂ at γ/4 from chains of half the length. If it fails, only the check is lost, not the estimate.
 fn sample_localised(
     target: &dyn Target,
     sampler: &dyn Sampler,
@@ -390,8 +391,8 @@ fn distance_per_tensor(runs: &[ChainRun]) -> Option<Vec<f64>> {
     (!distances.is_empty()).then_some(distances)
 }
 
-/// The kept draws of the chains that did not diverge. Of an interrupted run, chains less than half as long as the longest are left out:
-/// all others would be cut to their length.
+/// The kept draws of the chains that did not diverge. In an interrupted run, chains less than half as long as the longest are left out,
+/// since all others would be cut to their length.
 pub fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, EstimateError> {
     let mut kept = Vec::new();
     for (chain, run) in runs.into_iter().enumerate() {
@@ -417,16 +418,16 @@ pub fn kept(runs: Vec<ChainRun>, num_warmup: usize) -> Result<Vec<KeptDraws>, Es
     Ok(kept)
 }
 
-/// How often [`seconds_per_pass`] tries: the first passes of a process are many times slower than the others.
+/// Most passes of [`seconds_per_pass`]: the first passes of a process are many times slower than the others.
 const MAX_PASSES: usize = 30;
 
-/// How long it goes on trying.
+/// Longest time that it repeats passes.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Seconds that one step costs: one gradient on `batch`, or one sweep of exact draws, the fastest of up to thirty within 0.3 s.
 ///
 /// # Errors
-/// Whatever the target reports.
+/// Errors of the target.
 pub fn seconds_per_pass(target: &mut dyn Target, gradient: GradientNeed, batch: Batch) -> Result<f64, EstimateError> {
     let mut w = target.local().w_star().try_clone().map_err(KernelError::from)?;
     let mut grad = w.zeros_like().map_err(KernelError::from)?;

@@ -1,9 +1,9 @@
 //! The core of `llc`: samplers, estimators, diagnostics and theory of the local learning coefficient λ(w*), without libtorch, without
 //! files, without a command line.
 //!
-//! The estimate is λ̂ = nβ·(E[L_n(w)] − L_n(w*)) under the local posterior ∝ exp(−nβ·L_n(w) − γ/2·‖w − w*‖²). Whoever has a loss and its
-//! gradient implements [`target::Target`]; every sampler of [`kernel`] then draws from it ([`run::Chains`]), and [`estimate::estimate`]
-//! makes of the draws λ̂ with its error and a verdict. docs/conventions.md fixes what each symbol means.
+//! The estimate is λ̂ = nβ·(E[L_n(w)] − L_n(w*)) under the local posterior ∝ exp(−nβ·L_n(w) − γ/2·‖w − w*‖²). To sample your own loss,
+//! implement [`target::Target`] for it: every sampler of [`kernel`] can then draw from it ([`run::Chains`]), and [`estimate::estimate`]
+//! turns the draws into λ̂ with its error and a verdict. docs/conventions.md defines every symbol.
 
 pub mod chain;
 pub mod diagnostics;

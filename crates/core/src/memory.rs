@@ -1,7 +1,7 @@
 //! Defines where the elements of a parameter buffer live: in the host's memory, or wherever a target keeps its own.
 //!
 //! Samplers run on any [`Memory`]. What the host can address is worked on in slices, by the passes of [`crate::update`]; other memory (a
-//! GPU's) brings passes of its own ([`DevicePasses`]).
+//! GPU's) has its own passes ([`DevicePasses`]).
 
 use std::any::Any;
 use std::fmt;
@@ -169,7 +169,7 @@ pub trait DevicePasses {
     ) -> Result<f64, MemoryError>;
 }
 
-/// Says why memory could not be had or worked on.
+/// Why memory could not be had or worked on.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct MemoryError(Box<dyn std::error::Error + Send + Sync>);

@@ -1,4 +1,4 @@
-//! Holds parameters in one flat buffer in which named tensors lie one behind the other.
+//! Holds parameters in one flat buffer of consecutive named tensors.
 //!
 //! A sampler's update is one pass over the flat buffer. Where it lives is a matter of its [`Memory`]: [`Params::zeros`] takes the host's.
 
@@ -27,7 +27,7 @@ impl ParamSpec {
     }
 }
 
-/// Says which tensors a flat buffer holds, in which order.
+/// Which tensors a flat buffer holds, in which order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     specs: Vec<ParamSpec>,
@@ -35,7 +35,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Tensors one behind the other, in the order given.
+    /// Consecutive tensors, in the given order.
     pub fn new(specs: Vec<ParamSpec>) -> Layout {
         let mut offsets = vec![0];
         for spec in &specs {
@@ -179,7 +179,7 @@ impl Params {
         }
         match self.memory.device_mut() {
             Some(device) => device.copy_from(other.memory()),
-            None => Err(MemoryError::new("parameters can be copied only from others of their type and place")),
+            None => Err(MemoryError::new("parameters can only be copied from parameters of the same type and device")),
         }
     }
 

@@ -50,7 +50,7 @@ const NUDGE: f64 = 1e-6;
 /// it learnt of the part alone does not count.
 ///
 /// # Errors
-/// Whatever the target reports.
+/// Errors of the target.
 pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Result<f64, KernelError> {
     if largest_curvature <= 0.0 {
         return Ok(0.0);
@@ -85,7 +85,7 @@ pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Res
         None => target.loss(&target.local().w_star().try_clone()?, Batch::Full)?,
     };
     let end = target.loss(&w, Batch::Full)?;
-    // A comparison that NaN fails: an end that is not finite is no descent.
+    // A comparison that NaN fails: an end that is not finite is not a descent.
     Ok(if end < start { n_beta * (start - end) } else { 0.0 })
 }
 

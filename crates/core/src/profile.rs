@@ -37,7 +37,7 @@ pub struct Scale {
     pub gamma: f64,
 }
 
-/// `count` values from `from` to `to`, each the same multiple of the one before.
+/// `count` values from `from` to `to` in geometric steps.
 ///
 /// ```
 /// let rungs = llc_core::profile::geometric(100.0, 1.0, 3);
@@ -94,7 +94,7 @@ pub struct Rung {
     pub num_draws: usize,
     /// Where each chain ended; `None` unless all of them reached their ends.
     pub ends: Option<Vec<Params>>,
-    /// Half of the 90 % interval, as a share of λ̂; NaN where there is none.
+    /// Half of the 90 % interval, as a share of λ̂; NaN if there is none.
     pub half_width: f64,
     /// Whether λ̂ is as precise as was asked for, all chains have settled, and none diverged.
     pub has_converged: bool,
@@ -162,7 +162,7 @@ impl Ladder {
         Ok(Ladder { scales, next: 0, starts, spent_s: 0.0, seconds_per_draw: 0.0, stop: None })
     }
 
-    /// The same behind what was climbed before.
+    /// The same after the rungs climbed before.
     pub fn resumed(mut self, climbed: Climbed) -> Ladder {
         self.next = climbed.num_rungs;
         self.starts = climbed.ends.into_iter().map(|w| Start { w, epsilon: None }).collect();
@@ -310,7 +310,7 @@ impl Rounds {
     }
 }
 
-/// Seconds of a round: those since it `began`, or where it was taken up again those that its chains have sampled.
+/// Seconds of a round: those since it `began`, or where it was resumed those that its chains have sampled.
 fn seconds(began: Instant, runs: &[ChainRun], chains: &Chains) -> f64 {
     let side_by_side = (chains.threads / chains.threads_per_chain.max(1)).clamp(1, chains.num_chains);
     let sampled_s: f64 = runs.iter().map(|run| run.sampling_s).sum();

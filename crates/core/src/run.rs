@@ -1,6 +1,6 @@
-//! Runs several chains: small models side by side, one thread each; large ones in turn, with all threads.
+//! Runs several chains: small models in parallel with one thread each, large ones in turn with all threads.
 //!
-//! How many threads a chain has is part of the configuration, so that chain 3 of 4 equals chain 3 of 8.
+//! The number of threads of a chain is part of the configuration, so that chain 3 of 4 equals chain 3 of 8.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -16,22 +16,22 @@ use crate::rng::Key;
 use crate::store::{Nowhere, Store};
 use crate::target::{Target, TargetError};
 
-/// Says how many chains run, and on how many threads.
+/// The chains of a run and their threads.
 #[derive(Debug, Clone)]
 pub struct Chains {
     /// The run's root stream.
     pub key: Key,
     /// Number of chains.
     pub num_chains: usize,
-    /// Threads in all.
+    /// Total number of threads.
     pub threads: usize,
-    /// Threads of one chain; `threads / threads_per_chain` chains run side by side.
+    /// Threads of one chain; `threads / threads_per_chain` chains run in parallel.
     pub threads_per_chain: usize,
     /// What each chain does.
     pub plan: Plan,
-    /// Where they keep what they have done; nowhere unless it is set.
+    /// Where they save their state; nowhere by default.
     pub store: Arc<dyn Store>,
-    /// Whether they are repeated at half the step size, where an estimate is made of them.
+    /// Whether an estimate repeats them at half the step size.
     pub extrapolate_step: ExtrapolateStep,
 }
 
@@ -40,13 +40,13 @@ pub struct Chains {
 pub struct Start {
     /// The point.
     pub w: Params,
-    /// The step size to take, where it is known already: it stands above the configured one, and nothing is searched.
+    /// The step size, if known: it overrides the configured one, and no search runs.
     pub epsilon: Option<f64>,
 }
 
 impl Start {
-    /// Where `runs` ended, each with its step size times `factor`: for chains that continue them. `None` unless every one reached its
-    /// end and [`Plan::keep_last`] was set.
+    /// The last draws of `runs`, each with its step size times `factor`, for chains that continue them. `None` unless every chain reached
+    /// its end and [`Plan::keep_last`] was set.
     pub fn after(runs: &[ChainRun], factor: f64) -> Result<Option<Vec<Start>>, MemoryError> {
         let of = |run: &ChainRun| {
             let w = run.last.as_ref().map(Params::try_clone).transpose()?;
@@ -60,18 +60,18 @@ impl Start {
     }
 }
 
-/// What reaches the caller while chains run.
+/// Progress reported while chains run.
 #[derive(Debug)]
 pub enum Progress {
     /// A stage without draws of the run begins.
     Stage(&'static str),
     /// Draws `first_draw..` of `chain`.
     Draws { chain: usize, first_draw: usize, block: DrawBlock },
-    /// `chain` ended after `num_draws` draws; `error` says why where it did not reach its end.
+    /// `chain` ended after `num_draws` draws; `error` is set if it did not reach its end.
     Ended { chain: usize, num_draws: usize, error: Option<String> },
 }
 
-/// Says why chains could not be started.
+/// Why chains could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -81,25 +81,25 @@ pub enum RunError {
     /// A pool of threads could not be made.
     #[error("cannot start {threads} threads: {error}")]
     Threads { threads: usize, error: rayon::ThreadPoolBuildError },
-    /// As many starts as chains are needed, or one for all.
-    #[error("{found} starts for {num_chains} chains")]
+    /// The number of starts is neither one nor the number of chains.
+    #[error("{found} starts were given for {num_chains} chains")]
     Starts { found: usize, num_chains: usize },
 }
 
-/// Every how many kept draws, at least, the virial terms are recorded: a gradient each, a tenth of a step's cost at most.
+/// Least number of kept draws between two records of the virial terms: each costs a gradient, so at most a tenth of a step's cost.
 const VIRIAL_EVERY: usize = 10;
 
-/// Rows of virial terms of a chain, at most about so many: they give the ratio to a few percent of its own spread.
+/// Approximate limit on the rows of virial terms of a chain: they give the ratio to a few percent of its own spread.
 const MAX_VIRIAL_ROWS: usize = 1000;
 
-/// Every how many of `num_kept` draws the virial terms are recorded.
+/// Number of draws, of `num_kept`, between two records of the virial terms.
 pub fn virial_every(num_kept: usize) -> usize {
     VIRIAL_EVERY.max(num_kept / MAX_VIRIAL_ROWS)
 }
 
 impl Chains {
-    /// `num_chains` chains of `num_draws` draws, of which the first quarter is warm-up, around a point of loss `init_loss`, with random
-    /// numbers from `key`: on one thread each, of as many as the pool has, on all samples. Every field may be set to something else.
+    /// `num_chains` chains of `num_draws` draws around a point of loss `init_loss`, with random numbers from `key`. The first quarter of the
+    /// draws is warm-up; each chain has one thread, of as many as the pool has, and uses all samples. Every field can be changed.
     ///
     /// ```
     /// use llc_core::rng::Key;
@@ -134,11 +134,11 @@ impl Chains {
         }
     }
 
-    /// Runs `sampler` on copies of `target` from `start`, and reports to `progress` from the calling thread. The chains come back in
-    /// their order, each with what it drew, also where it failed or `cancel` was set.
+    /// Runs `sampler` on copies of `target` from `start`, and reports to `progress` from the calling thread. Returns the chains in
+    /// order, each with its draws, even if it failed or `cancel` was set.
     ///
     /// # Errors
-    /// [`RunError`] where no chain could be started; a chain's own failure is in its [`ChainRun`].
+    /// [`RunError`] if no chain could be started; a chain's own failure is in its [`ChainRun`].
     pub fn run(
         &self,
         sampler: &dyn Sampler,
@@ -151,10 +151,10 @@ impl Chains {
         self.run_from(sampler, target, &[start], cancel, progress)
     }
 
-    /// As [`Chains::run`], chain c from `starts[c]`, or all of them from the only one that there is.
+    /// As [`Chains::run`], but chain c starts from `starts[c]`, or all of them from the only start.
     ///
     /// # Errors
-    /// As [`Chains::run`]; [`RunError::Starts`] where there are neither one nor `num_chains` of them.
+    /// As [`Chains::run`]; [`RunError::Starts`] unless there are one or `num_chains` starts.
     pub fn run_from(
         &self,
         sampler: &dyn Sampler,
@@ -180,7 +180,7 @@ impl Chains {
             let copy = target.with_gamma(target.local().gamma())?;
             workers.push((pool, copy));
         }
-        // A tensor belongs to one thread at a time: each chain takes a start of its own out of here.
+        // A tensor belongs to one thread at a time: each chain takes its own start out of here.
         let own = |start: &Start| start.try_clone().map(Some).map_err(TargetError::from);
         let of_chain = |index: usize| own(if is_shared { first } else { &starts[index] });
         let of_chains = Mutex::new((0..self.num_chains).map(of_chain).collect::<Result<Vec<_>, _>>()?);

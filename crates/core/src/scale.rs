@@ -1,4 +1,4 @@
-//! Chooses the localisation γ around a network, where nobody says which: γ = nβ·h_max/κ, h_max the largest curvature of L at w*.
+//! Chooses the default localisation γ around a network: γ = nβ·h_max/κ, h_max the largest curvature of L at w*.
 //!
 //! A chain has to settle in two kinds of direction. Its step ε is bounded by the stiffest, εa ≲ 0.8 with a = nβ·h_max + γ; directions that
 //! γ alone holds decorrelate in about 1/(εγ) steps. Their ratio κ = nβ·h_max/γ is thus what decides how many steps a chain

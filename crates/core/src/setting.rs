@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Setting {
     /// Dotted path in TOML and in `--set`, such as `sampler.epsilon`.
     pub path: &'static str,
-    /// The flag without its dashes; empty where there is none.
+    /// The flag without its dashes; empty if there is none.
     pub flag: &'static str,
     /// What values it takes.
     pub kind: Kind,

@@ -118,7 +118,7 @@ pub fn sum_of_pieces<T: Element>(data: &mut [T], work: impl Fn(usize, &mut [T]) 
     }
 }
 
-/// Whether so many elements are too few to be shared out, or there is nobody to share with.
+/// Whether this number of elements is too small to divide among threads, or there is only one thread.
 fn is_alone(len: usize) -> bool {
     len <= 2 * PIECE || rayon::current_num_threads() == 1
 }

@@ -1,8 +1,8 @@
-//! Defines where chains keep what they have done, so that a run that was killed goes on where it was.
+//! Defines where chains save their state, so that a killed run can resume.
 //!
-//! A run is a sequence of stages (the draws around w*, those at a smaller γ, …), each made of parts (its chains). A part writes a
-//! [`Snapshot`] to its [`Slot`] now and then, and one more when it ends. A run that starts again does everything once more in the same
-//! order; parts that find their snapshot go on from it. The core has no files: whoever has them implements [`Store`].
+//! A run is a sequence of stages (the draws around w*, those at a smaller γ, …), each with several parts (its chains). A part writes a
+//! [`Snapshot`] to its [`Slot`] from time to time, and once more when it ends. A resumed run repeats everything in the same
+//! order; parts that find their snapshot continue from it. The core has no files: a program that has them implements [`Store`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::memory::HostMemory;
 
-/// What a part keeps: named arrays and named facts.
+/// The saved state of a part: named arrays and named facts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     /// The arrays in the order in which they were added.
@@ -42,7 +42,7 @@ impl Snapshot {
         self.arrays.iter().find(|array| array.name == name)
     }
 
-    /// The fact `name`; null where there is none.
+    /// The fact `name`; null if there is none.
     pub fn fact(&self, name: &str) -> &Value {
         self.facts.get(name).unwrap_or(&Value::Null)
     }
@@ -53,44 +53,44 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The stage `name` within this one. A name belongs to one stage of a run; letters, digits, `-` and `_`.
     fn stage(&self, name: &str) -> Arc<dyn Store>;
 
-    /// Where the part `name` of this stage keeps its snapshot.
+    /// The slot for the snapshot of the part `name` of this stage.
     fn slot(&self, name: &str) -> Box<dyn Slot>;
 }
 
 /// The place of one part's snapshot.
 pub trait Slot: Send {
-    /// Whether anything is kept at all.
+    /// Whether snapshots are saved at all.
     fn is_kept(&self) -> bool;
 
     /// Whether it is time for another snapshot.
     fn is_due(&self) -> bool;
 
-    /// Whether so little was done since the last one that another is not worth its time.
+    /// Whether too little was done since the last snapshot to justify another.
     fn is_hardly_newer(&self) -> bool;
 
-    /// What was kept, if anything was.
+    /// The saved snapshot, if there is one.
     ///
     /// # Errors
-    /// [`StoreError`] where there is something and it can't be used.
+    /// [`StoreError`] if there is one that can't be used.
     fn read(&self) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Replaces what was kept. A failure may be reported only once it has lasted for some time.
+    /// Replaces the saved snapshot. A failure may be reported only after it has lasted for some time.
     ///
     /// # Errors
-    /// [`StoreError`] where it can't be written.
+    /// [`StoreError`] if it can't be written.
     fn write(&mut self, snapshot: Snapshot) -> Result<(), StoreError>;
 
-    /// As [`Slot::write`], and reports every failure: for the last one.
+    /// As [`Slot::write`], but reports every failure: for the last snapshot.
     ///
     /// # Errors
-    /// [`StoreError`] where it can't be written.
+    /// [`StoreError`] if it can't be written.
     fn write_now(&mut self, snapshot: Snapshot) -> Result<(), StoreError>;
 
     /// The error for a snapshot that lacks `what`.
     fn incomplete(&self, what: &'static str) -> StoreError;
 }
 
-/// Says why a snapshot can't be used or written.
+/// Why a snapshot can't be used or written.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
@@ -102,7 +102,7 @@ impl StoreError {
     }
 }
 
-/// Keeps nothing.
+/// Saves nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nowhere;
 
@@ -142,6 +142,6 @@ impl Slot for Nowhere {
     }
 
     fn incomplete(&self, what: &'static str) -> StoreError {
-        StoreError::new(format!("{what} is missing or of another size"))
+        StoreError::new(format!("{what} is missing or has another size"))
     }
 }

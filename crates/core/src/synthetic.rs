@@ -123,7 +123,7 @@ impl SyntheticInputs {
     }
 }
 
-/// Uniform on (−10, 10), from 25 bits of which the last is 1: symmetric, and never on the border.
+/// Uniform on (−10, 10), from 25 bits, the last of which is 1: symmetric, and never on the border.
 #[inline(always)]
 fn uniform(word: u32) -> f32 {
     // Odd, below 2²⁴ in size: exact in f32, so that the product rounds once.

@@ -3,7 +3,7 @@
 //! Each function reads and writes whole buffers in one pass, makes its noise in registers from a [`Key`], and forms sums
 //! that meet nβ in f64. In the host's memory the passes run on slices, in pieces on all threads of the pool, with the widest vector
 //! instructions that the processor has and the same bits on each and on any number of threads; the noise of element i is a function
-//! of (key, i). Memory that the host can't address brings passes of its own ([`DevicePasses`]).
+//! of (key, i). Memory that the host can't address has its own passes ([`DevicePasses`]).
 //!
 //! *Tested by*: the mean move in f32 below, reduction to gradient descent and the laws of tests/laws.rs, and equality of the bits on every
 //! vector width and number of threads (`vectors`).
@@ -20,7 +20,7 @@ use crate::vectors::vectorised;
 /// The Langevin move w ← w − (ε/2)·p·∇U(w) + noise·√(ε·p)·N(0, I) with ∇U = nβ·g + γ(w − w*); gives back ‖w − w*‖² of the new
 /// point where that costs nothing (in the host's memory).
 ///
-/// `scale` gives p per tensor (1 everywhere where it is empty); `noise` is 1, or 0 for gradient descent.
+/// `scale` gives p per tensor (1 everywhere if it is empty); `noise` is 1, or 0 for gradient descent.
 ///
 /// # Errors
 /// [`MemoryError`] where `scale` has another length than there are tensors, buffers differ in type or place, or the device fails.
@@ -43,7 +43,8 @@ pub fn langevin(
     }
     let layout = w.layout().clone();
     if scale.len() != layout.specs().len() {
-        let text = format!("a preconditioner of {} factors for {} tensors", scale.len(), layout.specs().len());
+        let text =
+            format!("the preconditioner has {} factors, but there are {} tensors", scale.len(), layout.specs().len());
         return Err(MemoryError::new(text));
     }
     let mut distance = Some(0.0);

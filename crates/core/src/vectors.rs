@@ -91,7 +91,7 @@ mod tests {
     use crate::update;
 
     thread_local! {
-        /// What [`vectorised`] uses on this thread in place of the widest.
+        /// What [`vectorised`] uses on this thread instead of the widest.
         pub(super) static FORCED: Cell<Option<Width>> = const { Cell::new(None) };
     }
 

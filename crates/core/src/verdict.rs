@@ -1,21 +1,21 @@
 //! Judges an estimate: is λ̂ the expectation that it claims to be, and how does it depend on the scale?
 //!
-//! λ̂(nβ, γ) is an expectation under one stated density. Whether the number is that expectation, within its interval, is judged by the
-//! agreement of the chains, their effective draws, a trend, a minimum at w*, and the two biases of a sampler without an accept step, each
-//! measured. Whether λ̂ is level in γ, so that it is the coefficient λ, is a second question. Where it is not, that is a finding about the
-//! network and never a reason to refuse.
+//! λ̂(nβ, γ) is an expectation under one stated density. The first question is whether the number is that expectation, within its interval.
+//! The verdict checks the agreement of the chains, their effective draws, a trend, whether w* is a minimum, and the two measured biases of a
+//! sampler without an accept step. The second question is whether λ̂ is level in γ, so that it is the coefficient λ. If it is not, that is a
+//! finding about the network and never a reason to refuse.
 //!
 //! - [`Verdict::Trusted`]: λ̂ is the expectation, and level in γ: it is the coefficient.
-//! - [`Verdict::TrustedAtScale`]: λ̂ is the expectation: it describes the network at that nβ, γ and radius.
-//! - [`Verdict::LocalPlateau`]: the flat directions have not settled, and what is open of them is shown not to move λ̂.
+//! - [`Verdict::TrustedAtScale`]: λ̂ is the expectation: it describes the network at this nβ, γ and radius.
+//! - [`Verdict::LocalPlateau`]: the flat directions have not settled, but the run shows that this does not move λ̂.
 //! - [`Verdict::NotTrusted`]: with every [`Reason`].
 //!
-//! Every threshold is a constant here with its derivation. A diagnostic that could not be computed (NaN) counts against.
+//! Every threshold is a constant here with its derivation. A diagnostic that could not be computed (NaN) counts against the estimate.
 //!
 //! *Reference*: Vehtari et al. 2021 for R-hat and effective sample sizes (<https://arxiv.org/abs/1903.08008>); Roberts and Rosenthal 1998
-//! for the law of the acceptance (<https://doi.org/10.1111/1467-9868.00123>); the rest is derived where it stands.
+//! for the law of the acceptance (<https://doi.org/10.1111/1467-9868.00123>); the rest is derived here.
 //!
-//! *Tested by*: the table of spoilt diagnostics in verdict/tests.rs, and tests/verdicts.rs on real runs, good ones and spoilt ones.
+//! *Tested by*: the table of modified diagnostics in verdict/tests.rs, and tests/verdicts.rs on real runs, good and bad ones.
 
 mod biases;
 mod level;
@@ -42,9 +42,9 @@ pub enum Verdict {
     Trusted,
     /// λ̂ is the expectation at its nβ and γ.
     TrustedAtScale,
-    /// The flat directions have not settled, and what is open of them does not move λ̂.
+    /// The flat directions have not settled, but this does not move λ̂.
     LocalPlateau,
-    /// λ̂ is not shown to be the expectation.
+    /// The run does not show that λ̂ is the expectation.
     NotTrusted,
 }
 
@@ -70,11 +70,11 @@ pub enum Reason {
     NotAMinimum,
     /// The chains' losses have not settled, or disagree.
     NotEquilibrated,
-    /// The step size distorts the law, or nearly everything is rejected.
+    /// The step size distorts the law, or nearly all proposals are rejected.
     StepTooLarge,
     /// The noise of the minibatches distorts the law.
     MinibatchNoise,
-    /// The draws are worth too few independent ones.
+    /// The draws amount to too few independent ones.
     TooFewEffectiveDraws,
 }
 
@@ -92,11 +92,11 @@ impl Reason {
     }
 }
 
-/// One reason with what was found and what to try.
+/// One reason, with the finding and what to try.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     pub reason: Reason,
-    /// What was found, with the numbers, and what to try.
+    /// The finding, with its numbers, and what to try.
     pub explanation: String,
 }
 
@@ -104,32 +104,32 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Judgement {
     pub verdict: Verdict,
-    /// Empty unless the verdict is [`Verdict::NotTrusted`]; empty there too if a run was interrupted before any draw was kept.
+    /// Empty unless the verdict is [`Verdict::NotTrusted`], and also if a run was interrupted before any draw was kept.
     pub findings: Vec<Finding>,
-    /// What a reader should know in any case, such as the radius that a plateau describes.
+    /// Notes for any verdict, such as the radius that a plateau describes.
     pub notes: Vec<String>,
 }
 
-/// What a verdict is given on.
+/// The evidence for a verdict.
 #[derive(Debug, Clone)]
 pub struct Evidence<'a> {
     pub llc: &'a LlcEstimate,
     pub diagnostics: &'a Diagnostics,
     /// Whether the sampler's stationary law is exact at any step size (MALA, HMC, Gibbs).
     pub is_adjusted: bool,
-    /// Whether the kept losses are those of all samples. Minibatch losses have a variance of their own.
+    /// Whether the kept losses are those of all samples. Minibatch losses have additional variance.
     pub is_loss_full: bool,
-    /// λ̂ at ε and ε/2, where `llc` is extrapolated from both.
+    /// λ̂ at ε and ε/2, if `llc` is extrapolated from both.
     pub extrapolation: Option<&'a Extrapolation>,
     /// Chains whose loss was no longer finite.
     pub num_diverged: usize,
-    /// Chains in all.
+    /// Total number of chains.
     pub num_chains: usize,
     /// nβ·(L_n(w*) − lowest loss that gradient descent finds from w*).
     pub descent: f64,
     /// Whether it was cancelled before its end.
     pub is_interrupted: bool,
-    /// What became of the run's repetition at a smaller γ.
+    /// The result of the run's repetition at a smaller γ.
     pub localisation: &'a Localisation,
     /// nβ of the density.
     pub n_beta: f64,
@@ -137,19 +137,19 @@ pub struct Evidence<'a> {
     pub gamma: f64,
 }
 
-/// Relative error that a reader of λ̂ must not be left with: the laws of this project ask two percent of λ̂ on exact truths, and the
-/// third leaves room for the Monte Carlo error of the checks themselves.
+/// Largest acceptable relative error of λ̂: the laws of this project require two percent of λ̂ on exact truths, and the
+/// third percent leaves room for the Monte Carlo error of the checks themselves.
 pub const TOLERANCE: f64 = 0.03;
 
 /// Standard errors by which a check must fail: a stationary chain fails one of ten such checks once in 1,600 runs.
 pub const SIGNIFICANT: f64 = 4.0;
 
-/// R-hat of the loss, where the draws are many. Vehtari et al. ask for 1.01; at their own least effective sample size, 50 for each split
+/// Largest R-hat of the loss if there are many draws. Vehtari et al. recommend 1.01; at their own least effective sample size, 50 for each split
 /// chain, R-hat is about √(1 + 1/50) = 1.01 for chains that have converged. Twice that excess means that chains differ by more than their
 /// error.
 pub const MAX_RHAT: f64 = 1.02;
 
-/// The same at an effective sample size: R-hat of M split chains that have converged is about √(1 + M/ess), and twice that excess is
+/// The same for a given effective sample size: R-hat of M split chains that have converged is about √(1 + M/ess), and twice that excess is
 /// allowed.
 fn max_rhat(num_chains: usize, ess_bulk: f64) -> f64 {
     let excess = 2.0 * (2 * num_chains) as f64 / ess_bulk;
@@ -157,26 +157,26 @@ fn max_rhat(num_chains: usize, ess_bulk: f64) -> f64 {
     (1.0 + excess).sqrt().max(MAX_RHAT)
 }
 
-/// Effective draws per chain, bulk and tail. The interval covers as it claims down to five of them a chain
-/// ([`crate::diagnostics::mean_interval`]); below 25 a chain is not yet much longer than what its own warm-up had to forget.
+/// Fewest effective draws per chain, bulk and tail. The interval has its stated coverage down to five of them a chain
+/// ([`crate::diagnostics::mean_interval`]); below 25 a chain is not much longer than its warm-up had to be.
 pub const MIN_ESS_PER_CHAIN: f64 = 25.0;
 
-/// Largest standard error against λ̂: an interval of ±8 %. The interval is what is held to it, as a standard error alone can't see a slow
+/// Largest standard error relative to λ̂: an interval of ±8 %. The check uses the interval, since a standard error alone can't detect a slow
 /// part of λ̂ below the noise of minibatches.
 pub const MAX_RELATIVE_MCSE: f64 = 0.05;
 /// The 95 % quantile of the normal law.
 const Z90: f64 = 1.645;
 
-/// Largest ratio of the Gamma law. A mode that γ holds has f = nβh/(nβh + γ), mean f/2 and variance f²/2, so that the ratio to expect is
-/// Σf²/Σf, anywhere in (0, 1): only a ratio above 1 says something. Chains that still climb, or visit cones of another λ, raise it. Losses
-/// of minibatches have a variance of their own and are not held to it.
+/// Largest ratio of the Gamma law. A mode that γ holds has f = nβh/(nβh + γ), mean f/2 and variance f²/2, so that the expected ratio is
+/// Σf²/Σf, anywhere in (0, 1): only a ratio above 1 is evidence. Chains that still climb, or visit cones of another λ, raise it. Losses
+/// of minibatches have additional variance and are not checked.
 pub const MAX_VARIANCE_RATIO: f64 = 1.25;
 
 /// How far the loss may fall below L_n(w*), in units of λ̂'s own tolerance; and absolutely, since nβ·L is rounded.
 pub const MAX_DESCENT: f64 = 0.02;
 const ROUNDING: f64 = 0.02;
 
-/// x < limit. A NaN is below nothing, so that what could not be computed counts against.
+/// x < limit. False for NaN, so that a value that could not be computed counts against the estimate.
 pub(crate) fn is_below(x: f64, limit: f64) -> bool {
     x < limit
 }
@@ -215,7 +215,7 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     let mut notes = Vec::new();
     if let (Some(Unsettled { why, shift }), true) = (unsettled, findings.is_empty()) {
         notes.push(format!(
-            "the flat directions have not settled ({why}); when they do, λ̂ changes by {:.1} % at most",
+            "the flat directions have not settled ({why}); λ̂ will change by {:.1} % at most when they do",
             100.0 * shift / llc.mean.abs()
         ));
     }
@@ -237,12 +237,12 @@ pub fn judge(evidence: &Evidence) -> Judgement {
     Judgement { verdict, findings, notes }
 }
 
-/// A number as a sentence has it.
+/// A number formatted for a sentence.
 fn compact(value: f64) -> String {
     if (1e-3..1e6).contains(&value) { format!("{}", (value * 1e4).round() / 1e4) } else { format!("{value:.3e}") }
 }
 
-/// Why the chains can't show whether they agree, if they can't.
+/// Why the chains can't show whether they agree, or `None` if they can.
 fn incomplete(evidence: &Evidence) -> Option<String> {
     let num_kept = evidence.llc.per_chain.len();
     if evidence.is_interrupted {
@@ -280,12 +280,13 @@ fn not_a_minimum(evidence: &Evidence) -> Option<Finding> {
     let found = if is_negative {
         format!("λ̂ is negative (90 % interval up to {:.3})", llc.ci90[1])
     } else {
-        format!("gradient descent from w* lowers nβ·L by {descent:.3}, so that λ̂ is too low by at least that much")
+        format!("gradient descent from w* lowers nβ·L by {descent:.3}, so λ̂ is too low by at least this much")
     };
     finding(
         Reason::NotAMinimum,
         format!(
-            "{found}: w* is not a minimum at this nβ; train longer or lower nβ; around a network, --loss-around own-function has a minimum there"
+            "{found}: w* is not a minimum at this nβ; train longer or lower nβ; around a network, w* is a minimum \
+             with --loss-around own-function"
         ),
     )
 }
@@ -311,7 +312,7 @@ fn not_equilibrated(evidence: &Evidence, unsettled: Option<&Unsettled>) -> Optio
     let is_off = variance_ratio.z(MAX_VARIANCE_RATIO) > SIGNIFICANT || !variance_ratio.value.is_finite();
     if evidence.is_loss_full && is_off {
         found.push(format!(
-            "the variance of nβ·L is {:.2} times its mean, where at equilibrium it is at most about 1",
+            "the variance of nβ·L is {:.2} times its mean, but at most about 1 times at equilibrium",
             variance_ratio.value
         ));
     }
@@ -322,7 +323,7 @@ fn not_equilibrated(evidence: &Evidence, unsettled: Option<&Unsettled>) -> Optio
             true => format!("may change by {:.0} %", 100.0 * shift / llc.mean.abs()),
             false => "may change by any amount".to_owned(),
         };
-        found.push(format!("the flat directions have not settled ({why}); when they do, λ̂ {shift}"));
+        found.push(format!("the flat directions have not settled ({why}); λ̂ {shift} when they do"));
     }
     if found.is_empty() {
         return None;
@@ -351,7 +352,7 @@ fn too_few_effective_draws(evidence: &Evidence) -> Option<Finding> {
     }
     if !is_below(relative, MAX_RELATIVE_MCSE) {
         found.push(format!(
-            "the 90 % interval is ±{:.1} % of λ̂, and at most ±{:.0} % is accepted",
+            "the 90 % interval is ±{:.1} % of λ̂, above the limit of ±{:.0} %",
             100.0 * Z90 * relative,
             100.0 * Z90 * MAX_RELATIVE_MCSE
         ));

@@ -5,7 +5,7 @@
 //!   E_k = Σ_t u_k(t)·nL_t / Σ_t u_k(t),  u_k(t) = exp(−(β_k − β₀)·nL_t),
 //!   λ̂ = Σ_k c_k·E_k,  c_k = (x_k − x̄)/Σ_j (x_j − x̄)²,  x_k = 1/β_k,
 //!
-//! the ordinary least squares slope. It needs no L_n(w*), so that it also serves where w* is not a minimum. The localisation γ is not
+//! the ordinary least squares slope. It needs no L_n(w*), so that it also works if w* is not a minimum. The localisation γ is not
 //! reweighted: it is the same at every β_k.
 //!
 //! To first order in the spread of the β_k the slope is −β²·dE/dβ = β²·Var(nL): it reads λ off the variance of the losses, where the plain
@@ -51,7 +51,7 @@ pub struct WbicSlope {
     #[serde(deserialize_with = "nan_for_null")]
     pub ess_weights: Vec<f64>,
     /// The smallest of `ess_weights` times the ratio of the losses' effective sample size of the mean to their number (at most 1): about
-    /// how many independent draws carry the mean that has the fewest. NaN where that is not known.
+    /// how many independent draws carry the mean that has the fewest. NaN if that is not known.
     #[serde(deserialize_with = "nan_for_null")]
     pub smallest_ess_weights: f64,
 }

@@ -224,7 +224,7 @@ impl Slot for InMemory {
 }
 
 #[test]
-fn a_run_that_was_cancelled_goes_on_bit_for_bit() {
+fn a_run_that_was_cancelled_continues_bit_for_bit() {
     for (name, sampler, batch_size) in samplers() {
         let whole = drawn(&chains(2, 3000, batch_size), &*sampler);
         let mut kept = chains(2, 3000, batch_size);

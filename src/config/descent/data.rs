@@ -20,14 +20,14 @@ const SHARED: [&str; 6] = ["data.name", "data.dir", "data.crop", "data.preproces
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SelectedDataConfig {
-    /// Which pictures.
+    /// Which images.
     pub name: DatasetName,
     /// The folder that they are in, if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
     /// The part of them that is learnt from.
     pub split: Split,
-    /// The classes, in the order of their labels; all where there is none.
+    /// The classes, in the order of their labels; all if there is none.
     #[serde(serialize_with = "joined", skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
     /// Samples in all, the same number from each class.
@@ -38,7 +38,7 @@ pub struct SelectedDataConfig {
     /// Seed of the permutation of the labels; `None` leaves them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_seed: Option<u32>,
-    /// Side of the square that is cut out of the middle; larger ones leave a picture as it is.
+    /// Side of the square that is cut out of the middle; larger ones leave an image as it is.
     pub crop: usize,
     /// What a network sees of the bytes.
     #[serde(flatten)]
@@ -50,12 +50,12 @@ fn joined<S: serde::Serializer>(classes: &[String], serializer: S) -> Result<S::
 }
 
 impl SelectedDataConfig {
-    /// What a network sees of the pictures, as [`crate::data`] has it.
+    /// What a network sees of the images, as [`crate::data`] has it.
     pub fn normalise(&self) -> Normalise {
         self.preprocessing.normalise()
     }
 
-    /// The shape of an input and the number of classes, where the data set's name tells them.
+    /// The shape of an input and the number of classes, if the dataset's name fixes them.
     pub fn shape(&self) -> Option<([usize; 3], usize)> {
         let [channels, height, width] = data::picture_shape(self.name)?;
         Some(([channels, height.min(self.crop), width.min(self.crop)], self.classes.len()))
@@ -70,14 +70,16 @@ pub(super) fn keys() -> Vec<Setting> {
         match key.path {
             "data.crop" => {
                 key.help = text(format!(
-                    "Cut the square of that side out of the middle of each picture; one that is not larger stays whole (crop_size) [default: {CROP}]"
+                    "Crop each image to a central square of this side; smaller images stay whole (crop_size) \
+                     [default: {CROP}]"
                 ));
             }
             "data.preprocessing" => {
-                key.help = "What the network sees: bytes over 255; less --mean, over --deviation, by channel; or each picture less its own \
-                            mean, over its own deviation (whiten_images) [default: whitening]";
+                key.help = "Inputs of the network: bytes over 255; by channel, minus --mean, over --deviation; or \
+                            each image minus its own mean, over its own deviation (whiten_images) [default: \
+                            whitening]";
             }
-            "data.dir" => key.help = "The folder they are in (data_path) [default: what $LLC_DATA names, else data]",
+            "data.dir" => key.help = "Folder of the images (data_path) [default: $LLC_DATA, else data]",
             _ => {}
         }
     }
@@ -87,7 +89,7 @@ pub(super) fn keys() -> Vec<Setting> {
             "split",
             Kind::Choice(&["train", "test"]),
             "train|test",
-            "The part of the pictures to learn from [default: train]",
+            "Part of the dataset to train on [default: train]",
         ),
         Setting::new(
             "data.classes",
@@ -102,21 +104,23 @@ pub(super) fn keys() -> Vec<Setting> {
             "train-size",
             Kind::Whole,
             "N",
-            text(format!("Samples in all, the same number from each class (dataset_size) [default: {TRAIN_SIZE}, or the multiple of the classes below]")),
+            text(format!("Total number of samples, the same from each class (dataset_size) [default: {TRAIN_SIZE}, or \
+                          the multiple of the classes below]")),
         ),
         Setting::new(
             "data.selection_seed",
             "selection-seed",
             Kind::Whole,
             "SEED",
-            "Choose the samples at random, as PyTorch does with that seed (randomize_dataset_seed) [default: the first by name]",
+            "Choose the samples at random, as PyTorch does with this seed (randomize_dataset_seed) [default: the \
+             first by name]",
         ),
         Setting::new(
             "data.label_seed",
             "label-seed",
             Kind::Whole,
             "SEED",
-            "Permute the labels, as PyTorch does with that seed (randomize_labels_seed) [default: the true labels]",
+            "Permute the labels, as PyTorch does with this seed (randomize_labels_seed) [default: the true labels]",
         ),
     ]);
     keys
@@ -124,7 +128,7 @@ pub(super) fn keys() -> Vec<Setting> {
 
 /// The data that `raw` asks for.
 pub(super) fn check(raw: &RawConfig) -> Result<SelectedDataConfig, ConfigError> {
-    // The published preprocessing goes under what was set; a crop larger than the pictures is none here.
+    // The published preprocessing goes under what was set; a crop larger than the images is none here.
     let mut shared = raw.clone();
     shared.fill("data.preprocessing", Value::Text(PREPROCESSING.to_owned()));
     shared.remove("data.crop");
@@ -135,7 +139,7 @@ pub(super) fn check(raw: &RawConfig) -> Result<SelectedDataConfig, ConfigError> 
     let train_size = raw.count(path, 1)?.unwrap_or(TRAIN_SIZE - TRAIN_SIZE % classes.len().max(1));
     if !classes.is_empty() && !train_size.is_multiple_of(classes.len()) {
         let n = classes.len();
-        let reason = format!("{train_size} are not the same number from each of {n} classes: give a multiple of {n}");
+        let reason = format!("{train_size} samples can't be divided equally among {n} classes: give a multiple of {n}");
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     let crop = raw.count("data.crop", 1)?.unwrap_or(CROP);
@@ -158,7 +162,7 @@ pub(super) fn check(raw: &RawConfig) -> Result<SelectedDataConfig, ConfigError> 
     })
 }
 
-/// A seed of PyTorch's generator, of which 32 bits count.
+/// A seed of PyTorch's generator, which uses 32 bits.
 pub(super) fn seed(raw: &RawConfig, path: &str) -> Result<Option<u32>, ConfigError> {
     let too_large = |found| {
         let key = raw.key(path)?;
@@ -167,7 +171,7 @@ pub(super) fn seed(raw: &RawConfig, path: &str) -> Result<Option<u32>, ConfigErr
     raw.whole(path).map(|found| u32::try_from(found).or_else(|_| too_large(found))).transpose()
 }
 
-/// The classes, of which there are two at least.
+/// The classes, at least two.
 fn classes(raw: &RawConfig, name: DatasetName) -> Result<Vec<String>, ConfigError> {
     let key = raw.key("data.classes")?;
     let Some(text) = raw.word(key.path) else {
@@ -182,10 +186,10 @@ fn classes(raw: &RawConfig, name: DatasetName) -> Result<Vec<String>, ConfigErro
         return refused(format!("no class is called `{class}`: the classes of {name} are {}", known.join(", ")));
     }
     if let Some(twice) = (1..classes.len()).find(|&i| classes[..i].contains(&classes[i])) {
-        return refused(format!("`{}` is there twice: give each class once", classes[twice]));
+        return refused(format!("`{}` is given twice: give each class once", classes[twice]));
     }
     if classes.len() < 2 {
-        return refused("one class leaves nothing to tell apart: give two or more, such as 3,7".to_owned());
+        return refused("one class is not enough to classify: give two or more, such as 3,7".to_owned());
     }
     Ok(classes)
 }

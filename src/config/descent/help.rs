@@ -8,21 +8,21 @@ Examples:
   llc descent --preset test
       512 threes and sevens of MNIST, a network 784-32-2, 10,000 steps of gradient descent: seconds.
   llc descent --preset test --label-seed 0 --loss accuracy
-      The same with permuted labels, and the loss that does not memorise them.
+      The same with permuted labels, and a loss that does not memorise them.
   llc descent --loss 'piecewise: [-1,-0.5,0,0.5,1]: -7x-3; -x; x; 7x-3' --num-epochs 1000
       A loss of prediction − target in four pieces: polynomials, abs, exp, log, sin, …
   llc descent --data cifar10 --classes cat,dog --learning-rate 0.1 --batch-size 64 --num-epochs 100 --nickname PETS
   llc descent --again PETS
-      The same experiment from its own record, found by its name, number or folder; flags lie over its settings.
+      The same experiment, from its record, given by name, number or folder; flags override its settings.
 
-Words in brackets are the names of the original. Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
+Names in brackets are those of the original. Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
 /// The sections of a file, under which `--help` shows their flags.
 pub(super) const HEADINGS: [(&str, &str); 5] = [
     ("model.", "The network"),
     ("data.", "The samples"),
     ("train.", "The descent"),
-    ("descent.", "What is measured and kept"),
+    ("descent.", "Measurements and records"),
     ("", "The run"),
 ];
 
@@ -30,8 +30,9 @@ pub(super) const HEADINGS: [(&str, &str); 5] = [
 pub(super) const PRESETS: [&str; 2] = ["test", "cifar10"];
 
 /// What `--preset` does.
-pub(super) const PRESETS_HELP: &str = "A published experiment, under everything else: test (MNIST's threes and sevens), cifar10 (its ten classes \
-    in an MLP of 512 units at a constant rate, where whitening is needed)";
+pub(super) const PRESETS_HELP: &str = "A published experiment, which all other settings override: test (MNIST's \
+                                       threes and sevens), cifar10 (its ten classes in an MLP of 512 units at a \
+                                       constant rate, which needs whitening)";
 
 /// The settings of the preset `name`.
 pub(super) fn preset(name: &str) -> Option<Settings> {

@@ -53,7 +53,7 @@ pub struct DescentConfig {
     data: SelectedDataConfig,
     #[serde(serialize_with = "of_a_descent")]
     train: TrainConfig,
-    descent: KeptConfig,
+    descent: OutputConfig,
     run: DescentRun,
 }
 
@@ -61,17 +61,17 @@ fn of_a_descent<S: Serializer>(train: &TrainConfig, serializer: S) -> Result<S::
     without(train, &NOT_HERE, serializer)
 }
 
-/// What is measured and kept, in files the table `descent`.
+/// Measurements and output, in files the table `descent`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct KeptConfig {
+pub struct OutputConfig {
     /// Epochs from one measurement to the next; the first and the last are measured in any case.
     pub metrics_every: usize,
-    /// Whether every measured epoch is printed, rather than the first ten, then every tenth of the first hundred, and so on.
+    /// Whether every measured epoch is printed, instead of the first ten, then every tenth of the first hundred, and so on.
     pub trace: bool,
-    /// What the run's name starts with.
+    /// The start of the run's name.
     pub nickname: String,
-    /// Whether the network is kept, as it started and as it ended.
+    /// Whether the initial and the trained network are saved.
     pub save: bool,
     /// Whether figures are drawn at the end.
     pub plot: bool,
@@ -83,7 +83,7 @@ pub struct KeptConfig {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DescentRun {
-    /// Threads in all, at least 1.
+    /// Total number of threads, at least 1.
     pub threads: usize,
     /// Where it runs.
     pub device: Device,
@@ -113,8 +113,8 @@ impl DescentConfig {
         &self.train
     }
 
-    /// What is measured and kept.
-    pub fn kept(&self) -> &KeptConfig {
+    /// Measurements and output.
+    pub fn output(&self) -> &OutputConfig {
         &self.descent
     }
 
@@ -123,7 +123,7 @@ impl DescentConfig {
         &self.run
     }
 
-    /// The run's name by the original's rule, `identity` being what makes it the only one of its kind.
+    /// The run's name by the original's rule; `identity` makes it unique.
     ///
     /// ```
     /// use llc::config::{DescentConfig, ExperimentArgs};
@@ -149,7 +149,7 @@ impl DescentConfig {
 impl Configuration for DescentConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Follow plain gradient descent on a few classes, with losses of your own",
+        about: "Record plain gradient descent on a few classes, with custom losses",
         examples: help::EXAMPLES,
         headings: &help::HEADINGS,
         presets: &help::PRESETS,
@@ -183,7 +183,7 @@ impl Configuration for DescentConfig {
             train::check_classes(raw, &train.loss, data.classes.len())?;
         }
         let switch = |path: &str| raw.word(path) != Some("off");
-        let descent = KeptConfig {
+        let descent = OutputConfig {
             metrics_every: raw.count("descent.metrics_every", 1)?.unwrap_or(METRICS_EVERY),
             trace: raw.is_on("descent.trace"),
             nickname: raw.word("descent.nickname").unwrap_or(NICKNAME).to_owned(),
@@ -231,7 +231,7 @@ fn train_keys() -> Vec<Setting> {
             }
             "train.batch_size" => key.help = "Samples in a minibatch [default: all of them]",
             "train.full_batch" => {
-                key.help = "All samples in every step, in place of --batch-size [default: on without --batch-size]";
+                key.help = "Use all samples in every step instead of --batch-size [default: on without --batch-size]";
             }
             "train.num_epochs" => key.help = "Passes over the samples (epochs) [default: 10000]",
             _ => {}
@@ -249,29 +249,31 @@ fn own() -> Vec<Setting> {
             "seed",
             Kind::Whole,
             "SEED",
-            "Seed of the network's start, which is PyTorch's with that seed, and of the order of minibatches (parameters_seed) [default: 0]",
+            "Seed of the network's start, the same as PyTorch's, and of the order of minibatches (parameters_seed) \
+             [default: 0]",
         ),
         Setting::new(
             "descent.metrics_every",
             "metrics-every",
             Kind::Whole,
             "EPOCHS",
-            "Measure loss, accuracy and gradient every so many epochs (compute_metrics_every) [default: 1]",
+            "Epochs between two measurements of loss, accuracy and gradient (compute_metrics_every) [default: 1]",
         ),
         switch(
             "descent.trace",
             "trace",
-            "Print every epoch that is measured, not ever fewer as they go on [default: off]",
+            "Print every measured epoch, instead of fewer and fewer as the run continues [default: off]",
         ),
         Setting::new(
             "descent.nickname",
             "nickname",
             Kind::Text,
             "NAME",
-            "What the run's name starts with (experiment_nickname); rate, samples, epochs and a random word follow [default: descent]",
+            "Start of the run's name (experiment_nickname), followed by rate, samples, epochs and a random word \
+             [default: descent]",
         ),
-        switch("descent.save", "save", "Keep the network as it starts and as it ends beside the record [default: on]"),
-        switch("descent.plot", "plot", "Draw learning curves and the loss at the end, by llc-analysis [default: on]"),
+        switch("descent.save", "save", "Save the initial and the trained network with the record [default: on]"),
+        switch("descent.plot", "plot", "Draw learning curves and the loss at the end, with llc-analysis [default: on]"),
         switch("descent.beep", "beep", "Ring the terminal's bell at the end [default: on]"),
     ]
 }

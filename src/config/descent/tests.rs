@@ -68,7 +68,7 @@ fn a_list_of_rates_is_one_for_each_epoch_and_one_rate_is_constant() {
 fn what_can_t_be_is_refused_with_what_would_do() {
     for (words, said) in [
         (&["--classes", "3,x"][..], "no class is called `x`: the classes of mnist are 0, 1"),
-        (&["--classes", "3,3"], "`3` is there twice"),
+        (&["--classes", "3,3"], "`3` is given twice"),
         (&["--classes", "3"], "give two or more"),
         (&["--train-size", "511"], "give a multiple of 2"),
         (&["--crop", "27"], "has no centre"),
@@ -81,7 +81,7 @@ fn what_can_t_be_is_refused_with_what_would_do() {
         let error = try_resolve(words).unwrap_err().to_string();
         assert!(error.contains(said), "{words:?}: {error}");
     }
-    // Larger than the pictures is no crop, as the original documents it.
+    // Larger than the images is not a crop, as the original documents it.
     assert_eq!(resolve("--crop 40").data.shape().unwrap().0, [1, 28, 28]);
     assert_eq!(resolve("--split test").data.split, Split::Test);
 }

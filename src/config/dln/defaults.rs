@@ -18,7 +18,7 @@ pub const INPUT_DIM: usize = 10;
 pub const LAYER_WIDTHS: [usize; 3] = [20, 20, 10];
 /// Samples n.
 pub const NUM_TRAINING_DATA: usize = 100_000;
-/// Samples in a minibatch of the training (or n, where that is less), as published.
+/// Samples in a minibatch of the training (or n, if that is less), as published.
 pub const BATCH_SIZE: usize = 500;
 /// The sampler that needs no tuning, with as many chains as R-hat needs to say something.
 pub const SAMPLER: SamplerDefaults = SamplerDefaults {

@@ -4,14 +4,14 @@
 pub(super) const EXAMPLES: &str = "\
 Examples:
   llc dln --input-dim 10 --layer-widths 20,20,10 --seed 1
-      Estimates with gibbs, four chains, and says whether to trust it.
+      An estimate by gibbs with four chains, and whether to trust it.
   llc dln --layer-widths 20,20,10 --truth aligned --rank 5 --sampler hmc
-      The same by hmc, around a truth whose known value is the local one.
+      The same by hmc, around a truth whose known λ is the local one.
   llc dln --preset 10k --seed 7 --print-config > run.toml
   llc dln --layer-widths 20,20,10 --train --train-steps 5000 --estimator wbic-slope
-      A second estimate where training from a random start ends, and a second estimator.
+      A second estimate, at the end of a training from a random start, and a second estimator.
   llc dln --config run.toml --sampler sgld --epsilon 1e-7 --set sampler.thin=10
-      Files, --set and flags lie over each other, flags on top.
+      Flags override --set, which overrides files.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
@@ -21,7 +21,7 @@ pub(super) const HEADINGS: [(&str, &str); 7] = [
     ("data.", "The data"),
     ("truth.", "The truth w*"),
     ("sampler.", "The sampler"),
-    ("train.", "A trained point beside w*"),
-    ("measure.", "What else is measured, at w* and at the trained point"),
+    ("train.", "A trained point besides w*"),
+    ("measure.", "Further measurements, at w* and at the trained point"),
     ("", "The run"),
 ];

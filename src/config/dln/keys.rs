@@ -40,14 +40,15 @@ fn problem() -> Vec<Setting> {
             "num-training-data",
             Kind::Whole,
             "N",
-            "Samples n, at least 3; memory doesn't grow with it [default: 1e5]",
+            "Number of samples n, at least 3; memory doesn't grow with n [default: 1e5]",
         ),
         Setting::new(
             "data.input_dist",
             "input-dist",
             Kind::Choice(InputDist::NAMES),
             "uniform|unit-ball|normal",
-            "Law of the inputs: each coordinate on (-10, 10), the unit ball, or each coordinate standard normal [default: uniform]",
+            "Distribution of the inputs: each coordinate uniform on (-10, 10), uniform in the unit ball, or each \
+             coordinate standard normal [default: uniform]",
         ),
         Setting::new(
             TRUTH,
@@ -55,7 +56,7 @@ fn problem() -> Vec<Setting> {
             Kind::Choice(TruthKind::NAMES),
             "KIND",
             "How w* is made: random, zero, rand-rank, rand-rank-sv or aligned. The known λ is the local one at \
-             aligned, zero and full-rank random truths and for two layers; elsewhere it is a lower bound, and the \
+             aligned, zero and full-rank random truths and for two layers; otherwise it is a lower bound, and the \
              report says so [default: random]",
         ),
         Setting::new(
@@ -102,14 +103,15 @@ fn beside() -> Vec<Setting> {
             "train",
             Kind::Switch,
             "on|off",
-            "Train a network of the same widths from a random start on the same data, and estimate its coefficient too [default: off]",
+            "Also train a network of the same widths from a random start on the same data, and estimate its \
+             coefficient [default: off]",
         ),
         Setting::new(
             OPTIMIZER,
             "optimizer",
             Kind::Choice(OptimizerKind::NAMES),
             "sgd|adam",
-            "What turns gradients into steps, as PyTorch defines it [default: sgd]",
+            "Optimiser of the training, as PyTorch defines it [default: sgd]",
         )
         .chosen_for(&[TRAIN]),
         Setting::new(
@@ -117,7 +119,7 @@ fn beside() -> Vec<Setting> {
             "learning-rate",
             Kind::Real,
             "RATE",
-            "Learning rate, the same at all steps [default: sgd 0.01, adam 0.001]",
+            "Learning rate, constant over the training [default: sgd 0.01, adam 0.001]",
         )
         .chosen_for(&[TRAIN, OPTIMIZER]),
         Setting::new(
@@ -136,29 +138,29 @@ fn beside() -> Vec<Setting> {
             "Samples in a minibatch of the training [default: 500, or n if less]",
         )
         .chosen_for(&[TRAIN]),
-        Setting::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Steps of the training [default: 5e4]")
+        Setting::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Number of training steps [default: 5e4]")
             .chosen_for(&[TRAIN]),
         Setting::new(
             "measure.estimator",
             "estimator",
             Kind::Choice(Estimator::NAMES),
             "mean|wbic-slope",
-            "The mean of the kept losses alone, or beside it the slope over five inverse temperatures, which needs no loss at w* \
-         [default: mean]",
+            "mean: the mean of the kept losses; wbic-slope: also the slope over five inverse temperatures, which \
+             needs no loss at w* [default: mean]",
         ),
         Setting::new(
             FUNCTIONAL_RANK,
             "functional-rank",
             Kind::Switch,
             "on|off",
-            "Rank of the Jacobian of the network's function, where it can be afforded [default: off]",
+            "Compute the rank of the Jacobian of the network's function, unless it is too large [default: off]",
         ),
         Setting::new(
             "measure.functional_rank_threshold",
             "functional-rank-threshold",
             Kind::Real,
             "SHARE",
-            "Share of the largest eigenvalue of J'J/n above which one counts, in (0, 1) [default: 1e-10]",
+            "Share of the largest eigenvalue of J'J/n above which an eigenvalue counts, in (0, 1) [default: 1e-10]",
         )
         .chosen_for(&[FUNCTIONAL_RANK]),
         Setting::new(
@@ -166,14 +168,14 @@ fn beside() -> Vec<Setting> {
             "hessian-trace",
             Kind::Switch,
             "on|off",
-            "Trace of the loss's Hessian, by random probes [default: off]",
+            "Estimate the trace of the loss's Hessian by random probes [default: off]",
         ),
         Setting::new(
             "measure.hessian_probes",
             "hessian-probes",
             Kind::Whole,
             "PROBES",
-            "Probes of the trace [default: 100]",
+            "Number of probes of the trace [default: 100]",
         )
         .chosen_for(&[HESSIAN_TRACE]),
         Setting::new(
@@ -181,21 +183,22 @@ fn beside() -> Vec<Setting> {
             "spectra",
             Kind::Switch,
             "on|off",
-            "Write every singular value of the Jacobian and every eigenvalue of the loss's Hessian to the record, up to 5,000 [default: off]",
+            "Record all singular values of the Jacobian and all eigenvalues of the loss's Hessian, up to 5,000 \
+             [default: off]",
         ),
         Setting::new(
             "measure.distance",
             "compute-distance",
             Kind::Switch,
             "on|off",
-            "Root mean square distance of the draws from the centre, layer by layer [default: off]",
+            "Report the root mean square distance of the draws from the centre for each layer [default: off]",
         ),
         Setting::new(
             "measure.save_true_param",
             "save-true-param",
             Kind::Switch,
             "on|off",
-            "Write w*, and the trained parameter, to the record as files that NumPy opens [default: off]",
+            "Save w* and the trained parameter in the record as NumPy files [default: off]",
         ),
     ]
 }

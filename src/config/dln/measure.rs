@@ -20,7 +20,7 @@ pub struct MeasureConfig {
     pub hessian_trace: HessianTrace,
     /// Whether every singular value of the Jacobian and every eigenvalue of the Hessian are written to the record.
     pub spectra: Switch,
-    /// Whether the distance of the draws is told layer by layer.
+    /// Whether the distance of the draws is reported for each layer.
     pub distance: Switch,
     /// Whether w* and the trained parameter are written to the record.
     pub save_true_param: Switch,

@@ -105,8 +105,8 @@ impl Configuration for DlnConfig {
         headings: &help::HEADINGS,
         presets: &Preset::NAMES,
         presets_value: "1k|10k|100k|1m|10m|100m",
-        presets_help: "A network drawn by --seed from a published group of about that many parameters, with its SGLD settings, \
-                       under everything else",
+        presets_help: "A network drawn by --seed from a published group of about that many parameters, with its SGLD \
+                       settings, which all other settings override",
     };
 
     fn keys() -> &'static [super::Setting] {
@@ -174,7 +174,7 @@ impl ModelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DataConfig {
-    /// Samples n, at least 3: below, 1/ln n is no sensible β.
+    /// Samples n, at least 3: below, 1/ln n is not a sensible β.
     pub num_training_data: usize,
     /// The law of the inputs.
     pub input_dist: InputDist,

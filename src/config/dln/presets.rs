@@ -23,7 +23,7 @@ use crate::kernel::SamplerKind;
 /// | 10m | 500–1999 | 2–19 | 1e6 | 2e-8 | 50,000 |
 /// | 100m | 500–2999 | 2–39 | 1e6 | 2e-8 | 50,000 |
 ///
-/// All: SGLD on minibatches of 500, γ = 1, one chain of which the last tenth is averaged, and truths of the kind
+/// All: SGLD on minibatches of 500, γ = 1, one chain with its last tenth averaged, and truths of the kind
 /// `rand-rank` with `prop_rank_reduce` 0.5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Configures the pictures: which, where, how many, how they are corrupted and what a network sees of them.
+//! Configures the images: which, where, how many, how they are corrupted and what a network sees of them.
 
 use llc_core::setting::{Choice, choice};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::data::{self, Corruption, DatasetName, Normalise, PixelCorruption, Pre
 const NAME: &str = "data.name";
 const PREPROCESSING: &str = "data.preprocessing";
 
-/// The pictures, in files the table `data`.
+/// The images, in files the table `data`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DataConfig {
@@ -21,10 +21,10 @@ pub struct DataConfig {
     /// The folder that they are in, if it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
-    /// The first so many of the training pictures; all where it is `None`.
+    /// Number of training images used, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_size: Option<usize>,
-    /// The first so many of the test pictures; all where it is `None`.
+    /// Number of test images used, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_size: Option<usize>,
     /// Share of the labels that are drawn again, in [0, 1].
@@ -74,7 +74,7 @@ pub enum PreprocessingConfig {
         /// The deviations, above 0.
         deviation: Vec<f64>,
     },
-    /// (b − mean)/deviation, both of the picture itself.
+    /// (b − mean)/deviation, both of the image itself.
     Whitening,
 }
 
@@ -93,7 +93,7 @@ impl PreprocessingConfig {
 }
 
 impl DataConfig {
-    /// What a network sees of the pictures, as [`crate::data`] has it.
+    /// What a network sees of the images, as [`crate::data`] has it.
     pub fn preprocessing(&self) -> Preprocessing {
         Preprocessing { crop: self.crop, normalise: self.preprocessing.normalise() }
     }
@@ -118,7 +118,7 @@ impl DataConfig {
         }
     }
 
-    /// The shape of an input and the number of classes, where the data set's name tells them.
+    /// The shape of an input and the number of classes, if the dataset's name fixes them.
     pub fn shape(&self) -> Option<([usize; 3], usize)> {
         let [channels, height, width] = picture_shape(self.name)?;
         let side = |length: usize| self.crop.map_or(length, |crop| crop.min(length));
@@ -126,7 +126,7 @@ impl DataConfig {
     }
 }
 
-/// The shape of a data set's pictures, where all of its name have one.
+/// The shape of a dataset's images, where all of its name have one.
 pub(in crate::config) fn picture_shape(name: DatasetName) -> Option<[usize; 3]> {
     match name {
         DatasetName::Cifar10 => Some([3, 32, 32]),
@@ -135,7 +135,7 @@ pub(in crate::config) fn picture_shape(name: DatasetName) -> Option<[usize; 3]> 
     }
 }
 
-/// Mean and deviation of a data set's training pictures, of bytes over 255, as they are usually given.
+/// Mean and deviation of a dataset's training images, of bytes over 255, as they are usually given.
 fn published_statistics(name: DatasetName) -> Option<(Vec<f64>, Vec<f64>)> {
     let levels = |levels: [f64; 3]| levels.map(|level| level / 255.0).to_vec();
     match name {
@@ -150,7 +150,7 @@ fn published_statistics(name: DatasetName) -> Option<(Vec<f64>, Vec<f64>)> {
 /// What an experiment takes where nothing is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataDefaults {
-    /// The pictures.
+    /// The images.
     pub name: DatasetName,
     /// Whether they are normalised, rather than only scaled to [0, 1].
     pub is_normalised: bool,
@@ -168,66 +168,74 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Setting> {
             "data",
             Kind::Choice(&["cifar10", "mnist", "fashion-mnist", "image-folder"]),
             "cifar10|mnist|fashion-mnist|image-folder",
-            text(format!("The pictures [default: {}]", defaults.name)),
+            text(format!("The dataset [default: {}]", defaults.name)),
         ),
         Setting::new(
             "data.dir",
             "data-dir",
             Kind::Text,
             "DIR",
-            "The folder they are in [default: what $LLC_DATA names, else data]",
+            "Folder of the dataset [default: $LLC_DATA, else data]",
         ),
         Setting::new(
             "data.train_size",
             "train-size",
             Kind::Whole,
             "N",
-            "Only the first N training pictures; a corruption is that of all of them [default: all]",
+            "Use only the first N training images, with the same corruption as in the full set [default: all]",
         ),
-        Setting::new("data.test_size", "test-size", Kind::Whole, "N", "Only the first N test pictures [default: all]"),
+        Setting::new(
+            "data.test_size",
+            "test-size",
+            Kind::Whole,
+            "N",
+            "Use only the first N test images [default: all]",
+        ),
         Setting::new(
             "data.label_corruption",
             "label-corruption",
             Kind::Real,
             "SHARE",
-            "Share of the labels that are drawn again, in [0, 1] [default: 0]",
+            "Share of the labels that are redrawn, in [0, 1] [default: 0]",
         ),
         Setting::new(
             "data.label_corruption_kind",
             "label-corruption-kind",
             Kind::Choice(LabelCorruption::NAMES),
             "KIND",
-            "random: each label with that probability, training and test data from the same stream each; random-joint: one stream \
-             through both, of pixels too; permuted: the labels change places; noise: exactly that share [default: random]",
+            "random: each label with this probability, from the same stream in training and test data; random-joint: \
+             one stream for training data, test data and pixels; permuted: the labels are permuted; noise: exactly \
+             this share of the labels [default: random]",
         ),
         Setting::new(
             "data.pixel_corruption",
             "pixel-corruption",
             Kind::Choice(PixelCorruption::NAMES),
             "KIND",
-            "shuffled: one permutation of the pixels for all pictures; random: one for each; gaussian: noise in their place \
-             [default: none]",
+            "shuffled: one permutation of the pixels for all images; random: one for each image; gaussian: noise \
+             instead of pixels [default: none]",
         ),
         Setting::new(
             "data.corrupt_test",
             "corrupt-test",
             Kind::Switch,
             "on|off",
-            "Corrupt the labels of the test data too, as published; `--corrupt-test=off` leaves them clean [default: on]",
+            "Also corrupt the labels of the test data, as published; `--corrupt-test=off` leaves them clean [default: \
+             on]",
         ),
         Setting::new(
             "data.corruption_seed",
             "corruption-seed",
             Kind::Whole,
             "SEED",
-            text(format!("Seed of the corruption, below 2^32, apart from --seed [default: {CORRUPTION_SEED}]")),
+            text(format!("Seed of the corruption, below 2^32, independent of --seed [default: {CORRUPTION_SEED}]")),
         ),
         Setting::new(
             "data.crop",
             "crop",
             Kind::Whole,
             "SIDE",
-            "Cut the square of that side out of the middle of each picture [default: none]",
+            "Crop each image to a central square of this side [default: none]",
         ),
         Setting::new(
             PREPROCESSING,
@@ -235,8 +243,8 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Setting> {
             Kind::Choice(&["scale", "channels", "whitening"]),
             "scale|channels|whitening",
             text(format!(
-                "What the network sees: bytes over 255; less --mean, over --deviation, by channel; or each picture less its own mean, over \
-                 its own deviation [default: {preprocessing}]"
+                "Inputs of the network: bytes over 255; by channel, minus --mean, over --deviation; or each image \
+                 minus its own mean, over its own deviation [default: {preprocessing}]"
             )),
         ),
         Setting::new(
@@ -244,7 +252,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Setting> {
             "mean",
             Kind::RealList,
             "MEANS",
-            "channels: mean of each channel in [0, 1] [default: the published one of the data]",
+            "channels: mean of each channel in [0, 1] [default: the dataset's published mean]",
         )
         .chosen_for(&[NAME, PREPROCESSING]),
         Setting::new(
@@ -252,7 +260,7 @@ pub fn keys(defaults: &DataDefaults) -> Vec<Setting> {
             "deviation",
             Kind::RealList,
             "DEVIATIONS",
-            "channels: standard deviation of each channel in [0, 1] [default: the published one of the data]",
+            "channels: standard deviation of each channel in [0, 1] [default: the dataset's published deviation]",
         )
         .chosen_for(&[NAME, PREPROCESSING]),
     ]
@@ -336,7 +344,8 @@ fn channels(
         (Some(Value::RealList(numbers)), _) => numbers.clone(),
         (_, Some(numbers)) => numbers,
         _ => {
-            let what = "these data have no published one; `llc data stats DIR` tells it, or take --preprocessing scale";
+            let what = "this dataset has no published value: use the one that `llc data stats DIR` prints, or \
+                        --preprocessing scale";
             return Err(ConfigError::Missing { key, what });
         }
     };

@@ -1,4 +1,4 @@
-//! Configures what `llc train`, `llc curve` and `llc estimate` share: a network, pictures to train it on, a training.
+//! Configures what `llc train`, `llc curve` and `llc estimate` share: a network, images to train it on, a training.
 //!
 //! Each section has a function that lists its keys, for the table of an experiment, and one that checks a
 //! [`RawConfig`](crate::config::RawConfig) into a struct whose values are legal. What differs between experiments, their defaults, is

@@ -1,6 +1,6 @@
 //! Configures the network: its name, and what differs from its own defaults.
 //!
-//! Pictures and classes come from the data, so that they are no settings.
+//! Images and classes come from the data, so that they are no settings.
 
 use super::text;
 use crate::config::typed::to_usize;
@@ -27,7 +27,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             Kind::Text,
             "NAME",
             text(format!(
-                "The network, as `llc model list` names it; `llc model show NAME` tells its options{default}"
+                "The network, as named by `llc model list`; `llc model show NAME` shows its options{default}"
             )),
         ),
         Setting::new(
@@ -35,7 +35,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "width-factor",
             Kind::Whole,
             "FACTOR",
-            "Factor of all channels, or channels of the first group [default: the network's own]",
+            "Factor of all channels, or channels of the first group [default: depends on the network]",
         )
         .chosen_for(&[NAME]),
         Setting::new(
@@ -43,7 +43,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "widths",
             Kind::WholeList,
             "WIDTHS",
-            "Widths of the hidden layers: 512,512 [default: the network's own]",
+            "Widths of the hidden layers: 512,512 [default: depends on the network]",
         )
         .chosen_for(&[NAME]),
         Setting::new(
@@ -51,7 +51,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "depth",
             Kind::Whole,
             "LAYERS",
-            "Layers, as the network counts them [default: the network's own]",
+            "Number of layers, as the network counts them [default: depends on the network]",
         )
         .chosen_for(&[NAME]),
         Setting::new(
@@ -59,7 +59,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "bias",
             Kind::Switch,
             "on|off",
-            "Biases of linear layers [default: the network's own]",
+            "Whether linear layers have biases [default: depends on the network]",
         )
         .chosen_for(&[NAME]),
         Setting::new(
@@ -67,7 +67,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "activation",
             Kind::Choice(&["relu", "sigmoid", "tanh"]),
             "relu|sigmoid|tanh",
-            "The function between layers [default: the network's own]",
+            "Activation between layers [default: depends on the network]",
         )
         .chosen_for(&[NAME]),
         Setting::new(
@@ -75,7 +75,7 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "batch-norm",
             Kind::Switch,
             "on|off",
-            "Normalisation of minibatches behind convolutions [default: the network's own]",
+            "Batch normalisation after convolutions [default: depends on the network]",
         )
         .chosen_for(&[NAME]),
         Setting::new(
@@ -83,7 +83,8 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "dropout",
             Kind::Real,
             "SHARE",
-            "Probability that a training sets an element to zero, in [0, 1) [default: the network's own]",
+            "Dropout: probability that the training sets an element to zero, in [0, 1) [default: depends on the \
+             network]",
         )
         .chosen_for(&[NAME]),
         Setting::new(
@@ -91,12 +92,12 @@ pub fn keys(defaults: &ModelDefaults) -> Vec<Setting> {
             "num-classes",
             Kind::Whole,
             "CLASSES",
-            "Outputs, at least as many as the data have classes [default: as many]",
+            "Number of outputs, at least the number of classes [default: the number of classes]",
         ),
     ]
 }
 
-/// The network that `raw` asks for, for pictures of `input_shape` with `num_classes`, where these are known already: then it is built
+/// The network that `raw` asks for, for images of `input_shape` with `num_classes`, where these are known already: then it is built
 /// once, so that what it can't be is said before anything starts.
 ///
 /// # Errors
@@ -141,7 +142,7 @@ pub fn check(
     Ok(spec)
 }
 
-/// The same network for pictures of `input_shape` with `num_classes`.
+/// The same network for images of `input_shape` with `num_classes`.
 pub fn for_data(spec: &ModelSpec, input_shape: [usize; 3], num_classes: usize) -> ModelSpec {
     let options = ModelOptions {
         input_shape: Some(input_shape),

@@ -16,10 +16,10 @@ pub struct PointConfig {
     pub labels: PointLabels,
     /// What the loss compares the network's outputs with.
     pub loss_around: LossAround,
-    /// Only the first so many of the training pictures; all where it is `None`.
+    /// Number of training images used, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
-    /// The names of the tensors that are sampled, with `*` for any part of a name; all where there is none.
+    /// The names of the tensors that are sampled, with `*` for any part of a name; all if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub params: Option<String>,
 }
@@ -77,23 +77,22 @@ pub(crate) fn by_present_name(config: &mut serde_json::Value) {
 pub fn keys(defaults: PointDefaults) -> Vec<Setting> {
     let help = match defaults.labels {
         PointLabels::Clean => {
-            "Labels of the loss around the network: clean, whatever it was trained on, as published; or those of its training \
-             [default: clean]"
+            "Labels of the loss around the network: clean, as published, or those of its training [default: clean]"
         }
         PointLabels::Training => {
-            "Labels of the loss around the network: those of its training, corrupted as --label-corruption says, or clean ones \
-             [default: training]"
+            "Labels of the loss around the network: those of its training, corrupted by --label-corruption, or clean \
+             ones [default: training]"
         }
     };
     let around = match defaults.loss_around {
         LossAround::OwnFunction => {
-            "What the loss around the network compares its outputs with: own-function, its outputs at w*, so that w* is a minimum \
-             also in the middle of a training; or labels, those of --llc-labels [default: own-function, or labels for a --loss \
-             that a network's own outputs do not minimise]"
+            "Targets of the loss around the network: own-function, its outputs at w*, so that w* is always a minimum; \
+             or labels, those of --llc-labels [default: own-function, or labels for a --loss that a network's own \
+             outputs do not minimise]"
         }
         LossAround::Labels => {
-            "What the loss around the network compares its outputs with: labels; or own-function, its outputs at w*, so that w* \
-             is a minimum whether the training has converged or not [default: labels]"
+            "Targets of the loss around the network: labels; or own-function, its outputs at w*, so that w* is a \
+             minimum even if the training has not converged [default: labels]"
         }
     };
     vec![
@@ -111,15 +110,15 @@ pub fn keys(defaults: PointDefaults) -> Vec<Setting> {
             "llc-size",
             Kind::Whole,
             "N",
-            "Only the first N training pictures: n of the posterior is then N [default: all]",
+            "Use only the first N training images; n of the posterior is then N [default: all]",
         ),
         Setting::new(
             "point.params",
             "params",
             Kind::Text,
             "NAMES",
-            "Sample these tensors only, * standing for any part of a name: 'layer3.*' or 'fc.weight,fc.bias'; the others stay, and \
-             the estimate is a refined coefficient [default: all]",
+            "Sample only these tensors, where * matches any part of a name: 'layer3.*' or 'fc.weight,fc.bias'; the \
+             others are fixed, and the estimate is a refined coefficient [default: all]",
         ),
     ]
 }
@@ -133,7 +132,7 @@ pub fn check(raw: &RawConfig, defaults: PointDefaults) -> Result<PointConfig, Co
     if let Some(params) = &params {
         for pattern in patterns(params) {
             if let Err(error) = glob::Pattern::new(pattern) {
-                let reason = format!("`{pattern}` is no pattern: {}", error.msg);
+                let reason = format!("`{pattern}` is not a valid pattern: {}", error.msg);
                 return Err(ConfigError::Refused { key: raw.key("point.params")?, reason });
             }
         }
@@ -141,7 +140,7 @@ pub fn check(raw: &RawConfig, defaults: PointDefaults) -> Result<PointConfig, Co
     Ok(PointConfig {
         labels: raw.choice("point.labels").unwrap_or(defaults.labels),
         loss_around: raw.choice(LOSS_AROUND).unwrap_or(defaults.loss_around),
-        // Below 3, 1/ln n is no sensible β.
+        // Below 3, 1/ln n is not a sensible β.
         size: raw.count("point.size", 3)?,
         params,
     })

@@ -1,4 +1,4 @@
-//! Tests the sections that experiments on pictures share.
+//! Tests the sections that experiments on images share.
 
 use super::train::{self, BatchSize, Length};
 use super::{DataDefaults, ModelDefaults, PreprocessingConfig, TrainDefaults, data, model};
@@ -108,7 +108,7 @@ fn a_later_layer_s_length_takes_back_the_former_one() {
     let config = train::check(&raw, &TRAIN).unwrap();
     assert_eq!((config.length, config.batch_size), (Length::Steps(50), BatchSize::Full(true)));
     let both = raw.layer_text([("train.num_steps", "50"), ("train.num_epochs", "5")]).unwrap_err().to_string();
-    assert!(both.ends_with("are both given, and set the same quantity: give one of them"), "{both}");
+    assert!(both.ends_with("are both given, but set the same quantity: give one of them"), "{both}");
 }
 
 #[test]

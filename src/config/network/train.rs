@@ -35,7 +35,7 @@ pub struct TrainConfig {
     pub length: Length,
     /// What is minimised.
     pub loss: Loss,
-    /// Whether pictures are shifted and mirrored at random.
+    /// Whether images are shifted and mirrored at random.
     #[serde(rename = "augmentation")]
     pub has_augmentation: bool,
     /// Whether the training ends at the interpolation threshold.
@@ -48,7 +48,7 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// The arithmetic of the forward and backward pass.
     pub precision: Precision,
-    /// Whether pictures are laid out with their channels last in memory.
+    /// Whether images are laid out with their channels last in memory.
     #[serde(rename = "channels_last")]
     pub has_channels_last: bool,
 }
@@ -67,10 +67,10 @@ pub enum BatchSize {
 /// When a training ends at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Length {
-    /// After so many passes over the data.
+    /// After this number of passes over the data.
     #[serde(rename = "num_epochs")]
     Epochs(u64),
-    /// After so many steps, also in the middle of an epoch.
+    /// After this number of steps, even in the middle of an epoch.
     #[serde(rename = "num_steps")]
     Steps(u64),
 }
@@ -227,7 +227,8 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
                 (Some(cosine_epochs), _) => cosine_epochs as u64,
                 (None, Length::Epochs(num_epochs)) => num_epochs,
                 (None, Length::Steps(_)) => {
-                    let what = "a length in steps doesn't say how many epochs the cosine spans; give for example --cosine-epochs 100";
+                    let what = "the length of the training is given in steps, so the cosine needs its number of \
+                                epochs: give for example --cosine-epochs 100";
                     return Err(ConfigError::Missing { key: raw.key(path)?, what });
                 }
             };
@@ -237,7 +238,8 @@ fn schedule(raw: &RawConfig, length: Length) -> Result<Schedule, ConfigError> {
         "plateaus" => match length {
             Length::Epochs(num_epochs) => Schedule::Plateaus { num_epochs },
             Length::Steps(_) => {
-                let what = "the plateaus are shares of the epochs: give for example --num-epochs 100 in place of a number of steps";
+                let what = "the plateaus are shares of the epochs: give for example --num-epochs 100 instead of a \
+                            number of steps";
                 return Err(ConfigError::Missing { key: raw.key("train.num_epochs")?, what });
             }
         },

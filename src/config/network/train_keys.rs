@@ -21,7 +21,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "optimizer",
             Kind::Choice(OptimizerKind::NAMES),
             "sgd|adam",
-            "What turns gradients into steps [default: sgd]",
+            "Optimiser of the training [default: sgd]",
         ),
         Setting::new(
             "train.learning_rate",
@@ -40,7 +40,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "momentum",
             Kind::Real,
             "SHARE",
-            text(format!("sgd: share of the former step that is kept, in [0, 1) [default: {}]", defaults.momentum)),
+            text(format!("sgd: momentum, the share of the previous step that is kept, in [0, 1) [default: {}]", defaults.momentum)),
         )
         .chosen_for(&[OPTIMIZER]),
         Setting::new(
@@ -48,16 +48,16 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "weight-decay",
             Kind::Real,
             "DECAY",
-            "Adds DECAY w to the gradient: the penalty DECAY/2 |w|^2 [default: 0]",
+            "Weight decay: adds DECAY w to the gradient, the penalty DECAY/2 |w|^2 [default: 0]",
         ),
         Setting::new(
             SCHEDULE,
             "schedule",
             Kind::Choice(&["constant", "exponential", "multi-step", "cosine", "plateaus", "list"]),
             "KIND",
-            "How the learning rate goes with the epochs: constant, exponential (times --decay each epoch), multi-step (times --decay \
-             at --milestones), cosine (down to --final-learning-rate), plateaus (as it is for half of the epochs, then down in a straight \
-             line to a hundredth at nine tenths) or list (--learning-rates) [default: constant]",
+            "Learning rate over the epochs: constant, exponential (times --decay each epoch), multi-step (times \
+             --decay at --milestones), cosine (down to --final-learning-rate), plateaus (constant for half of the \
+             epochs, then linear down to a hundredth at nine tenths) or list (--learning-rates) [default: constant]",
         ),
         Setting::new(
             "train.decay",
@@ -74,7 +74,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "milestones",
             Kind::WholeList,
             "EPOCHS",
-            "multi-step: epochs at whose start the rate drops, counted from 0: 150,225",
+            "multi-step: epochs at which the rate drops, counted from 0: 150,225",
         )
         .chosen_for(&[SCHEDULE]),
         Setting::new(
@@ -90,7 +90,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "final-learning-rate",
             Kind::Real,
             "RATE",
-            "cosine: the rate that it ends at [default: 0]",
+            "cosine: final learning rate [default: 0]",
         )
         .chosen_for(&[SCHEDULE]),
         Setting::new(
@@ -98,7 +98,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "learning-rates",
             Kind::RealList,
             "RATES",
-            "list: one rate for each epoch, in place of --learning-rate: 0.1,0.1,0.01",
+            "list: one rate for each epoch, instead of --learning-rate: 0.1,0.1,0.01",
         )
         .chosen_for(&[SCHEDULE]),
         Setting::new(
@@ -116,7 +116,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "full-batch",
             Kind::Switch,
             "on|off",
-            "All samples in every step of the training [default: off]",
+            "Use all samples in every training step [default: off]",
         ),
         Setting::new(
             "train.num_epochs",
@@ -133,7 +133,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             flag("num-steps", "train-steps"),
             Kind::Whole,
             "STEPS",
-            text(format!("Steps of the training, in place of --num-epochs{}", length(|length| match length {
+            text(format!("Number of training steps, instead of --num-epochs{}", length(|length| match length {
                 Length::Epochs(_) => None,
                 Length::Steps(num_steps) => Some(*num_steps),
             }))),
@@ -144,14 +144,14 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "augmentation",
             Kind::Switch,
             "on|off",
-            "Shift each picture by up to 4 pixels and mirror it at random, anew in every epoch [default: off]",
+            "Shift each image by up to 4 pixels and mirror it, at random in every epoch [default: off]",
         ),
         Setting::new(
             "train.stop_at_threshold",
             "stop-at-threshold",
             Kind::Switch,
             "on|off",
-            "End with the first epoch whose running training loss is below 0.01 or accuracy above 0.997 [default: off]",
+            "Stop after the first epoch with a running training loss below 0.01 or accuracy above 0.997 [default: off]",
         ),
         Setting::new(
             "train.evaluate_train",
@@ -159,8 +159,8 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             Kind::Switch,
             "on|off",
             text(format!(
-                "Training loss and accuracy from a pass over the training data after each epoch, not from its minibatches as they \
-                 came [default: {}]",
+                "Measure training loss and accuracy in a pass over the training data after each epoch, not from its \
+                 minibatches [default: {}]",
                 on_off(defaults.evaluate_train)
             )),
         ),
@@ -169,14 +169,14 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "log-every",
             Kind::Whole,
             "STEPS",
-            "Evaluate on the test data every so many steps as well; 0 for the ends of epochs only [default: 0]",
+            "Steps between two additional evaluations on the test data; 0 for the ends of epochs only [default: 0]",
         ),
         Setting::new(
             "train.checkpoint_every",
             "checkpoint-every",
             Kind::Whole,
             "EPOCHS",
-            "Write a checkpoint every so many epochs; 0 for the last one only [default: 0]",
+            "Epochs between two checkpoints; 0 for the last one only [default: 0]",
         ),
         Setting::new(
             "train.precision",
@@ -190,7 +190,7 @@ pub fn keys(defaults: &TrainDefaults) -> Vec<Setting> {
             "channels-last",
             Kind::Switch,
             "on|off",
-            "Lay pictures out with their channels last in memory: the same numbers, often faster [default: off]",
+            "Store images with channels last in memory: the same numbers, often faster [default: off]",
         ),
     ]
 }
@@ -202,7 +202,8 @@ pub fn loss_key() -> Setting {
         "loss",
         Kind::Text,
         "LOSS",
-        "What is minimised: cross-entropy in nats; squared-error against one-hot labels, averaged over classes; accuracy, 1 - p of the \
-         label; or, for two classes, a function of p - label: 'piecewise: [-1,0,1]: -x; x' [default: cross-entropy]",
+        "The loss: cross-entropy in nats; squared-error against one-hot labels, averaged over classes; accuracy, 1 - \
+         p of the label; or, for two classes, a function of p - label: 'piecewise: [-1,0,1]: -x; x' [default: \
+         cross-entropy]",
     )
 }

@@ -135,7 +135,7 @@ fn is_same(a: Option<&Value>, b: Option<&Value>) -> bool {
 }
 
 impl Deviation {
-    /// The value as a flag takes it; `not given` where there is none.
+    /// The value as a flag takes it; `not given` if there is none.
     pub fn shown(value: Option<&Value>) -> String {
         let text = |value: &Value| match value {
             Value::String(text) => text.clone(),
@@ -151,10 +151,10 @@ impl Deviation {
 }
 
 impl fmt::Display for Deviation {
-    /// The key and both values: `--preprocessing (data.preprocessing) is scale, in the training it was channels`.
+    /// The key and both values: `--preprocessing (data.preprocessing) is scale, but was channels in the training`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [given, trained] = [&self.given, &self.trained].map(|value| Deviation::shown(value.as_ref()));
-        write!(f, "{} is {given}, in the training it was {trained}", self.key)
+        write!(f, "{} is {given}, but was {trained} in the training", self.key)
     }
 }
 
@@ -208,7 +208,7 @@ impl Overrides {
                     let hint = did_you_mean(nearest(word, names));
                     let known = carried_keys().iter().map(|key| key.flag).collect::<Vec<_>>().join(", ");
                     return Err(format!(
-                        "`{word}` is not a setting that a checkpoint carries{hint} (give all, or some of {known})"
+                        "`{word}` is not a setting that a checkpoint records{hint} (give all, or some of {known})"
                     ));
                 }
             }
@@ -286,9 +286,9 @@ mod tests {
         assert_eq!(
             found,
             [
-                "--train-size (data.train_size) is 50, in the training it was not given",
-                "--preprocessing (data.preprocessing) is scale, in the training it was channels",
-                "--loss (train.loss) is cross-entropy, in the training it was squared-error",
+                "--train-size (data.train_size) is 50, but was not given in the training",
+                "--preprocessing (data.preprocessing) is scale, but was channels in the training",
+                "--loss (train.loss) is cross-entropy, but was squared-error in the training",
             ]
         );
     }

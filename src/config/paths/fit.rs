@@ -38,7 +38,7 @@ pub struct FitConfig {
 pub enum CurveShape {
     /// Straight legs from point to point, each for the same share of t.
     Chain,
-    /// The Bézier curve of which they are the control points.
+    /// The Bézier curve with these control points.
     Bezier,
 }
 
@@ -94,16 +94,23 @@ pub(super) fn keys() -> Vec<Setting> {
             "curve",
             Kind::Choice(CurveShape::NAMES),
             "chain|bezier",
-            "The curve between the first two minima: straight legs from bend to bend, or the Bézier curve that the bends control \
-             [default: chain]",
+            "The curve between the first two minima: straight lines from bend to bend, or the Bézier curve with the \
+             bends as control points [default: chain]",
         ),
-        Setting::new("fit.num_bends", "num-bends", Kind::Whole, "BENDS", "Points between its ends [default: 1]"),
+        Setting::new(
+            "fit.num_bends",
+            "num-bends",
+            Kind::Whole,
+            "BENDS",
+            "Number of bends between its ends [default: \
+            1]",
+        ),
         Setting::new(
             OPTIMIZER,
             "fit-optimizer",
             Kind::Choice(OptimizerKind::NAMES),
             "sgd|adam",
-            "What turns the gradients of a fit into steps [default: sgd]",
+            "Optimiser of the fit [default: sgd]",
         ),
         Setting::new(
             "fit.learning_rate",
@@ -118,7 +125,7 @@ pub(super) fn keys() -> Vec<Setting> {
             "fit-momentum",
             Kind::Real,
             "SHARE",
-            "sgd: share of the former step that is kept, in [0, 1) [default: 0.9]",
+            "sgd: momentum, the share of the previous step that is kept, in [0, 1) [default: 0.9]",
         )
         .chosen_for(&[OPTIMIZER]),
         Setting::new(
@@ -126,15 +133,15 @@ pub(super) fn keys() -> Vec<Setting> {
             "fit-weight-decay",
             Kind::Real,
             "DECAY",
-            "Adds DECAY/2 |w(t)|^2 to the loss at the point w(t) of the curve [default: 0]",
+            "Weight decay: adds DECAY/2 |w(t)|^2 to the loss at the point w(t) of the curve [default: 0]",
         ),
         Setting::new(
             "fit.schedule",
             "fit-schedule",
             Kind::Choice(FitSchedule::NAMES),
             "constant|cosine|plateaus",
-            "How the rate goes with the epochs: constant, cosine (down to 0), or plateaus (as it is for half of them, then down in a \
-             straight line to a hundredth at nine tenths) [default: plateaus]",
+            "Learning rate over the epochs: constant, cosine (down to 0), or plateaus (constant for half of them, \
+             then linear down to a hundredth at nine tenths) [default: plateaus]",
         ),
         Setting::new("fit.num_epochs", "fit-epochs", Kind::Whole, "EPOCHS", "Passes over the data [default: 50]"),
     ]

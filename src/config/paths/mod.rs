@@ -93,7 +93,7 @@ impl PathsConfig {
         &self.model
     }
 
-    /// The pictures.
+    /// The images.
     pub fn data(&self) -> &DataConfig {
         &self.data
     }
@@ -132,7 +132,8 @@ impl PathsConfig {
 impl Configuration for PathsConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Look at the loss between minima: segments, fitted curves, the plane they lie in, and the learning coefficient along them",
+        about: "Measure the loss between minima: segments, fitted curves, their plane, and the learning coefficient \
+                along them",
         examples: help::EXAMPLES,
         headings: &help::HEADINGS,
         presets: &presets::NAMES,
@@ -155,7 +156,7 @@ impl Configuration for PathsConfig {
                 "seed",
                 Kind::Whole,
                 "SEED",
-                "Seed of everything random but corruptions [default: 0]",
+                "Seed of everything random except corruptions [default: 0]",
             ));
             keys.extend(run::network_keys());
             keys

@@ -8,13 +8,13 @@ use crate::config::{ConfigError, Kind, RawConfig, Setting};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PointsConfig {
-    /// Trainings, each from a start of its own; at least 2.
+    /// Trainings, each from its own start; at least 2.
     pub num_minima: usize,
     /// Points of each segment, evenly from t = 0 to `segment_end`; at least 2. Where t = 1 is none of them it comes on top.
     pub segment_points: usize,
     /// The last t of segments; at least 1.
     pub segment_end: f64,
-    /// Points of the curve, evenly from t = 0 to 1; at least 3. It goes on to `segment_end` at the same distance.
+    /// Points of the curve, evenly from t = 0 to 1; at least 3. It continues to `segment_end` at the same distance.
     pub curve_points: usize,
     /// Points of the plane's grid in either direction; 0 for no plane.
     pub plane_points: usize,
@@ -22,10 +22,10 @@ pub struct PointsConfig {
     pub plane_from: f64,
     /// The greatest, above `plane_from`.
     pub plane_to: f64,
-    /// Only the first so many training pictures in the plane; all where it is `None`.
+    /// Number of training images used for the plane, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plane_size: Option<usize>,
-    /// λ̂ at every so many-th point of the curve, and at its last; 0 for none.
+    /// λ̂ at every Nth point of the curve, and at its last; 0 for none.
     pub llc_every: usize,
 }
 
@@ -50,57 +50,67 @@ pub(super) fn keys() -> Vec<Setting> {
             "num-minima",
             Kind::Whole,
             "MINIMA",
-            "Trainings, each from a start of its own; the curve joins the first two [default: 2]",
+            "Number of trainings, each from a different start; the curve joins the first two [default: 2]",
         ),
         Setting::new(
             "paths.segment_points",
             "segment-points",
             Kind::Whole,
             "POINTS",
-            "Points of each segment, evenly from t = 0 to --segment-end, and t = 1 on top where it is none of them [default: 30]",
+            "Points of each segment, evenly from t = 0 to --segment-end; t = 1 is added if it is not among them \
+             [default: 30]",
         ),
         Setting::new(
             "paths.segment_end",
             "segment-end",
             Kind::Real,
             "T",
-            "The last t of segments, from 1 up: past t = 1 they go on beyond the minimum [default: 1.5]",
+            "The last t of segments, at least 1; above 1 they continue beyond the minimum [default: 1.5]",
         ),
         Setting::new(
             "paths.curve_points",
             "curve-points",
             Kind::Whole,
             "POINTS",
-            "Points of the fitted curve, evenly from t = 0 to 1; it goes on to --segment-end at the same distance [default: 61]",
+            "Points of the fitted curve, evenly from t = 0 to 1; it continues to --segment-end at the same spacing \
+             [default: 61]",
         ),
         Setting::new(
             "paths.plane_points",
             "plane-points",
             Kind::Whole,
             "POINTS",
-            "Points of the plane through both minima and the middle bend, in either direction; 0 for no plane [default: 30]",
+            "Points of the plane through both minima and the middle bend, in each direction; 0 for no plane [default: \
+             30]",
         ),
         Setting::new(
             "paths.plane_from",
             "plane-from",
             Kind::Real,
             "SHARE",
-            "Where the plane begins in either direction, the minima being at 0 and 1 and the bend at height 1 [default: -1]",
+            "Start of the plane in each direction, with the minima at 0 and 1 and the bend at height 1 [default: -1]",
         ),
-        Setting::new("paths.plane_to", "plane-to", Kind::Real, "SHARE", "Where the plane ends [default: 2]"),
+        Setting::new(
+            "paths.plane_to",
+            "plane-to",
+            Kind::Real,
+            "SHARE",
+            "End of the plane in each direction [default: \
+            2]",
+        ),
         Setting::new(
             "paths.plane_size",
             "plane-size",
             Kind::Whole,
             "N",
-            "Only the first N training pictures in the plane [default: all]",
+            "Use only the first N training images in the plane [default: all]",
         ),
         Setting::new(
             "paths.llc_every",
             "llc-every",
             Kind::Whole,
             "POINTS",
-            "Estimate the learning coefficient at every so many-th point of the curve and at its end; 0 for none [default: 0]",
+            "Estimate the learning coefficient at every Nth point of the curve and at its end; 0 for none [default: 0]",
         ),
     ]
 }

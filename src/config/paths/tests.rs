@@ -1,4 +1,4 @@
-//! Checks what `llc paths` can be told: that settings survive being printed, presets, and what is refused.
+//! Checks the settings of `llc paths`: printing and reading back, presets, and errors.
 
 use super::*;
 use crate::config::testing::{self, assert_examples_are_legal, assert_printed_reads_back};

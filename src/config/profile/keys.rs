@@ -61,7 +61,8 @@ fn ladder() -> Vec<Setting> {
             "along",
             Kind::Choice(Along::NAMES),
             "gamma|n-beta",
-            "What decreases from rung to rung; each rung samples a wider region than the one before [default: gamma]",
+            "Quantity that decreases from rung to rung; each rung samples a wider region than the previous one \
+             [default: gamma]",
         ),
         Setting::new(
             "profile.from",
@@ -82,14 +83,15 @@ fn ladder() -> Vec<Setting> {
             "rungs",
             Kind::Whole,
             "RUNGS",
-            text(format!("Rungs, each the same multiple of the one before [default: {NUM_RUNGS}]")),
+            text(format!("Number of rungs, in geometric steps [default: {NUM_RUNGS}]")),
         ),
         Setting::new(
             "profile.ladder",
             "ladder",
             Kind::RealList,
             "VALUES",
-            "Gamma or n_beta of every rung, from the largest to the smallest, in place of --from, --to and --rungs: 1000,300,100",
+            "Gamma or n_beta of every rung, from the largest to the smallest, instead of --from, --to and --rungs: \
+             1000,300,100",
         ),
         Setting::new(
             "profile.half_width",
@@ -97,7 +99,7 @@ fn ladder() -> Vec<Setting> {
             Kind::Real,
             "SHARE",
             text(format!(
-                "A rung is sampled until half of the 90 % interval is this share of the estimate [default: {HALF_WIDTH}]"
+                "Sample a rung until half of the 90 % interval is this share of the estimate [default: {HALF_WIDTH}]"
             )),
         ),
         Setting::new(
@@ -113,8 +115,8 @@ fn ladder() -> Vec<Setting> {
             Kind::Whole,
             "STEPS",
             text(format!(
-                "The most steps of a chain on one rung, warm-up included [default: {MAX_ROUNDS_STEPS} times --num-steps, or with --time \
-                 no limit]"
+                "Most steps of a chain on one rung, warm-up included [default: {MAX_ROUNDS_STEPS} times --num-steps, \
+                 or with --time no limit]"
             )),
         ),
     ]
@@ -145,8 +147,8 @@ fn described(key: Setting) -> Setting {
              auto for a checkpoint, n_beta times the largest curvature at w* over 30; 100 for the potential line, 10 for dot; else 1]"
         }
         "sampler.num_steps" => {
-            "Steps of a chain in the first round of a rung, warm-up included; each further round doubles the draws that are kept [default: 2000, but around \
-             a deep linear network the sampler's own, as in llc dln]"
+            "Steps of a chain in the first round of a rung, warm-up included; each further round doubles the number \
+             of kept draws [default: 2000, but around a deep linear network the sampler's own, as in llc dln]"
         }
         "sampler.warmup" => {
             "Leading share of the first round that is not averaged, in [0, 1) [default: 0.5 around a checkpoint, 0.2 in a potential, \
@@ -156,8 +158,9 @@ fn described(key: Setting) -> Setting {
             "sgld: samples in a minibatch [default: 256, around a deep linear network 500, or n if less]"
         }
         "sampler.loss_trace" => {
-            "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or the full data's [default: control-variate around a \
-             checkpoint, minibatch around a deep linear network, where there are minibatches; else full]"
+            "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or the \
+             full data's [default: control-variate around a checkpoint, minibatch around a deep linear network, if \
+             the sampler draws minibatches; else full]"
         }
         _ => key.help,
     };

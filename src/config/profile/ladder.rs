@@ -82,7 +82,7 @@ pub enum LadderConfig {
         /// From the largest to the smallest.
         ladder: Vec<f64>,
     },
-    /// Each the same multiple of the one before.
+    /// A geometric sequence.
     Geometric {
         /// The first; follows from w* where it is `None`.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,7 +151,8 @@ fn ladder(raw: &RawConfig) -> Result<LadderConfig, ConfigError> {
     };
     let key = raw.key(path)?;
     if let Some(other) = ["profile.from", "profile.to", "profile.rungs"].iter().find(|path| raw.get(path).is_some()) {
-        let reason = "--ladder names every rung: leave it out, or give --from, --to and --rungs".to_owned();
+        let reason =
+            "--ladder lists every rung: leave this out, or use --from, --to and --rungs instead of --ladder".to_owned();
         return Err(ConfigError::Refused { key: raw.key(other)?, reason });
     }
     if ladder.is_empty() {
@@ -162,7 +163,7 @@ fn ladder(raw: &RawConfig) -> Result<LadderConfig, ConfigError> {
     }
     if !ladder.is_sorted_by(|a, b| a > b) {
         let reason =
-            "give the values from the largest to the smallest: each rung is wider than the one before".to_owned();
+            "give the values from the largest to the smallest: each rung is wider than the previous one".to_owned();
         return Err(ConfigError::Refused { key, reason });
     }
     Ok(LadderConfig::Given { ladder: ladder.clone() })

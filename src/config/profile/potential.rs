@@ -75,7 +75,7 @@ impl PotentialConfig {
 pub(super) fn check(raw: &RawConfig, threads: usize) -> Result<PotentialConfig, ConfigError> {
     let toy = raw.word(POTENTIAL).and_then(Toy::from_name).unwrap_or(Toy::Regular);
     if let Some(path) = ["run.device", "run.precision"].iter().find(|path| raw.get(path).is_some()) {
-        let reason = "a potential is computed on the CPU in f64: remove it".to_owned();
+        let reason = "a potential is computed on the CPU in f64: remove this flag".to_owned();
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     let mut raw = raw.clone();
@@ -98,7 +98,7 @@ pub(super) fn check(raw: &RawConfig, threads: usize) -> Result<PotentialConfig, 
     }
     let sampler = sampler::check::sampler(&raw, &SAMPLER, Subject { num_samples: Some(N), num_tensors: Some(1) })?;
     if sampler.kernel.batch_size().is_some() {
-        let reason = "a potential has no samples: remove it".to_owned();
+        let reason = "a potential has no samples: remove this flag".to_owned();
         return Err(ConfigError::Refused { key: raw.key("sampler.gradient")?, reason });
     }
     let run = run::check(&raw, Work::DeepLinear { num_parameters: 1 }, sampler.kernel.kind(), threads)?;

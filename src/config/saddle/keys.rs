@@ -38,36 +38,37 @@ fn own() -> Vec<Setting> {
             "initialisation-exponent",
             Kind::Real,
             "EXPONENT",
-            "Weights start as N(0, width^-EXPONENT), by the largest hidden width; above 1 training goes from saddle to saddle \
-             [default: 1.5]",
+            "Weights start as N(0, width^-EXPONENT), with the largest hidden width; above 1 training moves from \
+             saddle to saddle [default: 1.5]",
         ),
         Setting::new(
             "data.teacher",
             "teacher",
             Kind::RealList,
             "VALUES",
-            "Diagonal of the teacher, whose number of values is the width of input and output [default: 10,20,30,40,50]",
+            "Diagonal of the teacher; the number of values is the width of input and output [default: 10,20,30,40,50]",
         ),
         Setting::new(
             "data.num_training_data",
             "num-training-data",
             Kind::Whole,
             "N",
-            "Samples n, at least 3 [default: 1e4]",
+            "Number of samples n, at least 3 [default: 1e4]",
         ),
         Setting::new(
             "data.input_dist",
             "input-dist",
             Kind::Choice(InputDist::NAMES),
             "uniform|unit-ball|normal",
-            "Law of the inputs: each coordinate on (-10, 10), the unit ball, or each coordinate standard normal [default: normal]",
+            "Distribution of the inputs: each coordinate uniform on (-10, 10), uniform in the unit ball, or each \
+             coordinate standard normal [default: normal]",
         ),
         Setting::new(
             "train.learning_rate",
             "learning-rate",
             Kind::Real,
             "RATE",
-            "Learning rate, the same at all steps [default: 1e-4]",
+            "Learning rate, constant over the training [default: 1e-4]",
         ),
         Setting::new("train.momentum", "momentum", Kind::Real, "SHARE", "Momentum, in [0, 1) [default: 0]"),
         Setting::new(
@@ -77,35 +78,42 @@ fn own() -> Vec<Setting> {
             "SAMPLES",
             "Samples in a minibatch of the training [default: 128, or n if less]",
         ),
-        Setting::new("train.num_steps", "train-steps", Kind::Whole, "STEPS", "Steps of the training [default: 20000]"),
+        Setting::new(
+            "train.num_steps",
+            "train-steps",
+            Kind::Whole,
+            "STEPS",
+            "Number of training steps [default: \
+            20000]",
+        ),
         Setting::new(
             "saddle.logging_period",
             "logging-period",
             Kind::Whole,
             "STEPS",
-            "Steps of the training from one estimate to the next [default: 50]",
+            "Training steps between two estimates [default: 50]",
         ),
         Setting::new(
             "saddle.rank_tolerance",
             "rank-tolerance",
             Kind::Real,
             "VALUE",
-            "Singular values of the product above this count for the rank [default: those that the loss tells from zero at this n_beta, \
-             5 sqrt(out/(2 n_beta)) or more]",
+            "The rank counts singular values of the product above this [default: 5 sqrt(out/(2 n_beta)), which the \
+             loss can distinguish from zero at this n_beta]",
         ),
         Setting::new(
             "saddle.gibbs_sweeps",
             "gibbs-sweeps",
             Kind::Whole,
             "SWEEPS",
-            "Sweeps of Gibbs's chains beside each estimate, the first 0.3 of them warm-up; 0 for none [default: 200]",
+            "Sweeps of Gibbs chains at each estimate, the first 0.3 of them warm-up; 0 for no Gibbs [default: 200]",
         ),
         Setting::new(
             "saddle.gibbs_chains",
             "gibbs-chains",
             Kind::Whole,
             "CHAINS",
-            "Gibbs's chains beside each estimate [default: 2]",
+            "Number of Gibbs chains at each estimate [default: 2]",
         ),
     ]
 }

@@ -1,4 +1,4 @@
-//! Makes a legal sampler out of raw settings: what fits which kernel, and what doesn't.
+//! Checks the raw settings of a sampler: which settings suit which kernel.
 
 use llc_core::setting::Choice;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::config::error::minibatch_samplers;
 use crate::config::{ConfigError, RawConfig, Setting, Value};
 use crate::kernel::{About, Given, GradientNeed, SamplerKind};
 
-/// What is sampled, as far as a configuration knows it before the data are read.
+/// The sizes of the problem that a configuration knows before the data are read.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject {
     /// Samples n.
@@ -21,19 +21,19 @@ pub struct Subject {
     pub num_tensors: Option<usize>,
 }
 
-/// Something legal that is probably not meant. Its text is one sentence that says what to do.
+/// A setting that is legal but probably not intended. Its text is one sentence that says what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigWarning {
     /// γ = 0: flat directions have no stationary law.
     FlatDirectionsAreFree,
-    /// A minibatch size where no minibatches are drawn.
+    /// A minibatch size although no minibatches are drawn.
     BatchSizeIsUnused,
-    /// A target acceptance beside a given step size.
+    /// A target acceptance with a given step size.
     TargetAcceptanceIsUnused,
-    /// A training loss that a network's own outputs do not minimise, where they would be the targets.
+    /// A training loss that a network's own outputs do not minimise, so that labels become the targets.
     LabelsAreTheTargets,
-    /// A choice of labels where none are used.
+    /// A choice of labels although none are used.
     LabelsAreUnused,
 }
 
@@ -51,20 +51,21 @@ impl fmt::Display for ConfigWarning {
                 )
             }
             Self::TargetAcceptanceIsUnused => {
-                f.write_str("--target-acceptance has no effect beside a given --epsilon; leave one of them out")
+                f.write_str("--target-acceptance has no effect with a given --epsilon; leave one of them out")
             }
             Self::LabelsAreTheTargets => f.write_str(
-                "the loss around the network is taken on labels, because a network's own outputs do not minimise this --loss; \
-                 give --loss-around labels to say so yourself",
+                "the loss around the network uses labels, because a network's own outputs do not minimise this \
+                 --loss; give --loss-around labels to silence this warning",
             ),
             Self::LabelsAreUnused => f.write_str(
-                "--llc-labels has no effect: the loss is taken around the network's own function; give --loss-around labels as well",
+                "--llc-labels has no effect: the loss is that around the network's own function; give --loss-around \
+                 labels as well",
             ),
         }
     }
 }
 
-/// What is legal in `sampler`, which was made of `raw`, but probably not meant.
+/// Warnings about settings of `sampler`, which was made from `raw`, that are legal but probably not intended.
 pub fn warnings(raw: &RawConfig, sampler: &SamplerConfig) -> Vec<ConfigWarning> {
     let mut warnings = Vec::new();
     let is_set = |path| raw.get(path).is_some();
@@ -80,8 +81,8 @@ pub fn warnings(raw: &RawConfig, sampler: &SamplerConfig) -> Vec<ConfigWarning> 
     warnings
 }
 
-/// The sampler `kind` of an experiment that chooses samplers itself: at `settings`, by the keys that every experiment has for them; what
-/// these leave open is as `base` says.
+/// The sampler `kind` of an experiment that chooses samplers itself, with `settings` by the keys of every experiment; the others are
+/// those of `base`.
 pub fn of_kind(
     kind: SamplerKind,
     settings: &[(&'static str, Value)],
@@ -95,7 +96,7 @@ pub fn of_kind(
     sampler(&raw, base, subject)
 }
 
-/// The sampler of `subject`, which is legal already; where `raw` says nothing, `base` holds.
+/// The sampler of `subject`, which is checked already; settings that `raw` lacks are those of `base`.
 pub fn sampler(raw: &RawConfig, base: &SamplerDefaults, subject: Subject) -> Result<SamplerConfig, ConfigError> {
     let kind = raw.word("sampler.kind").and_then(SamplerKind::from_name).unwrap_or(base.kind);
     let gradient = gradient(raw, kind, base, subject.num_samples)?;
@@ -163,7 +164,7 @@ fn extrapolate_step(raw: &RawConfig, kind: SamplerKind) -> Result<Option<Extrapo
     Ok(asked)
 }
 
-/// What gradients are taken over; exact for a sampler that takes none.
+/// The samples of gradients; exact for a sampler without gradients.
 fn gradient(
     raw: &RawConfig,
     kind: SamplerKind,
@@ -187,7 +188,7 @@ fn gradient(
     }
 }
 
-/// Refuses what only other samplers take.
+/// Rejects settings that only other samplers have.
 fn check_takes(raw: &RawConfig, kind: SamplerKind) -> Result<(), ConfigError> {
     for path in raw.paths().filter(|path| !kind.about().takes(path)) {
         let used_by = SamplerKind::those(|about| about.takes(path));
@@ -209,7 +210,7 @@ fn loss_trace(raw: &RawConfig, base: &SamplerDefaults, gradient: Gradient) -> Re
     }
 }
 
-/// Refuses a chain that keeps too few draws to say anything of its error; `key` sets its steps, of which `per_step` make one of the sampler's.
+/// Rejects a chain that keeps too few draws to estimate its error; `key` sets its steps, and `per_step` of them make one step of the sampler.
 pub(in crate::config) fn ensure_enough_draws(
     key: &'static Setting,
     sampler: &SamplerConfig,

@@ -11,8 +11,8 @@ use crate::kernel::{About, GradientNeed, SamplerKind};
 
 const SAMPLER: &str = "sampler.kind";
 
-/// The sampler's settings, where `defaults` hold; then those that belong to some samplers alone. Of samplers that draw blocks of
-/// parameters exactly the help speaks only if `has_blocks`.
+/// The settings of every sampler, with `defaults`; then those of some samplers only. The help mentions samplers that draw blocks of
+/// parameters exactly only if `has_blocks`.
 pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
     let fits = |about: &About| has_blocks || about.gradient != GradientNeed::None;
     let names = names(has_blocks);
@@ -60,7 +60,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
             "sampler",
             Kind::Choice(names),
             text(names.join("|")),
-            text(format!("How w is drawn. {summaries} [default: {}]", defaults.kind.name())),
+            text(format!("Sampler of w. {summaries} [default: {}]", defaults.kind.name())),
         ),
         Setting::new(
             "sampler.gradient",
@@ -68,8 +68,8 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
             Kind::Choice(&["minibatch", "exact"]),
             "minibatch|exact",
             text(format!(
-                "Samples that a gradient is computed on: a minibatch, or all (exact); minibatch is for {minibatch} only [default: {minibatch} minibatch, \
-                 else exact]"
+                "Samples for a gradient: a minibatch, or all (exact); minibatch is for {minibatch} only [default: \
+                 minibatch for {minibatch}, else exact]"
             )),
         )
         .chosen_for(&[SAMPLER]),
@@ -95,7 +95,7 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
             "n-beta",
             Kind::Real,
             "N_BETA",
-            "n times beta, in place of --beta [default: n/ln n]",
+            "n times beta, instead of --beta [default: n/ln n]",
         ),
         Setting::new(
             "sampler.num_steps",
@@ -118,14 +118,14 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
             "thin",
             Kind::Whole,
             "STEPS",
-            text(format!("Steps from one draw to the next [default: {THIN}]")),
+            text(format!("Steps between two draws [default: {THIN}]")),
         ),
         Setting::new(
             "sampler.num_chains",
             "num-chains",
             Kind::Whole,
             "CHAINS",
-            text(format!("Number of chains; R-hat needs 4 to say much [default: {num_chains}]")),
+            text(format!("Number of chains; R-hat is informative from 4 on [default: {num_chains}]")),
         ),
         Setting::new(
             "sampler.batch_size",
@@ -151,8 +151,8 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
             Kind::Choice(LossTrace::NAMES),
             "minibatch|control-variate|full",
             text(format!(
-                "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or the full data's [default: \
-                 {trace} where there are minibatches, else full]"
+                "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or \
+                 the full data's [default: {trace} with minibatches, else full]"
             )),
         )
         .chosen_for(&[SAMPLER]),
@@ -162,8 +162,8 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
             Kind::Choice(Switch::NAMES),
             "on|off",
             text(format!(
-                "Whether the run is repeated, half as long, at a quarter of gamma; without it an estimate is at best \
-                 trusted_at_scale where gamma holds more than 2 % of the directions [default: {check}]"
+                "Repeat the run at a quarter of gamma, half as long; without it an estimate is at best \
+                 trusted_at_scale if gamma holds more than 2 % of the directions [default: {check}]"
             )),
         ),
         Setting::new(
@@ -172,8 +172,8 @@ pub fn keys(defaults: &SamplerDefaults, has_blocks: bool) -> Vec<Setting> {
             Kind::Choice(ExtrapolateStep::NAMES),
             "auto|on|off",
             text(format!(
-                "{biased}: whether a second set of chains runs at epsilon/2, to remove the bias of step size and minibatches by \
-                 extrapolation; auto: where the measured bias exceeds 3 % [default: {extrapolate}]"
+                "{biased}: run a second set of chains at epsilon/2, to remove the bias of step size and minibatches \
+                 by extrapolation; auto: if the measured bias exceeds 3 % [default: {extrapolate}]"
             )),
         )
         .chosen_for(&[SAMPLER]),
@@ -205,10 +205,10 @@ fn samplers_own(has_blocks: bool) -> Vec<Setting> {
     own
 }
 
-/// What `tell` says of each sampler, behind its name: `gibbs 4000, hmc 6000`.
-fn each(separator: &str, tell: impl Fn(&About) -> Option<String>) -> String {
-    let told = |kind: SamplerKind| Some(format!("{} {}", kind.name(), tell(kind.about())?));
-    SamplerKind::ALL.into_iter().filter_map(told).collect::<Vec<_>>().join(separator)
+/// The text of `describe` for each sampler, after its name: `gibbs 4000, hmc 6000`.
+fn each(separator: &str, describe: impl Fn(&About) -> Option<String>) -> String {
+    let line = |kind: SamplerKind| Some(format!("{} {}", kind.name(), describe(kind.about())?));
+    SamplerKind::ALL.into_iter().filter_map(line).collect::<Vec<_>>().join(separator)
 }
 
 /// Keeps a text for as long as the program runs: there is one table of keys for each experiment.

@@ -1,6 +1,6 @@
 //! Configures the sampler: which kernel, at which β and γ, for how long.
 //!
-//! Every experiment that samples reads these settings from the table `sampler`; what it leaves to a default of its own is in a
+//! Every experiment that samples reads these settings from the table `sampler`; what it leaves to its own default is in a
 //! [`SamplerDefaults`].
 
 pub(super) mod check;
@@ -52,7 +52,7 @@ pub struct SamplerConfig {
     /// Whether the run is repeated at half the step size, if it was said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extrapolate_step: Option<ExtrapolateStep>,
-    /// What holds where it was not.
+    /// What holds if it was not.
     #[serde(skip)]
     pub(in crate::config) default_extrapolate_step: ExtrapolateStep,
 }
@@ -67,7 +67,7 @@ pub enum Gamma {
 }
 
 impl Gamma {
-    /// The number, where it is known before the loss is looked at.
+    /// The number, if it is known before the loss is looked at.
     pub fn fixed(self) -> Option<f64> {
         match self {
             Self::Auto => None,

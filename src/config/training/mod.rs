@@ -1,4 +1,4 @@
-//! Configures `llc train`: a network trained on pictures, as the published random-label experiments do.
+//! Configures `llc train`: a network trained on images, as the published random-label experiments do.
 //!
 //! Serialised, a [`TrainingConfig`] has the layout of its TOML file: `experiment`, `seed`, and the tables `model`, `data`, `train`
 //! and `run`.
@@ -46,7 +46,7 @@ pub struct TrainingConfig {
     run: TrainingRun,
 }
 
-/// Where a training runs, and how it is told.
+/// Where a training runs, and the format of its output.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct TrainingRun {
@@ -54,14 +54,14 @@ pub struct TrainingRun {
     pub threads: usize,
     /// Where it runs.
     pub device: Device,
-    /// How epochs are told and checkpoints are called.
+    /// The format of epoch lines and the names of checkpoints.
     pub style: Style,
-    /// A run's folder, or a checkpoint, from which the training goes on.
+    /// A run's folder, or a checkpoint, from which the training continues.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resume: Option<PathBuf>,
 }
 
-/// How epochs are told and checkpoints are called.
+/// The format of epoch lines and the names of checkpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Style {
@@ -108,7 +108,8 @@ impl TrainingConfig {
 impl Configuration for TrainingConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Train a network on pictures, with true or random labels, to the interpolation threshold or for some epochs",
+        about: "Train a network on images, with true or random labels, to the interpolation threshold or for a number \
+                of epochs",
         examples: help::EXAMPLES,
         headings: &help::HEADINGS,
         presets: &presets::NAMES,
@@ -163,7 +164,7 @@ impl Configuration for TrainingConfig {
             .shape()
             .and_then(|(shape, num_classes)| network::model::for_data(&self.model, shape, num_classes).build().ok());
         built.map_or_else(
-            || "d depends on the pictures".to_owned(),
+            || "d depends on the images".to_owned(),
             |built| format!("d = {} parameters", built.num_parameters()),
         )
     }
@@ -176,20 +177,21 @@ impl Configuration for TrainingConfig {
 /// The settings that no other experiment has.
 fn own() -> Vec<Setting> {
     vec![
-        Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random but corruptions [default: 0]"),
+        Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random except corruptions [default: 0]"),
         Setting::new(
             "run.resume",
             "resume",
             Kind::Text,
             "RUN|FILE",
-            "Resume from a run's newest checkpoint, or from this file; give the other settings as before, or more epochs",
+            "Resume from the newest checkpoint of this run, or from this file; give the other settings as before, or \
+             more epochs",
         ),
         Setting::new(
             "run.style",
             "style",
             Kind::Choice(Style::NAMES),
             "llc|zhang|fitting-random-labels",
-            "How epochs are told and checkpoints are called: as here, or as the originals of the presets do [default: llc]",
+            "Format of epoch lines and names of checkpoints: llc's, or those of the presets' originals [default: llc]",
         ),
     ]
 }

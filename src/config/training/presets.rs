@@ -1,9 +1,9 @@
-//! Holds the published experiments on pictures with random labels.
+//! Holds the published experiments on images with random labels.
 //!
 //! *Reference*: Zhang, Bengio, Hardt, Recht and Vinyals, "Understanding deep learning requires rethinking generalization" (2017),
 //! <https://arxiv.org/abs/1611.03530>. `zhang-fig1` and `zhang-fig2` follow a published reproduction of its first two figures:
 //! CIFAR-10's middle 28×28, normalised, never augmented; labels and pixels are corrupted in one stream through training and test data.
-//! `fitting-random-labels` follows the program of that name: whole pictures, training and test labels corrupted from the same seed.
+//! `fitting-random-labels` follows the program of that name: whole images, training and test labels corrupted from the same seed.
 
 use crate::config::RawConfig;
 use crate::config::preset::{Settings, lay};

@@ -1,4 +1,4 @@
-//! Downloads one file: goes on where the last attempt ended, and keeps only what has the right digest.
+//! Downloads one file: continues where the last attempt ended, and keeps only what has the right digest.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -65,7 +65,7 @@ pub(super) fn download(
                 }
                 // The beginning may have been that of another file.
                 has_resumed = false;
-                broken = format!("what came has the MD5 digest {found}, not {}", file.md5);
+                broken = format!("the download has the MD5 digest {found}, not {}", file.md5);
             }
         }
     }
@@ -123,7 +123,7 @@ fn attempt(
         }
     }
     match total_bytes {
-        Some(total) if here < total => Ok(Attempt::Broken(format!("{here} of {total} bytes came"))),
+        Some(total) if here < total => Ok(Attempt::Broken(format!("received {here} of {total} bytes"))),
         _ => Ok(Attempt::Complete),
     }
 }

@@ -1,7 +1,7 @@
-//! Brings published data sets: each file checked against its publisher's digest, a broken download resumed, nothing unexpected
+//! Downloads published datasets: each file checked against its publisher's digest, a broken download resumed, nothing unexpected
 //! unpacked.
 //!
-//! *Tested by*: `tests/data_fetch.rs`, against a server of its own.
+//! *Tested by*: `tests/data_fetch.rs`, against its own server.
 
 mod download;
 mod published;
@@ -37,16 +37,16 @@ pub struct Progress<'a> {
     pub stage: Stage,
     /// Bytes that are here.
     pub num_bytes: u64,
-    /// Bytes of the whole file, if the server told.
+    /// Bytes of the whole file, if the server reports them.
     pub total_bytes: Option<u64>,
 }
 
-/// Why a data set can't be brought.
+/// Why a dataset can't be downloaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FetchError {
     /// The server can't be reached, or the connection broke too often.
-    #[error("{url}: {found}; what came is kept: the same command goes on from there, --from takes another address")]
+    #[error("{url}: {found}; the same command continues from here, or give another address with --from")]
     Connection {
         /// The file's address.
         url: String,
@@ -54,7 +54,7 @@ pub enum FetchError {
         found: String,
     },
     /// The server doesn't give the file.
-    #[error("{url}: the server answered {status}; --from takes another address")]
+    #[error("{url}: the server answered {status}; give another address with --from")]
     Status {
         /// The file's address.
         url: String,
@@ -62,7 +62,10 @@ pub enum FetchError {
         status: u16,
     },
     /// The file is not the published one.
-    #[error("{url}: expected the MD5 digest {expected}, found {found}; nothing is kept, --from takes another address")]
+    #[error(
+        "{url}: expected the MD5 digest {expected}, found {found}; the download was discarded, give another \
+             address with --from"
+    )]
     Digest {
         /// The file's address.
         url: String,
@@ -72,7 +75,7 @@ pub enum FetchError {
         found: String,
     },
     /// The file is larger than any of its kind.
-    #[error("{url}: more than {limit} bytes came; --from takes another address")]
+    #[error("{url}: received more than {limit} bytes; give another address with --from")]
     TooLarge {
         /// The file's address.
         url: String,
@@ -90,14 +93,14 @@ pub enum FetchError {
         found: String,
     },
     /// A signal ended it.
-    #[error("interrupted; the same command goes on from there")]
+    #[error("interrupted; the same command continues from here")]
     Cancelled,
     /// A file can't be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
 }
 
-/// Brings a data set into `data_dir` and returns its folder. `from` replaces the published addresses: a folder's, below which the
+/// Downloads a dataset into `data_dir` and returns its folder. `from` replaces the published addresses: a folder's, below which the
 /// files have their published names.
 ///
 /// # Errors

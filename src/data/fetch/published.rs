@@ -1,11 +1,11 @@
-//! Lists where the data sets are published, and the digests that their publishers give.
+//! Lists where the datasets are published, and the digests that their publishers give.
 //!
 //! *Reference*: <https://www.cs.toronto.edu/~kriz/cifar.html>, <https://github.com/zalandoresearch/fashion-mnist>; MNIST's home no longer
 //! gives its files out, so that PyTorch's mirror of it comes first.
 
 use crate::data::DatasetName;
 
-/// Where a data set is, and of what it consists.
+/// Where a dataset is, and of what it consists.
 #[derive(Debug, Clone, Copy)]
 pub struct Published<'a> {
     /// Its folder below the data folder.

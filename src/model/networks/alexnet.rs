@@ -1,4 +1,4 @@
-//! Describes a small AlexNet for 28 × 28 pictures: two convolutions, each with pool and response norm, and three linear layers.
+//! Describes a small AlexNet for 28 × 28 images: two convolutions, each with pool and response norm, and three linear layers.
 //!
 //! *Reference*: Zhang et al. 2017, <https://arxiv.org/abs/1611.03530>, appendix A; the shapes are those of a later reproduction, with
 //! 1,375,690 parameters (the paper's table has 1,387,786).
@@ -11,7 +11,7 @@ use crate::model::registry::{Entry, Request};
 pub const ALEXNET_SMALL: Entry = Entry {
     name: "alexnet-small",
     family: None,
-    summary: "small AlexNet with response norm, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "small AlexNet with response norm, on the centre of a colour image (Zhang et al. 2017)",
     options: &[],
     input_shape: [3, 28, 28],
     num_classes: 10,

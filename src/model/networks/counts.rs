@@ -108,6 +108,6 @@ fn pictures_shrink_through_resnet18_as_published() {
     let sides: Vec<usize> = network.rows().iter().filter_map(|row| row.output.get(1).copied()).collect();
     let mut steps = sides.clone();
     steps.dedup();
-    // The last halving passes the shortcut too, which is walked behind the body.
+    // The last halving passes the shortcut too, which is visited after the body.
     assert_eq!(steps, [16, 8, 4, 2, 1]);
 }

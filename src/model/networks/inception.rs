@@ -1,4 +1,4 @@
-//! Describes a small Inception for 28 × 28 pictures: modules of a 1×1 and a 3×3 convolution side by side, with and without batch norm.
+//! Describes a small Inception for 28 × 28 images: modules of a 1×1 and a 3×3 convolution side by side, with and without batch norm.
 //!
 //! Every convolution goes without bias, followed by a norm (ε = 10⁻³) and a relu; without norms it stays without bias.
 //!
@@ -13,7 +13,7 @@ use crate::model::registry::{Entry, Request};
 pub const INCEPTION_SMALL: Entry = Entry {
     name: "inception-small",
     family: None,
-    summary: "small Inception, with or without batch norm, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "small Inception, with or without batch norm, on the centre of a colour image (Zhang et al. 2017)",
     options: &["batch-norm"],
     input_shape: [3, 28, 28],
     num_classes: 10,
@@ -22,9 +22,9 @@ pub const INCEPTION_SMALL: Entry = Entry {
 
 /// A module in the body.
 enum Module {
-    /// 1×1 and 3×3 side by side, with so many channels each.
+    /// 1×1 and 3×3 in parallel, with these numbers of channels.
     Inception(usize, usize),
-    /// 3×3 at stride 2 with so many channels, and a pool.
+    /// 3×3 at stride 2 with this number of channels, and a pool.
     Downsample(usize),
 }
 

@@ -12,7 +12,7 @@ use crate::model::registry::{Entry, Family, Request};
 pub const MLP: Entry = Entry {
     name: "mlp",
     family: None,
-    summary: "perceptron of any widths; 64 hidden units on MNIST's pictures by default",
+    summary: "perceptron of any widths; 64 hidden units on MNIST's images by default",
     options: &["widths", "bias", "activation"],
     input_shape: [1, 28, 28],
     num_classes: 10,
@@ -24,21 +24,21 @@ pub const MLP: Entry = Entry {
     },
 };
 
-/// One hidden layer of 512 units on 28 × 28 of a colour picture.
+/// One hidden layer of 512 units on 28 × 28 of a colour image.
 pub const MLP1: Entry = Entry {
     name: "mlp1",
     family: None,
-    summary: "one hidden layer of 512 units, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "one hidden layer of 512 units, on the centre of a colour image (Zhang et al. 2017)",
     options: &[],
     input_shape: [3, 28, 28],
     num_classes: 10,
     layers: |request| Ok(perceptron(request, &[512], Some(Activation::Relu), true, Start::Torch)),
 };
 
-/// Three hidden layers of 512 units on 28 × 28 of a colour picture.
+/// Three hidden layers of 512 units on 28 × 28 of a colour image.
 pub const MLP3: Entry = Entry {
     name: "mlp3",
-    summary: "three hidden layers of 512 units, on the centre of a colour picture (Zhang et al. 2017)",
+    summary: "three hidden layers of 512 units, on the centre of a colour image (Zhang et al. 2017)",
     layers: |request| Ok(perceptron(request, &[512; 3], Some(Activation::Relu), true, Start::Torch)),
     ..MLP1
 };

@@ -2,7 +2,7 @@
 //! places, and one linear layer.
 //!
 //! A block is relu(body(x) + shortcut(x)) with the body conv3×3, norm, relu, conv3×3, norm. The first block of the last three groups
-//! halves the picture and has a shortcut conv1×1, norm; every other shortcut is x. Three variants, which differ in
+//! halves the image and has a shortcut conv1×1, norm; every other shortcut is x. Three variants, which differ in
 //!
 //! | | padding | stem | start | norm | head |
 //! |---|---|---|---|---|---|
@@ -22,7 +22,7 @@ use crate::model::registry::{Entry, Request};
 pub const RESNET18: Entry = Entry {
     name: "resnet18",
     family: None,
-    summary: "ResNet18 as Haiku builds it, its head starting at zero (Lau et al. 2023)",
+    summary: "ResNet18 as Haiku builds it, with a head that starts at zero (Lau et al. 2023)",
     options: &["width-factor"],
     input_shape: [3, 32, 32],
     num_classes: 10,
@@ -37,10 +37,10 @@ pub const RESNET18_TORCHVISION: Entry = Entry {
     ..RESNET18
 };
 
-/// torchvision's, with a stem for small pictures.
+/// torchvision's, with a stem for small images.
 pub const RESNET18_CIFAR: Entry = Entry {
     name: "resnet18-cifar",
-    summary: "torchvision's ResNet18 with a stem for small pictures: 3×3, no pool",
+    summary: "torchvision's ResNet18 with a stem for small images: 3×3, no pool",
     layers: |request| Ok(layers(request, Variant::Cifar)),
     ..RESNET18
 };

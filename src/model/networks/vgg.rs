@@ -1,7 +1,7 @@
-//! Describes VGG with 11, 13, 16 or 19 layers: stacks of conv3×3 [norm] relu with a pool behind each, then three linear layers with
+//! Describes VGG with 11, 13, 16 or 19 layers: stacks of conv3×3 [norm] relu with a pool after each, then three linear layers with
 //! dropout.
 //!
-//! The linear layers have 512 units, as is usual for 32 × 32 pictures; those of the paper have 4096. Names are torchvision's.
+//! The linear layers have 512 units, as is usual for 32 × 32 images; those of the paper have 4096. Names are torchvision's.
 //!
 //! *Reference*: Simonyan and Zisserman 2015, <https://arxiv.org/abs/1409.1556>, table 1; Garipov et al. 2018,
 //! <https://arxiv.org/abs/1802.10026>, for the head.
@@ -16,7 +16,7 @@ use crate::model::registry::{Entry, Family, Request};
 pub const VGG: Entry = Entry {
     name: "vgg16",
     family: Some(Family { prefix: "vgg", form: "vgg11, vgg13, vgg16, vgg19", read }),
-    summary: "VGG with batch norm and dropout, for 32×32 pictures; also vgg11, vgg13, vgg19",
+    summary: "VGG with batch norm and dropout, for 32×32 images; also vgg11, vgg13, vgg19",
     options: &["batch-norm", "dropout"],
     input_shape: [3, 32, 32],
     num_classes: 10,

@@ -1,4 +1,4 @@
-//! Describes a small wide ResNet for 28 × 28 pictures: three groups of two pre-activated blocks, each group halving the picture.
+//! Describes a small wide ResNet for 28 × 28 images: three groups of two pre-activated blocks, each group halving the image.
 //!
 //! A block is body(x) + shortcut(x) with the body norm, relu, conv3×3, [dropout], norm, relu, conv3×3. Where the channels change, the
 //! shortcut has a norm, a relu and a conv1×1 of its own (`wrn` shares the body's first norm); elsewhere it is x.
@@ -14,7 +14,7 @@ use crate::model::registry::{Entry, Request};
 pub const WIDE_RESNET: Entry = Entry {
     name: "wide-resnet",
     family: None,
-    summary: "small wide ResNet of three groups, on the centre of a colour picture",
+    summary: "small wide ResNet of three groups, on the centre of a colour image",
     options: &["width-factor", "dropout"],
     input_shape: [3, 28, 28],
     num_classes: 10,

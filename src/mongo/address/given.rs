@@ -46,7 +46,7 @@ impl fmt::Debug for AddressText {
 ///
 /// # Errors
 ///
-/// [`AddressError`] for the first that is malformed, or the same as one before it.
+/// [`AddressError`] for the first that is malformed, or equal to an earlier one.
 pub fn addresses(
     mongo: &[AddressText],
     urls: &[AddressText],

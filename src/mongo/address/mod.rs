@@ -57,17 +57,15 @@ enum Problem {
     IsUrl,
     #[error("user and password don't belong here: set {USER_VARIABLE} and {PASSWORD_VARIABLE}, or use --mongo-url")]
     Credentials,
-    #[error("write it as mongodb://HOST:PORT/DB, with USER:PASSWORD@ before the host where needed")]
+    #[error("write it as mongodb://HOST:PORT/DB, with USER:PASSWORD@ before the host if needed")]
     NotAUrl,
-    #[error(
-        "mongodb+srv:// needs look-ups that this program leaves out: list the hosts, mongodb://HOST1,HOST2/DB?tls=true"
-    )]
+    #[error("mongodb+srv:// is not supported: list the hosts, mongodb://HOST1,HOST2/DB?tls=true")]
     Srv,
     #[error(
         "user and password must be percent-encoded (@ is %40, / is %2F, : is %3A), or set {USER_VARIABLE} and {PASSWORD_VARIABLE}"
     )]
     Unencoded,
-    #[error("`{0}` is not a host, or not one with a port")]
+    #[error("`{0}` is not a host, or its port is not valid")]
     Host(String),
     #[error("`{0}` is not the name of a database: it has 1 to 63 bytes, no space and none of /\\\"$*<>:|?")]
     Database(String),

@@ -21,7 +21,7 @@ use crate::store::{Array, Slot, Snapshot};
 pub struct Saved {
     /// What was drawn; its end is that of a chain that is over, else [`End::Cancelled`].
     pub run: ChainRun,
-    /// Where to go on; `None` for a chain that is over.
+    /// Where to continue; `None` for a chain that is over.
     pub point: Option<SavedPoint>,
 }
 

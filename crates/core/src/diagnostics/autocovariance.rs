@@ -9,7 +9,7 @@ use super::draws::mean;
 /// γ_t = mean over chains of (1/N) Σ_{s < N−t} (x_s − x̄)(x_{s+t} − x̄).
 ///
 /// The denominator N at every lag (not N − t) keeps the sequence positive definite (Geyer 1992). The power spectra are
-/// summed over the chains first, so that one inverse transform serves all; padding to twice the length keeps the
+/// summed over the chains first, so that one inverse transform is enough for all; padding to twice the length keeps the
 /// chain's end from meeting its beginning.
 pub(super) fn mean_autocovariance(draws: &Draws) -> Vec<f64> {
     let n = draws.num_draws();

@@ -48,7 +48,7 @@ impl Estimate {
 ///
 /// let draws = Draws::new(&[[1.0, 3.0, 2.0, 0.0, 2.0, 3.0, 1.0, 0.0]]);
 /// assert!(mcse_mean(&draws) < 1.0);
-/// assert!(mcse_mean(&Draws::new(&[[1.0, 2.0]])).is_nan()); // too few to tell
+/// assert!(mcse_mean(&Draws::new(&[[1.0, 2.0]])).is_nan()); // too few draws
 /// ```
 pub fn mcse_mean(draws: &Draws) -> f64 {
     (draws.variance() / ess_mean(draws)).sqrt()

@@ -9,7 +9,7 @@
 //!   equilibrium), [`gamma_sensitivity`] (how much of λ̂ the localisation takes).
 //!
 //! **No answer is NaN**, as NA in R's posterior: with a draw that is NaN or infinite, with fewer than four draws a chain
-//! ([`ess_mean`] and all that rest on it), and for a quantity that is constant, whose mixing nobody can judge (ArviZ
+//! ([`ess_mean`] and all that rest on it), and for a quantity that is constant, whose mixing can't be judged (ArviZ
 //! differs: it gives the number of draws as the effective sample size of a constant). A NaN must be read as "not
 //! trusted": compare so that NaN fails, `rhat < 1.01` and not `rhat >= 1.01`.
 //!

@@ -21,7 +21,7 @@ pub struct Trend {
 /// Compares the second half of every chain with the first, over all chains together.
 ///
 /// Each half's error comes from its own effective sample size, after the straight line that fits all chains together has
-/// been taken off: a drift would otherwise pass for slow mixing and hide behind the error that it causes. The covariance
+/// been taken off: a drift would otherwise look like slow mixing and be hidden by the error that it causes. The covariance
 /// of the two halves is neglected. Over 1,000 runs of stationary AR(1) chains z has a root mean square of 0.88 to 1.00,
 /// and |z| > 3 in 0.2 to 0.5 % of them (four chains of 200 to 2000 draws, φ up to 0.98); for one chain of thirteen
 /// autocorrelation times it is 1.2, and 2.3 %. NaN with fewer than eight draws a chain, or where a half is constant.

@@ -1,8 +1,8 @@
-//! Draws each block of parameters from its exact law given the others: the yardstick without a step size.
+//! Draws each block of parameters from its exact law given the others: the reference without a step size.
 //!
 //! One step is one sweep w_l ~ p(w_l | w_k, k ≠ l), l = 1 … L. For a deep linear network the laws are Gaussian,
-//! and nothing has to be tuned. Where a target knows moves that leave its loss as it is, each sweep
-//! begins with one: drawing block by block crawls along narrow orbits.
+//! and nothing has to be tuned. If a target has moves that don't change its loss, each sweep
+//! begins with one, since drawing block by block is slow along narrow orbits.
 //!
 //! *Reference*: Geman and Geman, IEEE PAMI 6 (1984), <https://doi.org/10.1109/TPAMI.1984.4767596>.
 //!
@@ -20,13 +20,13 @@ use crate::params::Params;
 use crate::rng::Key;
 use crate::target::{Batch, ConditionalDraw, Target, TargetError};
 
-/// The Gibbs sampler, which has no settings of its own.
+/// The Gibbs sampler, which has no settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Gibbs;
 
 impl Settings for Gibbs {
     const ABOUT: About = About {
-        summary: "draws each layer exactly: no step size to tune, and it mixes where gradients crawl",
+        summary: "draws each layer exactly: it has no step size to tune, and mixes where gradient methods are slow",
         gradient: GradientNeed::None,
         is_exact: true,
         has_epsilon: false,
@@ -47,21 +47,21 @@ impl Settings for Gibbs {
             return unfit(
                 "sampler.gamma",
                 "0",
-                "without it the flat directions have no law that gibbs could draw from; give a number above 0",
+                "with γ = 0 the flat directions have no density that gibbs could draw from; give a number above 0",
             );
         }
         if given.source.word("run.precision") == Some("f32") {
             return unfit(
                 "run.precision",
                 "f32",
-                "gibbs needs the small singular values that only f64 keeps; leave it out, or take --sampler sgld",
+                "gibbs needs the small singular values that only f64 resolves; leave it out, or use --sampler sgld",
             );
         }
         Ok(Self)
     }
 }
 
-/// The current point: all that a sweep needs.
+/// The current point, which is all that a sweep needs.
 #[derive(Debug)]
 pub struct GibbsState {
     w: Params,
@@ -112,6 +112,6 @@ const FIBRE: u64 = u64::MAX;
 
 fn conditional(target: &mut dyn Target) -> Result<&mut dyn ConditionalDraw, TargetError> {
     target.as_conditional().ok_or(TargetError::Unsupported(
-        "Gibbs needs a target whose blocks can be drawn exactly: a deep linear network in f64 with γ > 0",
+        "Gibbs needs a target with blocks that can be drawn exactly: a deep linear network in f64 with γ > 0",
     ))
 }

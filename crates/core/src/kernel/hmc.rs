@@ -24,7 +24,7 @@ use crate::setting::{Kind, Setting};
 use crate::target::{Batch, LocalPosterior, Target};
 use crate::update;
 
-/// What belongs to HMC alone. Its gradients are exact.
+/// The settings of HMC. Its gradients are exact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hmc {
     /// Step size: h² of the leapfrog step h.
@@ -35,12 +35,12 @@ pub struct Hmc {
     pub target_acceptance: f64,
 }
 
-/// Mean leapfrog steps of a trajectory. Of 8, 16, 20, 64 and 256 at equal cost, 8 to 20 gave the most effective draws of the loss
-/// on aligned truths up to d = 6,425; 8 had not reached the plateau of the largest.
+/// Mean leapfrog steps of a trajectory. Among 8, 16, 20, 64 and 256 at equal cost, 8 to 20 gave the most effective draws of the loss
+/// on aligned truths up to d = 6,425; 8 had not reached the plateau of the largest truth.
 const LEAPFROG_STEPS: usize = 20;
 
 impl Hmc {
-    /// HMC that searches its step size and makes 20 leapfrog steps on average.
+    /// HMC that searches for its step size and makes 20 leapfrog steps on average.
     ///
     /// ```
     /// use llc_core::kernel::hmc::Hmc;

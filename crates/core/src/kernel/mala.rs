@@ -21,7 +21,7 @@ use crate::rng::Key;
 use crate::target::{Batch, Target};
 use crate::update;
 
-/// What belongs to MALA alone. Its gradients are exact.
+/// The settings of MALA. Its gradients are exact.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mala {
     /// Step size: drift ε/2, noise variance ε.
@@ -31,7 +31,7 @@ pub struct Mala {
 }
 
 impl Mala {
-    /// MALA that searches its step size.
+    /// MALA that searches for its step size.
     pub fn new() -> Mala {
         Mala { epsilon: Epsilon::Auto, target_acceptance: TARGET_ACCEPTANCE }
     }

@@ -1,4 +1,4 @@
-//! Holds what an accept step needs: a point beside its proposal, and the Metropolis–Hastings acceptance of a Langevin proposal.
+//! Implements the accept step: a point and its proposal, and the Metropolis–Hastings acceptance of a Langevin proposal.
 //!
 //! log α = U(w) − U(w′) + log q(w | w′) − log q(w′ | w) with q(b | a) = N(b; a − (ε/2)·p·∇U(a), ε·p·I).
 //!
@@ -51,7 +51,7 @@ impl State for ExactState {
     }
 }
 
-/// A point with its loss and gradient on one and the same batch.
+/// A point with its loss and gradient on the same batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluated<'a> {
     pub w: &'a Params,
@@ -59,8 +59,8 @@ pub struct Evaluated<'a> {
     pub grad: &'a Params,
 }
 
-/// log of the acceptance ratio of the move `from` → `to` at step size ε, before it is cut at 0; `scale` gives p per tensor
-/// (1 everywhere where it is empty). Sums in f64.
+/// log of the acceptance ratio of the move `from` → `to` at step size ε, before it is cut at 0; `scale` is p per tensor
+/// (1 everywhere if it is empty). Sums are in f64.
 pub fn log_acceptance(
     local: &LocalPosterior,
     epsilon: f64,

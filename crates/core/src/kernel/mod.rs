@@ -1,7 +1,8 @@
-//! Defines samplers: one file each, with its settings, its kernel and state, and one line in the list here.
+//! Defines samplers: each has one file with its settings, kernel and state, and one line in the list here.
 //!
-//! A kernel turns a state into the next one; it sees a [`crate::target::Target`] and nothing of the model. A sampler is the settings of a
-//! kernel: it prepares it (a step-size search, say) and runs chains. Each is made by its constructor, such as [`hmc::Hmc::new`].
+//! A kernel turns a state into the next one; it sees a [`crate::target::Target`] but not the model. A sampler consists of the settings of a
+//! kernel: it prepares the kernel (by a step-size search, for example) and runs chains. Create one with its constructor, such as
+//! [`hmc::Hmc::new`].
 
 mod metropolis;
 mod registry;

@@ -1,8 +1,8 @@
-//! Makes of one list of samplers all that names each of them: modules, [`SamplerKind`], [`KernelConfig`], and what tells one from
-//! another.
+//! Generates everything that names each sampler from one list: modules, [`SamplerKind`], [`KernelConfig`], and the functions that
+//! distinguish them.
 //!
-//! The list is in src/kernel/mod.rs, and everything else (the choices of `--sampler`, the help, the checks, the tests) reads
-//! what is made here. It is a macro because a function can't declare a module or an enum.
+//! The list is in src/kernel/mod.rs, and everything else (the choices of `--sampler`, the help, the checks, the tests) uses
+//! the items generated here. It is a macro because a function can't declare a module or an enum.
 
 use super::{About, SamplerKind};
 
@@ -32,7 +32,7 @@ macro_rules! samplers {
             /// Their names in files and flags.
             pub const NAMES: &[&str] = &[$(stringify!($module)),+];
 
-            /// What the sampler says of itself.
+            /// The description of the sampler.
             pub fn about(self) -> &'static About {
                 match self {
                     $(Self::$Variant => &<$module::$Settings as Settings>::ABOUT,)+
@@ -42,7 +42,7 @@ macro_rules! samplers {
             /// Reads the sampler's settings.
             ///
             /// # Errors
-            /// Those of their source, for what is not legal.
+            /// Those of the source, for values that are not legal.
             pub fn read<S: Source>(self, given: &Given<S>) -> Result<KernelConfig, S::Error> {
                 match self {
                     $(Self::$Variant => Settings::read(given).map(KernelConfig::$Variant),)+
@@ -58,7 +58,7 @@ macro_rules! samplers {
                 }
             }
 
-            /// Samples in a minibatch, where the sampler draws minibatches.
+            /// Samples in a minibatch, if the sampler draws minibatches.
             pub fn batch_size(&self) -> Option<usize> {
                 match self {
                     $(Self::$Variant(settings) => settings.batch_size(),)+
@@ -83,12 +83,12 @@ impl SamplerKind {
         Self::NAMES[self as usize]
     }
 
-    /// The sampler of that name.
+    /// The sampler with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The names of those of which `is_such` holds, as a sentence has them: `hmc, mala or sgld`.
+    /// The names of the samplers for which `is_such` holds, formatted for a sentence: `hmc, mala or sgld`.
     pub fn those(is_such: impl Fn(&About) -> bool) -> String {
         let those = Self::ALL.into_iter().filter(|kind| is_such(kind.about()));
         either(&those.map(Self::name).collect::<Vec<_>>())

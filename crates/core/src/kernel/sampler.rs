@@ -1,4 +1,4 @@
-//! Defines what a sampler consists of: a kernel with its state, what a step tells, and why a chain can't go on.
+//! Defines the parts of a sampler: a kernel with its state, the result of a step, and the errors that end a chain.
 
 use super::{About, GradientNeed};
 use crate::chain::{Chain, ChainRun};
@@ -8,12 +8,12 @@ use crate::rng::Key;
 use crate::store::{Snapshot, StoreError};
 use crate::target::{Batch, Target, TargetError};
 
-/// What the chain loop reads from a state.
+/// The state of a kernel, as the chain loop reads it.
 pub trait State {
     /// The current point.
     fn w(&self) -> &Params;
 
-    /// ∇L_n at the current point, where the kernel holds it and it is exact.
+    /// ∇L_n at the current point, if the kernel has it and it is exact.
     fn exact_gradient(&self) -> Option<&Params> {
         None
     }
@@ -23,45 +23,45 @@ pub trait State {
         &[]
     }
 
-    /// Adds what the next step needs beside the point and what [`Kernel::init`] makes of it: momenta, thermostats, adapted factors. Names
+    /// Saves what the next step needs besides the point and the result of [`Kernel::init`]: momenta, thermostats, adapted factors. Names
     /// begin with `state.`.
     ///
     /// # Errors
-    /// [`MemoryError`] where the device fails.
+    /// [`MemoryError`] if the device fails.
     fn save(&self, _snapshot: &mut Snapshot) -> Result<(), MemoryError> {
         Ok(())
     }
 
-    /// Takes what [`State::save`] added, in a state that was just made of the point; `None` where something is missing.
+    /// Restores what [`State::save`] saved, in a state that was just made from the point; `None` if something is missing.
     fn restore(&mut self, _snapshot: &Snapshot) -> Option<()> {
         Some(())
     }
 }
 
-/// What one step tells of itself.
+/// The diagnostics of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Info {
-    /// Loss on the step's batch. A kernel whose need is [`GradientNeed::Exact`] or [`GradientNeed::None`] tells that of the new point; one
-    /// for minibatches that of the old point, where it took its gradient.
+    /// Loss on the step's batch. For a kernel with [`GradientNeed::Exact`] or [`GradientNeed::None`] it is that of the new point; for a
+    /// minibatch kernel that of the old point, where the gradient was computed.
     pub loss: f64,
-    /// Metropolis acceptance probability of the step, where it was computed.
+    /// Metropolis acceptance probability of the step, if it was computed.
     pub acceptance: Option<f64>,
-    /// ‖w − w*‖² of the new point, where the step's own pass gave it.
+    /// ‖w − w*‖² of the new point, if the step's own pass computed it.
     pub squared_distance: Option<f64>,
 }
 
 /// Turns a state into the next one.
 pub trait Kernel {
-    /// The least that the next step needs.
+    /// The minimum that the next step needs.
     type State: State;
 
     /// What the kernel needs of the loss.
     const GRADIENT: GradientNeed;
 
-    /// Names of what each draw records beside loss, distance and acceptance: columns of `draws.zarr`.
+    /// Names of the statistics that each draw records besides loss, distance and acceptance: columns of `draws.zarr`.
     const STATISTICS: &'static [&'static str] = &[];
 
-    /// ε and its factor per tensor (1 everywhere where there is none), of a Langevin step without an accept step: its law is the
+    /// ε and its factor per tensor (empty for 1 everywhere) of a Langevin step without an accept step, whose law is the
     /// posterior's only up to terms of first order in ε.
     fn unadjusted_step(&self) -> Option<(f64, &[f64])> {
         None
@@ -80,9 +80,9 @@ pub trait Kernel {
     ) -> Result<Info, KernelError>;
 }
 
-/// A sampler with its settings: it prepares its kernel (a step-size search, say) and runs one chain.
+/// A sampler with its settings: it prepares its kernel (by a step-size search, for example) and runs one chain.
 pub trait Sampler: Sync {
-    /// What the sampler says of itself.
+    /// The description of the sampler.
     fn about(&self) -> &'static About;
 
     /// What the kernel needs of the loss.
@@ -95,15 +95,15 @@ pub trait Sampler: Sync {
         self.about().is_exact
     }
 
-    /// Gradients (or sweeps of exact draws) that a step takes, a step-size search spread over the steps: what a run costs before it
-    /// has begun.
+    /// Gradients (or sweeps of exact draws) per step, with a step-size search spread over the steps, to estimate the cost of a run at
+    /// its start.
     fn passes_per_step(&self) -> f64;
 
     /// Runs one chain on `target` from `start`.
     fn run_chain(&self, chain: Chain, start: &Params, target: &mut dyn Target) -> ChainRun;
 }
 
-/// Says why a chain can't go on.
+/// Why a chain can't continue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KernelError {
@@ -112,16 +112,17 @@ pub enum KernelError {
     Diverged,
     /// No step size was found that works.
     #[error(
-        "no step size between {smallest:e} and {largest:e} works from w*; is the loss finite there? Give one by --epsilon"
+        "no step size between {smallest:e} and {largest:e} works from w*; check that the loss is finite there, or \
+         give one with --epsilon"
     )]
     NoStepSize { smallest: f64, largest: f64 },
     /// The target could not be evaluated.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// What the chain did can't be kept, or what was kept can't be used.
+    /// The chain's state can't be saved, or the saved state can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Memory for parameters could not be had or worked on.
+    /// An operation on the memory of parameters failed.
     #[error(transparent)]
     Memory(#[from] MemoryError),
 }

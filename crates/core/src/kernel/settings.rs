@@ -1,4 +1,4 @@
-//! Defines what a sampler says of itself: what it needs and takes, its defaults, and how its settings are read.
+//! Defines the description of a sampler: its needs, its flags, its defaults, and how its settings are read.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -23,11 +23,11 @@ impl Serialize for Epsilon {
     }
 }
 
-/// What a gradient is taken over.
+/// The samples of a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "gradient", rename_all = "kebab-case")]
 pub enum Gradient {
-    /// A fresh part of the data at each step.
+    /// A new random part of the data at each step.
     Minibatch {
         /// Its samples, from 1 to n.
         batch_size: usize,
@@ -36,23 +36,23 @@ pub enum Gradient {
     Exact,
 }
 
-/// Which loss is recorded and averaged.
+/// The loss that is recorded and averaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossTrace {
     /// The minibatch's.
     Minibatch,
-    /// The minibatch's, less the same minibatch's at w*, plus the full data's at w*.
+    /// The minibatch's, minus the same minibatch's at w*, plus the full data's at w*.
     ControlVariate,
     /// The full data's.
     Full,
 }
 
-/// Whether a run of a sampler without an accept step is repeated at half the step size, to take off what the step size adds to λ̂.
+/// Whether a run of a sampler without an accept step is repeated at half the step size, to remove the bias of the step size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExtrapolateStep {
-    /// Where the biases that were measured call for it.
+    /// If the measured biases are too large.
     Auto,
     /// Always.
     On,
@@ -60,13 +60,13 @@ pub enum ExtrapolateStep {
     Off,
 }
 
-/// The arithmetic of the chains, and of a network's passes: parameters, their updates and losses are f32 at least in any case.
+/// The arithmetic of the chains, and of a network's passes: parameters, their updates and losses are always at least f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// Single precision.
     F32,
-    /// bfloat16 for a network's matrix products and convolutions; all else in single precision.
+    /// bfloat16 for a network's matrix products and convolutions; everything else in single precision.
     Bf16,
     /// Double precision.
     F64,
@@ -76,10 +76,10 @@ choice!(LossTrace: Minibatch = "minibatch", ControlVariate = "control-variate", 
 choice!(ExtrapolateStep: Auto = "auto", On = "on", Off = "off");
 choice!(Precision: F32 = "f32", Bf16 = "bf16", F64 = "f64");
 
-/// Says what a kernel needs to know of the loss.
+/// What a kernel needs of the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GradientNeed {
-    /// ∇L on a minibatch is enough; the exact one does too.
+    /// ∇L on a minibatch, or the exact gradient.
     Minibatch,
     /// L and ∇L on all samples: an acceptance ratio needs the exact energy.
     Exact,
@@ -87,19 +87,19 @@ pub enum GradientNeed {
     None,
 }
 
-/// What a sampler says of itself: the command line, its help, its checks and its defaults follow from it.
+/// The description of a sampler. The command line, its help, its checks and its defaults follow from it.
 #[derive(Debug)]
 pub struct About {
-    /// How it draws: a sentence for `--help` whose subject, the name, goes before it; without its full stop.
+    /// How it draws: a sentence for `--help`, without its subject (the sampler's name) and its full stop.
     pub summary: &'static str,
-    /// What it needs of the loss: which of `--gradient`, `--batch-size` and `--loss-trace` go with it.
+    /// What it needs of the loss; decides which of `--gradient`, `--batch-size` and `--loss-trace` it takes.
     pub gradient: GradientNeed,
-    /// Whether the posterior is its stationary law at any step size, as by an accept step or exact draws. Of any other the verdict asks for
-    /// evidence that the step is small.
+    /// Whether the posterior is its stationary law at any step size, because of an accept step or exact draws. For any other sampler the
+    /// verdict requires evidence that the step is small.
     pub is_exact: bool,
-    /// Whether it has a step size: whether it takes `--epsilon`.
+    /// Whether it has a step size, and so takes `--epsilon`.
     pub has_epsilon: bool,
-    /// Acceptance that the search for ε aims at, where there is such a search: whether it takes `--target-acceptance`.
+    /// Target acceptance of the search for ε, if there is one; the sampler then takes `--target-acceptance`.
     pub target_acceptance: Option<f64>,
     /// Steps of a chain, warm-up included.
     pub num_steps: usize,
@@ -107,21 +107,21 @@ pub struct About {
     pub warmup: f64,
     /// Arithmetic of the chain.
     pub precision: Precision,
-    /// Names of what it records of each draw beside loss, distance and acceptance.
+    /// Names of the statistics that it records for each draw besides loss, distance and acceptance.
     pub statistics: &'static [&'static str],
-    /// Whether a chain is as fast on one thread as on several, also for large models.
+    /// Whether a chain is as fast on one thread as on several, even for large models.
     pub is_single_threaded: bool,
-    /// The settings that it takes beside those of every sampler; `--help` puts the sampler's name before each text.
+    /// Its settings besides those of every sampler; `--help` puts the sampler's name before each text.
     pub keys: &'static [Setting],
 }
 
 impl About {
-    /// Whether its step size changes its stationary law: whether it takes `--extrapolate-step on`.
+    /// Whether its step size changes its stationary law, and so it takes `--extrapolate-step on`.
     pub fn is_biased(&self) -> bool {
         self.has_epsilon && !self.is_exact
     }
 
-    /// Whether the sampler takes the setting at `path`, out of those that not every sampler takes.
+    /// Whether the sampler takes the setting at `path`, one that not every sampler takes.
     pub fn takes(&self, path: &str) -> bool {
         match path {
             "sampler.epsilon" => self.has_epsilon,
@@ -131,27 +131,27 @@ impl About {
     }
 }
 
-/// The settings that belong to one sampler alone, known to be legal.
+/// The checked settings of one sampler.
 pub trait Settings: Sized {
-    /// What the sampler says of itself.
+    /// The description of the sampler.
     const ABOUT: About;
 
-    /// Reads them; what `given` leaves open gets its default.
+    /// Reads them; settings that `given` does not set get their defaults.
     ///
     /// # Errors
     ///
-    /// Those of `S`, for what is not legal or does not go with this sampler.
+    /// Those of `S`, for values that are not legal or do not suit this sampler.
     fn read<S: Source>(given: &Given<S>) -> Result<Self, S::Error>;
 
-    /// Samples in a minibatch, where it draws minibatches.
+    /// Samples in a minibatch, if it draws minibatches.
     fn batch_size(&self) -> Option<usize> {
         None
     }
 }
 
-/// Where settings are read from: the configuration of a program. `None` is where nobody has set one.
+/// The source of settings: the configuration of a program. `None` stands for a setting that is not set.
 pub trait Source {
-    /// Says which setting is not legal, and why.
+    /// The error that names a setting with an illegal value, and the reason.
     type Error;
 
     /// A whole number, `minimum` or more.
@@ -160,7 +160,7 @@ pub trait Source {
     /// For a smaller one.
     fn count(&self, path: &str, minimum: u64) -> Result<Option<usize>, Self::Error>;
 
-    /// A list of positive numbers, as many as `len` where that is given.
+    /// A list of positive numbers, of length `len` if that is given.
     ///
     /// # Errors
     /// For any other list.
@@ -173,19 +173,19 @@ pub trait Source {
     fn unfit(&self, path: &str, found: &'static str, reason: &'static str) -> Self::Error;
 }
 
-/// What a sampler's own settings are read from. What it shares with others is checked already.
+/// The input for a sampler's own settings. The settings that it shares with others are checked already.
 #[derive(Debug)]
 pub struct Given<'a, S> {
     /// All settings.
     pub source: &'a S,
-    /// Tensors that the parameters consist of, where that is known before the data are read.
+    /// Number of tensors of the parameters, if known before the data are read.
     pub num_tensors: Option<usize>,
-    /// What gradients are taken over; exact for a sampler that takes none.
+    /// The samples of gradients; exact for a sampler without gradients.
     pub gradient: Gradient,
     /// Localisation γ.
     pub gamma: f64,
     /// Step size.
     pub epsilon: Epsilon,
-    /// Acceptance that the search for ε aims at: as given, else the sampler's; 0 for one that searches for none.
+    /// Target acceptance of the search for ε: as given, otherwise the sampler's; 0 for a sampler without such a search.
     pub target_acceptance: f64,
 }

@@ -8,7 +8,7 @@
 //!
 //! *Tested by*: stationary variance and λ̂ on quadratics against the closed forms with ε, γ and minibatch factors
 //! ([`crate::theory`]), reduction to gradient descent without noise, nine mutants (tests/laws.rs), and its
-//! equivariance under a rescaling with the preconditioner that belongs to it (tests/rescaling.rs).
+//! equivariance under a rescaling with the matching preconditioner (tests/rescaling.rs).
 
 use serde::Serialize;
 
@@ -26,26 +26,26 @@ use crate::store::Snapshot;
 use crate::target::{Batch, Target};
 use crate::update;
 
-/// What belongs to SGLD alone.
+/// The settings of SGLD.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sgld {
     /// Step size: drift ε/2, noise variance ε.
     pub epsilon: Epsilon,
-    /// What the gradient is taken over.
+    /// The samples of a gradient.
     #[serde(flatten)]
     pub gradient: Gradient,
-    /// Steps from one acceptance diagnostic to the next; 0 is off.
+    /// Steps between two acceptance diagnostics; 0 is off.
     pub mala_every: usize,
-    /// The factor of ε for each layer, if any was given: one entry a layer.
+    /// The factor of ε for each layer, if any was given: one entry for each layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preconditioner: Option<Vec<PositiveF64>>,
 }
 
-/// Steps from one acceptance diagnostic to the next, as published.
+/// Steps between two acceptance diagnostics, as published.
 const MALA_EVERY: usize = 20;
 
 impl Sgld {
-    /// SGLD on minibatches of `batch_size` samples that searches its step size; [`crate::run::Chains`] draw the minibatches.
+    /// SGLD on minibatches of `batch_size` samples that searches for its step size; [`crate::run::Chains`] draw the minibatches.
     pub fn new(batch_size: usize) -> Sgld {
         let gradient = Gradient::Minibatch { batch_size };
         Sgld { epsilon: Epsilon::Auto, gradient, mala_every: MALA_EVERY, preconditioner: None }
@@ -54,7 +54,7 @@ impl Sgld {
 
 impl Settings for Sgld {
     const ABOUT: About = About {
-        summary: "is the published method: steps along minibatch gradients, biased by their size",
+        summary: "is the published method: it takes steps along minibatch gradients, and is biased by the step size",
         gradient: GradientNeed::Minibatch,
         is_exact: false,
         has_epsilon: true,
@@ -72,7 +72,7 @@ impl Settings for Sgld {
                 "mala-every",
                 Kind::Whole,
                 "STEPS",
-                "steps from one acceptance diagnostic to the next, 0 for none [default: 20]",
+                "steps between two acceptance diagnostics, 0 for none [default: 20]",
             ),
             Setting::new(
                 "sampler.preconditioner",
@@ -108,13 +108,13 @@ pub struct SgldKernel {
     pub epsilon: f64,
     /// p per tensor; empty for 1 everywhere.
     pub preconditioner: Vec<f64>,
-    /// Every how many steps the acceptance that a Metropolis test on the same batch would have had is computed; 0 for never.
+    /// Steps between two computations of the acceptance that a Metropolis test on the same batch would have; 0 for never.
     pub acceptance_every: u64,
     /// Factor of the noise: 1, or 0 for gradient descent.
     pub noise: f64,
 }
 
-/// The current point, and buffers for its gradient and for the point before, which the acceptance compares it with.
+/// The current point, and buffers for its gradient and for the previous point, which the acceptance compares it with.
 #[derive(Debug)]
 pub struct SgldState {
     w: Params,

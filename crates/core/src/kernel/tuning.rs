@@ -1,4 +1,4 @@
-//! Searches a step size before a chain, and outputs it: no tuning is hidden in a kernel's state.
+//! Searches for a step size before a chain and returns it, so that no tuning is hidden in a kernel's state.
 //!
 //! Each chain searches for itself, from its own stream, so that chain 3 of 4 equals chain 3 of 8.
 //!
@@ -12,19 +12,19 @@ use crate::rng::Role;
 use crate::summary::GradientRow;
 use crate::target::{Batch, Target};
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Tuned<K> {
     /// The kernel at the step size found.
     pub kernel: K,
-    /// That step size ε.
+    /// The step size ε.
     pub epsilon: f64,
-    /// Where the search ended: the chain goes on from there.
+    /// Where the search ended and the chain continues.
     pub w: Params,
 }
 
-/// Runs a chain of a kernel with an accept step, `kernel(ε)`: from `start` at the ε that is given, else at the one that a search for
-/// `target_acceptance` finds, from where the search ended.
+/// Runs a chain of a kernel with an accept step, `kernel(ε)`: from `start` at a given ε, or at the ε that a search for
+/// `target_acceptance` finds, from the end of the search.
 pub fn run_adjusted<K: Kernel>(
     kernel: &dyn Fn(f64) -> K,
     epsilon: Epsilon,
@@ -51,8 +51,8 @@ const SHRINKAGE: f64 = 0.05;
 const EARLY: f64 = 10.0;
 const DECAY: f64 = 0.75;
 
-/// Steps of the search: as many as the warm-up has, but at least what dual averaging needs to settle within a few percent of its
-/// target, and at most what it still gains by (its weights fall as t^−0.75).
+/// Limits on the steps of the search, which has as many as the warm-up: at least what dual averaging needs to settle within a few percent of
+/// its target, and at most what still improves it (its weights fall as t^−0.75).
 const SEARCH_STEPS: [usize; 2] = [200, 2000];
 
 /// Finds ε at which the mean acceptance is `target_acceptance`, by dual averaging on ln ε.
@@ -86,7 +86,7 @@ pub fn dual_averaging<K: Kernel>(
     Ok(Tuned { kernel: kernel(epsilon), epsilon, w: state.w().try_clone()? })
 }
 
-/// A step size at which one step from `start` is accepted with probability about one half, from 1/(nβ·h_max + γ) by factors
+/// A step size at which one step from `start` is accepted with probability about one half, searched from 1/(nβ·h_max + γ) in factors
 /// of 4.
 fn first_step_size<K: Kernel>(
     kernel: &dyn Fn(f64) -> K,
@@ -122,39 +122,39 @@ fn first_step_size<K: Kernel>(
 /// out 5.6 % too large at a share of 0.1, and 1.2 ± 0.7 % at 0.04.)
 const STABLE_SHARE: f64 = 0.04;
 
-/// The share that it may grow to where its pilots measure that this adds little to λ̂: the stiffest mode is then a quarter too energetic.
+/// The largest share, if the pilots measure that it adds little bias to λ̂: the stiffest mode then has a quarter too much energy.
 const MAX_SHARE: f64 = 0.2;
 
-/// What the step size and the minibatches may add to λ̂ together, as measured: two thirds of the verdict's tolerance.
+/// Largest measured bias of λ̂ from step size and minibatches together: two thirds of the verdict's tolerance.
 const TARGET_BIAS: f64 = 0.02;
 
-/// Largest virial ratio of a tensor that a step size may show: 1/(1 − εa/4) of its modes on average, three percent.
+/// Largest virial ratio of a tensor, the mean of 1/(1 − εa/4) over its modes: three percent.
 const MAX_VIRIAL: f64 = 1.03;
 
-/// Share of the chain's steps that one pilot makes, and the most and the fewest steps of one.
+/// Steps of one pilot as a share of the chain's, and their limits.
 const PILOT_SHARE: f64 = 0.04;
 const PILOT_STEPS: [usize; 2] = [40, 1000];
 
-/// Pilots that run to their end: with the gradients measured along them these take a fifth of the chain's steps at most.
+/// Most pilots that run to their end: with the gradients measured along them they take at most a fifth of the chain's steps.
 const MAX_PILOTS: usize = 3;
 
-/// Most step sizes that are tried, those included at which a pilot breaks: at a flat w* nothing gives the scale, and the first may be off
+/// Most step sizes that are tried, including those at which a pilot fails: at a flat w* nothing sets the scale, and the first may be off
 /// by twelve decades.
 const MAX_TRIES: usize = 40;
 
-/// Steps from one measurement of a pilot to the next.
+/// Steps between two measurements of a pilot.
 const MEASURE_EVERY: u64 = 5;
 
-/// Standard errors by which a tensor's virial ratio must exceed its limit: a network has hundreds of tensors, and one of them would at two.
+/// Standard errors by which a tensor's virial ratio must exceed its limit: with two, one of a network's hundreds of tensors would by chance.
 const SIGNIFICANT: f64 = 4.0;
 
-/// A change of ε that is worth another pilot.
+/// Smallest factor of ε that justifies another pilot.
 const WORTH_A_PILOT: f64 = 1.25;
 
-/// Finds ε for a Langevin kernel without acceptance. Pilots from `start` measure what ε adds to λ̂, by its step and by the noise of the
-/// minibatches ([`GradientRow`]): both are proportional to ε, so that the next ε is the one at which they add
-/// 2 % of λ̂, within a fifth of the largest stable step. A tensor whose virial ratio is above 1.03 by more than four standard
-/// errors halves it; a pilot that diverges divides it by eight.
+/// Finds ε for a Langevin kernel without acceptance. Pilots from `start` measure the bias of λ̂ from the step and from the noise of the
+/// minibatches ([`GradientRow`]). Both are proportional to ε, so that the next ε is the one at which they add
+/// 2 % of λ̂, within a fifth of the largest stable step. If a tensor's virial ratio is above 1.03 by more than four standard
+/// errors, ε is halved; if a pilot diverges, ε is divided by eight.
 pub fn langevin_step_size<K: Kernel>(
     kernel: &dyn Fn(f64) -> K,
     chain: &mut Chain,
@@ -202,15 +202,15 @@ pub fn langevin_step_size<K: Kernel>(
     Err(KernelError::NoStepSize { smallest: epsilon, largest: first })
 }
 
-/// What a pilot found.
+/// The result of a pilot.
 struct Pilot {
     /// Where it ended.
     w: Params,
-    /// Whether a tensor's virial ratio says that the step is too large.
+    /// Whether a tensor's virial ratio shows that the step is too large.
     is_too_large: bool,
-    /// What ε adds to λ̂, in its unit.
+    /// The bias of λ̂ from ε, in the unit of λ̂.
     bias: f64,
-    /// λ̂ along it.
+    /// λ̂ along the pilot.
     llc: f64,
 }
 

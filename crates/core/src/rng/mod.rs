@@ -23,11 +23,11 @@ pub use permutation::Permutation;
 pub(crate) use philox::blocks_at;
 pub(crate) use philox::{LANES, blocks};
 
-/// Says what a stream of random numbers is for, so that no two uses share numbers.
+/// What a stream of random numbers is for, so that no two uses share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Role {
-    /// Inputs of a synthetic data set.
+    /// Inputs of a synthetic dataset.
     Data = 1,
     /// The true parameter w*.
     Truth = 2,

@@ -16,7 +16,7 @@ const DISPLACEMENT_F32: f64 = 1e-2;
 /// Writes ∇²L(w)·v on [`Batch::Probe`] into `out`.
 ///
 /// # Errors
-/// Whatever the target reports.
+/// Errors of the target.
 pub fn hessian_vector<T: Target + ?Sized>(
     target: &mut T,
     w: &Params,

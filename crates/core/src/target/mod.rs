@@ -1,7 +1,7 @@
-//! Defines what a sampler sees: the loss and its gradient, and the local posterior around w*.
+//! Defines the target of a sampler: the loss and its gradient, and the local posterior around w*.
 //!
-//! U(w) = nβ·L(w) + γ/2·‖w − w*‖². A target gives L and ∇L; a kernel combines them with γ(w − w*) and its noise in its own
-//! pass over memory. γ is not tempered by β (others temper it: conventions.md).
+//! U(w) = nβ·L(w) + γ/2·‖w − w*‖². A target returns L and ∇L; a kernel combines them with γ(w − w*) and its noise in its own
+//! pass over memory. γ is not tempered by β (other tools temper it: conventions.md).
 
 pub mod differences;
 pub mod law;
@@ -12,7 +12,7 @@ use crate::memory::MemoryError;
 use crate::params::Params;
 use crate::rng::Key;
 
-/// Fixes the density around w*: nβ, γ and w* itself.
+/// The density around w*: nβ, γ and w* itself.
 #[derive(Debug)]
 pub struct LocalPosterior {
     pub(crate) n_beta: f64,
@@ -58,19 +58,19 @@ impl LocalPosterior {
     }
 }
 
-/// Says on which samples a loss is taken.
+/// The samples that a loss is evaluated on.
 #[derive(Debug, Clone, Copy)]
 pub enum Batch<'a> {
     /// All n samples, or their exact expectation.
     Full,
-    /// The samples that probes before a chain (curvature, descent) look at, the same at each call: all of them, or where a pass over all
-    /// is long, a part that stands for them.
+    /// The samples for probes before a chain (curvature, descent), the same at each call: all of them, or a representative part if a pass
+    /// over all of them is slow.
     Probe,
     /// The samples of these indices; `key` is the stream for anything else that depends on the batch.
     Minibatch { key: Key, indices: &'a [u64] },
 }
 
-/// Gives the loss, its gradient and the local posterior that a sampler works on.
+/// The loss, its gradient and the local posterior that a sampler draws from.
 pub trait Target: Send {
     /// nβ, γ and w*.
     fn local(&self) -> &LocalPosterior;
@@ -78,17 +78,17 @@ pub trait Target: Send {
     /// L(w) on `batch`; writes ∇L(w) into `grad`.
     fn loss_and_grad(&mut self, w: &Params, batch: Batch, grad: &mut Params) -> Result<f64, TargetError>;
 
-    /// L(w) on `batch`, without its gradient: here with it, for a target that has no cheaper way.
+    /// L(w) on `batch`. The default also computes the gradient; override it if the loss alone is cheaper.
     fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
         self.loss_and_grad(w, batch, &mut w.zeros_like()?)
     }
 
-    /// L(w*) on `batch`, where it is known without another pass.
+    /// L(w*) on `batch`, if it is known without another pass.
     fn loss_at_centre(&self, _batch: Batch) -> Option<f64> {
         None
     }
 
-    /// L(w) on all samples in the arithmetic of the parameters, where passes are made in a coarser one (bfloat16).
+    /// L(w) on all samples in the arithmetic of the parameters; `None` unless passes use a coarser one (bfloat16).
     ///
     /// # Errors
     /// As [`Target::loss`].
@@ -101,18 +101,18 @@ pub trait Target: Send {
         false
     }
 
-    /// Writes ∇²L(w)·v on [`Batch::Probe`] into `out`: here by central differences of gradients, exactly where a target has its own.
+    /// Writes ∇²L(w)·v on [`Batch::Probe`] into `out`. The default takes central differences of gradients; override it with an exact product.
     fn hessian_vector(&mut self, w: &Params, v: &Params, out: &mut Params) -> Result<(), TargetError> {
         differences::hessian_vector(self, w, v, out)
     }
 
-    /// Called on the thread that this target is about to be used on, which may occupy `num_threads`: for whoever keeps threads of its own.
+    /// Called on the thread that is about to use this target, with the number of threads that it may occupy: for targets with their own threads.
     fn use_threads(&mut self, _num_threads: usize) {}
 
-    /// Number of samples n that a minibatch is drawn from; `None` where there are no samples, only an exact loss.
+    /// Number of samples n that a minibatch is drawn from; `None` if there are no samples, only an exact loss.
     fn num_samples(&self) -> Option<u64>;
 
-    /// The same loss around the same w* at another nβ and γ, with memory of its own: for another chain, a probe, or another scale.
+    /// The same loss around the same w* at another nβ and γ, with its own memory: for another chain, a probe, or another scale.
     fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError>;
 
     /// As [`Target::with_density`], at the same nβ.
@@ -120,7 +120,7 @@ pub trait Target: Send {
         self.with_density(self.local().n_beta(), gamma)
     }
 
-    /// This target as one whose layers can be drawn exactly, if it is one.
+    /// This target as a [`ConditionalDraw`], if its blocks can be drawn exactly.
     fn as_conditional(&mut self) -> Option<&mut dyn ConditionalDraw> {
         None
     }
@@ -131,7 +131,7 @@ pub trait ConditionalDraw {
     /// Number of blocks: one sweep draws each once, in order.
     fn num_blocks(&self) -> usize;
 
-    /// Moves `w` to another point with the same loss, leaving the posterior invariant; a target without such moves leaves `w`.
+    /// Moves `w` to another point with the same loss and leaves the posterior invariant; the default leaves `w` unchanged.
     fn move_along_fibre(&mut self, _key: Key, _w: &mut Params) {}
 
     /// Prepares a sweep from `w`.
@@ -144,34 +144,34 @@ pub trait ConditionalDraw {
     fn loss_after_sweep(&mut self) -> Result<f64, TargetError>;
 }
 
-/// Says why a target can't be built or evaluated.
+/// Why a target can't be built or evaluated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetError {
     /// nβ or γ out of range.
     #[error("the local posterior needs a positive nβ and a non-negative γ, not nβ = {n_beta} and γ = {gamma}")]
     Posterior { n_beta: f64, gamma: f64 },
-    /// A sampler met a target that cannot do what it needs.
+    /// The target does not support what a sampler needs.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// A matrix decomposition failed, as it does for entries that are not finite.
+    /// A matrix decomposition failed, because entries are not finite.
     #[error(
         "a decomposition of layer {layer} failed: its entries are no longer finite; a larger γ keeps the chain closer to w*"
     )]
     Decomposition { layer: usize },
-    /// It was cancelled while it was built.
+    /// The construction was cancelled.
     #[error("interrupted before the data were read")]
     Cancelled,
-    /// Memory for parameters could not be had or worked on.
+    /// An operation on the memory of parameters failed.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// Whatever else a target of one's own can fail with.
+    /// Any other error of a custom target.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl TargetError {
-    /// An error of a target of one's own, with `reason` as its text or its cause.
+    /// An error of a custom target, with `reason` as its text or its cause.
     pub fn other(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> TargetError {
         TargetError::Other(reason.into())
     }

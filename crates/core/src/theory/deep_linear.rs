@@ -48,9 +48,7 @@ pub enum DeepLinearError {
         widths: Vec<usize>,
     },
     /// No product of these matrices has that rank.
-    #[error(
-        "rank {rank} is above {smallest}, the smallest of the widths {widths:?}: choose a rank from 0 to {smallest}"
-    )]
+    #[error("rank {rank} is above {smallest}, the smallest of the widths {widths:?}: give a rank from 0 to {smallest}")]
     RankTooLarge {
         /// The rank asked for.
         rank: usize,
@@ -60,7 +58,7 @@ pub enum DeepLinearError {
         widths: Vec<usize>,
     },
     /// Counts would not fit in 64 bits.
-    #[error("the network has more than 2^64 parameters or 2^32 widths: check the widths for a typing error")]
+    #[error("the network has more than 2^64 parameters or 2^32 widths: check the widths for a typo")]
     TooLarge,
 }
 

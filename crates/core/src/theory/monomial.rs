@@ -17,7 +17,8 @@ use super::rational::{Rational, fraction};
 pub enum MonomialError {
     /// Each coordinate needs both exponents.
     #[error(
-        "{num_exponents} exponents k but {num_jacobian} Jacobian exponents h: give one of each for every coordinate"
+        "{num_exponents} exponents k but {num_jacobian} Jacobian exponents h: give one k and one h for every \
+         coordinate"
     )]
     DifferentLengths {
         /// How many k.

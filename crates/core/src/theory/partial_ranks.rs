@@ -17,7 +17,7 @@ use super::deep_linear::DeepLinear;
 #[non_exhaustive]
 pub enum PartialRanksError {
     /// One rank per layer is needed on each side.
-    #[error("{list} has {found} ranks, but the network has {num_layers} layers: give one rank a layer")]
+    #[error("{list} has {found} ranks, but the network has {num_layers} layers: give one rank for each layer")]
     WrongLength {
         /// `from_input` or `to_output`.
         list: &'static str,

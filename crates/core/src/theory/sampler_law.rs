@@ -15,7 +15,7 @@
 //!   V ← ρ·V + ε + ε²·C/4,   ρ = (1 − εa/2)² + ε²·v/4.
 //! From w = w* the variance after t steps is (ε + ε²C/4)·(1 − ρ^t)/(1 − ρ); with v = C = 0 that is
 //!   λ̂(t) = nβ·h/(2a)·1/(1 − εa/4)·(1 − (1 − εa/2)^{2t}),
-//! three factors that tell apart localisation (γ), discretisation (ε) and the transient (t). There is a stationary
+//! three factors that separate localisation (γ), discretisation (ε) and the transient (t). There is a stationary
 //! law only for ρ < 1 (on the full batch: εa < 4). A preconditioner G that is fixed acts as ε·G. On noise-free
 //! targets C = 0 and v > 0.
 //!

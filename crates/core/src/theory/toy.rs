@@ -78,20 +78,22 @@ impl Toy {
     /// What it is there to show, in a sentence.
     pub fn lesson(self) -> &'static str {
         match self {
-            Self::Regular => "λ = d/2: nothing is singular, and λ̂ is there at any n but for the γ in nβ·h/(nβ·h + γ).",
+            Self::Regular => "λ = d/2: nothing is singular, and λ̂ = λ at any n, except for the γ in nβ·h/(nβ·h + γ).",
             Self::FourthPower => {
-                "One parameter that counts as half of one: λ is 1/4, a flatter minimum is a simpler one."
+                "One parameter that counts as half a parameter: λ is 1/4, since a flatter minimum is simpler."
             }
-            Self::EvenPowers => "λ adds up over parameters that don't meet: 1/2 + 1/4 + 1/6.",
+            Self::EvenPowers => "λ is a sum over independent parameters: 1/2 + 1/4 + 1/6.",
             Self::Crossing => {
-                "Multiplicity 2: λ̂ reaches 1/2 only like λ − 1/ln n. No sampler is at fault; compare --n 1e3 with --n 1e9."
+                "Multiplicity 2: λ̂ approaches 1/2 only as λ − 1/ln n. This is not an error of the samplers; compare \
+                 --n 1e3 with --n 1e9."
             }
-            Self::UnevenCrossing => "The largest power alone decides, λ = 1/4; the other coordinate costs nothing.",
+            Self::UnevenCrossing => "The largest power alone gives λ = 1/4; the other coordinate adds nothing.",
             Self::TripleCrossing => "Multiplicity 3: still λ = 1/2, and further from it at the same n.",
             Self::Line => {
-                "A whole line of minima, and yet less volume than a dot: λ = 1/2. At --gamma 1 the dot is within reach."
+                "A whole line of minima, but less volume than a dot: λ = 1/2. At --gamma 1 the region includes the \
+                 dot."
             }
-            Self::Dot => "A single point of minimum with more volume than a line: λ = 1/4.",
+            Self::Dot => "A minimum at a single point, with more volume than a line: λ = 1/4.",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Judges what the step size and the minibatches add to λ̂, by a sampler without an accept step, and what an extrapolation leaves of it.
+//! Judges the bias of λ̂ from step size and minibatches, for a sampler without an accept step, and the remainder after an extrapolation.
 //!
 //! *Reference*: Roberts and Rosenthal 1998 for the law of the acceptance (<https://doi.org/10.1111/1467-9868.00123>); src/chain/gradients.rs
 //! for the biases that are measured. *Tested by* verdict/tests.rs and tests/biases.rs.
@@ -10,7 +10,7 @@ use crate::diagnostics::{Estimate, nan_for_null};
 use crate::llc::LlcEstimate;
 use crate::summary::Diagnostics;
 
-/// Least acceptance of an exact sampler: below it a chain stands still for stretches that its own effective sample size can't see.
+/// Least acceptance of an exact sampler: below it a chain stays at one point for long times that its own effective sample size can't detect.
 pub const MIN_ACCEPTANCE: f64 = 0.1;
 
 /// λ̂ from chains at ε and at ε/2, extrapolated to ε = 0.
@@ -20,7 +20,7 @@ pub struct Extrapolation {
     pub at_epsilon: LlcEstimate,
     /// λ̂ of the chains at ε/2.
     pub at_half_epsilon: LlcEstimate,
-    /// λ̂(ε) − (2·λ̂(ε/2) − λ̂(ε)): what ε added, the step's and the minibatches' share together.
+    /// λ̂(ε) − (2·λ̂(ε/2) − λ̂(ε)): the bias at ε, from step and minibatches together.
     pub bias: Estimate,
     /// R-hat of the loss of the chains at ε/2.
     #[serde(deserialize_with = "nan_for_null")]
@@ -28,21 +28,21 @@ pub struct Extrapolation {
     /// Bulk effective sample size of the loss of the chains at ε/2.
     #[serde(deserialize_with = "nan_for_null")]
     pub ess_bulk: f64,
-    /// The largest εa/4 of a mode at w*, a = nβ·h_max + γ: how far beyond first order the stiffest mode is.
+    /// The largest εa/4 of a mode at w*, with a = nβ·h_max + γ: it bounds the terms beyond first order.
     #[serde(deserialize_with = "nan_for_null")]
     pub largest_share: f64,
 }
 
 impl Extrapolation {
-    /// What the extrapolation leaves of the biases, relative to λ̂: a mode at x = εa/4 has 1/(1 − x) times its energy, and
-    /// 2/(1 − x/2) − 1/(1 − x) = 1 − x²/2 − …, so that ½·mean(x²) is left of mean(x); mean(x²) ≤ max(x)·mean(x).
+    /// The bias that remains after the extrapolation, relative to λ̂: a mode at x = εa/4 has 1/(1 − x) times its energy, and
+    /// 2/(1 − x/2) − 1/(1 − x) = 1 − x²/2 − …, so that ½·mean(x²) remains of mean(x); mean(x²) ≤ max(x)·mean(x).
     fn remainder(&self, llc: f64) -> f64 {
         let share = self.bias.value.abs() / llc.abs();
         0.5 * share * share.max(self.largest_share)
     }
 }
 
-/// Relative bias of λ̂ that an unadjusted sampler's step size causes, at most, read off its Metropolis acceptance ā.
+/// Upper bound on the relative bias of λ̂ from the step size of an unadjusted sampler, from its Metropolis acceptance ā.
 ///
 /// For k modes of stiffness aᵢ the log acceptance ratio is normal with variance σ² = Σ(εaᵢ)³/16, and ā = 2Φ(−σ/2) (Roberts and
 /// Rosenthal 1998, at its Gaussian case). Each mode's energy is too large by the factor 1/(1 − εaᵢ/4); the mean of εaᵢ is at most
@@ -52,13 +52,13 @@ pub fn discretisation_bias(acceptance: f64, llc: f64) -> f64 {
     0.25 * (16.0 * sigma * sigma / (2.0 * llc).max(1.0)).cbrt()
 }
 
-/// The biases of a sampler without an accept step, relative to λ̂: the step's, and the minibatches' with the noise of both taken off.
+/// The biases of a sampler without an accept step, relative to λ̂: the step's and the minibatches'.
 struct Biases {
     step: f64,
     minibatch: f64,
-    /// What is left of both in λ̂, less two standard errors.
+    /// The bias that remains in λ̂, minus two standard errors.
     left: f64,
-    /// What became of them, in words.
+    /// How they were treated, in words.
     how: String,
 }
 
@@ -69,7 +69,7 @@ fn biases(evidence: &Evidence) -> Option<Biases> {
     let (left, how) = match evidence.extrapolation {
         Some(extrapolation) => {
             let remainder = extrapolation.remainder(llc.mean);
-            let how = format!("and extrapolating from ε and ε/2 leaves about {:.1} %", 100.0 * remainder);
+            let how = format!("and extrapolation from ε and ε/2 leaves about {:.1} %", 100.0 * remainder);
             (remainder - 2.0 * extrapolation.bias.mcse / scale * extrapolation.largest_share, how)
         }
         None => {
@@ -103,7 +103,7 @@ pub(super) fn step_too_large(evidence: &Evidence) -> Option<Finding> {
         // The bound adds up over modes of unequal stiffness: twice the tolerance, as it is met only when all are alike.
         if !is_below(bias, 2.0 * TOLERANCE) {
             found.push(format!(
-                "a Metropolis step would accept only {:.1} % of the proposals, so that λ̂ may be up to {:.0} % too large",
+                "a Metropolis step would accept only {:.1} % of the proposals, so λ̂ may be up to {:.0} % too large",
                 100.0 * acceptance,
                 100.0 * bias
             ));

@@ -1,9 +1,9 @@
-//! Says whether λ̂ is level in γ: whether it is the coefficient, or a number of its scale.
+//! Decides whether λ̂ is level in γ: whether it is the coefficient, or depends on its scale.
 //!
-//! −dλ̂/dlnγ among the draws shows at once that it is not, where it is significant. Otherwise the run is repeated at a quarter of γ. What γ takes
-//! falls as γ^p, so that of a whole B the step to γ/4 shows B·(1 − 4^(−p)).
+//! A significant −dλ̂/dlnγ among the draws shows at once that it is not level. Otherwise the run is repeated at a quarter of γ. The bias from γ
+//! falls as γ^p, so that of a bias B the step to γ/4 shows B·(1 − 4^(−p)).
 //!
-//! *Reference*: derived for this project. *Tested by* verdict/tests.rs, and tests/verdicts.rs on runs that γ holds below their coefficient.
+//! *Reference*: derived for this project. *Tested by* verdict/tests.rs, and tests/verdicts.rs on runs that γ keeps below their coefficient.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,23 +12,23 @@ use crate::diagnostics::nan_for_null;
 use crate::llc::LlcEstimate;
 use crate::summary::Diagnostics;
 
-/// Factor by which the localisation check lowers γ. Four takes three quarters of a regular mode's bias γ/(2a) away, and widens the
+/// Factor by which the localisation check lowers γ. Four removes three quarters of a regular mode's bias γ/(2a), and widens the
 /// flat directions only twofold, so that a chain still settles; a factor of 100 widens them tenfold, and the chain wanders.
 pub const LOCALISATION_FACTOR: f64 = 4.0;
 
-/// Share of λ̂ that may come to it at γ/4 for λ̂ to be level. What γ takes falls as γ^p: p = 1 for regular directions, and p = ¼ at the
-/// slowest seen, in deep linear networks whose flat directions nβ hardly resolves. Of a whole B the step to γ/4 shows B·(1 − 4^(−p)):
+/// Largest relative change of λ̂ at γ/4 for λ̂ to be level. The bias from γ falls as γ^p: p = 1 for regular directions, and p = ¼ at the
+/// slowest seen, in deep linear networks whose flat directions nβ hardly resolves. Of a bias B the step to γ/4 shows B·(1 − 4^(−p)):
 /// with B the tolerance and p = ¼ that is 0.29 of it.
 const LEVEL: f64 = 0.29 * TOLERANCE;
 
 /// R-hat of the loss of the repetition: its chains have half the draws, and so twice the excess of [`MAX_RHAT`].
 pub(super) const MAX_RHAT_OF_CHECK: f64 = 1.0 + 2.0 * (MAX_RHAT - 1.0);
 
-/// Share of the directions held by γ below which it can hide nothing: with fewer, even all of them together carry less than the
+/// Share of the directions held by γ below which it can't hide anything: even all of them together contribute less than the
 /// tolerance (½ each against λ̂ ≥ ½·(1 − share)·d).
 pub const HELD_SHARE: f64 = 0.02;
 
-/// λ̂ at a smaller γ, to see what the localisation hides.
+/// λ̂ at a smaller γ, to check the effect of the localisation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LocalisationCheck {
     /// The smaller γ.
@@ -53,10 +53,10 @@ fn not_recorded() -> f64 {
     f64::NAN
 }
 
-/// What became of a run's repetition at a smaller γ.
+/// The result of a run's repetition at a smaller γ.
 #[derive(Debug, Clone)]
 pub enum Localisation {
-    /// Not wanted, not needed, or interrupted.
+    /// Not requested, not needed, or interrupted.
     NotChecked,
     /// It was sampled.
     Sampled(LocalisationCheck),
@@ -65,7 +65,7 @@ pub enum Localisation {
 }
 
 impl Localisation {
-    /// The check, where it was sampled.
+    /// The check, if it was sampled.
     pub fn sampled(&self) -> Option<&LocalisationCheck> {
         match self {
             Localisation::Sampled(check) => Some(check),
@@ -78,9 +78,9 @@ impl Localisation {
 pub(super) enum Slope {
     /// Not within the tolerance: λ̂ is the coefficient.
     Level,
-    /// It does, in words.
+    /// It depends on γ; the finding in words.
     Sloped(String),
-    /// Nobody knows, and why.
+    /// Unknown, with the reason.
     Unknown(String),
 }
 
@@ -105,7 +105,7 @@ pub(super) fn slope(evidence: &Evidence) -> Slope {
         return Slope::Level;
     }
     match evidence.localisation {
-        Localisation::NotChecked => Slope::Unknown("it was not checked at a smaller γ".to_owned()),
+        Localisation::NotChecked => Slope::Unknown("there was no check at a smaller γ".to_owned()),
         Localisation::Failed { gamma, why } => Slope::Unknown(format!("the run at γ = {gamma} failed ({why})")),
         Localisation::Sampled(check) => {
             // The run at the smaller γ is at ε too.
@@ -126,7 +126,7 @@ pub(super) fn slope(evidence: &Evidence) -> Slope {
                 (true, false) => Slope::Sloped(how),
                 (false, _) if is_below(TOLERANCE * scale + SIGNIFICANT * mcse, change.abs()) => Slope::Sloped(how),
                 (false, _) => Slope::Unknown(format!(
-                    "the run at γ = {} is too short to say (R-hat {:.3}, standard error {:.1} %)",
+                    "the run at γ = {} is too short to decide (R-hat {:.3}, standard error {:.1} %)",
                     check.gamma,
                     check.rhat,
                     100.0 * check.mcse / scale

@@ -1,9 +1,9 @@
-//! Says whether the flat directions have settled, and if not, how far λ̂ may still move.
+//! Decides whether the flat directions have settled, and if not, how far λ̂ may still move.
 //!
-//! Among the draws λ̂ has a slope over ln ‖w − w*‖²; a repetition at another γ, whose chains are at another distance, has it a second time. Both
-//! are put together by their errors. Two standard errors steeper, times the change of ln ‖w − w*‖² that is still open, it bounds what is to come.
+//! The draws give a slope of λ̂ over ln ‖w − w*‖²; a repetition at another γ, whose chains are at another distance, gives a second one. Both
+//! are averaged, weighted by their errors. The slope plus two standard errors, times the possible change of ln ‖w − w*‖², bounds the change of λ̂.
 //!
-//! *Reference*: derived for this project. *Tested by* verdict/tests.rs, and tests/outcomes.rs on chains that stand a third of their way.
+//! *Reference*: derived for this project. *Tested by* verdict/tests.rs, and tests/outcomes.rs on chains that have gone a third of their way.
 
 use super::level::MAX_RHAT_OF_CHECK;
 use super::{Evidence, SIGNIFICANT, TOLERANCE, is_below};
@@ -11,18 +11,18 @@ use crate::diagnostics::Estimate;
 use crate::summary::Diagnostics;
 
 /// R-hat of the distance from w* above which the flat directions may not have settled: chains that differ by a third of their own spread
-/// (√(1 + 0.1)). Where E‖w − w*‖² is known within the tolerance all the same, they have: with many directions that spread is narrow.
+/// (√(1 + 0.1)). If E‖w − w*‖² is nevertheless known within the tolerance, they have settled: with many directions that spread is narrow.
 pub const MAX_RHAT_DISTANCE: f64 = 1.05;
 
 /// Flat directions that have not settled.
 pub(super) struct Unsettled {
     /// What shows it.
     pub why: String,
-    /// How far λ̂ may still move, in its unit; infinite where nothing can be said.
+    /// How far λ̂ may still move, in its unit; infinite if there is no bound.
     pub shift: f64,
 }
 
-/// The flat directions, where they have not settled.
+/// The flat directions, if they have not settled.
 pub(super) fn unsettled(evidence: &Evidence) -> Option<Unsettled> {
     let Diagnostics { distance_slope, distance_open, .. } = evidence.diagnostics;
     let why = why(evidence.diagnostics)?;
@@ -43,7 +43,7 @@ fn slope_between_runs(evidence: &Evidence) -> Option<Estimate> {
     (slope.value.is_finite() && slope.mcse.is_finite()).then_some(slope)
 }
 
-/// Both with weights by their errors; an error that is not known has no weight.
+/// The average of both, weighted by their errors; an unknown error has no weight.
 fn pooled(a: Estimate, b: Estimate) -> Estimate {
     if !(a.value.is_finite() && a.mcse.is_finite()) {
         return b;
@@ -52,7 +52,7 @@ fn pooled(a: Estimate, b: Estimate) -> Estimate {
     Estimate { value: (u * a.value + v * b.value) / (u + v), mcse: (u + v).sqrt().recip() }
 }
 
-/// Why the flat directions have not settled, if they have not.
+/// Why the flat directions have not settled, or `None` if they have.
 fn why(diagnostics: &Diagnostics) -> Option<String> {
     let Diagnostics { rhat_distance, trend_distance, virial, .. } = diagnostics;
     let is_known = is_below(diagnostics.distance_error, TOLERANCE) && !rhat_distance.is_nan();

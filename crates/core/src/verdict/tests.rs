@@ -1,4 +1,4 @@
-//! Spoils one diagnostic at a time, and checks what the verdict makes of it.
+//! Modifies one diagnostic at a time, and checks the verdict.
 
 use super::*;
 use crate::diagnostics::{Estimate, Trend};
@@ -88,7 +88,7 @@ fn a_diagnostic_that_could_not_be_computed_never_counts_in_favour() {
 }
 
 #[test]
-fn a_check_that_can_not_tell_leaves_an_estimate_at_its_scale() {
+fn a_check_that_can_not_decide_leaves_an_estimate_at_its_scale() {
     let (llc, diagnostics, _) = good();
     let check = LocalisationCheck { gamma: 0.25, llc: 50.0, mcse: 0.1, rhat: 1.0, radius: 3.0 };
     for localisation in [

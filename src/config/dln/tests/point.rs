@@ -64,7 +64,7 @@ fn what_is_measured_has_the_defaults_that_help_states() {
 }
 
 #[test]
-fn updates_tell_of_a_training() {
+fn updates_mention_a_training() {
     let updates = checked("--train --train-steps 5").updates;
     assert_eq!(updates, json!({"train": {"enabled": "on", "num_steps": 5}}));
 }

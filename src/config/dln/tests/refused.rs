@@ -1,4 +1,4 @@
-//! Tests that what is not legal is refused, each with a sentence of its own.
+//! Tests that what is not legal is refused, each with its own sentence.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
         ("--layer-widths 20,0,10", "--layer-widths (model.layer_widths): layer 2 has width 0: give every"),
         ("--layer-widths []", "--layer-widths (model.layer_widths) is empty: give the width of every layer"),
         ("--layer-widths 20,x", "--layer-widths (model.layer_widths): `x` is not a number"),
-        ("--layer-widths 5,,5", "--layer-widths (model.layer_widths): `5,,5` has nothing between two commas"),
+        ("--layer-widths 5,,5", "--layer-widths (model.layer_widths): `5,,5` has an empty item"),
         ("--layer-widths 20,-1", "--layer-widths (model.layer_widths): `-1` is not a whole number from 0 up"),
         ("--layer-widths 1e9,1e9,1e9", "--layer-widths (model.layer_widths): the network has more than 1e12 param"),
         ("--layer-widths 9000000000000000000,9000000000000000000", "--layer-widths (model.layer_widths): the network"),
@@ -81,7 +81,7 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
         ("--gamma -1", "--gamma (sampler.gamma) is -1: give a finite number, 0 or more"),
         ("--gamma nan", "--gamma (sampler.gamma) is NaN: give a finite number, 0 or more"),
         ("--precision f32", "--precision (run.precision) is f32: gibbs needs"),
-        ("--gamma 0", "--gamma (sampler.gamma) is 0: without it the flat directions have no law"),
+        ("--gamma 0", "--gamma (sampler.gamma) is 0: with γ = 0 the flat directions have no density"),
         ("--beta 0", "--beta (sampler.beta) is 0: give a finite number above 0"),
         ("--n-beta -2", "--n-beta (sampler.n_beta) is -2: give a finite number above 0"),
         ("--beta 0.1 --n-beta 10", "--beta (sampler.beta) and --n-beta (sampler.n_beta) are both given"),
@@ -112,11 +112,11 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
         ),
         (
             "--learning-rate 0.1",
-            "--learning-rate (train.learning_rate) says nothing without --train (train.enabled): add --train,",
+            "--learning-rate (train.learning_rate) has no effect without --train (train.enabled): add --train,",
         ),
-        ("--train-steps 5", "--train-steps (train.num_steps) says nothing without --train"),
-        ("--optimizer adam", "--optimizer (train.optimizer) says nothing without --train"),
-        ("--train=off --momentum 0.5", "--momentum (train.momentum) says nothing without --train"),
+        ("--train-steps 5", "--train-steps (train.num_steps) has no effect without --train"),
+        ("--optimizer adam", "--optimizer (train.optimizer) has no effect without --train"),
+        ("--train=off --momentum 0.5", "--momentum (train.momentum) has no effect without --train"),
         (
             "--train --optimizer adam --momentum 0.5",
             "--momentum (train.momentum) is used by --optimizer sgd only: adam has",
@@ -136,13 +136,13 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
         ("--estimator median", "--estimator (measure.estimator): `median` is not one of mean, wbic-slope: did you"),
         (
             "--functional-rank-threshold 1e-3",
-            "--functional-rank-threshold (measure.functional_rank_threshold) says nothing without --functional-rank",
+            "--functional-rank-threshold (measure.functional_rank_threshold) has no effect without --functional-rank",
         ),
         (
             "--functional-rank --functional-rank-threshold 1",
             "--functional-rank-threshold (measure.functional_rank_threshold) is 1: give a number in (0, 1)",
         ),
-        ("--hessian-probes 3", "--hessian-probes (measure.hessian_probes) says nothing without --hessian-trace"),
+        ("--hessian-probes 3", "--hessian-probes (measure.hessian_probes) has no effect without --hessian-trace"),
         ("--hessian-trace --hessian-probes 1", "--hessian-probes (measure.hessian_probes) is 1: give 2 or more"),
         ("--threads 0", "--threads (run.threads) is 0: give 1 or more"),
         (
@@ -171,7 +171,7 @@ fn every_bad_input_is_refused_with_its_own_sentence() {
 }
 
 #[test]
-fn too_few_steps_are_told_a_number_that_is_enough() {
+fn too_few_steps_are_reported_with_a_number_that_is_enough() {
     for (warmup, thin) in [("0", 1), ("0.1", 1), ("0.25", 3), ("0.9", 7), ("0.99", 1)] {
         let line = format!("--warmup {warmup} --thin {thin} --num-steps");
         match try_checked(&format!("{line} 3")) {

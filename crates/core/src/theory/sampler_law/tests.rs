@@ -102,7 +102,7 @@ fn hmc_without_acceptance_has_the_variance_of_the_law_for_sgld_at_any_trajectory
 }
 
 #[test]
-fn wrong_samplers_are_told_from_the_law() {
+fn wrong_samplers_are_distinguished_from_the_law() {
     let law = SgldLaw::new(mode(), 0.0032).unwrap();
     let (a, nbh, epsilon) = (250.0, 200.0, 0.0032f64);
     let wrong: [(&str, f64, f64); 6] = [

@@ -1,4 +1,4 @@
-//! Says what a command means: the configuration that it asks for, which the record of its run holds.
+//! Computes the fingerprint of a command: the configuration that it asks for, which its run records.
 
 use std::fmt::Write as _;
 
@@ -12,37 +12,37 @@ use crate::config::{ConfigError, Configuration, ExperimentArgs};
 use crate::record::redact;
 use crate::words::did_you_mean;
 
-/// What a command asks for.
+/// The configuration that a command asks for.
 ///
-/// Two commands that say the same in other words mean the same, and so does the record of a run of either:
+/// Two commands that give the same settings in different words have the same fingerprint, and so does the record of a run of either:
 ///
 /// ```
-/// use llc::sweep::Meaning;
-/// let mean = |line: &str| Meaning::of(&line.split_whitespace().collect::<Vec<_>>()).map(Option::unwrap);
-/// let line = mean("dln --layer-widths 20,20,10 --num-training-data 1e5")?;
-/// assert_eq!(line, mean("dln --set model.layer_widths=20,20,10 --seed 0 --threads 3")?);
-/// assert_ne!(line, mean("dln --seed 1")?);
+/// use llc::sweep::Fingerprint;
+/// let fingerprint = |line: &str| Fingerprint::of(&line.split_whitespace().collect::<Vec<_>>()).map(Option::unwrap);
+/// let line = fingerprint("dln --layer-widths 20,20,10 --num-training-data 1e5")?;
+/// assert_eq!(line, fingerprint("dln --set model.layer_widths=20,20,10 --seed 0 --threads 3")?);
+/// assert_ne!(line, fingerprint("dln --seed 1")?);
 /// assert!(line.is_recorded_as(line.config()));
-/// # Ok::<(), llc::sweep::MeaningError>(())
+/// # Ok::<(), llc::sweep::FingerprintError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Meaning {
+pub struct Fingerprint {
     config: Value,
 }
 
-/// Why words are no command.
+/// Why words are not a command.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum MeaningError {
+pub enum FingerprintError {
     /// There is no such experiment.
     #[error("there is no experiment `{name}`{}", did_you_mean(*nearest))]
     UnknownExperiment {
-        /// What stood there.
+        /// The name as given.
         name: String,
-        /// The experiment that looks most like it.
+        /// The experiment with the most similar name.
         nearest: Option<&'static str>,
     },
-    /// There is none at all.
+    /// The experiment is missing.
     #[error("the experiment is missing: write for example llc dln --seed 1")]
     NoExperiment,
     /// An unknown flag, or one without its value.
@@ -53,48 +53,49 @@ pub enum MeaningError {
     Config(#[from] ConfigError),
 }
 
-/// As many as are legal: `--threads-per-chain 16` must pass on a login node of four processors, for the run may have more.
+/// The largest legal number: `--threads-per-chain 16` must be accepted on a login node with four processors, since the run may have more.
 const THREADS: usize = 4_096;
 
-impl Meaning {
-    /// What `words`, the subcommand and its flags, mean; `None` for a subcommand that leaves no run ([`WITHOUT_RUN`]).
+impl Fingerprint {
+    /// The fingerprint of `words`, the subcommand and its flags; `None` for a subcommand that records no run ([`WITHOUT_RUN`]).
     ///
     /// # Errors
     ///
-    /// [`MeaningError`] for what `llc` would refuse with exit code 2.
-    pub fn of(words: &[&str]) -> Result<Option<Self>, MeaningError> {
-        let (&name, words) = words.split_first().ok_or(MeaningError::NoExperiment)?;
+    /// [`FingerprintError`] for words that `llc` would reject with exit code 2.
+    pub fn of(words: &[&str]) -> Result<Option<Self>, FingerprintError> {
+        let (&name, words) = words.split_first().ok_or(FingerprintError::NoExperiment)?;
         if WITHOUT_RUN.contains(&name) {
             return Ok(None);
         }
-        (Experiment::named(name)?.mean)(words).map(Some)
+        (Experiment::named(name)?.fingerprint)(words).map(Some)
     }
 
-    pub(super) fn of_words<C: Configuration>(words: &[&str]) -> Result<Self, MeaningError> {
-        let args = ExperimentArgs::<C>::try_parse_from(words).map_err(|error| MeaningError::Usage(sentence(&error)))?;
+    pub(super) fn of_words<C: Configuration>(words: &[&str]) -> Result<Self, FingerprintError> {
+        let args =
+            ExperimentArgs::<C>::try_parse_from(words).map_err(|error| FingerprintError::Usage(sentence(&error)))?;
         let config = C::check(&args.raw()?, THREADS)?.config;
-        // Keys are text and numbers finite: there is nothing to refuse. If there were, the line would match no run.
+        // Keys are text and numbers are finite, so this can't fail. If it did, the line would match no run.
         let config = serde_json::to_value(&config).unwrap_or_default();
         Ok(Self { config: without_threads(&redact::value(&config)) })
     }
 
-    /// The configuration, without threads: these depend on the machine, and move no law.
+    /// The configuration without threads, which depend on the machine and don't change the results' distribution.
     pub fn config(&self) -> &Value {
         &self.config
     }
 
     /// Whether `recorded`, a run's `config.json`, is this configuration.
     pub fn is_recorded_as(&self, recorded: &Value) -> bool {
-        self.fingerprint() == fingerprint(recorded)
+        self.text() == fingerprint(recorded)
     }
 
-    /// A text that two configurations share if they mean the same.
-    pub(super) fn fingerprint(&self) -> String {
+    /// A text that is equal for equal configurations.
+    pub(super) fn text(&self) -> String {
         fingerprint(&self.config)
     }
 }
 
-/// A text that recorded configurations share if they mean the same: threads aside, keys in order, 1.0 as 1 (MongoDB and JSON differ there).
+/// A text that is equal for equal recorded configurations: without threads, keys in order, 1.0 as 1 (MongoDB and JSON differ there).
 pub fn fingerprint(config: &Value) -> String {
     let mut text = String::new();
     let mut config = without_threads(config);
@@ -144,7 +145,7 @@ fn push(text: &mut String, value: &Value) {
 /// What clap says, on one line, without its usage.
 fn sentence(error: &clap::Error) -> String {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return "it asks for help, and runs nothing".to_owned();
+        return "it only prints help".to_owned();
     }
     let text = error.to_string();
     let lines =
@@ -159,14 +160,14 @@ mod tests {
 
     use super::*;
 
-    fn mean(line: &str) -> Result<Meaning, String> {
+    fn fingerprint_of(line: &str) -> Result<Fingerprint, String> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        Meaning::of(&words).map(Option::unwrap).map_err(|error| error.to_string())
+        Fingerprint::of(&words).map(Option::unwrap).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_record_matches_its_line_on_any_machine_and_no_other_line() {
-        let line = mean("dln --preset 1k --seed 3").unwrap();
+        let line = fingerprint_of("dln --preset 1k --seed 3").unwrap();
         let mut recorded = line.config().clone();
         recorded["run"]["threads"] = json!(64);
         recorded["run"]["threads_per_chain"] = json!(16);
@@ -174,26 +175,26 @@ mod tests {
         assert!(line.is_recorded_as(&recorded), "1 is 1.0");
         recorded["sampler"]["gamma"] = json!(1.5);
         assert!(!line.is_recorded_as(&recorded));
-        assert!(!mean("dln --preset 1k --seed 4").unwrap().is_recorded_as(line.config()));
+        assert!(!fingerprint_of("dln --preset 1k --seed 4").unwrap().is_recorded_as(line.config()));
     }
 
     #[test]
     fn a_record_with_a_former_switch_matches_the_line_that_says_the_same_by_its_present_name() {
-        let line = mean("curve --model mlp1 --loss-around labels").unwrap();
+        let line = fingerprint_of("curve --model mlp1 --loss-around labels").unwrap();
         let mut recorded = line.config().clone();
         recorded["point"].as_object_mut().unwrap().remove("loss_around");
         recorded["point"]["force_realisable"] = json!(false);
         assert!(line.is_recorded_as(&recorded));
-        assert!(mean("curve --model mlp1 --force-realisable=off").unwrap().is_recorded_as(&recorded));
-        assert!(!mean("curve --model mlp1").unwrap().is_recorded_as(&recorded));
+        assert!(fingerprint_of("curve --model mlp1 --force-realisable=off").unwrap().is_recorded_as(&recorded));
+        assert!(!fingerprint_of("curve --model mlp1").unwrap().is_recorded_as(&recorded));
         recorded["point"]["force_realisable"] = json!(true);
-        assert!(mean("curve --model mlp1").unwrap().is_recorded_as(&recorded));
+        assert!(fingerprint_of("curve --model mlp1").unwrap().is_recorded_as(&recorded));
     }
 
     #[test]
     fn more_threads_than_this_machine_has_are_legal() {
-        assert!(mean("dln --threads-per-chain 512").is_ok());
-        assert!(mean("dln --threads-per-chain 5000").is_err());
+        assert!(fingerprint_of("dln --threads-per-chain 512").is_ok());
+        assert!(fingerprint_of("dln --threads-per-chain 5000").is_err());
     }
 
     #[test]
@@ -205,14 +206,14 @@ mod tests {
                 "unexpected argument '--epsilom' found; tip: a similar argument exists: '--epsilon'",
             ),
             ("dln --gamma -1", "--gamma (sampler.gamma) is -1: give a finite number, 0 or more"),
-            ("dln --help", "it asks for help, and runs nothing"),
+            ("dln --help", "it only prints help"),
         ] {
-            assert_eq!(mean(line).unwrap_err(), sentence, "{line}");
+            assert_eq!(fingerprint_of(line).unwrap_err(), sentence, "{line}");
         }
         assert_eq!(
-            Meaning::of(&[]).unwrap_err().to_string(),
+            Fingerprint::of(&[]).unwrap_err().to_string(),
             "the experiment is missing: write for example llc dln --seed 1"
         );
-        assert_eq!(Meaning::of(&["theory", "dln"]).unwrap(), None);
+        assert_eq!(Fingerprint::of(&["theory", "dln"]).unwrap(), None);
     }
 }

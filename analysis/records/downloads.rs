@@ -16,12 +16,12 @@ use super::series::Series;
 
 /// A database, and the folder for its runs' files, which goes when the program ends.
 #[derive(Debug)]
-pub struct Brought {
+pub struct Downloads {
     reader: Reader,
     folder: TempDir,
 }
 
-impl Brought {
+impl Downloads {
     /// Takes files from the database that `address` names.
     pub fn new(address: &Address) -> Result<Self> {
         Ok(Self { reader: Reader::new(address)?, folder: TempDir::new().context("cannot make a temporary folder")? })
