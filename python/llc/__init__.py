@@ -8,12 +8,12 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from . import theory
-from ._estimate import Handle, estimate, estimate_function
-from ._result import Estimate, load
+from ._estimate import Handle, curve, estimate, estimate_function, profile
+from ._result import Curve, Estimate, Profile, load
 
 try:
     __version__ = version("llc-estimator")
 except PackageNotFoundError:  # Run from the source tree.
     __version__ = "0"
 
-__all__ = ["Estimate", "Handle", "estimate", "estimate_function", "load", "theory"]
+__all__ = ["Curve", "Estimate", "Handle", "Profile", "curve", "estimate", "estimate_function", "load", "profile", "theory"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import numpy as np
 from . import _llc
 from ._buffers import Buffer
 from ._progress import Progress
-from ._result import Estimate
+from ._result import Curve, Estimate, Profile
 from ._text import as_python
 
 # Settings whose key is not `sampler.NAME`.
-_ELSEWHERE = {"threads": "run.threads", "params": "point.params", "seed": "seed"}
+_LADDER = ("along", "from", "to", "rungs", "ladder", "half_width", "time", "max_steps")
+_ELSEWHERE = {"threads": "run.threads", "params": "point.params", "seed": "seed", **{name: f"profile.{name}" for name in _LADDER}}
 
 
 def estimate(
@@ -107,27 +109,165 @@ def estimate(
     >>> abs(est.llc - 2.5) < 5 * est.mcse
     True
     """
+    evaluator, given = _around(
+        model, data, loss, device, num_samples, params, settings, blocking,
+        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed,
+    )
+    return _start(evaluator, given, Estimate, record, resume, progress, blocking)
+
+
+def profile(
+    model,
+    data,
+    loss,
+    *,
+    along: str = "gamma",
+    start: float | None = None,
+    stop: float | None = None,
+    rungs: int = 9,
+    ladder: Sequence[float] | None = None,
+    half_width: float = 0.03,
+    time_s: float | None = None,
+    max_steps: int | None = None,
+    n_beta: float | None = None,
+    gamma: float | str | None = None,
+    sampler: str = "sgld",
+    epsilon: float | str = "auto",
+    num_chains: int = 4,
+    num_steps: int | None = None,
+    batch_size: int | None = None,
+    params: str | Sequence[str] = "*",
+    num_samples: int | None = None,
+    seed: int = 0,
+    device=None,
+    record: str | Path | None = "runs",
+    resume: str | Path | None = None,
+    progress: bool = True,
+    blocking: bool = True,
+    **settings,
+):
+    """λ̂ over a ladder of scales, from a narrow region around w* to a wide one: a `Profile`.
+
+    Each rung is sampled until half of its 90 % interval is below `half_width` of λ̂, from where the one before has ended.
+
+    Parameters
+    ----------
+    along
+        What falls from rung to rung: `"gamma"` or `"n-beta"`.
+    start, stop, rungs
+        The first and the last value, and how many there are, each the same multiple of the one before. By default the first follows from the
+        largest curvature at w*, and the last is a thousandth of it.
+    ladder
+        All values, in place of these.
+    time_s, max_steps
+        The budget: seconds for the whole ladder, steps of a chain for each rung.
+
+    The others are those of `estimate`. As there, Ctrl-C keeps the rungs that are done.
+    """
+    if time_s is not None:
+        settings["time"] = f"{time_s}s"
+    if ladder is not None:
+        settings["ladder"] = ",".join(map(str, ladder))
+    else:
+        settings.update({"from": start, "to": stop, "rungs": rungs})
+    evaluator, given = _around(
+        model, data, loss, device, num_samples, params, settings, blocking,
+        along=along, half_width=half_width, max_steps=max_steps,
+        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed,
+    )
+    return _start(evaluator, [("experiment", "profile"), *given], Profile, record, resume, progress, blocking)
+
+
+def curve(
+    checkpoints: Iterable[tuple[int, Any]],
+    data,
+    loss,
+    *,
+    model=None,
+    gamma: float | str | None = None,
+    record: str | Path | None = "runs",
+    progress: bool = True,
+    **settings,
+):
+    """λ̂ along a training, all points at one scale: a `Curve`.
+
+    Parameters
+    ----------
+    checkpoints
+        Pairs of a step and a model, or of a step and a state dict that `model` loads.
+    model
+        The model for state dicts; it is afterwards what it was before.
+    gamma
+        As in `estimate`; `"auto"` chooses it around the last checkpoint, for all of them.
+
+    The others are those of `estimate`. The default losses of the middle of a training have no minimum at its parameters: take
+    `"own-function"`, or read the verdicts. Each point has a record of its own. Ctrl-C keeps the points that are done.
+    """
+    pairs = list(checkpoints)
+    if not pairs:
+        raise ValueError("checkpoints: there is none")
+    if model is None and not all(callable(point) for _, point in pairs):
+        raise ValueError("checkpoints: give model=, into which the state dicts are loaded")
+    settings.pop("blocking", None)
+    with _loading(model) as load:
+        if gamma in (None, "auto"):
+            chosen = {name: settings[name] for name in ("device", "num_samples") if name in settings}
+            others = {name: value for name, value in settings.items() if name not in ("device", "num_samples", "params")}
+            others["kind"] = others.pop("sampler", "sgld")
+            evaluator, given = _around(
+                load(pairs[-1][1]), data, loss, chosen.get("device"), chosen.get("num_samples"), settings.get("params", "*"), others, True
+            )
+            with _named_errors(), evaluator:
+                gamma = _llc.gamma_around(evaluator, given)
+        points, steps = [], []
+        for step, point in pairs:
+            est = estimate(load(point), data, loss, gamma=gamma, record=record, progress=progress, **settings)
+            if est.status == "INTERRUPTED":
+                break
+            steps.append(step)
+            points.append(est)
+            if progress:
+                print(f"step {step}: {est!r}")
+    return Curve(steps, points)
+
+
+@contextlib.contextmanager
+def _loading(model):
+    """A function that gives the model of a checkpoint; the model that loads state dicts is put back at the end."""
+    before = None if model is None else copy.deepcopy(model.state_dict())
+
+    def load(point):
+        if callable(point):
+            return point
+        model.load_state_dict(point)
+        return model
+
+    try:
+        yield load
+    finally:
+        if before is not None:
+            model.load_state_dict(before)
+
+
+def _around(model, data, loss, device, num_samples, params, settings: dict[str, Any], blocking: bool, **given):
+    """The evaluator of a model, and the settings of a run as pairs of key and text."""
+    import torch
+
     from ._data import samples_of
     from ._evaluator import Evaluator
     from ._loss import loss_of
 
-    if blocking is False:
+    if not blocking:
         model = copy.deepcopy(model)
     samples = samples_of(data, num_samples)
-    chunk_size = settings.pop("chunk_size", None)
-    evaluator = Evaluator(model, samples, loss_of(loss), device=device, chunk_size=chunk_size)
-    import torch
-
+    evaluator = Evaluator(model, samples, loss_of(loss), device=device, chunk_size=settings.pop("chunk_size", None))
     settings.setdefault("threads", torch.get_num_threads())
     if not isinstance(params, str):
         params = ",".join(params)
     if params != "*":
         settings["params"] = params
-    given = dict(
-        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed
-    )
     facts = {"model": type(model).__name__, "loss": evaluator.loss_function.name, "data": samples.name, "num_samples": samples.num_samples}
-    return _start(evaluator, facts, {**given, **settings}, record, resume, progress, blocking)
+    return evaluator, _settings(facts, {**given, **settings})
 
 
 def estimate_function(
@@ -177,7 +317,7 @@ def estimate_function(
     )
     facts = {"model": getattr(loss_and_grad, "__name__", "function"), "loss": "function", "data": "function", "num_samples": num_samples}
     settings.setdefault("threads", 1)
-    return _start(evaluator, facts, {**given, **settings}, record, resume, progress, blocking)
+    return _start(evaluator, _settings(facts, {**given, **settings}), Estimate, record, resume, progress, blocking)
 
 
 class _FunctionEvaluator:
@@ -265,38 +405,44 @@ class Handle:
         return f"<Handle {'done' if self.is_done else 'running'}, draws {self.inspect()['num_draws']}>"
 
 
-def _start(evaluator, facts, settings, record, resume, progress, blocking):
+def _start(evaluator, settings, result, record, resume, progress, blocking):
     shown = Progress(progress)
     cancel = _llc.Cancel()
-    given = _settings(facts, settings)
 
-    def run() -> Estimate:
+    def run():
         try:
-            with evaluator:
+            with _named_errors(), evaluator:
                 report, table = _llc.estimate(
                     evaluator,
-                    given,
+                    settings,
                     shown,
                     cancel,
                     record=None if record is None else str(record),
                     resume=None if resume is None else str(resume),
                     is_quiet=not progress,
                 )
-        except ValueError as error:
-            if type(error) is ValueError and error.args and isinstance(error.args[0], str):
-                error.args = (as_python(error.args[0]), *error.args[1:])
-            raise
         finally:
             shown.close()
         if shown.error is not None:
             raise shown.error
-        est = Estimate(json.loads(report), table, shown.draws.columns())
-        if est.status == "INTERRUPTED":
-            how = f"; llc.estimate(…, resume={est.run_dir!r}) continues it" if est.run_dir else ""
-            warnings.warn(f"interrupted: the estimate is from the draws until then{how}", stacklevel=3)
-        return est
+        found = result(json.loads(report), table, shown.draws.columns())
+        if found.status == "INTERRUPTED":
+            how = f"; resume={found.run_dir!r} continues it" if found.run_dir else ""
+            warnings.warn(f"interrupted: the result is from the draws until then{how}", stacklevel=3)
+        return found
 
     return run() if blocking else Handle(run, shown, cancel)
+
+
+@contextlib.contextmanager
+def _named_errors():
+    """What is wrong with a setting is said in the words of Python."""
+    try:
+        yield
+    except ValueError as error:
+        if type(error) is ValueError and error.args and isinstance(error.args[0], str):
+            error.args = (as_python(error.args[0]), *error.args[1:])
+        raise
 
 
 def _settings(facts: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, str]]:

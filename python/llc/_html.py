@@ -24,16 +24,35 @@ def card(est) -> str:
     cells = "".join(
         f'<tr><td style="text-align:left;opacity:.7">{name}</td><td style="text-align:left">{html.escape(text)}</td></tr>' for name, text in rows
     )
-    told = "".join(f"<li>{html.escape(text)}</li>" for text in est.explanations + est.notes)
-    colour = COLOURS.get(est.verdict, "#555")
-    badge = f'<span style="background:{colour};color:white;border-radius:4px;padding:1px 8px">{html.escape(est.verdict)}</span>'
+    explained = "".join(f"<li>{html.escape(text)}</li>" for text in est.explanations + est.notes)
+    badge = _badge(est)
     words = html.escape(", ".join(est.reasons))
     return (
         f'<div><div style="font-size:1.2em">λ̂ = <b>{_short(est.llc)}</b> ± {_short(est.mcse, 2)} &nbsp;{badge} {words}</div>'
         f'<table style="margin:.4em 0">{cells}</table>'
-        + (f'<ul style="margin:0">{told}</ul>' if told else "")
+        + (f'<ul style="margin:0">{explained}</ul>' if explained else "")
         + "</div>"
     )
+
+
+def table(columns: list[str], rows: list[list]) -> str:
+    """A table with a row for each estimate, which stands in its last cell."""
+    head = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in columns)
+    body = ""
+    for *numbers, est in rows:
+        cells = "".join(f"<td>{_cell(number)}</td>" for number in numbers)
+        words = html.escape(", ".join(est.reasons))
+        body += f"<tr>{cells}<td>{_badge(est)} {words}</td></tr>"
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cell(value) -> str:
+    return f"[{_short(value[0])}, {_short(value[1])}]" if isinstance(value, tuple) else _short(value)
+
+
+def _badge(est) -> str:
+    colour = COLOURS.get(est.verdict, "#555")
+    return f'<span style="background:{colour};color:white;border-radius:4px;padding:1px 8px">{html.escape(est.verdict)}</span>'
 
 
 def _short(value, digits: int = 4) -> str:

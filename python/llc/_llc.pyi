@@ -21,6 +21,9 @@ def estimate(
 ) -> tuple[str, str]:
     """The report of a run as JSON, and the table that a terminal shows."""
 
+def gamma_around(evaluator: Any, settings: list[tuple[str, str]]) -> float:
+    """γ that the settings choose around the parameters of the evaluator."""
+
 def render(report: str) -> str:
     """The table that a terminal shows of the report of an estimate, given as JSON."""
 

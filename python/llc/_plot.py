@@ -33,3 +33,34 @@ def plot_traces(est):
             ranks.plot([0, kept.size], [base + level] * 2, color="black", lw=0.8, ls="--")
     ranks.set(xlabel="rank of the draw among all chains", yticks=[], title="ranks: level where chains agree")
     return figure
+
+
+def plot_profile(profile):
+    """λ̂ over √E‖w − w*‖², hollow where a rung is not certified."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+    _points(axes, profile.radius, profile.llc, profile.ci90, profile.is_certified)
+    axes.set(xscale="log", xlabel="radius of the region, √E‖w − w*‖²", ylabel="λ̂")
+    return figure
+
+
+def plot_curve(curve):
+    """λ̂ over the steps of a training, hollow where it is not trusted."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
+    trusted = np.array([point.is_trusted for point in curve.points], dtype=bool)
+    _points(axes, np.array(curve.steps), curve.llc, curve.ci90, trusted)
+    axes.set(xlabel="step", ylabel="λ̂")
+    return figure
+
+
+def _points(axes, x, llc, ci90, is_good) -> None:
+    axes.plot(x, llc, color="C0", lw=1, alpha=0.5)
+    for good in (True, False):
+        chosen = is_good == good
+        if chosen.any():
+            below, above = llc[chosen] - ci90[chosen, 0], ci90[chosen, 1] - llc[chosen]
+            face = "C0" if good else "white"
+            axes.errorbar(x[chosen], llc[chosen], [below, above], fmt="o", color="C0", mfc=face, capsize=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from pathlib import Path
@@ -173,8 +172,134 @@ class Estimate:
         return card(self)
 
 
-def load(run_dir: str | Path) -> Estimate:
-    """The estimate that a record holds, whether Python or `llc estimate` made it.
+class Profile:
+    """λ̂ over a ladder of scales. Every number is one of `report`, the object that `llc profile --json` prints."""
+
+    def __init__(self, report: dict[str, Any], table: str, _draws=None):
+        #: All of `report.json`.
+        self.report, self._table = report, table
+        shared = {key: report[key] for key in ("experiment", "seed", "run_dir", "status", "sampler", "num_chains", "num_warmup", "d", "init_loss")}
+        shared["n"] = report.get("n")
+        #: An `Estimate` for each rung that was reached, from the largest γ (or nβ) to the smallest. They have no draws.
+        self.rungs = [Estimate({**shared, **rung}, "") for rung in report["rungs"]]
+
+    def _each(self, of) -> np.ndarray:
+        return np.array([_number(of(rung)) for rung in self.rungs])
+
+    @property
+    def llc(self) -> np.ndarray:
+        """λ̂ `[num_rungs]`."""
+        return self._each(lambda rung: rung.llc)
+
+    @property
+    def mcse(self) -> np.ndarray:
+        """Its standard error `[num_rungs]`."""
+        return self._each(lambda rung: rung.mcse)
+
+    @property
+    def ci90(self) -> np.ndarray:
+        """Ends of the 90 % intervals `[num_rungs, 2]`."""
+        return np.array([rung.ci90 for rung in self.rungs]).reshape(-1, 2)
+
+    @property
+    def gamma(self) -> np.ndarray:
+        """γ `[num_rungs]`."""
+        return self._each(lambda rung: rung.gamma)
+
+    @property
+    def n_beta(self) -> np.ndarray:
+        """nβ `[num_rungs]`."""
+        return self._each(lambda rung: rung.n_beta)
+
+    @property
+    def radius(self) -> np.ndarray:
+        """√E‖w − w*‖², the size of the region that a rung describes `[num_rungs]`."""
+        return self._each(lambda rung: rung.report["radius"])
+
+    @property
+    def is_certified(self) -> np.ndarray:
+        """Whether a rung has converged and nothing is against its λ̂ `[num_rungs]`."""
+        return np.array([rung.report["is_certified"] for rung in self.rungs], dtype=bool)
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the ladder ended before its last rung."""
+        return self.report["stopped"] and as_python(self.report["stopped"])
+
+    @property
+    def run_dir(self) -> str | None:
+        """The folder of the record."""
+        return self.report["run_dir"]
+
+    @property
+    def status(self) -> str:
+        """`COMPLETED`, `INTERRUPTED` or `FAILED`."""
+        return self.report["status"]
+
+    def plot(self):
+        """λ̂ over the radius of its region, as a matplotlib figure."""
+        from ._plot import plot_profile
+
+        return plot_profile(self)
+
+    def __repr__(self) -> str:
+        return f"<Profile of {len(self.rungs)} rungs, {int(self.is_certified.sum())} certified>"
+
+    def __str__(self) -> str:
+        return as_python(self._table).strip("\n")
+
+    def _repr_html_(self) -> str:
+        from ._html import table
+
+        columns = ["γ", "nβ", "λ̂", "± error", "90 % interval", "radius", "verdict"]
+        return table(columns, [[r.gamma, r.n_beta, r.llc, r.mcse, r.ci90, r.report["radius"], r] for r in self.rungs])
+
+
+class Curve:
+    """λ̂ along a training, all points at one nβ and γ."""
+
+    def __init__(self, steps: list[int], points: list[Estimate]):
+        #: The steps of the points, as they were given.
+        self.steps = steps
+        #: An `Estimate` for each.
+        self.points = points
+
+    @property
+    def llc(self) -> np.ndarray:
+        """λ̂ `[num_points]`."""
+        return np.array([point.llc for point in self.points])
+
+    @property
+    def mcse(self) -> np.ndarray:
+        """Its standard error `[num_points]`."""
+        return np.array([point.mcse for point in self.points])
+
+    @property
+    def ci90(self) -> np.ndarray:
+        """Ends of the 90 % intervals `[num_points, 2]`."""
+        return np.array([point.ci90 for point in self.points]).reshape(-1, 2)
+
+    def plot(self):
+        """λ̂ over the steps with its intervals, as a matplotlib figure: hollow where it is not trusted."""
+        from ._plot import plot_curve
+
+        return plot_curve(self)
+
+    def __repr__(self) -> str:
+        return f"<Curve of {len(self.points)} points, {sum(point.is_trusted for point in self.points)} trusted>"
+
+    def __str__(self) -> str:
+        return "\n".join(f"step {step:>8}  {point!r}" for step, point in zip(self.steps, self.points))
+
+    def _repr_html_(self) -> str:
+        from ._html import table
+
+        columns = ["step", "λ̂", "± error", "90 % interval", "verdict"]
+        return table(columns, [[step, p.llc, p.mcse, p.ci90, p] for step, p in zip(self.steps, self.points)])
+
+
+def load(run_dir: str | Path) -> Estimate | Profile:
+    """The estimate or the profile that a record holds, whether Python, `llc estimate` or `llc profile` made it.
 
     Its draws are read when they are asked for.
 
@@ -189,9 +314,11 @@ def load(run_dir: str | Path) -> Estimate:
         raise FileNotFoundError(f"{path} holds no finished run: {reason}")
     text = report_path.read_text(encoding="utf-8")
     report = json.loads(text)
-    if "llc" not in report or "per_chain" not in report.get("llc", {}):
-        raise ValueError(f"{path} is a run of `llc {report.get('experiment')}` with several points: read its report.json, or `llc-analysis`")
     report["run_dir"] = str(path)
+    if "rungs" in report:
+        return Profile(report, "")
+    if "per_chain" not in report.get("llc", {}):
+        raise ValueError(f"{path} is a run of `llc {report.get('experiment')}` with several points: read its report.json, or `llc-analysis`")
     return Estimate(report, render(json.dumps(report)))
 
 

@@ -14,7 +14,7 @@ mod theory;
 #[pyo3::pymodule]
 mod _llc {
     #[pymodule_export]
-    use crate::run::{Cancel, estimate, render};
+    use crate::run::{Cancel, estimate, gamma_around, render};
     #[pymodule_export]
     use crate::theory::theory_dln;
 }

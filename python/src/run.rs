@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use llc::config::{ConfigError, Configuration as _, EstimateConfig, PythonConfig, RawConfig, Switch};
+use llc::climb::{self, Climb, ClimbError};
+use llc::config::profile::{Along, ProfileSection};
+use llc::config::{ConfigError, Configuration as _, PythonConfig, RawConfig, Switch};
 use llc::estimate::{EstimateError, Estimation, estimate as sample};
 use llc::journal::{Journal, Pace};
 use llc::kernel::KernelError;
@@ -14,16 +16,18 @@ use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observers, RunInfo, Status, forward};
 use llc::record::folder::JOURNAL;
 use llc::report::network::Network;
+use llc::report::rungs::{self, Columns};
 use llc::report::table::render_network;
 use llc::report::{Estimate, Report, SCHEMA_VERSION};
 use llc_core::diagnostics::{Draws, rhat};
 use llc_core::memory::{Host, Memory as _};
 use llc_core::params::{Layout, ParamSpec, Params};
 use llc_core::rng::Key;
-use llc_core::run::{Chains, RunError};
-use llc_core::target::{Target as _, TargetError};
+use llc_core::run::RunError;
+use llc_core::target::{Target, TargetError};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::memory::BufferMemory;
@@ -81,16 +85,12 @@ pub fn estimate(
     is_quiet: bool,
 ) -> PyResult<(String, String)> {
     let config = configuration(&settings)?;
-    let names: Vec<String> = evaluator.bind(py).getattr("names")?.extract()?;
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let sampled = config.point().sampled(&names).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    evaluator.call_method1(py, "select", (sampled,))?;
     let storage = match (record, resume) {
         (_, Some(run_dir)) => Storage::Resumed(run_dir),
         (Some(folder), None) => Storage::New(folder),
         (None, None) => Storage::Nowhere,
     };
-    let model = Model::of(evaluator.bind(py))?;
+    let model = Model::selected(evaluator.bind(py), &config)?;
     let cancel = Arc::clone(&cancel.0);
     py.detach(|| {
         let mut observers = observers(storage, progress, &cancel, is_quiet)?;
@@ -118,7 +118,12 @@ struct Model {
 }
 
 impl Model {
-    fn of(evaluator: &Bound<PyAny>) -> PyResult<Model> {
+    /// The tensors that `config` samples: the evaluator is told of them, and looks at the loss at w*.
+    fn selected(evaluator: &Bound<PyAny>, config: &PythonConfig) -> PyResult<Model> {
+        let names: Vec<String> = evaluator.getattr("names")?.extract()?;
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let sampled = config.point().sampled(&names).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        evaluator.call_method1("select", (sampled,))?;
         let specs: Vec<(String, Vec<i64>)> = evaluator.getattr("specs")?.extract()?;
         Ok(Model {
             specs: specs.into_iter().map(|(name, shape)| ParamSpec { name, shape }).collect(),
@@ -168,6 +173,29 @@ fn observers(storage: Storage, progress: Py<PyAny>, cancel: &Arc<AtomicBool>, is
     Ok(observers)
 }
 
+/// What is sampled, once it is known at which scale.
+struct Subject<'a> {
+    config: &'a PythonConfig,
+    target: PythonTarget,
+    key: Key,
+    /// Names configuration and parameters in the journal.
+    hash: String,
+    num_parameters: usize,
+    notes: Vec<String>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(config: &'a PythonConfig, model: Model, evaluator: &Py<PyAny>) -> Result<Subject<'a>, Boxed> {
+        let (key, num_parameters, notes) = (Key::new(config.seed()), model.num_parameters, model.notes.clone());
+        let hash = format!("{}-{}", config.hash(), model.fingerprint());
+        let w_star = Params::new(&Arc::new(Layout::new(model.specs)), Box::new(model.memory));
+        let density = (config.sampler().n_beta(config.python().num_samples), config.sampler().fixed_gamma());
+        let evaluator = Python::attach(|py| evaluator.clone_ref(py));
+        let target = PythonTarget::new(evaluator, w_star, density, key)?;
+        Ok(Subject { config, target, key, hash, num_parameters, notes })
+    }
+}
+
 fn run(
     config: &PythonConfig,
     model: Model,
@@ -175,32 +203,36 @@ fn run(
     cancel: &Arc<AtomicBool>,
     observers: &mut Observers,
 ) -> Result<(String, String), Boxed> {
-    let (python, key) = (config.python(), Key::new(config.seed()));
-    let (n, num_parameters, notes) = (python.num_samples, model.num_parameters, model.notes.clone());
-    let hash = format!("{}-{}", config.hash(), model.fingerprint());
-    let w_star = Params::new(&Arc::new(Layout::new(model.specs)), Box::new(model.memory));
-    let density = (config.sampler().n_beta(n), config.sampler().fixed_gamma());
-    let evaluator = Python::attach(|py| evaluator.clone_ref(py));
-    let mut target = PythonTarget::new(evaluator, w_star, density, key)?;
+    let subject = Subject::new(config, model, evaluator)?;
+    match config.profile() {
+        Some(section) => profile(subject, section, cancel, observers),
+        None => estimate_at_one_scale(subject, cancel, observers),
+    }
+}
+
+fn estimate_at_one_scale(
+    subject: Subject,
+    cancel: &Arc<AtomicBool>,
+    observers: &mut Observers,
+) -> Result<(String, String), Boxed> {
+    let Subject { config, mut target, key, hash, num_parameters, notes } = subject;
+    let n = config.python().num_samples;
     let gamma = config.sampler().gamma_around(&mut target, key)?;
     target = target.at_gamma(gamma)?;
     let sampler = config.sampler().for_samples(n);
     let mut chains = sampler.chains(config.run(), key, target.init_loss());
-    observers.emit(&Event::Started(&info(config, &chains, &target)?));
-    if let Some(failure) = observers.failures().first() {
-        return Err(failure.clone().into());
-    }
+    let plan = &chains.plan;
+    let sizes = (chains.num_chains, plan.num_draws, plan.num_warmup);
+    start(config, sizes, &target, observers)?;
     if let Some(run_dir) = observers.run_dir() {
         chains.store = Arc::new(journal(&run_dir, &hash));
     }
     let kernel = sampler.kernel.sampler();
     let check = sampler.check_localisation == Switch::On;
     let done = sample(&mut target, kernel.as_ref(), &chains, check, cancel, &mut forward(observers))?;
-    let status = status(&done, chains.num_chains);
-    let run_dir = observers.run_dir().map(|run_dir| run_dir.display().to_string());
     let found = Network {
         checkpoint: None,
-        network: python.model.clone(),
+        network: config.python().model.clone(),
         data: None,
         n,
         d: target.local().w_star().len(),
@@ -210,12 +242,108 @@ fn run(
         chains: (&sampler).into(),
         estimate: Estimate::from(&done).with_notes(&notes),
     };
-    let experiment = EstimateConfig::EXPERIMENT.to_owned();
-    let report = Report { schema_version: SCHEMA_VERSION, experiment, found, seed: config.seed(), run_dir, status };
-    let table = render_network(&report);
-    let explanations = done.judgement.findings.iter().map(|found| format!("{}\n", found.explanation));
-    let fail_trace = if status == Status::Failed { explanations.collect() } else { Vec::new() };
-    let report = serde_json::to_value(&report)?;
+    let explanations = found.estimate.judgement.explanations.clone();
+    let report = report(config, found, status(&done, chains.num_chains), observers);
+    end(&report, render_network(&report), &explanations, observers)
+}
+
+fn profile(
+    mut subject: Subject,
+    section: &ProfileSection,
+    cancel: &Arc<AtomicBool>,
+    observers: &mut Observers,
+) -> Result<(String, String), Boxed> {
+    let config = subject.config;
+    if section.along == Along::NBeta {
+        let gamma = config.sampler().gamma_around(&mut subject.target, subject.key)?;
+        subject.target = subject.target.at_gamma(gamma)?;
+    }
+    start(config, (0, 0, 0), &subject.target, observers)?;
+    let journal = observers.run_dir().map_or_else(Journal::default, |run_dir| journal(&run_dir, &subject.hash));
+    let sampler = config.sampler().for_samples(config.python().num_samples);
+    let climb = Climb { section, sampler: &sampler, run: config.run() };
+    let (found, is_interrupted) = climb.climb(&mut subject, journal, cancel, observers)?;
+    let status = found.status(is_interrupted);
+    observers.emit(&Event::Artifact { name: "profile.csv", content: &rungs::csv(&found.rungs)? });
+    let explanations: Vec<String> =
+        found.rungs.iter().flat_map(|rung| rung.estimate.judgement.explanations.clone()).collect();
+    let report = report(config, found, status, observers);
+    let columns = climb::Source::columns(&subject);
+    let lines = report.found.rungs.iter().map(|rung| rungs::line(rung, columns) + "\n");
+    let table = format!("{}\n{}{}", rungs::header(columns), lines.collect::<String>(), rungs::render(&report));
+    end(&report, table, &explanations, observers)
+}
+
+impl climb::Source for Subject<'_> {
+    fn target(&mut self) -> &mut dyn Target {
+        &mut self.target
+    }
+
+    fn init_loss(&self) -> f64 {
+        self.target.init_loss()
+    }
+
+    fn key(&self) -> Key {
+        self.key
+    }
+
+    fn subject(&self) -> llc::report::profile::Subject {
+        llc::report::profile::Subject::Model {
+            network: self.config.python().model.clone(),
+            n: self.config.python().num_samples,
+            num_parameters: self.num_parameters,
+            notes: self.notes.clone(),
+        }
+    }
+
+    fn columns(&self) -> Columns {
+        Columns { has_test: false, has_exact: false }
+    }
+}
+
+/// Lets the observers know that the run starts; fails where it is not on record.
+fn start(
+    config: &PythonConfig,
+    (num_chains, num_draws, num_warmup): (usize, usize, usize),
+    target: &PythonTarget,
+    observers: &mut Observers,
+) -> Result<(), Boxed> {
+    let json = serde_json::to_value(config)?;
+    let info = RunInfo {
+        name: config.experiment().to_owned(),
+        command: config.experiment().to_owned(),
+        argv: std::env::args().collect(),
+        config_updates: json.clone(),
+        config: json,
+        num_chains,
+        num_draws,
+        num_warmup,
+        num_parameters: target.local().w_star().len(),
+        n_beta: target.local().n_beta(),
+        init_loss: target.init_loss(),
+        ..RunInfo::default()
+    };
+    observers.emit(&Event::Started(&info));
+    observers.failures().first().map_or(Ok(()), |failure| Err(failure.clone().into()))
+}
+
+fn report<R>(config: &PythonConfig, found: R, status: Status, observers: &Observers) -> Report<R> {
+    let run_dir = observers.run_dir().map(|run_dir| run_dir.display().to_string());
+    let experiment = config.experiment().to_owned();
+    Report { schema_version: SCHEMA_VERSION, experiment, found, seed: config.seed(), run_dir, status }
+}
+
+/// Ends the record with `report`; returns it as JSON, and its table.
+fn end<R: Serialize>(
+    report: &Report<R>,
+    table: String,
+    explanations: &[String],
+    observers: &mut Observers,
+) -> Result<(String, String), Boxed> {
+    let status = report.status;
+    let lines = explanations.iter().map(|line| format!("{line}\n"));
+    let fail_trace = if status == Status::Failed { lines.collect() } else { Vec::new() };
+    let report = serde_json::to_value(report)?;
     observers.emit(&Event::Output(&table));
     observers.emit(&Event::Ended { status, report: Some(&report), fail_trace: &fail_trace });
     Ok((report.to_string(), table))
@@ -223,24 +351,6 @@ fn run(
 
 fn journal(run_dir: &Path, hash: &str) -> Journal {
     Journal::new(&run_dir.join(JOURNAL), hash, Pace::default())
-}
-
-fn info(config: &PythonConfig, chains: &Chains, target: &PythonTarget) -> serde_json::Result<RunInfo> {
-    let config = serde_json::to_value(config)?;
-    Ok(RunInfo {
-        name: EstimateConfig::EXPERIMENT.to_owned(),
-        command: EstimateConfig::EXPERIMENT.to_owned(),
-        argv: std::env::args().collect(),
-        config_updates: config.clone(),
-        config,
-        num_chains: chains.num_chains,
-        num_draws: chains.plan.num_draws,
-        num_warmup: chains.plan.num_warmup,
-        num_parameters: target.local().w_star().len(),
-        n_beta: target.local().n_beta(),
-        init_loss: chains.plan.init_loss,
-        ..RunInfo::default()
-    })
 }
 
 fn status(done: &Estimation, num_chains: usize) -> Status {
@@ -259,6 +369,21 @@ fn lines(error: &(dyn Error + 'static)) -> Vec<String> {
         next = error.source();
     }
     lines
+}
+
+/// γ that `settings` choose around the parameters of `evaluator`.
+///
+/// # Errors
+/// As [`estimate`].
+#[pyfunction]
+pub fn gamma_around(py: Python, evaluator: Py<PyAny>, settings: Vec<(String, String)>) -> PyResult<f64> {
+    let config = configuration(&settings)?;
+    let model = Model::selected(evaluator.bind(py), &config)?;
+    py.detach(|| {
+        let subject = Subject::new(&config, model, &evaluator).map_err(raised)?;
+        let Subject { mut target, key, .. } = subject;
+        config.sampler().gamma_around(&mut target, key).map_err(|error| raised(error.into()))
+    })
 }
 
 /// The table that a terminal shows of `report`, that of an estimate as JSON.
@@ -280,6 +405,11 @@ fn python_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a PyErr> {
     let of_kernel = |error: &'a KernelError| match error {
         KernelError::Target(error) => of_target(error),
         _ => None,
+    };
+    let error = match error.downcast_ref() {
+        Some(ClimbError::Estimate(error)) => error,
+        Some(ClimbError::Target(error)) => return of_target(error),
+        _ => error,
     };
     if let Some(error) = error.downcast_ref::<EstimateError>() {
         return match error {

@@ -172,16 +172,7 @@ impl Configuration for ProfileConfig {
     }
 
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
-        let along = ladder::along(raw);
-        let set_by_ladder: &[&str] = match along {
-            Along::Gamma => &["sampler.gamma"],
-            Along::NBeta => &["sampler.beta", "sampler.n_beta"],
-        };
-        if let Some(path) = set_by_ladder.iter().find(|path| raw.get(path).is_some()) {
-            let reason =
-                format!("the ladder varies it: give --from and --to or --ladder, or --along {}", along.other().name());
-            return Err(ConfigError::Refused { key: raw.key(path)?, reason });
-        }
+        refuse_what_falls(raw)?;
         let kind = keys::kind(raw)?;
         if kind != keys::SourceKind::Checkpoint && raw.word("sampler.gamma").is_some() {
             let reason = "auto is only for a --checkpoint: give a number".to_owned();
@@ -233,4 +224,30 @@ fn deep_linear(raw: &RawConfig, threads: usize) -> Result<DlnConfig, ConfigError
         return Err(ConfigError::Refused { key: raw.key("run.precision")?, reason });
     }
     DlnConfig::build(&keys::those_of::<DlnConfig>(raw), threads)
+}
+
+/// The ladder that `raw` asks for, of chains that `sampler` draws: for another experiment that has the settings of [`ladder_keys`].
+pub(super) fn section(raw: &RawConfig, sampler: &SamplerConfig) -> Result<ProfileSection, ConfigError> {
+    refuse_what_falls(raw)?;
+    ladder::check(raw, sampler)
+}
+
+/// The settings of the ladder and its budget.
+pub(super) fn ladder_keys() -> Vec<Setting> {
+    keys::ladder()
+}
+
+/// Refuses a value of its own for what the ladder runs along.
+fn refuse_what_falls(raw: &RawConfig) -> Result<(), ConfigError> {
+    let along = ladder::along(raw);
+    let set_by_ladder: &[&str] = match along {
+        Along::Gamma => &["sampler.gamma"],
+        Along::NBeta => &["sampler.beta", "sampler.n_beta"],
+    };
+    if let Some(path) = set_by_ladder.iter().find(|path| raw.get(path).is_some()) {
+        let reason =
+            format!("the ladder varies it: give --from and --to or --ladder, or --along {}", along.other().name());
+        return Err(ConfigError::Refused { key: raw.key(path)?, reason });
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Configures an estimate around a model that Python holds: the same sampler settings as `llc estimate`, without a checkpoint.
 //!
-//! The tables are `python` (what the record says of model, loss and data), `point`, `sampler` and `run`.
+//! The tables are `python` (what the record says of model, loss and data), `point`, `sampler` and `run`, and `profile` where λ̂ is estimated over a
+//! ladder of scales.
 
 use std::sync::LazyLock;
 
@@ -8,10 +9,11 @@ use serde::Serialize;
 
 use super::experiment::{CommandLine, Configuration};
 use super::network::point::{self, PointConfig, PointDefaults};
+use super::profile::{self, ProfileSection};
 use super::run::{self, Work};
 use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, SamplerConfig};
-use super::{ConfigError, EstimateConfig, Kind, RawConfig, RunConfig, Setting, estimate};
+use super::{ConfigError, EstimateConfig, Kind, ProfileConfig, RawConfig, RunConfig, Setting, estimate};
 
 /// The table that only these records have.
 pub const SECTION: &str = "python";
@@ -20,6 +22,7 @@ const LOSS: &str = "python.loss";
 const DATA: &str = "python.data";
 const NUM_SAMPLES: &str = "python.num_samples";
 const POINT: PointDefaults = estimate::POINT;
+const EXPERIMENTS: [&str; 2] = [EstimateConfig::EXPERIMENT, ProfileConfig::EXPERIMENT];
 
 /// A legal configuration of an estimate around a model that Python holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +32,9 @@ pub struct PythonConfig {
     python: PythonModel,
     point: PointConfig,
     sampler: SamplerConfig,
+    /// The ladder, where it is a profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<ProfileSection>,
     run: RunConfig,
 }
 
@@ -62,6 +68,16 @@ impl PythonConfig {
         &self.point
     }
 
+    /// The name of the experiment: `estimate` or `profile`.
+    pub fn experiment(&self) -> &'static str {
+        self.experiment
+    }
+
+    /// The ladder, where it is a profile.
+    pub fn profile(&self) -> Option<&ProfileSection> {
+        self.profile.as_ref()
+    }
+
     /// The sampler.
     pub fn sampler(&self) -> &SamplerConfig {
         &self.sampler
@@ -80,12 +96,13 @@ impl Configuration for PythonConfig {
     fn keys() -> &'static [Setting] {
         static KEYS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
             let mut keys = vec![
-                Setting::new("experiment", "", Kind::Choice(&[EstimateConfig::EXPERIMENT]), "", ""),
+                Setting::new("experiment", "", Kind::Choice(&EXPERIMENTS), "", ""),
                 Setting::new(MODEL, "", Kind::Text, "", "Class of the model"),
                 Setting::new(LOSS, "", Kind::Text, "", "Name of the loss"),
                 Setting::new(DATA, "", Kind::Text, "", "Class of the data"),
                 Setting::new(NUM_SAMPLES, "num-samples", Kind::Whole, "N", "Samples n"),
             ];
+            keys.extend(profile::ladder_keys());
             keys.extend(point::keys(POINT));
             keys.extend(sampler::keys::keys(&estimate::SAMPLER, false));
             keys.push(Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
@@ -104,9 +121,16 @@ impl Configuration for PythonConfig {
         let point = point::check(raw, POINT)?;
         let subject = Subject { num_samples: Some(num_samples), num_tensors: None };
         let sampler = sampler::check::sampler(raw, &estimate::SAMPLER, subject)?;
+        let experiment = match raw.word("experiment") {
+            Some(ProfileConfig::EXPERIMENT) => ProfileConfig::EXPERIMENT,
+            _ => EstimateConfig::EXPERIMENT,
+        };
+        let is_profile = experiment == ProfileConfig::EXPERIMENT;
+        let profile = if is_profile { Some(profile::section(raw, &sampler)?) } else { None };
         let run = run::check(raw, Work::InTurn, sampler.kernel.kind(), threads)?;
         Ok(Self {
-            experiment: EstimateConfig::EXPERIMENT,
+            experiment,
+            profile,
             seed: raw.whole("seed").unwrap_or(0),
             python: PythonModel { model: text(MODEL), loss: text(LOSS), data: text(DATA), num_samples },
             point,

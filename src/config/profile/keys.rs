@@ -54,7 +54,7 @@ pub fn keys() -> &'static [Setting] {
 }
 
 /// The ladder and its budget.
-fn ladder() -> Vec<Setting> {
+pub(super) fn ladder() -> Vec<Setting> {
     vec![
         Setting::new(
             "profile.along",
