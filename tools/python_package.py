@@ -47,6 +47,9 @@ def test(wheel, requirements, *selection):
     run([python, "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", wheel], "install the wheel")
     # Elsewhere than in the source tree, whose package has no extension.
     environment = {**os.environ, "LLC_TORCH_IS_REQUIRED": "1" if "torch" in requirements else "0"}
+    program = ROOT / "target" / "release" / "llc"
+    if program.exists():
+        environment["LLC_PROGRAM"] = str(program)
     command = [python, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", *selection]
     if subprocess.run(command, cwd=ROOT / "target", env=environment).returncode != 0:
         sys.exit(1)

@@ -43,6 +43,7 @@ def estimate(
     device=None,
     record: str | Path | None = "runs",
     resume: str | Path | None = None,
+    mongo: str | Sequence[str] = (),
     progress: bool = True,
     blocking: bool = True,
     **settings,
@@ -65,7 +66,7 @@ def estimate(
     n_beta
         nβ, which multiplies the mean loss. Default n/ln n.
     gamma
-        γ, the strength of the localisation. Default `"auto"`: nβ times the largest curvature at w*, over 1000.
+        γ, the strength of the localisation. Default `"auto"`: nβ times the largest curvature at w*, over 30 (docs/scale.md).
     sampler, epsilon, num_chains, num_steps, batch_size
         As the flags of `llc estimate`; `epsilon="auto"` searches the step size.
     params
@@ -77,8 +78,9 @@ def estimate(
         Seed of everything random: the same seed gives the same draws.
     device
         Where the model runs; default where it is. The chains themselves live in the host's memory.
-    record
-        The folder of records, `None` for none. `resume` is the folder of a run that was interrupted, which is continued.
+    record, resume, mongo
+        The folder of records, `None` for none. `resume` is the folder of a run that was interrupted, which is continued. `mongo` is
+        `HOST:PORT:DATABASE` or a URL of a MongoDB, or several, to which the record is delivered as well.
     progress
         Whether to show how far it is.
     blocking
@@ -113,7 +115,7 @@ def estimate(
         model, data, loss, device, num_samples, params, settings, blocking,
         n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed,
     )
-    return _start(evaluator, given, Estimate, record, resume, progress, blocking)
+    return _start(evaluator, given, Estimate, (record, resume, mongo), progress, blocking)
 
 
 def profile(
@@ -142,6 +144,7 @@ def profile(
     device=None,
     record: str | Path | None = "runs",
     resume: str | Path | None = None,
+    mongo: str | Sequence[str] = (),
     progress: bool = True,
     blocking: bool = True,
     **settings,
@@ -175,7 +178,7 @@ def profile(
         along=along, half_width=half_width, max_steps=max_steps,
         n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed,
     )
-    return _start(evaluator, [("experiment", "profile"), *given], Profile, record, resume, progress, blocking)
+    return _start(evaluator, [("experiment", "profile"), *given], Profile, (record, resume, mongo), progress, blocking)
 
 
 def curve(
@@ -285,6 +288,7 @@ def estimate_function(
     seed: int = 0,
     record: str | Path | None = "runs",
     resume: str | Path | None = None,
+    mongo: str | Sequence[str] = (),
     progress: bool = True,
     blocking: bool = True,
     **settings,
@@ -317,7 +321,7 @@ def estimate_function(
     )
     facts = {"model": getattr(loss_and_grad, "__name__", "function"), "loss": "function", "data": "function", "num_samples": num_samples}
     settings.setdefault("threads", 1)
-    return _start(evaluator, _settings(facts, {**given, **settings}), Estimate, record, resume, progress, blocking)
+    return _start(evaluator, _settings(facts, {**given, **settings}), Estimate, (record, resume, mongo), progress, blocking)
 
 
 class _FunctionEvaluator:
@@ -405,7 +409,10 @@ class Handle:
         return f"<Handle {'done' if self.is_done else 'running'}, draws {self.inspect()['num_draws']}>"
 
 
-def _start(evaluator, settings, result, record, resume, progress, blocking):
+def _start(evaluator, settings, result, storage, progress, blocking):
+    record, resume, mongo = storage
+    if mongo and record is None and resume is None:
+        raise ValueError("mongo: what is delivered is the record on disk: give record= as well")
     shown = Progress(progress)
     cancel = _llc.Cancel()
 
@@ -419,6 +426,7 @@ def _start(evaluator, settings, result, record, resume, progress, blocking):
                     cancel,
                     record=None if record is None else str(record),
                     resume=None if resume is None else str(resume),
+                    mongo=[mongo] if isinstance(mongo, str) else list(mongo),
                     is_quiet=not progress,
                 )
         finally:

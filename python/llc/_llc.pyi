@@ -17,6 +17,7 @@ def estimate(
     *,
     record: str | None = None,
     resume: str | None = None,
+    mongo: list[str] = ...,
     is_quiet: bool = False,
 ) -> tuple[str, str]:
     """The report of a run as JSON, and the table that a terminal shows."""

@@ -11,7 +11,9 @@ use llc::config::{ConfigError, Configuration as _, PythonConfig, RawConfig, Swit
 use llc::estimate::{EstimateError, Estimation, estimate as sample};
 use llc::journal::{Journal, Pace};
 use llc::kernel::KernelError;
+use llc::mongo::address::{self, Address, AddressText};
 use llc::observe::file_tree::FileTreeObserver;
+use llc::observe::mongo::MongoObserver;
 use llc::observe::terminal::TerminalObserver;
 use llc::observe::{Event, Observers, RunInfo, Status, forward};
 use llc::record::folder::JOURNAL;
@@ -68,12 +70,13 @@ enum Storage {
 
 /// What became of a run: `(report, table)`, the report as JSON and the table that a terminal shows.
 ///
-/// `settings` are pairs of key and text, as `--set` takes them. `record` is the folder of records, `resume` the folder of a run.
+/// `settings` are pairs of key and text, as `--set` takes them. `record` is the folder of records, `resume` the folder of a run;
+/// `mongo` are addresses to which the record is delivered as well.
 ///
 /// # Errors
 /// `ValueError` for settings that are not legal, `OSError` for a record that can't be written, whatever the model raises.
 #[pyfunction]
-#[pyo3(signature = (evaluator, settings, progress, cancel, *, record=None, resume=None, is_quiet=false))]
+#[pyo3(signature = (evaluator, settings, progress, cancel, *, record=None, resume=None, mongo=Vec::new(), is_quiet=false))]
 pub fn estimate(
     py: Python,
     evaluator: Py<PyAny>,
@@ -82,6 +85,7 @@ pub fn estimate(
     cancel: &Cancel,
     record: Option<PathBuf>,
     resume: Option<PathBuf>,
+    mongo: Vec<String>,
     is_quiet: bool,
 ) -> PyResult<(String, String)> {
     let config = configuration(&settings)?;
@@ -91,9 +95,10 @@ pub fn estimate(
         (None, None) => Storage::Nowhere,
     };
     let model = Model::selected(evaluator.bind(py), &config)?;
+    let addresses = addresses(&mongo)?;
     let cancel = Arc::clone(&cancel.0);
     py.detach(|| {
-        let mut observers = observers(storage, progress, &cancel, is_quiet)?;
+        let mut observers = observers(storage, &addresses, progress, &cancel, is_quiet)?;
         let outcome = run(&config, model, &evaluator, &cancel, &mut observers);
         if let Err(error) = &outcome {
             let fail_trace = lines(error.as_ref());
@@ -157,7 +162,23 @@ fn configuration(settings: &[(String, String)]) -> PyResult<PythonConfig> {
     build().map_err(|error: ConfigError| PyValueError::new_err(error.to_string()))
 }
 
-fn observers(storage: Storage, progress: Py<PyAny>, cancel: &Arc<AtomicBool>, is_quiet: bool) -> PyResult<Observers> {
+/// `HOST:PORT:DATABASE`, or MongoDB URLs, as `-m` and `--mongo-url` take them.
+fn addresses(texts: &[String]) -> PyResult<Vec<Address>> {
+    let of = |is_url: bool| -> Vec<AddressText> {
+        // Reading one can't fail.
+        texts.iter().filter(|text| text.contains("://") == is_url).filter_map(|text| text.parse().ok()).collect()
+    };
+    address::addresses(&of(false), &of(true), |name| std::env::var(name).ok())
+        .map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+fn observers(
+    storage: Storage,
+    addresses: &[Address],
+    progress: Py<PyAny>,
+    cancel: &Arc<AtomicBool>,
+    is_quiet: bool,
+) -> PyResult<Observers> {
     let mut observers = Observers::default();
     let tree = match &storage {
         Storage::Nowhere => None,
@@ -167,6 +188,9 @@ fn observers(storage: Storage, progress: Py<PyAny>, cancel: &Arc<AtomicBool>, is
     if let Some(tree) = tree {
         let tree = tree.map_err(|error| PyOSError::new_err(error.to_string()))?;
         observers.push_record(Box::new(tree), Arc::clone(cancel));
+    }
+    if let (Some(run_dir), false) = (observers.run_dir(), addresses.is_empty()) {
+        observers.push(Box::new(MongoObserver::new(&run_dir, addresses)));
     }
     observers.push(Box::new(TerminalObserver::new(is_quiet, |chains| rhat(&Draws::new(chains)))));
     observers.push(Box::new(PythonObserver::new(progress, Arc::clone(cancel))));

@@ -28,7 +28,7 @@ def profile_function(function, w_star, **settings):
     facts = {"model": function.__name__, "loss": "function", "data": "function", "num_samples": settings.pop("num_samples", 1000)}
     given = {"kind": settings.pop("sampler", "hmc"), "threads": 1, **settings}
     evaluator = _FunctionEvaluator(function, w_star, facts["num_samples"])
-    return _start(evaluator, [("experiment", "profile"), *_settings(facts, given)], Profile, None, None, False, True)
+    return _start(evaluator, [("experiment", "profile"), *_settings(facts, given)], Profile, (None, None, ()), False, True)
 
 
 def test_the_rungs_of_a_quadratic_are_its_exact_curve():
