@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _, value_parser};
 use llc::config::args::RecordArgs;
+use llc::config::python;
 use llc::record::json;
 use serde_json::Value;
 
@@ -40,6 +41,11 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
     let status = record.text("/status");
     if status == "COMPLETED" {
         return Err(CannotRecord(format!("{} is complete: there is nothing to resume", given.display())).into());
+    }
+    if record.config()?.get(python::SECTION).is_some() {
+        let given = given.display();
+        let how = format!("{given} was made from Python: continue it there, with resume=\"{given}\" and the same arguments");
+        return Err(CannotRecord(how).into());
     }
     let command = record.text("/command");
     let subcommand = SUBCOMMANDS.iter().find(|subcommand| (subcommand.command)().get_name() == command);

@@ -74,6 +74,7 @@ def test_fast():
 
 def test_slow():
     wheel = build_wheel(ROOT / "target" / "wheels", with_programs=False)
-    for requirements in ("torch.txt", "old-torch.txt"):
-        say(f"Testing the Python package with python/requirements/{requirements}")
-        test(wheel, requirements, "--doctest-modules", "--pyargs", "llc", TESTS)
+    say("Testing the Python package with PyTorch")
+    test(wheel, "torch.txt", "--doctest-modules", "--pyargs", "llc", TESTS)
+    say("Testing the Python package with an old PyTorch")
+    test(wheel, "old-torch.txt", "-m", "not law", TESTS)

@@ -1,10 +1,13 @@
 """Follows a small transformer over its training: λ̂ of the whole model, of its layers, and of the attention and the MLP in each.
 
 A GPT-2 of two layers reads the sources of Python's standard library byte by byte, so that nothing has to be downloaded. Its checkpoints go to
-`llc.curve`, first whole and then with `params` restricted to parts. All curves have one nβ and one γ, that of the whole model, so that they
-can be compared. The loss is "own-function", the cross-entropy towards the checkpoint's own predictions: a checkpoint from the middle of a
-training is a minimum of this loss, and not of the one that it was trained on. GPT-2 keeps the queries, keys and values of all heads of a layer
-in one tensor, `c_attn`; parts of tensors are not supported yet, and so the attention of a layer is the smallest part here, not a single head.
+`llc.curve`, first whole and then with `params` restricted to parts. The loss is "own-function", the cross-entropy towards the checkpoint's own
+predictions: a checkpoint from the middle of a training is a minimum of this loss, and not of the one that it was trained on. GPT-2 keeps the
+queries, keys and values of all heads of a layer in one tensor, `c_attn`; parts of tensors are not supported yet, and so the attention of a
+layer is the smallest part here, not a single head.
+
+All curves have the same nβ and γ, so that they can be compared. The region around w* that they describe is small: γ alone would let each
+parameter move by 1/√γ = 0.006. That, few sequences and short chains let it run in about twenty minutes on one core of a processor.
 
 Needs: pip install "llc-estimator[torch,plot]" transformers
 Run:   python transformer.py --output transformer.png
@@ -24,6 +27,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 import llc
 
 PARTS = {
+    "whole model": "*",
     "layer 0": "transformer.h.0.*",
     "layer 1": "transformer.h.1.*",
     "attention 0": "transformer.h.0.attn.*",
@@ -33,6 +37,7 @@ PARTS = {
 }
 LENGTH = 64  # of a sequence, in bytes
 VOCABULARY = 128  # ASCII
+HELD_OUT = 500  # sequences
 
 
 def sequences(num_bytes: int) -> torch.Tensor:
@@ -72,11 +77,12 @@ def train(model, ids: torch.Tensor, held_out: torch.Tensor, steps: list[int], ba
         if step in steps:
             checkpoints.append((step, {name: tensor.clone() for name, tensor in model.state_dict().items()}))
             losses.append([mean_loss(model, ids[: len(held_out)]), mean_loss(model, held_out)])
-            print(f"step {step}: loss {losses[-1][0]:.3f}, held out {losses[-1][1]:.3f} nats a byte")
+            print(f"step {step}: loss {losses[-1][0]:.3f}, held out {losses[-1][1]:.3f} nats a byte", flush=True)
     return checkpoints, np.array(losses)
 
 
-def draw(losses: np.ndarray, whole: llc.Curve, parts: dict[str, llc.Curve], output: str) -> None:
+def draw(losses: np.ndarray, curves: dict[str, llc.Curve], output: str) -> None:
+    whole, parts = curves["whole model"], {name: curve for name, curve in curves.items() if name != "whole model"}
     figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(7, 8.5), sharex=True, layout="constrained", height_ratios=(2, 3, 4))
     top.plot(whole.steps, losses[:, 0], "o-", color="black", ms=3, lw=1, label="training data")
     top.plot(whole.steps, losses[:, 1], "o--", color="black", ms=3, lw=1, mfc="white", label="held-out data")
@@ -114,37 +120,40 @@ def main() -> None:
     parser.add_argument("--train-steps", type=int, default=2000)
     parser.add_argument("--train-batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--num-checkpoints", type=int, default=8)
-    parser.add_argument("--num-samples", type=int, default=1000, help="sequences of the loss that λ̂ is about")
-    parser.add_argument("--num-chains", type=int, default=2)
+    parser.add_argument("--num-checkpoints", type=int, default=7)
+    parser.add_argument("--num-samples", type=int, default=32, help="sequences of the loss that λ̂ is about; each estimate passes over them 140 times")
+    parser.add_argument("--n-beta", type=float, default=1e4)
+    parser.add_argument("--gamma", type=float, default=3e4)
+    parser.add_argument("--epsilon", type=float, default=1.3e-6)
+    parser.add_argument("--num-chains", type=int, default=3)
     parser.add_argument("--num-steps", type=int, default=400, help="steps of a chain")
-    parser.add_argument("--batch-size", type=int, default=8, help="sequences of a step of a chain")
+    parser.add_argument("--batch-size", type=int, default=4, help="sequences of a step of a chain")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     ids = sequences(args.num_bytes)
-    held_out, ids = ids[: args.num_samples], ids[args.num_samples :]
-    config = GPT2Config(vocab_size=VOCABULARY, n_positions=LENGTH, n_embd=args.width, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0, use_cache=False)
+    held_out, ids = ids[:HELD_OUT], ids[HELD_OUT:]
+    config = GPT2Config(
+        vocab_size=VOCABULARY, n_positions=LENGTH, n_embd=args.width, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0, use_cache=False,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own, in one faster call
+    )
     model = GPT2LMHeadModel(config)
-    steps = [round(step) for step in np.geomspace(10, args.train_steps, args.num_checkpoints)]
+    steps = [round(step) for step in np.geomspace(20, args.train_steps, args.num_checkpoints)]
     checkpoints, losses = train(model, ids, held_out, steps, args.train_batch_size, args.learning_rate)
 
     data = {"input_ids": ids[: args.num_samples]}
-    sampling = dict(
-        model=model, record=None, num_chains=args.num_chains, num_steps=args.num_steps, batch_size=args.batch_size, check_localisation="off"
+    settings = dict(
+        model=model, n_beta=args.n_beta, gamma=args.gamma, epsilon=args.epsilon, num_chains=args.num_chains, num_steps=args.num_steps,
+        batch_size=args.batch_size, warmup=0.25, extrapolate_step="off", check_localisation="off", record=None,
     )
-    began = time.monotonic()
-    whole = llc.curve(checkpoints, data, "own-function", progress=False, **sampling)
-    gamma = whole.points[-1].gamma
-    print(f"whole model, γ = {gamma:.4g}, {time.monotonic() - began:.0f} s\n{whole}")
-    parts = {}
+    curves = {}
     for name, params in PARTS.items():
         began = time.monotonic()
-        parts[name] = llc.curve(checkpoints, data, "own-function", params=params, gamma=gamma, progress=False, **sampling)
-        print(f"{name}: {params}, {time.monotonic() - began:.0f} s\n{parts[name]}")
-    draw(losses, whole, parts, args.output)
+        curves[name] = llc.curve(checkpoints, data, "own-function", params=params, **settings)
+        print(f"{name}, {params}: {time.monotonic() - began:.0f} s\n{curves[name]}", flush=True)
+    draw(losses, curves, args.output)
 
 
 if __name__ == "__main__":

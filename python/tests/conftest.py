@@ -3,6 +3,10 @@ import os
 import pytest
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "law: compares with an exact value; it does not depend on the version of PyTorch")
+
+
 def pytest_ignore_collect(collection_path):
     """Tests of PyTorch models are left out where there is no PyTorch, unless this run is about them."""
     if collection_path.name not in ("test_model.py", "test_data.py", "test_refusals.py", "test_notebook.py", "test_same_draws.py"):

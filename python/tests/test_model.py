@@ -80,9 +80,10 @@ def everything():
     return Everything(), (torch.randn(60, 4), torch.randint(0, 4, (60,)))
 
 
+@pytest.mark.law
 def test_the_interval_of_a_linear_regression_covers_its_exact_value_by_every_kind_of_gradient():
     model, data, exact = regression()
-    for given in (dict(sampler="hmc", num_steps=600, leapfrog_steps=5), dict(sampler="sgld", num_steps=2500, batch_size=100), dict(sampler="mala", num_steps=2500)):
+    for given in (dict(sampler="hmc", num_steps=600, leapfrog_steps=5), dict(sampler="sgld", num_steps=1500, batch_size=100), dict(sampler="mala", num_steps=1500)):
         est = llc.estimate(model, data, "mse", n_beta=300, gamma=20, **given, **QUICK)
         assert abs(est.llc - exact(300, 20)) < 5 * est.mcse, (given, est)
         # Such short chains may have too few effective draws, and nothing else.
@@ -238,6 +239,7 @@ def test_a_part_of_the_parameters_is_sampled_and_the_rest_stays():
         llc.estimate(model, data, loss, params="2.weight", **QUICK)
 
 
+@pytest.mark.law
 def test_around_its_own_function_the_centre_is_a_minimum_in_the_middle_of_a_training():
     model, (x, y) = everything()
     by_labels = llc.estimate(model, (x, y), "cross-entropy", n_beta=50, gamma=10, sampler="hmc", num_steps=500, leapfrog_steps=5, **QUICK)
@@ -252,6 +254,7 @@ def test_around_its_own_function_the_centre_is_a_minimum_in_the_middle_of_a_trai
     assert abs(est.llc - exact(300, 20)) < 5 * est.mcse
 
 
+@pytest.mark.law
 def test_tied_weights_have_the_posterior_of_one_parameter():
     class Tied(nn.Module):
         def __init__(self):

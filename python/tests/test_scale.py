@@ -31,6 +31,7 @@ def profile_function(function, w_star, **settings):
     return _start(evaluator, [("experiment", "profile"), *_settings(facts, given)], Profile, (None, None, ()), False, True)
 
 
+@pytest.mark.law
 def test_the_rungs_of_a_quadratic_are_its_exact_curve():
     profile = profile_function(quadratic, np.zeros(4), n_beta=1000, rungs=4, half_width=0.1, num_steps=300, leapfrog_steps=5, **{"from": 1000, "to": 10})
     exact = 2 * 1000 / (1000 + profile.gamma)
