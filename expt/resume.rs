@@ -44,7 +44,8 @@ pub fn run(matches: &ArgMatches, cancel: &Arc<AtomicBool>) -> anyhow::Result<Out
     }
     if record.config()?.get(python::SECTION).is_some() {
         let given = given.display();
-        let how = format!("{given} was made from Python: continue it there, with resume=\"{given}\" and the same arguments");
+        let how =
+            format!("{given} was made from Python: continue it there, with resume=\"{given}\" and the same arguments");
         return Err(CannotRecord(how).into());
     }
     let command = record.text("/command");

@@ -83,7 +83,7 @@ def train(model, ids: torch.Tensor, held_out: torch.Tensor, steps: list[int], ba
 
 def draw(losses: np.ndarray, curves: dict[str, llc.Curve], output: str) -> None:
     whole, parts = curves["whole model"], {name: curve for name, curve in curves.items() if name != "whole model"}
-    figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(7, 8.5), sharex=True, layout="constrained", height_ratios=(2, 3, 4))
+    figure, (top, middle, bottom) = plt.subplots(3, 1, figsize=(7.5, 8.5), sharex=True, layout="constrained", height_ratios=(2, 3, 4))
     top.plot(whole.steps, losses[:, 0], "o-", color="black", ms=3, lw=1, label="training data")
     top.plot(whole.steps, losses[:, 1], "o--", color="black", ms=3, lw=1, mfc="white", label="held-out data")
     points(middle, whole, "o-", color="black", label="whole model")
@@ -92,9 +92,11 @@ def draw(losses: np.ndarray, curves: dict[str, llc.Curve], output: str) -> None:
         style = {"layer": "o-", "attention": "^--", "MLP": "s:"}[kind]
         # Neighbours are drawn slightly apart, so that their intervals do not hide each other.
         points(bottom, curve, style, shift, color=f"C{layer}", label=f"{kind} of layer {layer}" if kind != "layer" else f"whole layer {layer}")
-    top.set(xscale="log", ylabel="loss (nats a byte)")
+    top.set(xscale="log", ylabel="loss (nats a byte)", xticks=whole.steps, xticklabels=whole.steps)
+    top.minorticks_off()
     middle.set(ylabel="λ̂, all parameters", ylim=(0, None))
-    bottom.set(ylabel="λ̂, only the part sampled", ylim=(0, None), xlabel="step of the training")
+    bottom.set(yscale="log", ylabel="λ̂, only the part sampled", xlabel="step of the training")
+    bottom.yaxis.set_major_formatter("{x:g}")
     for axes in (top, middle, bottom):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -121,10 +123,10 @@ def main() -> None:
     parser.add_argument("--train-batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--num-checkpoints", type=int, default=7)
-    parser.add_argument("--num-samples", type=int, default=32, help="sequences of the loss that λ̂ is about; each estimate passes over them 140 times")
+    parser.add_argument("--num-samples", type=int, default=32, help="sequences of the loss that λ̂ is about")
     parser.add_argument("--n-beta", type=float, default=1e4)
     parser.add_argument("--gamma", type=float, default=3e4)
-    parser.add_argument("--epsilon", type=float, default=1.3e-6)
+    parser.add_argument("--epsilon", default="1.3e-6", help="size of a step of a chain, or auto")
     parser.add_argument("--num-chains", type=int, default=3)
     parser.add_argument("--num-steps", type=int, default=400, help="steps of a chain")
     parser.add_argument("--batch-size", type=int, default=4, help="sequences of a step of a chain")

@@ -413,22 +413,14 @@ def _start(evaluator, settings, result, storage, progress, blocking):
     record, resume, mongo = storage
     if mongo and record is None and resume is None:
         raise ValueError("mongo: what is delivered is the record on disk: give record= as well")
+    storage = (record and str(record), resume and str(resume), [mongo] if isinstance(mongo, str) else list(mongo))
     shown = Progress(progress)
     cancel = _llc.Cancel()
 
     def run():
         try:
             with _named_errors(), evaluator:
-                report, table = _llc.estimate(
-                    evaluator,
-                    settings,
-                    shown,
-                    cancel,
-                    record=None if record is None else str(record),
-                    resume=None if resume is None else str(resume),
-                    mongo=[mongo] if isinstance(mongo, str) else list(mongo),
-                    is_quiet=not progress,
-                )
+                report, table = _llc.estimate(evaluator, settings, storage, shown, cancel)
         finally:
             shown.close()
         if shown.error is not None:

@@ -12,13 +12,9 @@ class Cancel:
 def estimate(
     evaluator: Any,
     settings: list[tuple[str, str]],
+    storage: tuple[str | None, str | None, list[str]],
     progress: Any,
     cancel: Cancel,
-    *,
-    record: str | None = None,
-    resume: str | None = None,
-    mongo: list[str] = ...,
-    is_quiet: bool = False,
 ) -> tuple[str, str]:
     """The report of a run as JSON, and the table that a terminal shows."""
 

@@ -62,6 +62,7 @@ class Progress:
     """The methods that the extension module calls, on the thread that runs the estimate."""
 
     def __init__(self, show: bool):
+        self.is_quiet = not show
         self.draws = Draws()
         self.warnings: list[str] = []
         self.error: BaseException | None = None

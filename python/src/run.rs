@@ -70,25 +70,22 @@ enum Storage {
 
 /// What became of a run: `(report, table)`, the report as JSON and the table that a terminal shows.
 ///
-/// `settings` are pairs of key and text, as `--set` takes them. `record` is the folder of records, `resume` the folder of a run;
-/// `mongo` are addresses to which the record is delivered as well.
+/// `settings` are pairs of key and text, as `--set` takes them. `storage` is the folder of records, the folder of a run to resume, and
+/// the addresses to which the record is delivered as well.
 ///
 /// # Errors
 /// `ValueError` for settings that are not legal, `OSError` for a record that can't be written, whatever the model raises.
 #[pyfunction]
-#[pyo3(signature = (evaluator, settings, progress, cancel, *, record=None, resume=None, mongo=Vec::new(), is_quiet=false))]
 pub fn estimate(
     py: Python,
     evaluator: Py<PyAny>,
     settings: Vec<(String, String)>,
+    storage: (Option<PathBuf>, Option<PathBuf>, Vec<String>),
     progress: Py<PyAny>,
     cancel: &Cancel,
-    record: Option<PathBuf>,
-    resume: Option<PathBuf>,
-    mongo: Vec<String>,
-    is_quiet: bool,
 ) -> PyResult<(String, String)> {
     let config = configuration(&settings)?;
+    let (record, resume, mongo) = storage;
     let storage = match (record, resume) {
         (_, Some(run_dir)) => Storage::Resumed(run_dir),
         (Some(folder), None) => Storage::New(folder),
@@ -96,6 +93,7 @@ pub fn estimate(
     };
     let model = Model::selected(evaluator.bind(py), &config)?;
     let addresses = addresses(&mongo)?;
+    let is_quiet = progress.getattr(py, "is_quiet")?.extract(py)?;
     let cancel = Arc::clone(&cancel.0);
     py.detach(|| {
         let mut observers = observers(storage, &addresses, progress, &cancel, is_quiet)?;
