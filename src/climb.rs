@@ -115,7 +115,7 @@ impl Climb<'_> {
         let mut chains = self.sampler.chains(self.run, key, init_loss);
         chains.store = Arc::new(journal);
         observers.emit(&Event::Stage("looking around w*"));
-        let probes = Probes::of(source.target(), key)?;
+        let probes = Probes::of(source.target(), key, None)?;
         let scales = self.scales(source, &probes)?;
         let sampler = self.sampler.kernel.sampler();
         let budget = Budget {

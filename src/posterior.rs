@@ -63,11 +63,13 @@ impl Around<'_> {
         // Chains have their own number of threads; what is read here has all of them.
         tch::set_num_threads(self.run.threads as i32);
         let mut target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
+        let mut largest_curvature = None;
         if self.sampler.gamma == Gamma::Auto {
-            let gamma = self.sampler.gamma_around(&mut target, key)?;
-            target = target.at_gamma(gamma)?;
+            let (gamma, found) = self.sampler.gamma_around(&mut target, key)?;
+            (target, largest_curvature) = (target.at_gamma(gamma)?, found);
         }
         let mut chains = sampler.chains(self.run, key, target.init_loss());
+        chains.plan.largest_curvature = largest_curvature;
         chains.plan.keep_last = self.objective.precision == Precision::Bf16;
         Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
     }

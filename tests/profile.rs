@@ -63,7 +63,7 @@ impl Climb {
         let (sampler, key) = (self.config.sampler(), Key::new(self.config.seed()));
         let kernel = sampler.kernel.sampler();
         let profile = Profile {
-            probes: Probes::of(self.target.as_mut(), key).unwrap(),
+            probes: Probes::of(self.target.as_mut(), key, None).unwrap(),
             target: self.target.as_ref(),
             sampler: kernel.as_ref(),
             chains: sampler.chains(self.config.run(), key, self.init_loss),

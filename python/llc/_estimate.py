@@ -334,7 +334,7 @@ class _FunctionEvaluator:
         self._function, self.num_samples, self.num_parameters = function, num_samples, w_star.size
         self.names, self.specs, self.notes = ["w"], [("w", [w_star.size])], []
         self.w_star = Buffer(np.ascontiguousarray(w_star), lambda array: array)
-        self.centre_losses, self.init_loss = None, math.nan
+        self.centre_losses, self.init_loss, self.is_at_minimum = None, math.nan, False
 
     def __enter__(self):
         return self

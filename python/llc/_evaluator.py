@@ -14,7 +14,7 @@ import torch
 
 from ._buffers import Buffer, ranges
 from ._data import Held, Samples, mapped
-from ._loss import Loss
+from ._loss import Loss, OwnFunction
 
 HALF = (torch.float16, torch.bfloat16)
 # Samples of a pass over all of them at a time: enough for a processor's caches, little memory.
@@ -26,7 +26,7 @@ ROUNDING = 1e-5
 class Evaluator:
     """The loss of `model` on `samples`, for the extension module.
 
-    `names`, `specs`, `w_star`, `num_parameters`, `num_samples`, `centre_losses`, `init_loss` and `notes` are read by Rust, which calls
+    `names`, `specs`, `w_star`, `num_parameters`, `num_samples`, `centre_losses`, `init_loss`, `is_at_minimum` and `notes` are read by Rust, which calls
     `select`, then `loss`, `loss_and_grad` and `use_threads`, from whichever thread a chain runs on.
     """
 
@@ -48,6 +48,7 @@ class Evaluator:
         self.chunk_size = chunk_size or samples.chunk_size or CHUNK
         self.centre_losses: np.ndarray | None = None
         self.init_loss = math.nan
+        self.is_at_minimum = isinstance(loss, OwnFunction)
         self._device = torch.device(device) if device is not None else self._trainable[0][1].device
         self._dtype = _common_dtype(self._trainable)
         self._check_modules()

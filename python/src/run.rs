@@ -239,10 +239,11 @@ fn estimate_at_one_scale(
 ) -> Result<(String, String), Boxed> {
     let Subject { config, mut target, key, hash, num_parameters, notes } = subject;
     let n = config.python().num_samples;
-    let gamma = config.sampler().gamma_around(&mut target, key)?;
+    let (gamma, largest_curvature) = config.sampler().gamma_around(&mut target, key)?;
     target = target.at_gamma(gamma)?;
     let sampler = config.sampler().for_samples(n);
     let mut chains = sampler.chains(config.run(), key, target.init_loss());
+    chains.plan.largest_curvature = largest_curvature;
     let plan = &chains.plan;
     let sizes = (chains.num_chains, plan.num_draws, plan.num_warmup);
     start(config, sizes, &target, observers)?;
@@ -277,7 +278,7 @@ fn profile(
 ) -> Result<(String, String), Boxed> {
     let config = subject.config;
     if section.along == Along::NBeta {
-        let gamma = config.sampler().gamma_around(&mut subject.target, subject.key)?;
+        let (gamma, _) = config.sampler().gamma_around(&mut subject.target, subject.key)?;
         subject.target = subject.target.at_gamma(gamma)?;
     }
     start(config, (0, 0, 0), &subject.target, observers)?;
@@ -404,7 +405,7 @@ pub fn gamma_around(py: Python, evaluator: Py<PyAny>, settings: Vec<(String, Str
     py.detach(|| {
         let subject = Subject::new(&config, model, &evaluator).map_err(raised)?;
         let Subject { mut target, key, .. } = subject;
-        config.sampler().gamma_around(&mut target, key).map_err(|error| raised(error.into()))
+        config.sampler().gamma_around(&mut target, key).map(|(gamma, _)| gamma).map_err(|error| raised(error.into()))
     })
 }
 

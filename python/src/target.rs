@@ -23,6 +23,7 @@ struct Shared {
     /// The loss of each sample at w*; `None` where the loss gives no more than a mean.
     centre: Option<Centre>,
     init_loss: f64,
+    is_at_minimum: bool,
     probed: Arc<[u64]>,
 }
 
@@ -43,13 +44,14 @@ impl PythonTarget {
             let losses: Option<Bound<PyArray1<f64>>> = evaluator.getattr("centre_losses")?.extract()?;
             let losses = losses.map(|losses| losses.readonly().as_slice().map(<[f64]>::to_vec)).transpose()?;
             let init_loss: f64 = evaluator.getattr("init_loss")?.extract()?;
-            PyResult::Ok((num_samples, losses, init_loss))
+            let is_at_minimum: bool = evaluator.getattr("is_at_minimum")?.extract()?;
+            PyResult::Ok((num_samples, losses, init_loss, is_at_minimum))
         };
-        let (num_samples, losses, init_loss) = Python::attach(read).map_err(TargetError::other)?;
+        let (num_samples, losses, init_loss, is_at_minimum) = Python::attach(read).map_err(TargetError::other)?;
         let centre = losses.map(Centre::new);
         let init_loss = centre.as_ref().map_or(init_loss, Centre::mean);
         let probed = probed(key.role(Role::Probe), num_samples);
-        let shared = Shared { evaluator, num_samples, centre, init_loss, probed };
+        let shared = Shared { evaluator, num_samples, centre, init_loss, is_at_minimum, probed };
         Ok(PythonTarget { local: LocalPosterior::new(n_beta, gamma, w_star)?, shared: Arc::new(shared) })
     }
 
@@ -112,6 +114,10 @@ impl Target for PythonTarget {
             (None, Batch::Full) => Some(self.shared.init_loss),
             (None, _) => None,
         }
+    }
+
+    fn is_at_minimum(&self) -> bool {
+        self.shared.is_at_minimum
     }
 
     fn probes_a_part(&self) -> bool {

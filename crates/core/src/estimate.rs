@@ -96,7 +96,7 @@ pub fn estimate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Estimation, EstimateError> {
     let w_star = target.local().w_star().try_clone().map_err(TargetError::from).map_err(RunError::from)?;
-    let probes = Probes::of(target, chains.key)?;
+    let probes = Probes::of(target, chains.key, chains.plan.largest_curvature)?;
     let began = Instant::now();
     let mut chains = chains.clone();
     chains.plan.largest_curvature = Some(probes.largest_curvature);
@@ -142,13 +142,17 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Measures around the w* of `target`, with random numbers from `key`, the stream of the run.
+    /// Measures around the w* of `target`, with random numbers from `key`, the stream of the run. A largest curvature that is `known`
+    /// already, measured with the same stream, is not measured again.
     ///
     /// # Errors
     /// Errors of the target.
-    pub fn of(target: &mut dyn Target, key: Key) -> Result<Probes, EstimateError> {
+    pub fn of(target: &mut dyn Target, key: Key, known: Option<f64>) -> Result<Probes, EstimateError> {
         let key = key.role(Role::Probe);
-        let largest_curvature = probe::largest_curvature(target, key)?;
+        let largest_curvature = match known {
+            Some(largest_curvature) => largest_curvature,
+            None => probe::largest_curvature(target, key)?,
+        };
         Ok(Probes { largest_curvature, descent: probe::descent(target, key.part(1), largest_curvature)? })
     }
 }

@@ -52,7 +52,7 @@ const NUDGE: f64 = 1e-6;
 /// # Errors
 /// Errors of the target.
 pub fn descent(target: &mut dyn Target, key: Key, largest_curvature: f64) -> Result<f64, KernelError> {
-    if largest_curvature <= 0.0 {
+    if largest_curvature <= 0.0 || target.is_at_minimum() {
         return Ok(0.0);
     }
     let n_beta = target.local().n_beta();

@@ -120,16 +120,17 @@ impl SamplerConfig {
         self.gamma.fixed().unwrap_or(defaults::GAMMA)
     }
 
-    /// γ around the w* of `target`, as configured or by the largest curvature there, with random numbers of the run whose stream is `key`.
+    /// γ around the w* of `target`, with random numbers of the run whose stream is `key`: as configured, or by the largest curvature there, which
+    /// then comes with it.
     ///
     /// # Errors
-    /// Whatever the target reports of the curvature.
-    pub fn gamma_around(&self, target: &mut dyn Target, key: Key) -> Result<f64, KernelError> {
+    /// Errors of the target.
+    pub fn gamma_around(&self, target: &mut dyn Target, key: Key) -> Result<(f64, Option<f64>), KernelError> {
         match self.gamma {
-            Gamma::Fixed(gamma) => Ok(gamma),
+            Gamma::Fixed(gamma) => Ok((gamma, None)),
             Gamma::Auto => {
                 let largest_curvature = probe::largest_curvature(target, key.role(Role::Probe))?;
-                Ok(scale::gamma(target.local().n_beta(), largest_curvature))
+                Ok((scale::gamma(target.local().n_beta(), largest_curvature), Some(largest_curvature)))
             }
         }
     }

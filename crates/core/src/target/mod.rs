@@ -96,6 +96,11 @@ pub trait Target: Send {
         Ok(None)
     }
 
+    /// Whether w* is a minimum by construction, so that no descent from it has to be tried.
+    fn is_at_minimum(&self) -> bool {
+        false
+    }
+
     /// Whether [`Batch::Probe`] is only a part of the samples.
     fn probes_a_part(&self) -> bool {
         false
