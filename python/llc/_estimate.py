@@ -61,14 +61,15 @@ def estimate(
         here), or an iterable of batches. Dicts of tensors work as well.
     loss
         A function of `(model, batch)` that returns per-sample losses `[batch]` (best) or their mean; one of PyTorch's losses of
-        `(outputs, targets)`; or a name: `"cross-entropy"`, `"mse"`, `"own-function"` (cross-entropy towards the model's own outputs at w*,
+        `(outputs, targets)`; or a name: `"cross-entropy"`, `"mse"`, `"causal-lm"` (next token, of `input_ids`), `"own-function"` (cross-entropy towards the model's own outputs at w*,
         of which w* is a minimum even in the middle of a training), `"own-function-mse"`.
     n_beta
         nβ, which multiplies the mean loss. Default n/ln n.
     gamma
-        γ, the strength of the localisation. Default `"auto"`: nβ times the largest curvature at w*, over 30 (docs/scale.md).
+        γ, the strength of the localisation. Give a number to compare parts of a model: `"auto"` follows the part. Default `"auto"`: nβ times the largest curvature at w*, over 30 (docs/scale.md).
     sampler, epsilon, num_chains, num_steps, batch_size
-        As the flags of `llc estimate`; `epsilon="auto"` searches the step size.
+        As the flags of `llc estimate`; `epsilon="auto"` searches the step size. `num_steps` counts all steps of a chain (default 2000). With
+        fewer than four chains R-hat says little, and intervals are wide.
     params
         Names of the parameters to sample, `*` for any part of a name, as one text with commas or a list: the others stay, and λ̂ is a refined
         coefficient.
@@ -207,11 +208,13 @@ def curve(
     `"own-function"`, or read the verdicts. Each point has a record of its own. Ctrl-C keeps the points that are done.
     """
     pairs = list(checkpoints)
-    if not pairs:
-        raise ValueError("checkpoints: there is none")
+    if not pairs or not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+        raise ValueError("checkpoints: pairs of a step and a state dict, or of a step and a model, are needed, at least one")
+    for name in ("resume", "blocking"):
+        if name in settings:
+            raise TypeError(f"{name}: a curve does not take it; each point has a record of its own, which llc.estimate continues")
     if model is None and not all(callable(point) for _, point in pairs):
         raise ValueError("checkpoints: give model=, into which the state dicts are loaded")
-    settings.pop("blocking", None)
     with _loading(model) as load:
         if gamma in (None, "auto"):
             chosen = {name: settings[name] for name in ("device", "num_samples") if name in settings}
@@ -268,7 +271,7 @@ def _around(model, data, loss, device, num_samples, params, settings: dict[str, 
     if not isinstance(params, str):
         params = ",".join(params)
     if params != "*":
-        settings["params"] = params
+        settings["params"] = _whole_tensors(params, model)
     facts = {"model": type(model).__name__, "loss": evaluator.loss_function.name, "data": samples.name, "num_samples": samples.num_samples}
     return evaluator, _settings(facts, {**given, **settings})
 
@@ -322,6 +325,18 @@ def estimate_function(
     facts = {"model": getattr(loss_and_grad, "__name__", "function"), "loss": "function", "data": "function", "num_samples": num_samples}
     settings.setdefault("threads", 1)
     return _start(evaluator, _settings(facts, {**given, **settings}), Estimate, (record, resume, mongo), progress, blocking)
+
+
+def _whole_tensors(params: str, model) -> str:
+    """`params`, unless they ask for a part of a tensor, or for the second name of a tied one."""
+    if "[" in params:
+        raise ValueError(f"params: {params!r} asks for a part of a tensor; only whole tensors can be chosen")
+    names = {name for name, _ in model.named_parameters()}
+    first = {id(p): name for name, p in model.named_parameters()}
+    for name, p in model.named_parameters(remove_duplicate=False):
+        if name not in names and name in params.split(","):
+            raise ValueError(f"params: {name} is tied to {first[id(p)]}: name that")
+    return params
 
 
 class _FunctionEvaluator:

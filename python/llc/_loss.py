@@ -93,8 +93,34 @@ def _classes(out: torch.Tensor) -> int:
     return -1 if out.ndim == 3 else 1
 
 
+def causal_lm(model, batch) -> torch.Tensor:
+    """Cross-entropy of the next token `[batch]`, a mean over the tokens of a sequence: of a dict with `input_ids`, or of a tensor of tokens.
+
+    Positions whose `attention_mask` is 0, or whose `labels` are -100, do not count.
+    """
+    given = batch if isinstance(batch, Mapping) else {"input_ids": batch}
+    labels = given.get("labels", given["input_ids"])
+    if "attention_mask" in given:
+        labels = labels.masked_fill(given["attention_mask"] == 0, -100)
+    out = outputs(model, inputs(given) if isinstance(batch, Mapping) else batch)
+    return cross_entropy(out[:, :-1], labels[:, 1:])
+
+
+def classified(model, batch) -> torch.Tensor:
+    """Cross-entropy of (inputs, labels)."""
+    if isinstance(batch, Mapping) and "input_ids" in batch and "labels" in batch:
+        labels, tokens = batch["labels"], batch["input_ids"]
+        if labels.shape == tokens.shape and torch.equal(labels[labels != -100], tokens[labels != -100]):
+            raise ValueError(
+                'loss: the labels are the input_ids, as for a causal language model, which predicts the next token: take "causal-lm", which '
+                "shifts them"
+            )
+    return cross_entropy(outputs(model, inputs(batch)), targets(batch))
+
+
 NAMED: dict[str, Callable[[], Loss]] = {
-    "cross-entropy": lambda: Loss(supervised(cross_entropy), "cross-entropy"),
+    "cross-entropy": lambda: Loss(classified, "cross-entropy"),
+    "causal-lm": lambda: Loss(causal_lm, "causal-lm"),
     "mse": lambda: Loss(supervised(squared_error), "mse"),
     "own-function": lambda: OwnFunction("own-function", lambda out: out.softmax(_classes(out)), _entropy_to),
     "own-function-mse": lambda: OwnFunction("own-function-mse", lambda out: out, squared_error),

@@ -35,32 +35,33 @@ def plot_traces(est):
     return figure
 
 
-def plot_profile(profile):
+def plot_profile(profile, ax=None, **style):
     """λ̂ over √E‖w − w*‖², hollow where a rung is not certified."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
-    _points(axes, profile.radius, profile.llc, profile.ci90, profile.is_certified)
-    axes.set(xscale="log", xlabel="radius of the region, √E‖w − w*‖²", ylabel="λ̂")
-    return figure
+    ax = ax or _axes()
+    _points(ax, profile.radius, profile.llc, profile.ci90, profile.is_certified, **style)
+    ax.set(xscale="log", xlabel="radius of the region, √E‖w − w*‖²", ylabel="λ̂")
+    return ax.figure
 
 
-def plot_curve(curve):
+def plot_curve(curve, ax=None, **style):
     """λ̂ over the steps of a training, hollow where it is not trusted."""
+    ax = ax or _axes()
+    _points(ax, np.array(curve.steps), curve.llc, curve.ci90, curve.is_trusted, **style)
+    ax.set(xlabel="step", ylabel="λ̂")
+    return ax.figure
+
+
+def _axes():
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
-    trusted = np.array([point.is_trusted for point in curve.points], dtype=bool)
-    _points(axes, np.array(curve.steps), curve.llc, curve.ci90, trusted)
-    axes.set(xlabel="step", ylabel="λ̂")
-    return figure
+    return plt.subplots(figsize=(5.5, 3.6), layout="constrained")[1]
 
 
-def _points(axes, x, llc, ci90, is_good) -> None:
-    axes.plot(x, llc, color="C0", lw=1, alpha=0.5)
+def _points(ax, x, llc, ci90, is_good, color="C0", label=None) -> None:
+    ax.plot(x, llc, color=color, lw=1, alpha=0.5, label=label)
     for good in (True, False):
         chosen = is_good == good
         if chosen.any():
             below, above = llc[chosen] - ci90[chosen, 0], ci90[chosen, 1] - llc[chosen]
-            face = "C0" if good else "white"
-            axes.errorbar(x[chosen], llc[chosen], [below, above], fmt="o", color="C0", mfc=face, capsize=2)
+            face = color if good else "white"
+            ax.errorbar(x[chosen], llc[chosen], [below, above], fmt="o", color=color, mfc=face, capsize=2)

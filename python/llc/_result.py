@@ -161,7 +161,8 @@ class Estimate:
 
     def __repr__(self) -> str:
         low, high = self.ci90
-        return f"<Estimate λ̂ = {self.llc:.4g} ± {self.mcse:.2g} [{low:.4g}, {high:.4g}], {self.verdict}>"
+        words = ": ".join(filter(None, [self.verdict, ", ".join(self.reasons)]))
+        return f"<Estimate λ̂ = {self.llc:.4g} ± {self.mcse:.2g} [{low:.4g}, {high:.4g}], {words}>"
 
     def __str__(self) -> str:
         return as_python(self._table).strip("\n")
@@ -236,11 +237,14 @@ class Profile:
         """`COMPLETED`, `INTERRUPTED` or `FAILED`."""
         return self.report["status"]
 
-    def plot(self):
-        """λ̂ over the radius of its region, as a matplotlib figure."""
+    def plot(self, ax=None, **style):
+        """λ̂ over the radius of its region, hollow where a rung is not certified: on `ax`, or on a matplotlib figure of its own.
+
+        `style` goes to matplotlib: `color`, `label`. Returns the figure.
+        """
         from ._plot import plot_profile
 
-        return plot_profile(self)
+        return plot_profile(self, ax, **style)
 
     def __repr__(self) -> str:
         return f"<Profile of {len(self.rungs)} rungs, {int(self.is_certified.sum())} certified>"
@@ -279,11 +283,24 @@ class Curve:
         """Ends of the 90 % intervals `[num_points, 2]`."""
         return np.array([point.ci90 for point in self.points]).reshape(-1, 2)
 
-    def plot(self):
-        """λ̂ over the steps with its intervals, as a matplotlib figure: hollow where it is not trusted."""
+    @property
+    def is_trusted(self) -> np.ndarray:
+        """Whether each λ̂ is the expectation that it claims to be `[num_points]`."""
+        return np.array([point.is_trusted for point in self.points], dtype=bool)
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The verdict of each point."""
+        return [point.verdict for point in self.points]
+
+    def plot(self, ax=None, **style):
+        """λ̂ over the steps with its intervals, hollow where it is not trusted: on `ax`, or on a matplotlib figure of its own.
+
+        `style` goes to matplotlib: `color`, `label`. Returns the figure.
+        """
         from ._plot import plot_curve
 
-        return plot_curve(self)
+        return plot_curve(self, ax, **style)
 
     def __repr__(self) -> str:
         return f"<Curve of {len(self.points)} points, {sum(point.is_trusted for point in self.points)} trusted>"

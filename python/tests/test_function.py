@@ -129,7 +129,7 @@ def test_the_record_is_the_estimate(runs):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(num_stepss=5), "did you mean `sampler.num_steps`"),
+        (dict(num_stepss=5), "did you mean `num_steps`"),
         (dict(gamma=-1), "gamma is -1"),
         (dict(n_beta="many"), "n_beta"),
         (dict(sampler="sgdl"), "sgdl"),

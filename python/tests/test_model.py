@@ -304,3 +304,41 @@ def test_a_plot_shows_every_chain():
     traces, _ranks = est.plot().axes
     assert sum(line.get_label().startswith("chain") for line in traces.lines) == 4
     assert "λ̂" in est._repr_html_() and est.verdict in est._repr_html_()
+
+
+def test_the_next_token_is_predicted_as_by_the_model_s_own_loss():
+    tokens = torch.randint(0, 7, (30, 6))
+    model = nn.Sequential(nn.Embedding(7, 8), nn.Linear(8, 7))
+    data = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+
+    class Language(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def forward(self, input_ids, attention_mask):
+            return self.inner(input_ids)
+
+    language = Language()
+    est = llc.estimate(language, data, "causal-lm", num_steps=20, epsilon=1e-4, gamma=10, **QUICK)
+    expected = F.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    assert abs(est.init_loss - expected.item()) < 1e-6
+
+
+def test_a_curve_has_one_scale_and_leaves_the_model():
+    model, data = everything()
+    states = []
+    for step in (10, 20):
+        with torch.no_grad():
+            model.first.weight.add_(0.1)
+        states.append((step, copy.deepcopy(model.state_dict())))
+    before = state_of(model)
+    curve = llc.curve(states, data, "own-function", model=model, num_steps=40, epsilon=1e-4, progress=False, record=None, check_localisation="off")
+    assert_unchanged(model, before)
+    assert curve.steps == [10, 20] and len({point.gamma for point in curve.points}) == 1
+    alone = llc.estimate(model, data, "own-function", num_steps=40, epsilon=1e-4, gamma="auto", **QUICK)
+    assert curve.points[1].gamma == alone.gamma and curve.llc[1] == alone.llc
+    with pytest.raises(ValueError, match="pairs of a step"):
+        llc.curve([model.state_dict()], data, "own-function", model=model)
+    with pytest.raises(TypeError, match="resume"):
+        llc.curve(states, data, "own-function", model=model, resume="runs/1")

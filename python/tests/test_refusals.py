@@ -21,6 +21,10 @@ def test_models():
     refused(ValueError, "requires_grad", model=nn.Linear(4, 3).requires_grad_(False))
     refused(ValueError, "batch norm without running statistics", model=nn.Sequential(nn.BatchNorm1d(4, track_running_stats=False), nn.Linear(4, 3)))
     refused(ValueError, "float32, float64", model=nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3).double()))
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied[1].weight = tied[0].weight
+    refused(ValueError, "1.weight is tied to 0.weight", model=tied, params="1.weight")
+    refused(ValueError, "only whole tensors", params="weight[:, 0:2]")
     refused(ValueError, "no shape yet", model=nn.LazyLinear(3))
     broken = nn.Linear(4, 3)
     broken.weight.data[0, 0] = float("nan")
@@ -42,6 +46,8 @@ def test_losses():
         return F.cross_entropy(model(batch[0]), batch[1])
 
     refused(ValueError, "into train mode", model=nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3)), loss=training)
+    tokens = torch.randint(0, 3, (40, 5))
+    refused(ValueError, 'take "causal-lm"', model=nn.Embedding(3, 3), data={"input_ids": tokens, "labels": tokens})
     refused(ValueError, r"batches of \(inputs, targets\)", data=X)
     refused(RuntimeError, "shapes cannot be multiplied", model=nn.Linear(5, 3))
 

@@ -56,5 +56,5 @@ def test_a_ladder_is_climbed_as_by_the_program(tmp_path):
 def test_a_setting_of_the_ladder_that_is_not_legal_is_named():
     with pytest.raises(ValueError, match="gamma.*the ladder varies it"):
         profile_function(quadratic, np.zeros(4), gamma=3)
-    with pytest.raises(ValueError, match="did you mean `profile.rungs`"):
+    with pytest.raises(ValueError, match="did you mean `rungs`"):
         profile_function(quadratic, np.zeros(4), **{"profile.rungss": 3})
