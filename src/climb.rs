@@ -1,7 +1,7 @@
 //! Climbs a ladder of scales around one point and records it: what `llc profile` and the Python package do.
 //!
-//! The ladder itself is [`crate::profile`]; here are the scales that a configuration asks for, what is kept for a run that is resumed, and the
-//! report.
+//! The ladder itself is [`crate::profile`]. This module adds the scales that a configuration asks for, the journal of a run that can be resumed, and
+//! the report.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,7 +35,7 @@ pub trait Source {
     /// The run's root stream.
     fn key(&self) -> Key;
 
-    /// What the report says of it.
+    /// What it is, for the report.
     fn subject(&self) -> report::Subject;
 
     /// Whether the lines of the rungs have test data and exact values.
@@ -68,16 +68,16 @@ pub struct Climb<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClimbError {
-    /// The loss has no curvature at w*, from which the first rung would follow.
+    /// The loss has no curvature at w*, and the first rung follows from it.
     #[error(
         "the first rung cannot be chosen, for the loss has no curvature at w* (largest {largest_curvature:.1e}): give --from and --to, or --ladder"
     )]
     NoCurvature { largest_curvature: f64 },
-    /// A last rung that does not lie below the first.
+    /// The last rung is not below the first.
     #[error("--to is {to}, which must be smaller than the first rung, {symbol} = {from}: lower it, or raise --from")]
     NotFalling { to: f64, symbol: &'static str, from: f64 },
-    /// What was kept of a run does not fit it.
-    #[error("a rung that was kept {0}")]
+    /// A rung in the journal does not fit the run.
+    #[error("a rung in the journal {0}")]
     Kept(&'static str),
     /// The journal can't be read or written.
     #[error(transparent)]
@@ -93,12 +93,12 @@ pub enum ClimbError {
     Memory(#[from] MemoryError),
 }
 
-/// γ of a first rung below which the curvature that it follows from is only the rounding of a loss that has none.
+/// The smallest γ of a first rung: a smaller one follows from rounding errors of a loss without curvature.
 const LEAST_GAMMA: f64 = 1e-3;
 
 impl Climb<'_> {
-    /// Climbs around `source` with the entries of `journal`, and returns what the report says, and whether it was interrupted. Lines, metrics and
-    /// stages go to `observers`, which know that the run has started.
+    /// Climbs around `source`, resuming from `journal`. Returns the part of the report that is about the ladder, and whether it was interrupted.
+    /// Lines, metrics and stages go to `observers`, which have seen [`Event::Started`].
     ///
     /// # Errors
     /// [`ClimbError`].
@@ -181,7 +181,7 @@ impl Climb<'_> {
         Ok(values.into_iter().map(scale).collect())
     }
 
-    /// Why the ladder ended before its last rung, in a sentence.
+    /// A sentence that says why the ladder ended before its last rung.
     fn stopped(&self, stop: Stop, rungs: &[report::Rung]) -> String {
         let symbol = self.section.along.symbol();
         match stop {
@@ -208,7 +208,7 @@ impl Climb<'_> {
         }
     }
 
-    /// What the report says of the ladder; the norm of w* and the largest curvature there are those that were looked at first.
+    /// The ladder as the report has it; the norm of w* and the largest curvature are those measured before the first rung.
     fn found(
         &self,
         ladder: &Ladder,
@@ -244,7 +244,7 @@ impl Climb<'_> {
     }
 }
 
-/// `ladder` behind the rungs that another process has kept.
+/// `ladder` after the rungs in the journal.
 fn resumed(ladder: Ladder, points: &Points<report::Rung>, w_star: &Params) -> Result<Ladder, ClimbError> {
     let Some(last) = points.all().last() else { return Ok(ladder) };
     let end = |tensor: &NamedTensor| {
@@ -260,15 +260,15 @@ fn resumed(ladder: Ladder, points: &Points<report::Rung>, w_star: &Params) -> Re
     Ok(ladder.resumed(Climbed { num_rungs: points.all().len(), ends, spent_s, seconds_per_draw, has_converged }))
 }
 
-/// Where the chains of `rung` ended, for the next one.
+/// Where the chains of `rung` ended: the next rung starts there.
 fn tensors(rung: &Rung) -> Result<Vec<NamedTensor>, MemoryError> {
     let tensor =
         |(chain, w): (usize, &Params)| Ok(NamedTensor::from_host(&format!("chain-{chain}"), &[w.len()], &w.to_host()?));
-    // Behind a rung that has not converged none follows.
+    // No rung follows one that has not converged.
     rung.ends.iter().filter(|_| rung.has_converged).flatten().enumerate().map(tensor).collect()
 }
 
-/// Says how far a rung is.
+/// Reports the progress on a rung.
 fn observe(news: &News, along: Along, num_rungs: usize, observers: &mut Observers) {
     match news {
         News::Round { rung, round, num_draws, so_far } => {
@@ -282,7 +282,7 @@ fn observe(news: &News, along: Along, num_rungs: usize, observers: &mut Observer
     }
 }
 
-/// What the report says of `rung`.
+/// `rung` as the report has it.
 fn point(rung: &Rung, source: &mut dyn Source, w_star_norm: f64) -> Result<report::Rung, ClimbError> {
     let done = &rung.estimation;
     let on_test = source.on_test(rung.ends.as_deref().unwrap_or_default())?;

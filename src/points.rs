@@ -1,4 +1,4 @@
-//! Keeps what a run of many points has found, so that a later process goes on behind the last of them.
+//! Records the results of a run of many points, so that a later process continues after the last of them.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,9 +11,9 @@ use crate::journal::{Entry, Journal, JournalError};
 #[derive(Debug)]
 pub struct Points<T> {
     all: Vec<T>,
-    /// What goes with the last of them.
+    /// Tensors that belong to the last of them.
     tensors: Vec<NamedTensor>,
-    /// So many of them are kept.
+    /// How many of them are in the journal.
     num_kept: usize,
     entry: Entry,
 }
@@ -22,7 +22,7 @@ pub struct Points<T> {
 const POINTS: &str = "points";
 
 impl<T: Serialize + DeserializeOwned> Points<T> {
-    /// Those that `journal` holds; none in a new run.
+    /// The points in `journal`; none in a new run.
     ///
     /// # Errors
     /// [`JournalError`] where they can't be read.
@@ -48,7 +48,7 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
         self.all
     }
 
-    /// The tensors that were kept with the last of them.
+    /// The tensors that belong to the last of them.
     pub fn tensors(&self) -> &[NamedTensor] {
         &self.tensors
     }
@@ -62,7 +62,7 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
         self.push(point)
     }
 
-    /// Adds `point`, and keeps it. Where it can't be kept the next one tries again, for as long as the journal is patient.
+    /// Adds `point` and writes the journal. If that fails, the next point tries again, for as long as the journal is patient.
     ///
     /// # Errors
     /// [`JournalError`] where its patience is over.
@@ -75,7 +75,7 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
         Ok(())
     }
 
-    /// Adds all of `points`, and keeps them at once.
+    /// Adds all of `points` and writes the journal at once.
     ///
     /// # Errors
     /// [`JournalError`] where they can't be kept.
@@ -86,7 +86,7 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
         Ok(())
     }
 
-    /// As [`Points::push`], but leaves it to a later one to keep those that come thick and fast: for points that can be made again.
+    /// As [`Points::push`], but writes the journal only now and then: for many quick points that can be computed again.
     ///
     /// # Errors
     /// As [`Points::push`].
@@ -98,7 +98,7 @@ impl<T: Serialize + DeserializeOwned> Points<T> {
         self.push(point)
     }
 
-    /// Keeps them for good: after the last point there is none that could.
+    /// Writes the journal after the last point, if it is not up to date.
     ///
     /// # Errors
     /// [`JournalError`] where they can't be kept.
@@ -127,7 +127,7 @@ mod tests {
     use crate::journal::Pace;
 
     #[test]
-    fn points_that_can_t_be_kept_for_a_moment_are_kept_with_the_next_and_told_at_the_end() {
+    fn points_that_could_not_be_written_are_written_with_the_next_or_reported_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let away = folder.path().join("away");
         fs::write(&away, "").unwrap();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn points_that_come_thick_and_fast_are_all_kept_at_the_end() {
+    fn many_quick_points_are_all_written_at_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::new(folder.path(), "hash", Pace::default());
         let mut points = Points::of(&journal).unwrap();

@@ -5,7 +5,8 @@
 
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
 
 use super::experiment::{CommandLine, Configuration};
 use super::network::point::{self, PointConfig, PointDefaults};
@@ -20,6 +21,7 @@ pub const SECTION: &str = "python";
 const MODEL: &str = "python.model";
 const LOSS: &str = "python.loss";
 const DATA: &str = "python.data";
+const PARAMS: &str = "point.params";
 const NUM_SAMPLES: &str = "python.num_samples";
 const POINT: PointDefaults = estimate::POINT;
 const EXPERIMENTS: [&str; 2] = [EstimateConfig::EXPERIMENT, ProfileConfig::EXPERIMENT];
@@ -30,12 +32,22 @@ pub struct PythonConfig {
     experiment: &'static str,
     seed: u64,
     python: PythonModel,
+    #[serde(serialize_with = "params")]
     point: PointConfig,
     sampler: SamplerConfig,
     /// The ladder, where it is a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<ProfileSection>,
     run: RunConfig,
+}
+
+/// All that Python sets of a point: model and loss bring the rest.
+fn params<S: Serializer>(point: &PointConfig, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut table = serializer.serialize_map(None)?;
+    if let Some(params) = &point.params {
+        table.serialize_entry("params", params)?;
+    }
+    table.end()
 }
 
 /// What the record says of the model: Python knows the rest.
@@ -103,7 +115,7 @@ impl Configuration for PythonConfig {
                 Setting::new(NUM_SAMPLES, "num-samples", Kind::Whole, "N", "Samples n"),
             ];
             keys.extend(profile::ladder_keys());
-            keys.extend(point::keys(POINT));
+            keys.extend(point::keys(POINT).into_iter().filter(|key| key.path == PARAMS));
             keys.extend(sampler::keys::keys(&estimate::SAMPLER, false));
             keys.push(Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
             keys.extend(run::network_keys());
