@@ -15,23 +15,26 @@ def plot_traces(est):
     figure, (traces, ranks) = plt.subplots(1, 2, figsize=(10, 3.2), width_ratios=(2, 1), layout="constrained")
     for chain, values in enumerate(llc):
         traces.plot(np.arange(len(values)), values, lw=0.6, label=f"chain {chain}")
-    traces.axvspan(0, num_warmup, color="0.9", label="warm-up")
+    if num_warmup:
+        traces.axvspan(0, num_warmup, color="0.9")
+        traces.text(0, 0.97, " warm-up", transform=traces.get_xaxis_transform(), va="top", fontsize="small", color="0.4")
     traces.axhline(est.llc, color="black", lw=1)
     if np.isfinite(est.ci90).all():
         traces.axhspan(*est.ci90, color="black", alpha=0.15, lw=0)
     traces.set(xlabel="draw", ylabel="nβ (L − L(w*))", title=f"λ̂ = {est.llc:.4g} ± {est.mcse:.2g}, {est.verdict}")
-    traces.legend(fontsize="small", loc="upper right")
     kept = llc[:, num_warmup:]
     if kept.size:
         ranked = kept.ravel().argsort().argsort().reshape(kept.shape)
         bins = np.linspace(0, kept.size, 21)
         heights = [np.histogram(chain, bins)[0] for chain in ranked]
         level = kept.shape[1] / 20
-        for chain, height in enumerate(heights):
-            base = chain * 2.2 * level
+        bases = 2.2 * level * np.arange(len(heights))
+        for height, base in zip(heights, bases):
             ranks.bar(bins[:-1], height, width=np.diff(bins), align="edge", bottom=base, alpha=0.8)
             ranks.plot([0, kept.size], [base + level] * 2, color="black", lw=0.8, ls="--")
-    ranks.set(xlabel="rank of the draw among all chains", yticks=[], title="ranks: level where chains agree")
+        # In the colours of the traces.
+        ranks.set_yticks(bases + level / 2, [f"chain {chain}" for chain in range(len(heights))])
+    ranks.set(xlabel="rank of the draw among all chains", title="ranks: level where chains agree")
     return figure
 
 
