@@ -69,19 +69,19 @@ def main():
     torch.set_num_threads(1)
     model, x, y = classifier()
     n_beta = len(x) / np.log(len(x))
-    exact, seconds = by_llc(model, x, y, 100, n_beta, sampler="hmc", num_steps=2500)
+    exact, seconds = by_llc(model, x, y, 100, n_beta, sampler="hmc", num_steps=800)
     print(f"long HMC: {exact!r}, R-hat {exact.diagnostics['rhat']:.3f}, {seconds:.0f} s")
     error = lambda llc: 100 * (llc - exact.llc) / exact.llc
 
     rows = {
         "devinterp, 100 draws, lr 1e-4": dict(lr=1e-4, num_draws=100, num_chains=3),
-        "devinterp, 2,000 draws after 500, lr 1e-4": dict(lr=1e-4, num_draws=2000, num_chains=4, num_burnin_steps=500),
-        "devinterp, 2,000 draws after 500, lr 1e-3": dict(lr=1e-3, num_draws=2000, num_chains=4, num_burnin_steps=500),
+        "devinterp, 1,000 draws after 500, lr 1e-4": dict(lr=1e-4, num_draws=1000, num_chains=4, num_burnin_steps=500),
+        "devinterp, 1,000 draws after 500, lr 1e-3": dict(lr=1e-3, num_draws=1000, num_chains=4, num_burnin_steps=500),
     }
     for name, settings in rows.items():
         found = [by_devinterp(model, x, y, seed, n_beta, **dict(settings)) for seed in seeds]
         report(name, error, [(llc, spread, seconds, "") for llc, spread, seconds in found])
-    for name, settings in {"llc, nothing said": {}, "llc, sampler='hmc'": dict(sampler="hmc", num_steps=300)}.items():
+    for name, settings in {"llc, nothing said": {}, "llc, hmc": dict(sampler="hmc", num_steps=150)}.items():
         found = [by_llc(model, x, y, seed, n_beta, **settings) for seed in seeds]
         report(name, error, [(est.llc, est.mcse, seconds, est.verdict) for est, seconds in found])
         covered = sum(low <= exact.llc <= high for low, high in (est.ci90 for est, _ in found))
