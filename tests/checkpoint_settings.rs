@@ -143,7 +143,7 @@ fn a_training_that_is_resumed_on_other_data_or_towards_another_loss_is_refused()
     for (flags, part) in [
         ("--preprocessing scale", "--preprocessing (data.preprocessing) is scale, but was channels in the training"),
         ("--loss squared-error", "--loss (train.loss) is squared-error, but was cross-entropy in the training"),
-        ("--label-corruption 0.5", "--label-corruption (data.label_corruption) is 0.5, but was 0 in the training"),
+        ("--label-corruption 0.5", "--label-corruption (data.label_corruption) is 0.5, but was 0.0 in the training"),
     ] {
         let again = format!("{TRAINING} --data mnist --num-epochs 3 --resume {}", checkpoint.display());
         let again = again.replacen("--num-epochs 2 ", "", 1);

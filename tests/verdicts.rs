@@ -42,7 +42,7 @@ fn an_exact_sampler_whose_flat_directions_lag_is_on_a_plateau_and_the_note_says_
 
 #[test]
 fn too_few_steps_are_refused() {
-    refused(&format!("{NET} --num-steps 40"), 0.0, Reason::TooFewEffectiveDraws);
+    refused(&format!("{NET} --num-steps 16"), 0.0, Reason::TooFewEffectiveDraws);
     // SGLD at a step so small that the loss still climbs.
     refused(
         &format!("{NET} --sampler sgld --epsilon 1e-9 --num-steps 2000 --warmup 0.25 --check-localisation off"),
