@@ -257,7 +257,10 @@ def _loading(model):
 
 def _around(model, data, loss, device, num_samples, params, settings: dict[str, Any], blocking: bool, **given):
     """The evaluator of a model, and the settings of a run as pairs of key and text."""
-    import torch
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError("a model needs PyTorch: pip install torch; for a function of an array there is llc.estimate_function") from error
 
     from ._data import samples_of
     from ._evaluator import Evaluator

@@ -161,3 +161,11 @@ def test_words_of_the_command_line_become_those_of_python():
     from llc._text import as_python
 
     assert as_python("--num-steps (sampler.num_steps) is 3: try --num-steps 500") == "num_steps is 3: try num_steps=500"
+
+
+def test_a_model_without_pytorch_is_answered_with_what_to_install():
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        with pytest.raises(ImportError, match="pip install torch"):
+            llc.estimate(None, None, None)
