@@ -34,7 +34,7 @@ pub struct Columns {
     pub has_exact: bool,
 }
 
-/// The names of what [`line`] shows.
+/// The names of what [`line()`] shows.
 pub fn header(columns: Columns) -> String {
     let test = if columns.has_test { format!("  {:>9}  {:>8}", "test loss", "accuracy") } else { String::new() };
     let exact = if columns.has_exact { format!("  {:>8}", "exact") } else { String::new() };
