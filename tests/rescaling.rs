@@ -1,4 +1,4 @@
-//! Holds `llc rescaling` to what it says: a rescaled chain is the original's image, and the check tells if it is not.
+//! Holds `llc rescaling` to what it says: a rescaled chain is the original's image, and the check fails if it is not.
 #![cfg(feature = "torch")]
 
 use std::fs;

@@ -22,7 +22,7 @@ from ._text import as_python
 
 # Settings whose key is not `sampler.NAME`.
 _LADDER = ("along", "from", "to", "rungs", "ladder", "half_width", "time", "max_steps")
-_ELSEWHERE = {"threads": "run.threads", "params": "point.params", "seed": "seed", **{name: f"profile.{name}" for name in _LADDER}}
+_ELSEWHERE = {"sampler": "sampler.kind", "threads": "run.threads", "params": "point.params", "seed": "seed", **{name: f"profile.{name}" for name in _LADDER}}
 
 
 def estimate(
@@ -112,11 +112,12 @@ def estimate(
     >>> abs(est.llc - 2.5) < 5 * est.mcse
     True
     """
-    evaluator, given = _around(
-        model, data, loss, device, num_samples, params, settings, blocking,
-        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed,
+    given = dict(
+        n_beta=n_beta, gamma=gamma, sampler=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size,
+        params=params, num_samples=num_samples, seed=seed, device=device,
     )
-    return _start(evaluator, given, Estimate, (record, resume, mongo), progress, blocking)
+    evaluator, pairs = _around(model, data, loss, {**given, **settings}, blocking)
+    return _start(evaluator, pairs, Estimate, (record, resume, mongo), progress, blocking)
 
 
 def profile(
@@ -132,17 +133,6 @@ def profile(
     half_width: float = 0.03,
     time_s: float | None = None,
     max_steps: int | None = None,
-    n_beta: float | None = None,
-    gamma: float | str | None = None,
-    sampler: str = "sgld",
-    epsilon: float | str = "auto",
-    num_chains: int = 4,
-    num_steps: int | None = None,
-    batch_size: int | None = None,
-    params: str | Sequence[str] = "*",
-    num_samples: int | None = None,
-    seed: int = 0,
-    device=None,
     record: str | Path | None = "runs",
     resume: str | Path | None = None,
     mongo: str | Sequence[str] = (),
@@ -168,18 +158,11 @@ def profile(
 
     The others are those of `estimate`. As there, Ctrl-C keeps the rungs that are done.
     """
-    if time_s is not None:
-        settings["time"] = f"{time_s}s"
-    if ladder is not None:
-        settings["ladder"] = ",".join(map(str, ladder))
-    else:
-        settings.update({"from": start, "to": stop, "rungs": rungs})
-    evaluator, given = _around(
-        model, data, loss, device, num_samples, params, settings, blocking,
-        along=along, half_width=half_width, max_steps=max_steps,
-        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed,
-    )
-    return _start(evaluator, [("experiment", "profile"), *given], Profile, (record, resume, mongo), progress, blocking)
+    rungs_of = {"ladder": ",".join(map(str, ladder))} if ladder is not None else {"from": start, "to": stop, "rungs": rungs}
+    time = None if time_s is None else f"{time_s}s"
+    given = dict(along=along, half_width=half_width, max_steps=max_steps, time=time, **rungs_of)
+    evaluator, pairs = _around(model, data, loss, {**given, **settings}, blocking)
+    return _start(evaluator, [("experiment", "profile"), *pairs], Profile, (record, resume, mongo), progress, blocking)
 
 
 def curve(
@@ -217,12 +200,7 @@ def curve(
         raise ValueError("checkpoints: give model=, into which the state dicts are loaded")
     with _loading(model) as load:
         if gamma in (None, "auto"):
-            chosen = {name: settings[name] for name in ("device", "num_samples") if name in settings}
-            others = {name: value for name, value in settings.items() if name not in ("device", "num_samples", "params")}
-            others["kind"] = others.pop("sampler", "sgld")
-            evaluator, given = _around(
-                load(pairs[-1][1]), data, loss, chosen.get("device"), chosen.get("num_samples"), settings.get("params", "*"), others, True
-            )
+            evaluator, given = _around(load(pairs[-1][1]), data, loss, dict(settings), True)
             with _named_errors(), evaluator:
                 gamma = _llc.gamma_around(evaluator, given)
         points, steps = [], []
@@ -255,8 +233,8 @@ def _loading(model):
             model.load_state_dict(before)
 
 
-def _around(model, data, loss, device, num_samples, params, settings: dict[str, Any], blocking: bool, **given):
-    """The evaluator of a model, and the settings of a run as pairs of key and text."""
+def _around(model, data, loss, settings: dict[str, Any], blocking: bool):
+    """The evaluator of a model, and the settings of a run as pairs of key and text; what is not in `settings` has its default."""
     try:
         import torch
     except ImportError as error:
@@ -268,15 +246,17 @@ def _around(model, data, loss, device, num_samples, params, settings: dict[str, 
 
     if not blocking:
         model = copy.deepcopy(model)
-    samples = samples_of(data, num_samples)
-    evaluator = Evaluator(model, samples, loss_of(loss), device=device, chunk_size=settings.pop("chunk_size", None))
+    chosen = {name: settings.pop(name, None) for name in ("device", "num_samples", "chunk_size", "params")}
+    samples = samples_of(data, chosen["num_samples"])
+    evaluator = Evaluator(model, samples, loss_of(loss), device=chosen["device"], chunk_size=chosen["chunk_size"])
     settings.setdefault("threads", torch.get_num_threads())
+    params = chosen["params"] or "*"
     if not isinstance(params, str):
         params = ",".join(params)
     if params != "*":
         settings["params"] = _whole_tensors(params, model)
     facts = {"model": type(model).__name__, "loss": evaluator.loss_function.name, "data": samples.name, "num_samples": samples.num_samples}
-    return evaluator, _settings(facts, {**given, **settings})
+    return evaluator, _settings(facts, settings)
 
 
 def estimate_function(
@@ -323,7 +303,7 @@ def estimate_function(
     """
     evaluator = _FunctionEvaluator(loss_and_grad, w_star, num_samples)
     given = dict(
-        n_beta=n_beta, gamma=gamma, kind=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed
+        n_beta=n_beta, gamma=gamma, sampler=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed
     )
     facts = {"model": getattr(loss_and_grad, "__name__", "function"), "loss": "function", "data": "function", "num_samples": num_samples}
     settings.setdefault("threads", 1)

@@ -56,7 +56,7 @@ class Estimate:
 
     @property
     def reasons(self) -> list[str]:
-        """Why the verdict is no better, a word each."""
+        """What is against a better verdict, a word each."""
         return self.report["reasons"]
 
     @property
@@ -173,7 +173,48 @@ class Estimate:
         return card(self)
 
 
-class Profile:
+class _Points:
+    """Several estimates in turn, as arrays."""
+
+    points: list[Estimate]
+
+    @property
+    def llc(self) -> np.ndarray:
+        """λ̂ `[num_points]`."""
+        return np.array([point.llc for point in self.points])
+
+    @property
+    def mcse(self) -> np.ndarray:
+        """Its standard error `[num_points]`."""
+        return np.array([point.mcse for point in self.points])
+
+    @property
+    def ci90(self) -> np.ndarray:
+        """Ends of the 90 % intervals `[num_points, 2]`."""
+        return np.array([point.ci90 for point in self.points]).reshape(-1, 2)
+
+    @property
+    def gamma(self) -> np.ndarray:
+        """γ `[num_points]`."""
+        return np.array([point.gamma for point in self.points])
+
+    @property
+    def n_beta(self) -> np.ndarray:
+        """nβ `[num_points]`."""
+        return np.array([point.n_beta for point in self.points])
+
+    @property
+    def is_trusted(self) -> np.ndarray:
+        """Whether each λ̂ is the expectation that it claims to be `[num_points]`."""
+        return np.array([point.is_trusted for point in self.points], dtype=bool)
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The verdict of each point."""
+        return [point.verdict for point in self.points]
+
+
+class Profile(_Points):
     """λ̂ over a ladder of scales. Every number is one of `report`, the object that `llc profile --json` prints."""
 
     def __init__(self, report: dict[str, Any], table: str, _draws=None):
@@ -182,44 +223,16 @@ class Profile:
         shared = {key: report[key] for key in ("experiment", "seed", "run_dir", "status", "sampler", "num_chains", "num_warmup", "d", "init_loss")}
         shared["n"] = report.get("n")
         #: An `Estimate` for each rung that was reached, from the largest γ (or nβ) to the smallest. They have no draws.
-        self.rungs = [Estimate({**shared, **rung}, "") for rung in report["rungs"]]
-
-    def _each(self, of) -> np.ndarray:
-        return np.array([_number(of(rung)) for rung in self.rungs])
-
-    @property
-    def llc(self) -> np.ndarray:
-        """λ̂ `[num_rungs]`."""
-        return self._each(lambda rung: rung.llc)
-
-    @property
-    def mcse(self) -> np.ndarray:
-        """Its standard error `[num_rungs]`."""
-        return self._each(lambda rung: rung.mcse)
-
-    @property
-    def ci90(self) -> np.ndarray:
-        """Ends of the 90 % intervals `[num_rungs, 2]`."""
-        return np.array([rung.ci90 for rung in self.rungs]).reshape(-1, 2)
-
-    @property
-    def gamma(self) -> np.ndarray:
-        """γ `[num_rungs]`."""
-        return self._each(lambda rung: rung.gamma)
-
-    @property
-    def n_beta(self) -> np.ndarray:
-        """nβ `[num_rungs]`."""
-        return self._each(lambda rung: rung.n_beta)
+        self.points = self.rungs = [Estimate({**shared, **rung}, "") for rung in report["rungs"]]
 
     @property
     def radius(self) -> np.ndarray:
-        """√E‖w − w*‖², the size of the region that a rung describes `[num_rungs]`."""
-        return self._each(lambda rung: rung.report["radius"])
+        """√E‖w − w*‖², the size of the region that a rung describes `[num_points]`."""
+        return np.array([_number(rung.report["radius"]) for rung in self.rungs])
 
     @property
     def is_certified(self) -> np.ndarray:
-        """Whether a rung has converged and nothing is against its λ̂ `[num_rungs]`."""
+        """Whether a rung has converged and nothing is against its λ̂ `[num_points]`."""
         return np.array([rung.report["is_certified"] for rung in self.rungs], dtype=bool)
 
     @property
@@ -259,7 +272,7 @@ class Profile:
         return table(columns, [[r.gamma, r.n_beta, r.llc, r.mcse, r.ci90, r.report["radius"], r] for r in self.rungs])
 
 
-class Curve:
+class Curve(_Points):
     """λ̂ along a training, all points at one nβ and γ."""
 
     def __init__(self, steps: list[int], points: list[Estimate]):
@@ -267,31 +280,6 @@ class Curve:
         self.steps = steps
         #: An `Estimate` for each.
         self.points = points
-
-    @property
-    def llc(self) -> np.ndarray:
-        """λ̂ `[num_points]`."""
-        return np.array([point.llc for point in self.points])
-
-    @property
-    def mcse(self) -> np.ndarray:
-        """Its standard error `[num_points]`."""
-        return np.array([point.mcse for point in self.points])
-
-    @property
-    def ci90(self) -> np.ndarray:
-        """Ends of the 90 % intervals `[num_points, 2]`."""
-        return np.array([point.ci90 for point in self.points]).reshape(-1, 2)
-
-    @property
-    def is_trusted(self) -> np.ndarray:
-        """Whether each λ̂ is the expectation that it claims to be `[num_points]`."""
-        return np.array([point.is_trusted for point in self.points], dtype=bool)
-
-    @property
-    def verdicts(self) -> list[str]:
-        """The verdict of each point."""
-        return [point.verdict for point in self.points]
 
     def plot(self, ax=None, **style):
         """λ̂ over the steps with its intervals, hollow where it is not trusted: on `ax`, or on a matplotlib figure of its own.
@@ -303,7 +291,7 @@ class Curve:
         return plot_curve(self, ax, **style)
 
     def __repr__(self) -> str:
-        return f"<Curve of {len(self.points)} points, {sum(point.is_trusted for point in self.points)} trusted>"
+        return f"<Curve of {len(self.points)} points, {int(self.is_trusted.sum())} trusted>"
 
     def __str__(self) -> str:
         return "\n".join(f"step {step:>8}  {point!r}" for step, point in zip(self.steps, self.points))

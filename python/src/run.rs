@@ -121,7 +121,7 @@ struct Model {
 }
 
 impl Model {
-    /// The tensors that `config` samples: the evaluator is told of them, and looks at the loss at w*.
+    /// The tensors that `config` samples: the evaluator selects them, and computes the loss at w*.
     fn selected(evaluator: &Bound<PyAny>, config: &PythonConfig) -> PyResult<Model> {
         let names: Vec<String> = evaluator.getattr("names")?.extract()?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -26,7 +26,7 @@ def profile_function(function, w_star, **settings):
     from llc._result import Profile
 
     facts = {"model": function.__name__, "loss": "function", "data": "function", "num_samples": settings.pop("num_samples", 1000)}
-    given = {"kind": settings.pop("sampler", "hmc"), "threads": 1, **settings}
+    given = {"sampler": "hmc", "threads": 1, **settings}
     evaluator = _FunctionEvaluator(function, w_star, facts["num_samples"])
     return _start(evaluator, [("experiment", "profile"), *_settings(facts, given)], Profile, (None, None, ()), False, True)
 

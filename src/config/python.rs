@@ -127,7 +127,7 @@ impl Configuration for PythonConfig {
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
         let text = |path: &str| raw.word(path).unwrap_or_default().to_owned();
         let what = "give the number of samples that the loss is a mean over, at least 3";
-        // Below 3, 1/ln n is no sensible β.
+        // Below 3, 1/ln n is not a sensible β.
         let num_samples =
             raw.count(NUM_SAMPLES, 3)?.ok_or(ConfigError::Missing { key: raw.key(NUM_SAMPLES)?, what })?;
         let point = point::check(raw, POINT)?;

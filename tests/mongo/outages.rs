@@ -117,7 +117,7 @@ mod slow {
         run.end();
         let output = run.output();
         assert!(output.contains("llc-analysis runs sync") && output.contains(&address.to_string()), "{output}");
-        assert_eq!(output.matches("the run continues").count(), 1, "told once: {output}");
+        assert_eq!(output.matches("the run continues").count(), 1, "reported once: {output}");
         assert!(start.elapsed() < Duration::from_secs(30), "the end waits for seconds only");
 
         // The thread that was given up holds the run for some seconds more; a program would have ended with it.

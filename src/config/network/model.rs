@@ -1,6 +1,6 @@
 //! Configures the network: its name, and what differs from its own defaults.
 //!
-//! Images and classes come from the data, so that they are no settings.
+//! Images and classes come from the data, so they are not settings.
 
 use super::text;
 use crate::config::typed::to_usize;
