@@ -138,8 +138,39 @@ pub fn cell(value: impl Serialize) -> String {
     }
 }
 
-/// The columns of a curve.
-const CURVE: [Column<network::Point>; 16] = [
+/// The columns of an estimate, behind those that say where it is.
+const ESTIMATE: [Column<Estimate>; 9] = [
+    ("llc", |estimate| number(estimate.llc.mean)),
+    ("llc_mcse", |estimate| number(estimate.llc.mcse)),
+    ("ci90_low", |estimate| number(estimate.llc.ci90[0])),
+    ("ci90_high", |estimate| number(estimate.llc.ci90[1])),
+    ("rhat", |estimate| number(estimate.diagnostics.rhat)),
+    ("descent", |estimate| number(estimate.descent)),
+    ("sampling_s", |estimate| number(estimate.timing.sampling_s)),
+    ("verdict", |estimate| estimate.judgement.verdict.as_str().to_owned()),
+    ("reasons", |estimate| estimate.judgement.reasons.join(" ")),
+];
+
+/// A table of `points`: the columns `before`, those of the estimate `of` each point, and the columns `after`.
+fn points_csv<T>(
+    before: &[Column<T>],
+    of: fn(&T) -> &Estimate,
+    after: &[Column<T>],
+    points: &[T],
+) -> csv::Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let names = |columns: &[Column<T>]| columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    table.write_record([names(before), ESTIMATE.map(|(name, _)| name).to_vec(), names(after)].concat())?;
+    for point in points {
+        let cells = |columns: &[Column<T>]| columns.iter().map(|(_, cell)| cell(point)).collect::<Vec<_>>();
+        let estimate = ESTIMATE.map(|(_, cell)| cell(of(point))).to_vec();
+        table.write_record([cells(before), estimate, cells(after)].concat())?;
+    }
+    table.into_inner().map_err(|error| error.into_error().into())
+}
+
+/// Where a point of a training is.
+const TRAINING: [Column<network::Point>; 7] = [
     ("step", |point| point.step.to_string()),
     ("epoch", |point| number(point.epoch)),
     ("train_loss", |point| number(point.scores.train_loss)),
@@ -147,47 +178,38 @@ const CURVE: [Column<network::Point>; 16] = [
     ("test_loss", |point| number(point.scores.test_loss)),
     ("test_accuracy", |point| number(point.scores.test_accuracy)),
     ("init_loss", |point| number(point.init_loss)),
-    ("llc", |point| number(point.estimate.llc.mean)),
-    ("llc_mcse", |point| number(point.estimate.llc.mcse)),
-    ("ci90_low", |point| number(point.estimate.llc.ci90[0])),
-    ("ci90_high", |point| number(point.estimate.llc.ci90[1])),
-    ("rhat", |point| number(point.estimate.diagnostics.rhat)),
-    ("descent", |point| number(point.estimate.descent)),
-    ("sampling_s", |point| number(point.estimate.timing.sampling_s)),
-    ("verdict", |point| point.estimate.judgement.verdict.as_str().to_owned()),
-    ("reasons", |point| point.estimate.judgement.reasons.join(" ")),
 ];
 
 /// The points of a curve as a table for other programs.
+///
+/// # Errors
+/// Whatever the writer reports, which writes to memory.
 pub fn curve_csv(points: &[network::Point]) -> csv::Result<Vec<u8>> {
-    csv(&CURVE, points)
+    points_csv(&TRAINING, |point| &point.estimate, &[], points)
 }
 
 /// The points of several checkpoints: as [`curve_csv`], with the file of each.
+///
+/// # Errors
+/// As [`curve_csv`].
 pub fn checkpoints_csv(points: &[network::Point]) -> csv::Result<Vec<u8>> {
     let file: Column<network::Point> = ("checkpoint", |point| point.checkpoint.clone().unwrap_or_default());
-    csv(&[&CURVE[..], &[file]].concat(), points)
+    points_csv(&TRAINING, |point| &point.estimate, &[file], points)
 }
 
 /// The estimates on a path between minima as a table for other programs.
+///
+/// # Errors
+/// As [`curve_csv`].
 pub fn path_csv(points: &[paths::Point]) -> csv::Result<Vec<u8>> {
-    const COLUMNS: [Column<paths::Point>; 14] = [
+    const PATH: [Column<paths::Point>; 5] = [
         ("index", |point| point.index.to_string()),
         ("t", |point| number(point.t)),
         ("train_loss", |point| number(point.train_loss)),
         ("test_loss", |point| number(point.test_loss)),
         ("init_loss", |point| number(point.init_loss)),
-        ("llc", |point| number(point.estimate.llc.mean)),
-        ("llc_mcse", |point| number(point.estimate.llc.mcse)),
-        ("ci90_low", |point| number(point.estimate.llc.ci90[0])),
-        ("ci90_high", |point| number(point.estimate.llc.ci90[1])),
-        ("rhat", |point| number(point.estimate.diagnostics.rhat)),
-        ("descent", |point| number(point.estimate.descent)),
-        ("sampling_s", |point| number(point.estimate.timing.sampling_s)),
-        ("verdict", |point| point.estimate.judgement.verdict.as_str().to_owned()),
-        ("reasons", |point| point.estimate.judgement.reasons.join(" ")),
     ];
-    csv(&COLUMNS, points)
+    points_csv(&PATH, |point| &point.estimate, &[], points)
 }
 
 /// nβ, γ, and what the chains were.
