@@ -28,7 +28,6 @@ use llc::posterior::Posterior;
 use llc::report::network::{self as report, Point};
 use llc::rng::Key;
 use llc::samples::Samples;
-use llc::target::Target as _;
 use llc::target::network::TrainedNetwork;
 use llc::train::{NetworkTrainer, StepLosses, TrainError, TrainingData};
 
@@ -191,7 +190,7 @@ impl<'a> Curve<'a> {
         session::ensure_recorded(observers)?;
         let check = self.config.sampler().check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
-        let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
+        let once_s = expected::sampling_seconds(target.as_mut(), sampler.as_ref(), chains, check)?;
         let left = self.trainer.num_steps_planned().saturating_sub(step);
         let to_come = left.div_ceil(self.config.curve().logging_period as u64);
         let so_far = self.kept.len() + usize::from(!self.kept.contains(&step));
@@ -372,7 +371,7 @@ impl<'a> Curve<'a> {
         let found = report::Curve {
             network: self.trainer.network().name().to_owned(),
             num_parameters: self.trainer.network().num_parameters(),
-            data: config.data().name,
+            data: Some(config.data().name),
             n: self.samples.len(),
             n_beta: scale.n_beta,
             gamma: scale.gamma,

@@ -1,4 +1,4 @@
-//! Runs `llc estimate`: the local learning coefficient of a network from a checkpoint, or from several.
+//! Runs `llc estimate`: the local learning coefficient of a network from a checkpoint or of a module, or of several.
 
 mod several;
 
@@ -6,21 +6,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use llc::config::network::point::{PointConfig, PointLabels};
-use llc::config::{EstimateConfig, Precision, Switch};
+use llc::config::{EstimateConfig, Precision, Switch, files};
 use llc::estimate::estimate;
 use llc::observe::{Event, Observers, Status, forward};
-use llc::posterior::{Around, Posterior};
-use llc::report::Estimate;
+use llc::posterior::Posterior;
 use llc::report::network::Network;
+use llc::report::{Estimate, Scores};
 use llc::rng::Key;
 use llc::samples::Samples;
-use llc::target::Target as _;
 use llc::train::{Objective, TrainingData};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
 use crate::trained::{Taken, Taking};
-use crate::trajectory::scores;
 use crate::{expected, session};
 use llc::report::table;
 
@@ -34,32 +32,30 @@ impl Experiment for EstimateConfig {
 fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
     observers.emit(&Event::Stage("reading the data"));
     tch::set_num_threads(config.run().threads as i32);
-    let data = TrainingData::load(config.data())?;
-    let samples = samples(&data, config.point())?;
-    let device = session::device(config.run().device)?;
-    let objective = objective(config.run().precision, config.loss());
-    let taking = Taking { config, samples: &samples, test: &data.test, objective: &objective, device };
-    if config.is_of_several() {
+    let taking = Taking::open(config)?;
+    if files::is_several(config.files()) {
         return several::estimate(&taking, context, observers);
     }
-    let Taken { trained, on_train, on_test, notes, .. } = taking.take(Path::new(config.checkpoint()), observers)?;
-    let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
-    let mut posterior = around.posterior(&trained, &samples, Key::new(config.seed()))?;
+    let Taken { trained, scores, notes } = taking.take(Path::new(config.files()), observers)?;
+    let mut posterior = taking.posterior(&trained, config.sampler(), Key::new(config.seed()))?;
     let experiment = EstimateConfig::EXPERIMENT;
     let info = session::run_info(experiment, config, context)?;
     observers.emit(&Event::Started(&session::info_around(info, &posterior)));
     session::ensure_recorded(observers)?;
-    observers.emit(&Event::Metrics {
-        step: 0,
-        values: &[
-            ("train.loss", on_train.loss),
-            ("train.accuracy", on_train.accuracy),
-            ("test.loss", on_test.loss),
-            ("test.accuracy", on_test.accuracy),
-        ],
-    });
+    if let Some(Scores { train_loss, train_accuracy, test_loss, test_accuracy }) = scores {
+        observers.emit(&Event::Metrics {
+            step: 0,
+            values: &[
+                ("train.loss", train_loss),
+                ("train.accuracy", train_accuracy),
+                ("test.loss", test_loss),
+                ("test.accuracy", test_accuracy),
+            ],
+        });
+    }
     let check = config.sampler().check_localisation == Switch::On;
     let Posterior { target, sampler, chains } = &mut posterior;
+    let target = target.as_mut();
     chains.store = Arc::new(session::journal(context, observers, config));
     let expected_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
     expected::report(expected_s, context, observers);
@@ -71,14 +67,14 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
         (false, false) => Status::Completed,
     };
     let found = Network {
-        checkpoint: Some(config.checkpoint().to_owned()),
-        network: trained.network.name().to_owned(),
-        data: Some(config.data().name),
-        n: samples.len(),
+        checkpoint: Some(config.files().to_owned()),
+        network: trained.name().to_owned(),
+        data: taking.data_name(),
+        n: taking.num_samples(),
         d: target.local().w_star().len(),
-        num_parameters: trained.network.num_parameters(),
+        num_parameters: trained.num_parameters(),
         init_loss: chains.plan.init_loss,
-        scores: Some(scores(on_train, on_test)),
+        scores,
         chains: config.sampler().into(),
         estimate: Estimate::from(&done).with_notes(&notes),
     };

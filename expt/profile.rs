@@ -46,7 +46,9 @@ fn climb(
     }));
     session::ensure_recorded(observers)?;
     let journal = session::journal(context, observers, config);
-    let climb = Climb { section: config.profile(), sampler: config.sampler(), run: config.run() };
+    let num_samples = source.target().num_samples();
+    let sampler = num_samples.map_or_else(|| config.sampler().clone(), |n| config.sampler().for_samples(n as usize));
+    let climb = Climb { section: config.profile(), sampler: &sampler, run: config.run() };
     let (found, is_interrupted) = climb.climb(&mut source, journal, &context.cancel, observers)?;
     end(config, found, is_interrupted, context, observers)
 }

@@ -17,7 +17,6 @@ use llc::observe::{Event, Observer, Observers, RunInfo, Status};
 use llc::posterior::Posterior;
 use llc::record::folder::JOURNAL;
 use llc::report::{Report, SCHEMA_VERSION};
-use llc::target::Target as _;
 use llc::train::TrainError;
 use serde::Serialize;
 

@@ -1,47 +1,210 @@
-//! Loads a trained network from a checkpoint, and compares what the checkpoint records of its training with the settings of the estimate.
+//! Takes what is sampled around from its file: a trained network from a checkpoint, or a module of one's own.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use llc::checkpoint::{Checkpoint, assign, load_into};
+use llc::config::estimate::{CheckpointConfig, Source};
+use llc::config::network::point::UnknownTensors;
 use llc::config::network::trained_on::Deviations;
 use llc::config::network::{Deviation, Loss, TrainedOn, model};
-use llc::config::{ConfigError, EstimateConfig};
+use llc::config::{ConfigError, EstimateConfig, Precision, RunConfig, SamplerConfig};
+use llc::data::DatasetName;
 use llc::observe::{Event, Observers};
+use llc::params::ParamSpec;
+use llc::posterior::{Around, Posterior};
+use llc::report::Scores;
+use llc::rng::Key;
 use llc::samples::Samples;
+use llc::target::module::{ModuleData, TrainedModule};
 use llc::target::network::TrainedNetwork;
 use llc::tensors::Tensors;
-use llc::train::{self, Evaluation, Objective};
-use tch::Device;
+use llc::train::{self, Evaluation, Objective, TrainingData};
+use tch::{Device, Kind};
 
-/// What every checkpoint of a run is taken with.
+use crate::trajectory::scores;
+use crate::{estimate, session};
+
+/// What every file of a run is taken with.
 #[derive(Debug)]
 pub struct Taking<'a> {
-    pub config: &'a EstimateConfig,
-    /// What the loss is taken on.
-    pub samples: &'a Samples,
-    pub test: &'a Samples,
-    pub objective: &'a Objective,
-    pub device: Device,
+    config: &'a EstimateConfig,
+    device: Device,
+    with: With<'a>,
 }
 
-/// A network from a checkpoint.
+/// What belongs to the one kind of file or the other.
+#[derive(Debug)]
+pub enum With<'a> {
+    /// Images, for networks from checkpoints.
+    Images(Box<Images<'a>>),
+    /// The inputs of modules.
+    Inputs(ModuleData),
+}
+
+/// What networks are taken with.
+#[derive(Debug)]
+pub struct Images<'a> {
+    config: &'a CheckpointConfig,
+    /// What the loss is taken on.
+    samples: Samples,
+    pub test: Samples,
+    pub objective: Objective,
+    device: Device,
+}
+
+/// What was taken from a file.
 #[derive(Debug)]
 pub struct Taken {
-    pub trained: TrainedNetwork,
-    pub on_train: Evaluation,
-    pub on_test: Evaluation,
+    pub trained: Trained,
+    /// How well it does on its images.
+    pub scores: Option<Scores>,
     /// What the report says of it: settings that were not the training's, a loss that no trained network has.
     pub notes: Vec<String>,
 }
 
-impl Taking<'_> {
-    /// The network of the file `path`, evaluated.
+/// Whatever is sampled around.
+#[derive(Debug)]
+pub enum Trained {
+    Network(TrainedNetwork),
+    Module(TrainedModule),
+}
+
+impl Trained {
+    /// The network's name, or that of the module's file.
+    pub fn name(&self) -> &str {
+        match self {
+            Trained::Network(trained) => trained.network.name(),
+            Trained::Module(module) => module.name(),
+        }
+    }
+
+    /// All parameters.
+    pub fn num_parameters(&self) -> usize {
+        match self {
+            Trained::Network(trained) => trained.network.num_parameters(),
+            Trained::Module(module) => module.num_parameters(),
+        }
+    }
+
+    /// The indices of the tensors that `config` samples; `None` for all.
+    ///
+    /// # Errors
+    /// A pattern that matches none.
+    pub fn sampled(&self, config: &EstimateConfig) -> Result<Option<Vec<usize>>, UnknownTensors> {
+        let specs = self.specs();
+        config.part().sampled(&specs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>())
+    }
+
+    /// Entries of the tensors that `config` samples.
+    ///
+    /// # Errors
+    /// As [`Trained::sampled`].
+    pub fn num_sampled(&self, config: &EstimateConfig) -> Result<usize, UnknownTensors> {
+        let sizes: Vec<usize> = self.specs().iter().map(|spec| spec.shape.iter().product::<i64>() as usize).collect();
+        Ok(match self.sampled(config)? {
+            Some(sampled) => sampled.iter().map(|&index| sizes[index]).sum(),
+            None => sizes.iter().sum(),
+        })
+    }
+
+    fn specs(&self) -> &[ParamSpec] {
+        match self {
+            Trained::Network(trained) => trained.w.layout().specs(),
+            Trained::Module(module) => module.specs(),
+        }
+    }
+}
+
+impl<'a> Taking<'a> {
+    /// Reads the data of `config`.
+    ///
+    /// # Errors
+    /// Data that can't be read, a device that is not there.
+    pub fn open(config: &'a EstimateConfig) -> anyhow::Result<Taking<'a>> {
+        let device = session::device(config.run().device)?;
+        let with = match config.source() {
+            Source::Checkpoint(config_of) => {
+                let data = TrainingData::load(config_of.data())?;
+                let samples = estimate::samples(&data, config_of.point())?;
+                let objective = estimate::objective(config.run().precision, config_of.loss());
+                With::Images(Box::new(Images { config: config_of, samples, test: data.test, objective, device }))
+            }
+            Source::Module(config_of) => With::Inputs(ModuleData::read(config_of.data_file(), device)?),
+        };
+        Ok(Taking { config, device, with })
+    }
+
+    /// The settings of the run.
+    pub fn config(&self) -> &'a EstimateConfig {
+        self.config
+    }
+
+    /// What belongs to the kind of file.
+    pub fn with(&self) -> &With<'a> {
+        &self.with
+    }
+
+    /// Samples that the loss is taken on.
+    pub fn num_samples(&self) -> usize {
+        match &self.with {
+            With::Images(images) => images.samples.len(),
+            With::Inputs(data) => data.len(),
+        }
+    }
+
+    /// The dataset, where it has a name.
+    pub fn data_name(&self) -> Option<DatasetName> {
+        match &self.with {
+            With::Images(images) => Some(images.config.data().name),
+            With::Inputs(_) => None,
+        }
+    }
+
+    /// What `sampler` draws from around `trained`, with random numbers from `key`.
+    ///
+    /// # Errors
+    /// As [`Around::posterior`] and [`Posterior::of_module`].
+    pub fn posterior(&self, trained: &Trained, sampler: &SamplerConfig, key: Key) -> anyhow::Result<Posterior> {
+        let run: &RunConfig = self.config.run();
+        Ok(match (trained, &self.with) {
+            (Trained::Network(trained), With::Images(images)) => {
+                let (point, objective) = (images.config.point(), images.objective.clone());
+                Around { point, sampler, run, objective }.posterior(trained, &images.samples, key)?
+            }
+            (Trained::Module(module), With::Inputs(data)) => {
+                Posterior::of_module((module, data), self.config.part(), sampler, run, key)?
+            }
+            _ => anyhow::bail!("a network has images, and a module has inputs"),
+        })
+    }
+
+    /// What is in the file `path`; a network is evaluated.
     ///
     /// # Errors
     /// A file that can't be read or is of another network; settings that contradict it and were not asked for by name.
     pub fn take(&self, path: &Path, observers: &mut Observers) -> anyhow::Result<Taken> {
+        match &self.with {
+            With::Images(images) => images.take(path, observers),
+            With::Inputs(_) => {
+                let module = TrainedModule::read(path, self.device)?;
+                let precision = self.config.run().precision;
+                anyhow::ensure!(
+                    (precision == Precision::F64) == (module.kind() == Kind::Double),
+                    "{} computes in {}: give --precision {}",
+                    path.display(),
+                    if module.kind() == Kind::Double { "float64" } else { "float32" },
+                    if module.kind() == Kind::Double { "f64" } else { "f32" }
+                );
+                Ok(Taken { trained: Trained::Module(module), scores: None, notes: Vec::new() })
+            }
+        }
+    }
+}
+
+impl Images<'_> {
+    fn take(&self, path: &Path, observers: &mut Observers) -> anyhow::Result<Taken> {
         let checkpoint = Checkpoint::read(path)?;
         let known = TrainedOn::of(&checkpoint.header);
         let mut notes = known.as_ref().map_or(Ok(Vec::new()), |known| self.overridden(known, path))?;
@@ -61,16 +224,16 @@ impl Taking<'_> {
                  below with those of the training",
             ));
         }
-        train::check_fit(&network, self.samples)
+        train::check_fit(&network, &self.samples)
             .context("the data do not fit the network; give --data and --crop as in the training")?;
         let (w, buffers) = load_into(&checkpoint, &network).with_context(named)?;
         let (kind, device) = (self.objective.kind(), self.device);
         let w = w.to(kind, device)?;
         let mut trained = TrainedNetwork { buffers: buffers.to(kind, device)?, network, w };
-        trained.see_first(self.samples, self.objective.clone())?;
-        let [on_train, on_test] = [self.samples, self.test].map(|samples| {
+        trained.see_first(&self.samples, self.objective.clone())?;
+        let [on_train, on_test] = [&self.samples, &self.test].map(|samples| {
             let TrainedNetwork { network, w, buffers } = &mut trained;
-            train::evaluate(network, w, buffers, samples, None, self.objective, device)
+            train::evaluate(network, w, buffers, samples, None, &self.objective, device)
         });
         let (on_train, on_test) = (on_train?, on_test?);
         if known.is_none_or(|known| known.data.is_none()) {
@@ -88,7 +251,8 @@ impl Taking<'_> {
         for note in &notes {
             observers.emit(&Event::Warning(note));
         }
-        Ok(Taken { trained, on_train, on_test, notes })
+        let scores = Some(scores(on_train, on_test));
+        Ok(Taken { trained: Trained::Network(trained), scores, notes })
     }
 
     /// A sentence for each setting that is not the training's and was asked for by name.

@@ -4,19 +4,14 @@
 
 use std::sync::Arc;
 
-use llc::config::network::point::PointConfig;
 use llc::config::{Configuration, RunConfig, SamplerConfig, Switch};
 use llc::estimate::estimate;
 use llc::journal::Journal;
 use llc::observe::{Event, Observers, PointInfo, RunInfo, forward};
-use llc::posterior::{Around, Posterior};
+use llc::posterior::Posterior;
 use llc::report::network::Point;
 use llc::report::{Estimate, Scores};
-use llc::rng::Key;
-use llc::samples::Samples;
-use llc::target::Target as _;
-use llc::target::network::TrainedNetwork;
-use llc::train::{Evaluation, Objective};
+use llc::train::Evaluation;
 
 use crate::cli::Context;
 use crate::{expected, session};
@@ -26,12 +21,10 @@ use llc::report::table;
 #[derive(Debug)]
 pub struct Trajectory<'a> {
     pub context: &'a Context,
-    /// Labels, targets and tensors.
-    pub point: &'a PointConfig,
     pub sampler: &'a SamplerConfig,
     pub run: &'a RunConfig,
-    /// What the loss is taken on.
-    pub samples: &'a Samples,
+    /// Samples that the loss is taken on.
+    pub num_samples: usize,
     pub journal: Journal,
 }
 
@@ -44,8 +37,7 @@ pub struct Place {
     pub draws: String,
     /// Where it is among the metrics.
     pub step: u64,
-    pub on_train: Evaluation,
-    pub on_test: Evaluation,
+    pub scores: Option<Scores>,
     pub epoch: Option<f64>,
     /// Seconds of training until there, where this run trains.
     pub train_s: Option<f64>,
@@ -61,30 +53,27 @@ impl Trajectory<'_> {
             num_draws: self.sampler.num_draws(),
             num_warmup: self.sampler.num_warmup_draws(),
             num_parameters: d,
-            n_beta: self.sampler.n_beta(self.samples.len()),
+            n_beta: self.sampler.n_beta(self.num_samples),
             draws_at_points: true,
             ..session::run_info(experiment, config, self.context)?
         })
     }
 
-    /// The report of λ̂ around `trained`, at `place`, with `notes`; `None` if it was interrupted. The first of `num_points` reports how
+    /// The report of λ̂ from draws of `posterior`, at `place`, with `notes`; `None` if it was interrupted. The first of `num_points` reports how
     /// long all of them take.
     pub fn estimate(
         &self,
         place: &Place,
-        (trained, notes): (&TrainedNetwork, &[String]),
-        objective: Objective,
-        key: Key,
+        (mut posterior, notes): (Posterior, &[String]),
         num_points: Option<usize>,
         observers: &mut Observers,
     ) -> anyhow::Result<Option<Point>> {
-        let around = Around { point: self.point, sampler: self.sampler, run: self.run, objective };
-        let mut posterior = around.posterior(trained, self.samples, key)?;
         let init_loss = posterior.chains.plan.init_loss;
         let n_beta = Some(posterior.target.local().n_beta());
         observers.emit(&Event::Point(&PointInfo { name: place.draws.clone(), init_loss, n_beta }));
         let check = self.sampler.check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
+        let target = target.as_mut();
         chains.store = Arc::new(self.journal.stage(&place.name));
         if let Some(num_points) = num_points {
             let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;
@@ -103,21 +92,20 @@ impl Trajectory<'_> {
             index,
             checkpoint,
             init_loss,
-            scores: scores(place.on_train, place.on_test),
+            scores: place.scores,
             estimate: Estimate::from(&done).with_notes(notes),
         };
-        observers.emit(&Event::Metrics {
-            step: place.step,
-            values: &[
-                ("curve.llc", done.llc.mean),
-                ("curve.llc_mcse", done.llc.mcse),
-                ("curve.init_loss", init_loss),
-                ("curve.train_loss", place.on_train.loss),
-                ("curve.train_accuracy", place.on_train.accuracy),
-                ("curve.test_loss", place.on_test.loss),
-                ("curve.test_accuracy", place.on_test.accuracy),
-            ],
-        });
+        let mut values =
+            vec![("curve.llc", done.llc.mean), ("curve.llc_mcse", done.llc.mcse), ("curve.init_loss", init_loss)];
+        if let Some(Scores { train_loss, train_accuracy, test_loss, test_accuracy }) = place.scores {
+            values.extend([
+                ("curve.train_loss", train_loss),
+                ("curve.train_accuracy", train_accuracy),
+                ("curve.test_loss", test_loss),
+                ("curve.test_accuracy", test_accuracy),
+            ]);
+        }
+        observers.emit(&Event::Metrics { step: place.step, values: &values });
         observers.emit(&Event::Line(&table::curve_line(&point)));
         Ok(Some(point))
     }

@@ -1,24 +1,74 @@
-//! Builds what samples around a trained network from its configuration: target, sampler and chains.
+//! Builds what samples around a trained network or a module from its configuration: target, sampler and chains.
 
-use crate::config::network::point::{LossAround, PointConfig, UnknownTensors};
+use crate::config::network::point::{LossAround, Part, PointConfig, UnknownTensors};
 use crate::config::{Gamma, RunConfig, SamplerConfig};
 use crate::kernel::Precision;
 use crate::kernel::{KernelError, Sampler};
 use crate::rng::{Key, Role};
 use crate::run::Chains;
 use crate::samples::Samples;
+use crate::target::autograd::{AutogradTarget, SampleLosses};
+use crate::target::module::{ModuleData, ModuleTarget, TrainedModule};
 use crate::target::network::{Answers, Evaluation, NetworkTarget, TrainedNetwork};
-use crate::target::{Target as _, TargetError};
+use crate::target::{Target, TargetError};
 use crate::train::Objective;
 
-/// A trained network ready to be sampled around.
+/// A trained network or module ready to be sampled around.
 pub struct Posterior {
     /// The loss around w*.
-    pub target: NetworkTarget,
+    pub target: Box<dyn Target>,
     /// Whatever draws.
     pub sampler: Box<dyn Sampler>,
     /// How many chains, and how long.
     pub chains: Chains,
+}
+
+impl Posterior {
+    /// The posterior of `trained` on `data`, where the tensors of `part` are sampled, with random numbers from `key`.
+    ///
+    /// # Errors
+    /// [`PosteriorError`].
+    pub fn of_module(
+        (trained, data): (&TrainedModule, &ModuleData),
+        part: &Part,
+        sampler: &SamplerConfig,
+        run: &RunConfig,
+        key: Key,
+    ) -> Result<Posterior, PosteriorError> {
+        let names: Vec<&str> = trained.specs().iter().map(|spec| spec.name.as_str()).collect();
+        let density = density(sampler, data.len())?;
+        tch::set_num_threads(run.threads as i32);
+        let probes = key.role(Role::Probe);
+        let target = ModuleTarget::of_module(trained, data, part.sampled(&names)?, density, probes)?;
+        Posterior::of(target, sampler, run, key)
+    }
+
+    /// What `sampler` draws from `target`, at its γ or at that which the largest curvature chooses.
+    fn of<L: SampleLosses>(
+        mut target: AutogradTarget<L>,
+        sampler: &SamplerConfig,
+        run: &RunConfig,
+        key: Key,
+    ) -> Result<Posterior, PosteriorError> {
+        let mut largest_curvature = None;
+        if sampler.gamma == Gamma::Auto {
+            let (gamma, found) = sampler.gamma_around(&mut target, key)?;
+            (target, largest_curvature) = (target.at_gamma(gamma)?, found);
+        }
+        // It knows how many samples it has.
+        let sampler = sampler.for_samples(target.num_samples().unwrap_or(0) as usize);
+        let mut chains = sampler.chains(run, key, target.init_loss());
+        chains.plan.largest_curvature = largest_curvature;
+        Ok(Posterior { target: Box::new(target), sampler: sampler.kernel.sampler(), chains })
+    }
+}
+
+/// nβ and γ of `sampler` on n samples, of which a minibatch has no more.
+fn density(sampler: &SamplerConfig, n: usize) -> Result<(f64, f64), PosteriorError> {
+    match sampler.for_samples(n).kernel.batch_size().filter(|&batch_size| batch_size > n) {
+        Some(batch_size) => Err(PosteriorError::BatchTooLarge { batch_size, n }),
+        None => Ok((sampler.n_beta(n), sampler.fixed_gamma())),
+    }
 }
 
 /// How a trained network is sampled around.
@@ -45,11 +95,6 @@ impl Around<'_> {
         samples: &Samples,
         key: Key,
     ) -> Result<Posterior, PosteriorError> {
-        let n = samples.len();
-        let sampler = self.sampler.for_samples(n);
-        if let Some(batch_size) = sampler.kernel.batch_size().filter(|&batch_size| batch_size > n) {
-            return Err(PosteriorError::BatchTooLarge { batch_size, n });
-        }
         let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
         let evaluation = Evaluation {
             objective: self.objective.clone(),
@@ -57,43 +102,15 @@ impl Around<'_> {
                 LossAround::OwnFunction => Answers::OwnOutputs,
                 LossAround::Labels => Answers::Labels,
             },
-            sampled: self.point.sampled(&names)?,
+            sampled: self.point.part.sampled(&names)?,
         };
-        let density = (self.sampler.n_beta(n), self.sampler.fixed_gamma());
+        let density = density(self.sampler, samples.len())?;
         // Chains have their own number of threads; what is read here has all of them.
         tch::set_num_threads(self.run.threads as i32);
-        let mut target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
-        let mut largest_curvature = None;
-        if self.sampler.gamma == Gamma::Auto {
-            let (gamma, found) = self.sampler.gamma_around(&mut target, key)?;
-            (target, largest_curvature) = (target.at_gamma(gamma)?, found);
-        }
-        let mut chains = sampler.chains(self.run, key, target.init_loss());
-        chains.plan.largest_curvature = largest_curvature;
-        chains.plan.keep_last = self.objective.precision == Precision::Bf16;
-        Ok(Posterior { target, sampler: sampler.kernel.sampler(), chains })
-    }
-}
-
-impl Around<'_> {
-    /// The sampler with a γ of its own: the configured one, or that which the largest curvature around `trained` chooses. For points that are
-    /// to compare, of which `trained` is one.
-    ///
-    /// # Errors
-    /// As [`Around::posterior`].
-    pub fn at_one_scale(
-        &self,
-        trained: &TrainedNetwork,
-        samples: &Samples,
-        key: Key,
-    ) -> Result<SamplerConfig, PosteriorError> {
-        match self.sampler.gamma {
-            Gamma::Fixed(_) => Ok(self.sampler.clone()),
-            Gamma::Auto => {
-                let posterior = self.posterior(trained, samples, key)?;
-                Ok(self.sampler.with_gamma(posterior.target.local().gamma()))
-            }
-        }
+        let target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
+        let mut posterior = Posterior::of(target, self.sampler, self.run, key)?;
+        posterior.chains.plan.keep_last = self.objective.precision == Precision::Bf16;
+        Ok(posterior)
     }
 }
 

@@ -12,7 +12,7 @@ use llc::tensors::Tensors;
 use llc::train::Objective;
 
 use super::Curve;
-use crate::trajectory::{Place, Trajectory};
+use crate::trajectory::{Place, Trajectory, scores};
 
 impl Curve<'_> {
     /// The network where the trainer stands.
@@ -61,23 +61,22 @@ impl Curve<'_> {
         let draws = if is_first { String::new() } else { name.clone() };
         let trajectory = Trajectory {
             context: self.context,
-            point: self.config.point(),
             sampler,
             run: self.config.run(),
-            samples: &self.samples,
+            num_samples: self.samples.len(),
             journal: self.journal.clone(),
         };
         let place = Place {
             name,
             draws,
             step,
-            on_train,
-            on_test,
+            scores: Some(scores(on_train, on_test)),
             epoch: Some(step as f64 / self.trainer.num_steps_per_epoch() as f64),
             train_s: Some(self.trainer.runtime_s()),
             file: None,
         };
-        trajectory.estimate(&place, (&trained, &[]), self.objective(), self.key_at(step), None, observers)
+        let posterior = self.posterior(&trained, sampler, step)?;
+        trajectory.estimate(&place, (posterior, &[]), None, observers)
     }
 
     /// The random numbers of the point at `step`.

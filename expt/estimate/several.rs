@@ -9,10 +9,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use llc::checkpoint::{Checkpoint, CheckpointError, Header};
-use llc::config::{EstimateConfig, Gamma, SamplerConfig};
-use llc::model::Network;
+use llc::config::{EstimateConfig, Gamma, SamplerConfig, files};
 use llc::observe::{Event, Observers, Status};
-use llc::posterior::Around;
 use llc::report;
 use llc::report::network::{Curve, Point};
 use llc::rng::Key;
@@ -21,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::{self, Context, Outcome};
 use crate::session;
-use crate::trained::{Taken, Taking};
+use crate::trained::{Taken, Taking, Trained, With};
 use crate::trajectory::{Place, Trajectory};
 use llc::points::Points;
 use llc::report::table;
@@ -36,19 +34,19 @@ struct File {
 
 /// Estimates each file that the configuration of `taking` names.
 pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
-    let config = taking.config;
-    let files = ordered(distinct(config.checkpoints()?, observers)?);
-    let first = files.first().context("--checkpoint names no file")?;
+    let config = taking.config();
+    let is_of_modules = matches!(taking.with(), With::Inputs(_));
+    let files = ordered(distinct(files::named(config.files())?, is_of_modules, observers)?);
+    let first = files.first().context("no file is named")?;
     let taken = taking.take(&first.path, observers)?;
     let sampler = at_one_scale(taking, &files, observers)?;
-    let subject = Subject::of(&taken.trained.network, config)?;
+    let subject = Subject::of(&taken.trained, config)?;
     let journal = session::journal(context, observers, config);
     let trajectory = Trajectory {
         context,
-        point: config.point(),
         sampler: &sampler,
         run: config.run(),
-        samples: taking.samples,
+        num_samples: taking.num_samples(),
         journal: journal.stage("estimates"),
     };
     observers.emit(&Event::Started(&trajectory.run_info(EstimateConfig::EXPERIMENT, config, subject.d)?));
@@ -72,15 +70,14 @@ pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -
 /// The sampler at one γ for all files, chosen around the last of them: that of the most trained network, where they are in the order of a
 /// training.
 fn at_one_scale(taking: &Taking, files: &[File], observers: &mut Observers) -> anyhow::Result<SamplerConfig> {
-    let config = taking.config;
+    let config = taking.config();
     let (Gamma::Auto, Some(last)) = (config.sampler().gamma, files.last()) else {
         return Ok(config.sampler().clone());
     };
     observers.emit(&Event::Stage("choosing the scale of all points around the last network"));
     let Taken { trained, .. } = taking.take(&last.path, observers)?;
-    let objective = taking.objective.clone();
-    let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
-    Ok(around.at_one_scale(&trained, taking.samples, Key::new(config.seed()))?)
+    let posterior = taking.posterior(&trained, config.sampler(), Key::new(config.seed()))?;
+    Ok(config.sampler().with_gamma(posterior.target.local().gamma()))
 }
 
 /// The network that every file must hold.
@@ -93,14 +90,13 @@ struct Subject {
 }
 
 impl Subject {
-    fn of(network: &Network, config: &EstimateConfig) -> anyhow::Result<Subject> {
-        let names: Vec<&str> = network.params().iter().map(|spec| spec.name.as_str()).collect();
-        let sizes: Vec<usize> = network.params().iter().map(|spec| spec.shape.iter().product()).collect();
-        let d = match config.point().sampled(&names)? {
-            Some(sampled) => sampled.iter().map(|&index| sizes[index]).sum(),
-            None => sizes.iter().sum(),
+    /// That of `trained`; modules are the same network whatever their files are called.
+    fn of(trained: &Trained, config: &EstimateConfig) -> anyhow::Result<Subject> {
+        let network = match trained {
+            Trained::Network(trained) => trained.network.name().to_owned(),
+            Trained::Module(_) => "a module".to_owned(),
         };
-        Ok(Subject { network: network.name().to_owned(), num_parameters: network.num_parameters(), d })
+        Ok(Subject { network, num_parameters: trained.num_parameters(), d: trained.num_sampled(config)? })
     }
 }
 
@@ -141,9 +137,9 @@ impl Several<'_> {
         num_points: Option<usize>,
         observers: &mut Observers,
     ) -> anyhow::Result<Option<Point>> {
-        let (file, objective) = (&self.files[index], self.taking.objective);
-        let Taken { trained, on_train, on_test, notes } = taken;
-        let found = Subject::of(&trained.network, self.taking.config)?;
+        let file = &self.files[index];
+        let Taken { trained, scores, notes } = taken;
+        let found = Subject::of(&trained, self.taking.config())?;
         anyhow::ensure!(
             found == self.subject,
             "{} holds {} with {} parameters, but {} holds {} with {}: run each network separately",
@@ -159,34 +155,32 @@ impl Several<'_> {
             draws: name(&self.files, index),
             name: name(&self.files, index),
             step,
-            on_train,
-            on_test,
+            scores,
             epoch: file.epoch,
             train_s: None,
             file: Some((index, file.path.display().to_string())),
         };
         // As a curve has them: its estimate at this step is repeated.
-        let key = Key::new(self.taking.config.seed()).part(step);
-        self.trajectory.estimate(&place, (&trained, &notes), objective.clone(), key, num_points, observers)
+        let key = Key::new(self.taking.config().seed()).part(step);
+        let posterior = self.taking.posterior(&trained, self.trajectory.sampler, key)?;
+        self.trajectory.estimate(&place, (posterior, &notes), num_points, observers)
     }
 
     fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
-        let (config, sampler) = (self.taking.config, self.trajectory.sampler);
+        let (config, sampler) = (self.taking.config(), self.trajectory.sampler);
+        let n = self.taking.num_samples();
         observers.emit(&Event::Artifact { name: "curve.csv", content: &table::checkpoints_csv(self.points.all())? });
         let has_diverged = self.points.all().iter().any(|point| point.estimate.judgement.has_diverged());
         let found = Curve {
             network: self.subject.network,
             num_parameters: self.subject.num_parameters,
-            data: config.data().name,
-            n: self.trajectory.samples.len(),
-            n_beta: sampler.n_beta(self.trajectory.samples.len()),
+            data: self.taking.data_name(),
+            n,
+            n_beta: sampler.n_beta(n),
             gamma: sampler.fixed_gamma(),
             chains: sampler.into(),
             points: self.points.into_all(),
-            subject: report::network::Subject::Checkpoints {
-                checkpoint: config.checkpoint().to_owned(),
-                d: self.subject.d,
-            },
+            subject: report::network::Subject::Checkpoints { checkpoint: config.files().to_owned(), d: self.subject.d },
         };
         let report = session::report(EstimateConfig::EXPERIMENT, config.seed(), found, status, observers);
         let shown = table::render_curve(&report);
@@ -196,14 +190,18 @@ impl Several<'_> {
 }
 
 /// The files without those that are identical to an earlier one, which is named.
-fn distinct(paths: Vec<PathBuf>, observers: &mut Observers) -> anyhow::Result<Vec<File>> {
+fn distinct(paths: Vec<PathBuf>, is_of_modules: bool, observers: &mut Observers) -> anyhow::Result<Vec<File>> {
     let mut known = HashSet::new();
     let mut files = Vec::new();
     for path in paths {
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read the checkpoint {}", path.display()))?;
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         if known.insert(Sha256::digest(&bytes)) {
             let format = |error| CheckpointError::Format { path: path.clone(), error };
-            let (step, epoch) = when(&Checkpoint::read_bytes(&bytes).map_err(format)?.header);
+            // A module has no header.
+            let (step, epoch) = match is_of_modules {
+                true => (None, None),
+                false => when(&Checkpoint::read_bytes(&bytes).map_err(format)?.header),
+            };
             files.push(File { path, step, epoch });
         } else {
             observers.emit(&Event::Line(&format!("{} is identical to another file and is skipped", path.display())));

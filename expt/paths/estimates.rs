@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use llc::config::Switch;
+use llc::config::{Gamma, Switch};
 use llc::estimate::estimate;
 use llc::observe::{Event, Observers, PointInfo, forward};
 use llc::posterior::{Around, Posterior};
@@ -61,7 +61,11 @@ impl Paths<'_> {
         let known = self.found.estimates.first().map(|point| point.estimate.gamma);
         let at_one_scale = match known {
             Some(gamma) => config.sampler().with_gamma(gamma),
-            None => around.at_one_scale(&trained, &samples, self.path_key())?,
+            None if config.sampler().gamma == Gamma::Auto => {
+                let first = around.posterior(&trained, &samples, self.path_key())?;
+                config.sampler().with_gamma(first.target.local().gamma())
+            }
+            None => config.sampler().clone(),
         };
         around.sampler = &at_one_scale;
         let mut posterior = around.posterior(&trained, &samples, self.path_key().part(1 + index as u64))?;
@@ -70,6 +74,7 @@ impl Paths<'_> {
         observers.emit(&Event::Point(&PointInfo { name: name.clone(), init_loss, n_beta: None }));
         let check = config.sampler().check_localisation == Switch::On;
         let Posterior { target, sampler, chains } = &mut posterior;
+        let target = target.as_mut();
         chains.store = Arc::new(session::journal(context, observers, config).stage(&name));
         if let Some(num_points) = num_points {
             let once_s = expected::sampling_seconds(target, sampler.as_ref(), chains, check)?;

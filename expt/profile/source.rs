@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use llc::config::profile::{self, PotentialConfig};
-use llc::config::{DlnConfig, EstimateConfig, ProfileConfig};
+use llc::config::{DlnConfig, EstimateConfig, ProfileConfig, files};
 use llc::dln::Problem;
 use llc::dln::known::Known;
 use llc::observe::Observers;
 use llc::params::Params;
-use llc::posterior::Around;
 use llc::profile::Scale;
 use llc::report::profile::Subject;
 use llc::rng::Key;
@@ -18,13 +17,12 @@ use llc::target::network::TrainedNetwork;
 use llc::target::{Target, TargetError};
 use llc::tensors::Tensors;
 use llc::theory::Toy;
-use llc::train::{self, Evaluation, Objective, TrainingData};
+use llc::train::{self, Evaluation, Objective};
 
 use crate::cli::Context;
 use crate::dln::report;
-use crate::trained::{Taken, Taking};
-use crate::trajectory::scores;
-use crate::{estimate, session};
+use crate::session;
+use crate::trained::{Taken, Taking, Trained, With};
 use llc::climb;
 use llc::report::rungs::Columns;
 
@@ -55,7 +53,7 @@ impl Source {
     pub fn open(config: &ProfileConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Source> {
         let key = Key::new(config.seed());
         match config.source() {
-            profile::Source::Checkpoint(config) => checkpoint(config, key, observers),
+            profile::Source::Trained(config) => trained(config, key, observers),
             profile::Source::DeepLinear(config) => deep_linear(config, key, context),
             profile::Source::Potential(config) => potential(config, key),
         }
@@ -112,39 +110,28 @@ impl Test {
     }
 }
 
-fn checkpoint(config: &EstimateConfig, key: Key, observers: &mut Observers) -> anyhow::Result<Source> {
-    let data = TrainingData::load(config.data())?;
-    let samples = estimate::samples(&data, config.point())?;
-    let device = session::device(config.run().device)?;
-    let objective = estimate::objective(config.run().precision, config.loss());
+fn trained(config: &EstimateConfig, key: Key, observers: &mut Observers) -> anyhow::Result<Source> {
+    let files = config.files();
     anyhow::ensure!(
-        !config.is_of_several(),
-        "--checkpoint {}: llc profile takes one checkpoint; run it once for each, and `llc-analysis figures profile` shows them side by side",
-        config.checkpoint()
+        !files::is_several(files),
+        "{files}: llc profile takes one file; run it once for each, and `llc-analysis figures profile` shows them side by side",
     );
-    let taking = Taking { config, samples: &samples, test: &data.test, objective: &objective, device };
-    let Taken { trained, on_train, on_test, notes } = taking.take(Path::new(config.checkpoint()), observers)?;
-    let around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
-    let posterior = around.posterior(&trained, &samples, key)?;
-    let names: Vec<&str> = trained.network.params().iter().map(|spec| spec.name.as_str()).collect();
-    let sampled = config.point().sampled(&names)?;
-    let subject = Subject::Checkpoint {
-        checkpoint: config.checkpoint().to_owned(),
-        network: trained.network.name().to_owned(),
-        data: config.data().name,
-        n: samples.len(),
-        num_parameters: trained.network.num_parameters(),
-        scores: scores(on_train, on_test),
-        notes,
+    let taking = Taking::open(config)?;
+    let Taken { trained, scores, notes } = taking.take(Path::new(files), observers)?;
+    let posterior = taking.posterior(&trained, config.sampler(), key)?;
+    let (n, num_parameters, network) = (taking.num_samples(), trained.num_parameters(), trained.name().to_owned());
+    let sampled = trained.sampled(config)?;
+    let (subject, test) = match (trained, taking.with(), scores, taking.data_name()) {
+        (Trained::Network(trained), With::Images(images), Some(scores), Some(data)) => {
+            let checkpoint = files.to_owned();
+            let subject = Subject::Checkpoint { checkpoint, network, data, n, num_parameters, scores, notes };
+            let (samples, objective) = (images.test.clone(), images.objective.clone());
+            (subject, Some(Test { trained, samples, objective, sampled }))
+        }
+        _ => (Subject::Model { network, n, num_parameters, notes }, None),
     };
-    Ok(Source {
-        init_loss: posterior.target.init_loss(),
-        target: Box::new(posterior.target),
-        key,
-        subject,
-        toy: None,
-        test: Some(Test { trained, samples: data.test, objective: around.objective, sampled }),
-    })
+    let init_loss = posterior.chains.plan.init_loss;
+    Ok(Source { init_loss, target: posterior.target, key, subject, toy: None, test })
 }
 
 fn deep_linear(config: &DlnConfig, key: Key, context: &Context) -> anyhow::Result<Source> {

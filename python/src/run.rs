@@ -125,7 +125,7 @@ impl Model {
     fn selected(evaluator: &Bound<PyAny>, config: &PythonConfig) -> PyResult<Model> {
         let names: Vec<String> = evaluator.getattr("names")?.extract()?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let sampled = config.point().sampled(&names).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let sampled = config.part().sampled(&names).map_err(|error| PyValueError::new_err(error.to_string()))?;
         evaluator.call_method1("select", (sampled,))?;
         let specs: Vec<(String, Vec<i64>)> = evaluator.getattr("specs")?.extract()?;
         Ok(Model {

@@ -9,7 +9,7 @@ def pytest_configure(config):
 
 def pytest_ignore_collect(collection_path):
     """Tests of PyTorch models are left out where there is no PyTorch, unless this run is about them."""
-    if collection_path.name not in ("test_model.py", "test_data.py", "test_refusals.py", "test_notebook.py", "test_same_draws.py"):
+    if collection_path.name not in ("test_model.py", "test_data.py", "test_refusals.py", "test_notebook.py", "test_same_draws.py", "test_module.py"):
         return None
     if os.environ.get("LLC_TORCH_IS_REQUIRED") == "1":
         return None

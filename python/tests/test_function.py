@@ -169,3 +169,29 @@ def test_a_model_without_pytorch_is_answered_with_what_to_install():
     except ImportError:
         with pytest.raises(ImportError, match="pip install torch"):
             llc.estimate(None, None, None)
+
+
+def test_a_deep_linear_network_has_the_gradient_of_its_loss_on_all_samples_and_on_some():
+    from llc._dln import _DeepLinear
+
+    network = _DeepLinear([4, 6, 3, 5], 2, 50, seed=1)
+    w = network.w_star + 0.3 * np.random.default_rng(2).standard_normal(network.w_star.size)
+    everything, _ = network(w, None)
+    assert everything == pytest.approx(network(w, np.arange(50))[0], rel=1e-12), "the factor is that of all samples"
+    assert network(network.w_star, None)[0] < 1e-20
+    for indices in (None, np.array([3, 41, 0])):
+        _, grad = network(w, indices)
+        for i in range(0, w.size, 5):
+            shift = np.zeros_like(w)
+            shift[i] = 1e-5
+            difference = (network(w + shift, indices)[0] - network(w - shift, indices)[0]) / 2e-5
+            assert difference == pytest.approx(grad[i], rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.law
+def test_hmc_finds_the_exact_coefficient_of_a_deep_linear_network():
+    est = llc.dln([4, 5, 4], 2, num_samples=20_000, num_steps=1500, seed=1, **QUICK)
+    assert est.lambda_true == llc.theory.dln([4, 5, 4], 2)["lambda_true"]
+    # At a finite nβ the mean lies a little beside λ.
+    assert abs(est.llc - est.lambda_true) < 5 * est.mcse + 0.03 * est.lambda_true
+    assert any("exact coefficient" in note for note in est.notes)

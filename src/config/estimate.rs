@@ -1,19 +1,20 @@
-//! Configures `llc estimate`: λ̂ of a trained network, from a checkpoint.
+//! Configures `llc estimate`: λ̂ of a trained network, from a checkpoint, or of a module of one's own.
 //!
-//! The tables are `model` (what the checkpoint doesn't say of itself), `data`, `train` (the loss), `point`, `sampler` and `run`. Where
+//! Around a checkpoint the tables are `model` (what the checkpoint doesn't say of itself), `data`, `train` (the loss), `point`, `sampler` and `run`. Where
 //! nothing is said, `data` and the loss are those that the checkpoint carries ([`TrainedOn`]).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Serialize;
 
 use super::experiment::{CommandLine, Configuration};
-use super::network::point::{LossAround, PointConfig, PointDefaults, PointLabels};
+use super::network::point::{LossAround, Part, PointConfig, PointDefaults, PointLabels};
 use super::network::{DataConfig, DataDefaults, ModelDefaults, Overrides, TrainedOn, data, model, point, train};
 use super::run::Work;
+use super::sampler::check::Subject;
 use super::sampler::{self, ConfigWarning, ExtrapolateStep, Gamma, LossTrace, SamplerConfig, SamplerDefaults, Switch};
-use super::{ConfigError, Kind, RawConfig, RunConfig, Setting, run};
+use super::{ConfigError, Kind, RawConfig, RunConfig, Setting, files, run};
 use crate::checkpoint::Header;
 use crate::data::DatasetName;
 use crate::kernel::SamplerKind;
@@ -32,12 +33,16 @@ Examples:
       A PyTorch state dict: nothing in the file is executed.
   llc estimate --checkpoint model.safetensors --model resnet18 --params 'layer3.*' --sampler sgld --epsilon 1e-7
       A refined coefficient: only these tensors are sampled.
+  llc estimate --module loss.pt --data-file data.safetensors --params 'fc.*'
+      A model of your own: a TorchScript module that returns the loss of each sample, and its inputs.
 
 Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
 /// The sections of a file, under which `--help` shows their flags.
-const HEADINGS: [(&str, &str); 8] = [
+const HEADINGS: [(&str, &str); 10] = [
     ("checkpoint", "The trained network"),
+    (MODULE, "Or a model of your own"),
+    (DATA_FILE, "Or a model of your own"),
     (OVERRIDES, "The trained network"),
     ("train.", "The trained network"),
     ("model.", "The trained network"),
@@ -48,6 +53,8 @@ const HEADINGS: [(&str, &str); 8] = [
 ];
 
 const CHECKPOINT: &str = "checkpoint";
+const MODULE: &str = "module";
+const DATA_FILE: &str = "data_file";
 const OVERRIDES: &str = "override_checkpoint";
 const MODEL_NAME: &str = "model.name";
 const MODEL: ModelDefaults = ModelDefaults { name: None };
@@ -74,6 +81,25 @@ pub(super) const SAMPLER: SamplerDefaults = SamplerDefaults {
 pub struct EstimateConfig {
     experiment: &'static str,
     seed: u64,
+    #[serde(flatten)]
+    source: Source,
+    sampler: SamplerConfig,
+    run: RunConfig,
+}
+
+/// What is sampled around.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Source {
+    /// A network that `llc` knows, from a checkpoint.
+    Checkpoint(Box<CheckpointConfig>),
+    /// A module that computes its own loss.
+    Module(ModuleConfig),
+}
+
+/// A trained network from a checkpoint, or several.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckpointConfig {
     checkpoint: String,
     /// The settings that may differ from those of the training, as they were named.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,31 +109,20 @@ pub struct EstimateConfig {
     data: DataConfig,
     train: MinimisedConfig,
     point: PointConfig,
-    sampler: SamplerConfig,
-    run: RunConfig,
+}
+
+/// A TorchScript module that returns the loss of each sample, or several, with the samples.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModuleConfig {
+    module: String,
+    data_file: String,
+    point: Part,
 }
 
 /// What the network was trained to minimise, in files the table `train`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct MinimisedConfig {
     loss: Loss,
-}
-
-/// What can be wrong with the files that `--checkpoint` names.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointFilesError {
-    /// A pattern that no file matches.
-    #[error(
-        "--checkpoint: no file matches `{pattern}`; put the pattern in quotes, so that the shell does not expand it"
-    )]
-    NoMatch { pattern: String },
-    /// A malformed pattern.
-    #[error("--checkpoint: `{pattern}` is not a valid pattern: {reason}; * matches any part of a name")]
-    Pattern { pattern: String, reason: &'static str },
-    /// A folder that can't be searched.
-    #[error("--checkpoint: {error}")]
-    Search { error: glob::GlobError },
 }
 
 impl EstimateConfig {
@@ -119,24 +134,39 @@ impl EstimateConfig {
         self.seed
     }
 
+    /// What is sampled around.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// The file, or the files: a pattern, or several of either, separated by commas.
-    pub fn checkpoint(&self) -> &str {
-        &self.checkpoint
+    pub fn files(&self) -> &str {
+        match &self.source {
+            Source::Checkpoint(config) => &config.checkpoint,
+            Source::Module(config) => &config.module,
+        }
     }
 
-    /// Whether it may be several files, which are estimated as the points of one record.
-    pub fn is_of_several(&self) -> bool {
-        is_of_several(&self.checkpoint)
+    /// Which of the tensors are sampled.
+    pub fn part(&self) -> &Part {
+        match &self.source {
+            Source::Checkpoint(config) => &config.point.part,
+            Source::Module(config) => &config.point,
+        }
     }
 
-    /// The files, in the order of the patterns and then of their names, each once.
-    ///
-    /// # Errors
-    /// [`CheckpointFilesError`] for a pattern that is malformed or that no file matches.
-    pub fn checkpoints(&self) -> Result<Vec<PathBuf>, CheckpointFilesError> {
-        files(&self.checkpoint)
+    /// The sampler.
+    pub fn sampler(&self) -> &SamplerConfig {
+        &self.sampler
     }
 
+    /// Threads, device, precision.
+    pub fn run(&self) -> &RunConfig {
+        &self.run
+    }
+}
+
+impl CheckpointConfig {
     /// The settings that may differ from those of the training.
     pub fn overrides(&self) -> Overrides {
         // The check has read it.
@@ -162,60 +192,13 @@ impl EstimateConfig {
     pub fn loss(&self) -> Loss {
         self.train.loss.clone()
     }
-
-    /// The sampler.
-    pub fn sampler(&self) -> &SamplerConfig {
-        &self.sampler
-    }
-
-    /// Threads, device, precision.
-    pub fn run(&self) -> &RunConfig {
-        &self.run
-    }
 }
 
-/// Whether `text` names several files: a list or a pattern, and not a file that is called so.
-fn is_of_several(text: &str) -> bool {
-    text.contains([',', '*', '?', '[']) && !Path::new(text).is_file()
-}
-
-fn files(text: &str) -> Result<Vec<PathBuf>, CheckpointFilesError> {
-    if !is_of_several(text) {
-        return Ok(vec![text.into()]);
+impl ModuleConfig {
+    /// The file of the samples.
+    pub fn data_file(&self) -> &Path {
+        Path::new(&self.data_file)
     }
-    let mut files: Vec<PathBuf> = Vec::new();
-    for pattern in text.split(',').map(str::trim).filter(|pattern| !pattern.is_empty()) {
-        let pattern = pattern.to_owned();
-        let found = match glob::glob(&pattern) {
-            Ok(found) => found.collect::<Result<Vec<_>, _>>(),
-            Err(error) => return Err(CheckpointFilesError::Pattern { pattern, reason: error.msg }),
-        };
-        let mut found = found.map_err(|error| CheckpointFilesError::Search { error })?;
-        found.sort_by_cached_key(|file| natural(&file.to_string_lossy()));
-        if found.is_empty() {
-            return Err(CheckpointFilesError::NoMatch { pattern });
-        }
-        for file in found {
-            if !files.contains(&file) {
-                files.push(file);
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// The parts of a name in turn, text and numbers, so that `e_2` comes before `e_10`.
-fn natural(name: &str) -> Vec<(String, u64)> {
-    let is_digit = |c: char| c.is_ascii_digit();
-    let mut parts = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let (text, behind) = rest.split_at(rest.find(is_digit).unwrap_or(rest.len()));
-        let (digits, behind) = behind.split_at(behind.find(|c| !is_digit(c)).unwrap_or(behind.len()));
-        parts.push((text.to_owned(), digits.parse().unwrap_or(0)));
-        rest = behind;
-    }
-    parts
 }
 
 impl Configuration for EstimateConfig {
@@ -238,6 +221,22 @@ impl Configuration for EstimateConfig {
                     "FILES",
                     "The trained parameters: safetensors, or a PyTorch .pt or .pth file; several files, separated by commas or as a pattern \
                      in quotes such as 'DIR/*.safetensors', are points of one record, at one n*beta and gamma [required]",
+                ),
+                Setting::new(
+                    MODULE,
+                    "module",
+                    Kind::Text,
+                    "FILES",
+                    "Instead of --checkpoint: a TorchScript module whose forward returns the loss of each sample, as llc.export_module of the \
+                     Python package writes it; several files as for --checkpoint",
+                ),
+                Setting::new(
+                    DATA_FILE,
+                    "data-file",
+                    Kind::Text,
+                    "FILE",
+                    "The inputs of the module, tensors with a row for each sample: safetensors or .pt; in the order of their names, or \
+                     of the key `inputs` in the metadata [required with --module]",
                 ),
                 Setting::new(
                     OVERRIDES,
@@ -264,52 +263,23 @@ impl Configuration for EstimateConfig {
     }
 
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
-        let key = raw.key(CHECKPOINT)?;
-        let what = "give the file of a trained network, for example --checkpoint runs/3/checkpoint/latest.safetensors";
-        let checkpoint = raw.word(CHECKPOINT).ok_or(ConfigError::Missing { key, what })?;
-        let data = data::check(raw, &DATA)?;
-        let model = match raw.word(MODEL_NAME) {
-            Some(_) => Some(model::check(raw, &MODEL, data.shape())?),
+        let (source, subject) = match raw.word(MODULE) {
+            Some(module) => (Source::Module(of_module(raw, module)?), Subject { num_samples: None, num_tensors: None }),
             None => {
-                if let Some(path) = raw.paths().find(|path| path.starts_with("model.")) {
-                    let reason = "it needs --model: give --model as well, or remove this flag, since a checkpoint of llc \
-                         records its network";
-                    return Err(ConfigError::Refused { key: raw.key(path)?, reason: reason.to_owned() });
-                }
-                None
+                let config = of_checkpoint(raw)?;
+                let subject = config.point.subject(&config.data);
+                (Source::Checkpoint(Box::new(config)), subject)
             }
         };
-        if let Some(text) = raw.word(OVERRIDES) {
-            let key = raw.key(OVERRIDES)?;
-            let refused = |reason| ConfigError::Refused { key, reason };
-            Overrides::parse(text).map_err(refused)?;
-        }
-        let loss = train::loss(raw)?;
-        if let Some((_, num_classes)) = data.shape() {
-            train::check_classes(raw, &loss, num_classes)?;
-        }
-        let point = point::check(raw, POINT)?;
-        point::check_loss(raw, &point, &loss)?;
-        let sampler = sampler::check::sampler(raw, &SAMPLER, point.subject(&data))?;
+        let sampler = sampler::check::sampler(raw, &SAMPLER, subject)?;
         let work = Work::Network { num_chains: sampler.num_chains };
         let run = run::check(raw, work, sampler.kernel.kind(), threads)?;
         let seed = raw.whole("seed").unwrap_or(SEED);
-        Ok(Self {
-            experiment: Self::EXPERIMENT,
-            seed,
-            checkpoint: checkpoint.to_owned(),
-            override_checkpoint: raw.word(OVERRIDES).map(str::to_owned),
-            model,
-            data,
-            train: MinimisedConfig { loss },
-            point,
-            sampler,
-            run,
-        })
+        Ok(Self { experiment: Self::EXPERIMENT, seed, source, sampler, run })
     }
 
     fn fill_from_files(raw: &mut RawConfig) -> Result<(), ConfigError> {
-        let first = raw.word(CHECKPOINT).and_then(|text| files(text).ok()?.into_iter().next());
+        let first = raw.word(CHECKPOINT).and_then(|text| files::named(text).ok()?.into_iter().next());
         let known = first.and_then(|path| TrainedOn::of(&Header::peek(&path)?));
         known.map_or(Ok(()), |known| raw.layer_under(&known.settings(Self::keys())))
     }
@@ -319,12 +289,75 @@ impl Configuration for EstimateConfig {
     }
 
     fn remark(&self) -> String {
-        format!("the network of {} on {}", self.checkpoint, self.data.name)
+        match &self.source {
+            Source::Checkpoint(config) => format!("the network of {} on {}", config.checkpoint, config.data.name),
+            Source::Module(config) => format!("the module {} on {}", config.module, config.data_file),
+        }
     }
 
     fn threads(&self) -> usize {
         self.run.threads
     }
+}
+
+fn of_checkpoint(raw: &RawConfig) -> Result<CheckpointConfig, ConfigError> {
+    let key = raw.key(CHECKPOINT)?;
+    let what = "give the file of a trained network, for example --checkpoint runs/3/checkpoint/latest.safetensors, or a \
+                model of your own by --module";
+    let checkpoint = raw.word(CHECKPOINT).ok_or(ConfigError::Missing { key, what })?;
+    if raw.word(DATA_FILE).is_some() {
+        let reason = "it belongs to --module: a checkpoint's images are those of --data".to_owned();
+        return Err(ConfigError::Refused { key: raw.key(DATA_FILE)?, reason });
+    }
+    let data = data::check(raw, &DATA)?;
+    let model = match raw.word(MODEL_NAME) {
+        Some(_) => Some(model::check(raw, &MODEL, data.shape())?),
+        None => {
+            if let Some(path) = raw.paths().find(|path| path.starts_with("model.")) {
+                let reason = "it needs --model: give --model as well, or remove this flag, since a checkpoint of llc \
+                     records its network";
+                return Err(ConfigError::Refused { key: raw.key(path)?, reason: reason.to_owned() });
+            }
+            None
+        }
+    };
+    if let Some(text) = raw.word(OVERRIDES) {
+        let key = raw.key(OVERRIDES)?;
+        let refused = |reason| ConfigError::Refused { key, reason };
+        Overrides::parse(text).map_err(refused)?;
+    }
+    let loss = train::loss(raw)?;
+    if let Some((_, num_classes)) = data.shape() {
+        train::check_classes(raw, &loss, num_classes)?;
+    }
+    let point = point::check(raw, POINT)?;
+    point::check_loss(raw, &point, &loss)?;
+    Ok(CheckpointConfig {
+        checkpoint: checkpoint.to_owned(),
+        override_checkpoint: raw.word(OVERRIDES).map(str::to_owned),
+        model,
+        data,
+        train: MinimisedConfig { loss },
+        point,
+    })
+}
+
+fn of_module(raw: &RawConfig, module: &str) -> Result<ModuleConfig, ConfigError> {
+    let is_network_s = |path: &&str| {
+        let sections = ["checkpoint", OVERRIDES, "model.", "data.", "train.", "point."];
+        sections.iter().any(|section| path.starts_with(section)) && *path != point::part_key().path
+    };
+    if let Some(path) = raw.paths().find(is_network_s) {
+        let reason = "a --module brings its network, its loss and the targets with it: remove this flag".to_owned();
+        return Err(ConfigError::Refused { key: raw.key(path)?, reason });
+    }
+    if raw.word("run.precision") == Some("bf16") {
+        let reason = "a module computes in the precision that it was exported in: leave it out".to_owned();
+        return Err(ConfigError::Refused { key: raw.key("run.precision")?, reason });
+    }
+    let what = "give the inputs of the module, for example --data-file data.safetensors";
+    let data_file = raw.word(DATA_FILE).ok_or(ConfigError::Missing { key: raw.key(DATA_FILE)?, what })?;
+    Ok(ModuleConfig { module: module.to_owned(), data_file: data_file.to_owned(), point: point::check_part(raw)? })
 }
 
 #[cfg(test)]
@@ -338,28 +371,13 @@ mod tests {
             "--checkpoint x.pt",
             "--checkpoint x.pt --model resnet18 --width-factor 8 --data cifar10 --preprocessing channels --sampler mala --epsilon 1e-7",
             "--checkpoint x.pt,y.pt --loss squared-error --override-checkpoint loss,data.crop",
+            "--module loss.pt --data-file x.safetensors --params fc.* --precision f64",
             "--checkpoint x.pt --llc-labels clean --params fc.* --llc-size 5000 --check-localisation off",
         ]);
     }
 
     #[test]
-    fn a_pattern_gives_files_in_the_order_of_their_numbers_and_each_once() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["e_10.pt", "e_2.pt", "other,name.pt"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let at = |name: &str| folder.path().join(name);
-        let text =
-            |names: &[&str]| names.iter().map(|name| at(name).display().to_string()).collect::<Vec<_>>().join(",");
-        assert_eq!(files(&text(&["e_*.pt", "e_2.pt"])).unwrap(), [at("e_2.pt"), at("e_10.pt")]);
-        assert_eq!(files(&text(&["other,name.pt"])).unwrap(), [at("other,name.pt")], "a file that is called so");
-        assert_eq!(files("x.pt").unwrap(), [PathBuf::from("x.pt")], "the run says that it is not there");
-        let error = files(&text(&["z*"])).unwrap_err().to_string();
-        assert!(error.contains("no file matches") && error.contains("in quotes"), "{error}");
-    }
-
-    #[test]
     fn the_commands_that_help_shows_are_legal() {
-        assert_examples_are_legal::<EstimateConfig>(5);
+        assert_examples_are_legal::<EstimateConfig>(6);
     }
 }

@@ -28,6 +28,7 @@ pub mod dln;
 mod error;
 pub mod estimate;
 pub mod experiment;
+pub mod files;
 pub mod kernel_regression;
 pub mod machine;
 pub mod mala_vs_sgld;

@@ -25,6 +25,8 @@ Examples:
       From a narrow region to a wide one, gamma falling by a factor of 1000, within ten minutes.
   llc profile --checkpoint model.pt --model resnet18 --ladder 1e5,1e4,1e3 --half-width 0.05
       Three values of gamma, each sampled until the 90 % interval is within ±5 % of the estimate.
+  llc profile --module loss.pt --data-file data.safetensors
+      A model of your own: a TorchScript module that returns the loss of each sample, and its inputs.
   llc profile --layer-widths 20,20,10 --truth aligned --rank 5 --to 1
       A deep linear network: at small gamma the estimate stays at the exact value.
   llc profile --potential regular --along n-beta --from 1e4 --to 1
@@ -35,12 +37,15 @@ Examples:
 Exit codes: 0 done (even if a rung did not converge), 1 failed, 2 bad usage or configuration, 3 diverged, 75 interrupted.";
 
 const TRAINED: &str = "A trained network, from a checkpoint";
+const OWN: &str = "Or a model of your own";
 const DEEP_LINEAR: &str = "Or a deep linear network";
 
 /// The sections of a file, under which `--help` shows their flags; the first that fits counts.
-const HEADINGS: [(&str, &str); 13] = [
+const HEADINGS: [(&str, &str); 15] = [
     ("profile.", "The ladder"),
     ("checkpoint", TRAINED),
+    ("module", OWN),
+    ("data_file", OWN),
     ("model.input_dim", DEEP_LINEAR),
     ("model.layer_widths", DEEP_LINEAR),
     ("data.num_training_data", DEEP_LINEAR),
@@ -59,8 +64,8 @@ const SEED: u64 = 0;
 /// What the ladder is climbed around.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// A trained network, as `llc estimate` takes it.
-    Checkpoint(Box<EstimateConfig>),
+    /// A trained network from a checkpoint, or a module, as `llc estimate` takes them.
+    Trained(Box<EstimateConfig>),
     /// A deep linear network, as `llc dln` takes it.
     DeepLinear(Box<DlnConfig>),
     /// A toy potential.
@@ -71,7 +76,7 @@ impl Source {
     /// The word in reports.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Checkpoint(_) => "checkpoint",
+            Self::Trained(_) => "checkpoint",
             Self::DeepLinear(_) => "deep-linear",
             Self::Potential(_) => "potential",
         }
@@ -108,7 +113,7 @@ impl ProfileConfig {
     /// The sampler; what the ladder runs along, γ or nβ, is not to be taken from it.
     pub fn sampler(&self) -> &SamplerConfig {
         match &self.source {
-            Source::Checkpoint(config) => config.sampler(),
+            Source::Trained(config) => config.sampler(),
             Source::DeepLinear(config) => config.sampler(),
             Source::Potential(config) => config.sampler(),
         }
@@ -117,7 +122,7 @@ impl ProfileConfig {
     /// Threads, device, precision.
     pub fn run(&self) -> &RunConfig {
         match &self.source {
-            Source::Checkpoint(config) => config.run(),
+            Source::Trained(config) => config.run(),
             Source::DeepLinear(config) => config.run(),
             Source::Potential(config) => config.run(),
         }
@@ -128,7 +133,7 @@ impl Serialize for ProfileConfig {
     /// The layout of its file: what the source has, of the settings that are there, and the table `profile`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut table = match &self.source {
-            Source::Checkpoint(config) => serde_json::to_value(config),
+            Source::Trained(config) => serde_json::to_value(config),
             Source::DeepLinear(config) => serde_json::to_value(config),
             Source::Potential(config) => serde_json::to_value(config),
         }
@@ -179,7 +184,7 @@ impl Configuration for ProfileConfig {
             return Err(ConfigError::Refused { key: raw.key("sampler.gamma")?, reason });
         }
         let source = match kind {
-            keys::SourceKind::Checkpoint => Source::Checkpoint(Box::new(checkpoint(raw, threads)?)),
+            keys::SourceKind::Checkpoint => Source::Trained(Box::new(checkpoint(raw, threads)?)),
             keys::SourceKind::DeepLinear => Source::DeepLinear(Box::new(deep_linear(raw, threads)?)),
             keys::SourceKind::Potential => Source::Potential(Box::new(potential::check(raw, threads)?)),
         };
@@ -198,7 +203,7 @@ impl Configuration for ProfileConfig {
 
     fn remark(&self) -> String {
         let of = match &self.source {
-            Source::Checkpoint(config) => Configuration::remark(config.as_ref()),
+            Source::Trained(config) => Configuration::remark(config.as_ref()),
             Source::DeepLinear(config) => {
                 format!("a deep linear network of {} parameters", config.model().num_parameters())
             }

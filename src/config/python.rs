@@ -5,11 +5,10 @@
 
 use std::sync::LazyLock;
 
-use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::experiment::{CommandLine, Configuration};
-use super::network::point::{self, PointConfig, PointDefaults};
+use super::network::point::{self, Part};
 use super::profile::{self, ProfileSection};
 use super::run::{self, Work};
 use super::sampler::check::Subject;
@@ -21,9 +20,7 @@ pub const SECTION: &str = "python";
 const MODEL: &str = "python.model";
 const LOSS: &str = "python.loss";
 const DATA: &str = "python.data";
-const PARAMS: &str = "point.params";
 const NUM_SAMPLES: &str = "python.num_samples";
-const POINT: PointDefaults = estimate::POINT;
 const EXPERIMENTS: [&str; 2] = [EstimateConfig::EXPERIMENT, ProfileConfig::EXPERIMENT];
 
 /// A legal configuration of an estimate around a model that Python holds.
@@ -32,22 +29,12 @@ pub struct PythonConfig {
     experiment: &'static str,
     seed: u64,
     python: PythonModel,
-    #[serde(serialize_with = "params")]
-    point: PointConfig,
+    point: Part,
     sampler: SamplerConfig,
     /// The ladder, where it is a profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<ProfileSection>,
     run: RunConfig,
-}
-
-/// All that Python sets of a point: model and loss bring the rest.
-fn params<S: Serializer>(point: &PointConfig, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut table = serializer.serialize_map(None)?;
-    if let Some(params) = &point.params {
-        table.serialize_entry("params", params)?;
-    }
-    table.end()
 }
 
 /// What the record says of the model: Python knows the rest.
@@ -76,7 +63,7 @@ impl PythonConfig {
     }
 
     /// Which of its tensors are sampled.
-    pub fn point(&self) -> &PointConfig {
+    pub fn part(&self) -> &Part {
         &self.point
     }
 
@@ -115,7 +102,7 @@ impl Configuration for PythonConfig {
                 Setting::new(NUM_SAMPLES, "num-samples", Kind::Whole, "N", "Samples n"),
             ];
             keys.extend(profile::ladder_keys());
-            keys.extend(point::keys(POINT).into_iter().filter(|key| key.path == PARAMS));
+            keys.push(point::part_key());
             keys.extend(sampler::keys::keys(&estimate::SAMPLER, false));
             keys.push(Setting::new("seed", "seed", Kind::Whole, "SEED", "Seed of everything random [default: 0]"));
             keys.extend(run::network_keys());
@@ -130,7 +117,7 @@ impl Configuration for PythonConfig {
         // Below 3, 1/ln n is not a sensible β.
         let num_samples =
             raw.count(NUM_SAMPLES, 3)?.ok_or(ConfigError::Missing { key: raw.key(NUM_SAMPLES)?, what })?;
-        let point = point::check(raw, POINT)?;
+        let point = point::check_part(raw)?;
         let subject = Subject { num_samples: Some(num_samples), num_tensors: None };
         let sampler = sampler::check::sampler(raw, &estimate::SAMPLER, subject)?;
         let experiment = match raw.word("experiment") {

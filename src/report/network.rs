@@ -6,13 +6,13 @@ use super::{Chains, Estimate, Scores};
 use crate::data::DatasetName;
 use crate::diagnostics::nan_for_null;
 
-/// What an estimate around one network finds: a checkpoint of `llc estimate`, or a model that Python handed over.
+/// What an estimate around one network finds: a checkpoint or a module of `llc estimate`, or a model that Python handed over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
-    /// The file, if there is one.
+    /// The file, if there is one: a checkpoint, or a module.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
-    /// The network's name, or the class of the model.
+    /// The network's name, the file of the module, or the class of the model.
     pub network: String,
     /// The dataset, if it is one that `llc` knows by name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub struct Point {
     #[serde(deserialize_with = "nan_for_null")]
     pub init_loss: f64,
     #[serde(flatten)]
-    pub scores: Scores,
+    pub scores: Option<Scores>,
     #[serde(flatten)]
     pub estimate: Estimate,
 }
@@ -65,7 +65,9 @@ pub struct Curve {
     /// The network's name.
     pub network: String,
     pub num_parameters: usize,
-    pub data: DatasetName,
+    /// The dataset, if it is one that `llc` knows by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DatasetName>,
     /// Samples that the loss is taken on.
     pub n: usize,
     pub n_beta: f64,

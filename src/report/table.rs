@@ -58,14 +58,20 @@ pub fn part(d: usize, num_parameters: usize) -> String {
 pub fn curve_line(point: &network::Point) -> String {
     let network::Point { scores, estimate, .. } = point;
     let stem = |path: &String| Some(format!("{}  ", Path::new(path).file_stem()?.to_str()?));
+    let on_data = |scores: Scores| {
+        format!(
+            "train {:.4} {:5.1} %  test {:.4} {:5.1} %",
+            scores.train_loss,
+            100.0 * scores.train_accuracy,
+            scores.test_loss,
+            100.0 * scores.test_accuracy,
+        )
+    };
     format!(
-        "{}step {:>7}  train {:.4} {:5.1} %  test {:.4} {:5.1} %  λ̂ {}  {}",
+        "{}step {:>7}  {}  λ̂ {}  {}",
         point.checkpoint.as_ref().and_then(stem).unwrap_or_default(),
         point.step,
-        scores.train_loss,
-        100.0 * scores.train_accuracy,
-        scores.test_loss,
-        100.0 * scores.test_accuracy,
+        scores.map_or_else(|| format!("loss {:.4}", point.init_loss), on_data),
         with_error(estimate.llc.mean, estimate.llc.mcse, decimals(estimate.llc.mcse).min(3)),
         estimate.judgement.words(),
     )
@@ -173,10 +179,10 @@ fn points_csv<T>(
 const TRAINING: [Column<network::Point>; 7] = [
     ("step", |point| point.step.to_string()),
     ("epoch", |point| number(point.epoch)),
-    ("train_loss", |point| number(point.scores.train_loss)),
-    ("train_accuracy", |point| number(point.scores.train_accuracy)),
-    ("test_loss", |point| number(point.scores.test_loss)),
-    ("test_accuracy", |point| number(point.scores.test_accuracy)),
+    ("train_loss", |point| number(point.scores.map(|scores| scores.train_loss))),
+    ("train_accuracy", |point| number(point.scores.map(|scores| scores.train_accuracy))),
+    ("test_loss", |point| number(point.scores.map(|scores| scores.test_loss))),
+    ("test_accuracy", |point| number(point.scores.map(|scores| scores.test_accuracy))),
     ("init_loss", |point| number(point.init_loss)),
 ];
 

@@ -3,11 +3,7 @@
 //! Normalisation statistics are frozen, so that L is a pure function of w. What is sampled may be a part of the tensors (`--params`):
 //! the others stay at their trained values, and λ̂ is then that of the part, a refined coefficient.
 //!
-//! The losses of all samples at w* are computed once. L_B(w*) is then known for every minibatch B without another pass, so that the
-//! control variate of the loss trace costs nothing. Where targets are the network's own outputs at w* (`OwnOutputs`), L(w*) is their mean
-//! entropy and w* is a minimum by construction.
-//!
-//! Losses are summed in f64. Passes before a chain (curvature, descent) look at 512 samples, the same at each call.
+//! Where targets are the network's own outputs at w* (`OwnOutputs`), L(w*) is their mean entropy and w* is a minimum by construction.
 //!
 //! *Reference*: Wang et al. 2024, <https://arxiv.org/abs/2410.02984>, for refined coefficients.
 //! *Tested by*: gradients against finite differences, minibatches against the full set, a part against the whole, in `tests`.
@@ -15,12 +11,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use tch::{Device, Kind, TchError, Tensor, no_grad};
+use tch::{TchError, Tensor, no_grad};
 
-use super::{Batch, Centre, LocalPosterior, Target, TargetError, probed};
+use super::TargetError;
+use super::autograd::{AutogradTarget, Leaf, SampleLosses, Select, chunks, on_host};
 use crate::config::network::Loss;
 use crate::kernel::Precision;
 use crate::model::{BufferSpec, Buffers, Mode, Network};
@@ -29,9 +25,6 @@ use crate::rng::{Key, Role};
 use crate::samples::Samples;
 use crate::tensors::Tensors;
 use crate::train::{self, Objective};
-
-/// Samples of a pass over all of them at a time: enough for a processor's caches, little memory.
-const CHUNK: u64 = 500;
 
 /// What a network is asked to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +75,11 @@ pub struct Evaluation {
 }
 
 /// A network's loss on a set of images, around a trained parameter.
+pub type NetworkTarget = AutogradTarget<NetworkLosses>;
+
+/// A network's losses on images.
 #[derive(Debug)]
-pub struct NetworkTarget {
-    local: LocalPosterior,
+pub struct NetworkLosses {
     network: Arc<Network>,
     buffers: Buffers,
     samples: Samples,
@@ -93,9 +88,6 @@ pub struct NetworkTarget {
     places: Vec<Place>,
     /// Probabilities `[n, K]`, where answers are the network's own.
     probabilities: Option<Tensor>,
-    /// The loss of each sample at w*.
-    centre: Centre,
-    probed: Arc<[u64]>,
 }
 
 #[derive(Debug)]
@@ -114,7 +106,7 @@ impl NetworkTarget {
         trained: &TrainedNetwork,
         samples: Samples,
         evaluation: Evaluation,
-        (n_beta, gamma): (f64, f64),
+        density: (f64, f64),
         key: Key,
     ) -> Result<NetworkTarget, TargetError> {
         let (whole, network) = (&trained.w, trained.network.clone());
@@ -131,220 +123,103 @@ impl NetworkTarget {
                 None => Place::Fixed(view.f_detach_copy()?),
             });
         }
-        let mut target = NetworkTarget {
-            local: LocalPosterior::new(n_beta, gamma, centre)?,
-            buffers: trained.buffers.to(whole.kind(), whole.device())?,
-            probed: probed(key, samples.len() as u64),
-            network,
-            samples,
-            evaluation,
-            places,
-            probabilities: None,
-            centre: Centre::new([]),
+        let buffers = trained.buffers.to(whole.kind(), whole.device())?;
+        let losses = NetworkLosses { buffers, network, samples, evaluation, places, probabilities: None };
+        AutogradTarget::around(centre, losses, density, key)
+    }
+}
+
+impl NetworkLosses {
+    /// The outputs for `x` where the sampled tensors are `leaves`.
+    fn outputs(&mut self, leaves: &[Leaf], x: &Tensor) -> Result<Tensor, TchError> {
+        let tensor = |place: &Place| match place {
+            Place::Sampled(index) => leaves[*index].tensor.shallow_clone(),
+            Place::Fixed(tensor) => tensor.shallow_clone(),
         };
-        target.read_centre()?;
-        Ok(target)
+        let tensors: Vec<Tensor> = self.places.iter().map(tensor).collect();
+        self.evaluation.objective.outputs(&self.network, &tensors, &mut self.buffers, x, Mode::Frozen)
     }
 
-    /// The same target with memory of its own, at localisation γ.
-    ///
-    /// # Errors
-    /// As [`NetworkTarget::new`].
-    pub fn at_gamma(&self, gamma: f64) -> Result<NetworkTarget, TargetError> {
-        self.at_density(self.local.n_beta(), gamma)
+    /// Inputs and labels of `select`.
+    fn batch(&self, leaves: &[Leaf], select: &Select) -> Result<(Tensor, Tensor), TchError> {
+        let kind = self.evaluation.objective.kind();
+        // There is always something that is sampled.
+        let device = leaves.first().map_or(tch::Device::Cpu, |leaf| leaf.tensor.device());
+        match select {
+            Select::Indices(indices) => self.samples.batch(indices, kind, device),
+            Select::Range(range) => self.samples.range(range.clone(), kind, device),
+        }
     }
 
-    fn at_density(&self, n_beta: f64, gamma: f64) -> Result<NetworkTarget, TargetError> {
-        let share = |place: &Place| match place {
-            Place::Sampled(index) => Place::Sampled(*index),
-            Place::Fixed(tensor) => Place::Fixed(tensor.shallow_clone()),
-        };
-        Ok(NetworkTarget {
-            local: self.local.with_density(n_beta, gamma)?,
-            network: self.network.clone(),
-            buffers: self.buffers.try_clone()?,
-            samples: self.samples.clone(),
-            evaluation: self.evaluation.clone(),
-            places: self.places.iter().map(share).collect(),
-            probabilities: self.probabilities.as_ref().map(Tensor::shallow_clone),
-            centre: self.centre.clone(),
-            probed: self.probed.clone(),
+    /// The losses of `select` at w*, and the network's own answers where it is to give these.
+    fn first_losses(&mut self, leaves: &[Leaf], select: &Select) -> Result<(Tensor, Option<Tensor>), TchError> {
+        let (x, labels) = self.batch(leaves, select)?;
+        let outputs = self.outputs(leaves, &x)?;
+        let objective = &self.evaluation.objective;
+        match self.evaluation.answers {
+            Answers::Labels => Ok((objective.losses(&outputs, &train::Target::Labels(&labels))?, None)),
+            Answers::OwnOutputs => {
+                let own = own_answers(&objective.loss, &outputs)?;
+                Ok((objective.losses(&outputs, &train::Target::Soft(&own))?, Some(own)))
+            }
+        }
+    }
+}
+
+impl SampleLosses for NetworkLosses {
+    fn num_samples(&self) -> u64 {
+        self.samples.len() as u64
+    }
+
+    fn leaves(&mut self, w: &[Tensor]) -> Result<Vec<Leaf>, TchError> {
+        Leaf::on(w)
+    }
+
+    fn losses(&mut self, leaves: &[Leaf], select: &Select) -> Result<Tensor, TargetError> {
+        let (x, labels) = self.batch(leaves, select)?;
+        let outputs = self.outputs(leaves, &x)?;
+        let objective = &self.evaluation.objective;
+        Ok(match &self.probabilities {
+            None => objective.losses(&outputs, &train::Target::Labels(&labels))?,
+            Some(all) => objective.losses(&outputs, &train::Target::Soft(&select.rows(all)?))?,
         })
     }
 
-    /// L_n(w*).
-    pub fn init_loss(&self) -> f64 {
-        self.centre.mean()
-    }
-
-    /// Computes the loss of each sample at w*, and the network's own answers where it is to give these.
-    fn read_centre(&mut self) -> Result<(), TargetError> {
-        let w_star = self.local.w_star().try_clone()?;
-        let tensors = self.tensors(w_star.views());
-        let mut centre = Vec::with_capacity(self.samples.len());
-        let mut probabilities = Vec::new();
-        for range in chunks(self.samples.len() as u64) {
-            let (losses, own) = no_grad(|| -> Result<_, TchError> {
-                let objective = self.evaluation.objective.clone();
-                let (x, labels) = self.samples.range(range, objective.kind(), w_star.device())?;
-                let outputs = self.outputs(&tensors, &x)?;
-                match self.evaluation.answers {
-                    Answers::Labels => Ok((objective.losses(&outputs, &train::Target::Labels(&labels))?, None)),
-                    Answers::OwnOutputs => {
-                        let own = own_answers(&objective.loss, &outputs)?;
-                        Ok((objective.losses(&outputs, &train::Target::Soft(&own))?, Some(own)))
-                    }
-                }
-            })?;
-            centre.extend(Vec::<f64>::try_from(losses.f_to_kind(Kind::Double)?.f_to_device(Device::Cpu)?)?);
+    fn at_centre(&mut self, leaves: &[Leaf]) -> Result<Vec<f64>, TargetError> {
+        let (mut centre, mut probabilities) = (Vec::with_capacity(self.samples.len()), Vec::new());
+        for range in chunks(self.num_samples()) {
+            let (losses, own) = no_grad(|| self.first_losses(leaves, &Select::Range(range)))?;
+            centre.extend(on_host(&losses)?);
             probabilities.extend(own);
         }
-        self.centre = Centre::new(centre);
         self.probabilities = if probabilities.is_empty() { None } else { Some(Tensor::f_cat(&probabilities, 0)?) };
-        Ok(())
-    }
-
-    /// All tensors of the network in its order, those that are sampled out of `sampled`.
-    fn tensors(&self, sampled: &[Tensor]) -> Vec<Tensor> {
-        let tensor = |place: &Place| match place {
-            Place::Sampled(index) => sampled[*index].shallow_clone(),
-            Place::Fixed(tensor) => tensor.shallow_clone(),
-        };
-        self.places.iter().map(tensor).collect()
-    }
-
-    fn outputs(&mut self, tensors: &[Tensor], x: &Tensor) -> Result<Tensor, TchError> {
-        self.evaluation.objective.outputs(&self.network, tensors, &mut self.buffers, x, Mode::Frozen)
-    }
-
-    /// The losses of the samples that `select` gives, at `tensors`.
-    fn losses(&mut self, tensors: &[Tensor], select: Select) -> Result<Tensor, TchError> {
-        let (objective, device) = (self.evaluation.objective.clone(), self.local.w_star().device());
-        let (x, labels) = match &select {
-            Select::Indices(indices) => self.samples.batch(indices, objective.kind(), device)?,
-            Select::Range(range) => self.samples.range(range.clone(), objective.kind(), device)?,
-        };
-        let outputs = self.outputs(tensors, &x)?;
-        let own = match (&self.probabilities, &select) {
-            (None, _) => return objective.losses(&outputs, &train::Target::Labels(&labels)),
-            (Some(all), Select::Range(range)) => {
-                all.f_narrow(0, range.start as i64, (range.end - range.start) as i64)?
-            }
-            (Some(all), Select::Indices(indices)) => {
-                let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-                all.f_index_select(0, &Tensor::f_from_slice(&indices)?.f_to_device(device)?)?
-            }
-        };
-        objective.losses(&outputs, &train::Target::Soft(&own))
-    }
-
-    /// The parts that a pass over `batch` is made in.
-    fn selections<'a>(&self, batch: Batch<'a>, probed: &'a [u64]) -> Vec<Select<'a>> {
-        match batch {
-            Batch::Minibatch { indices, .. } => vec![Select::Indices(indices)],
-            Batch::Probe => vec![Select::Indices(probed)],
-            Batch::Full => chunks(self.samples.len() as u64).map(Select::Range).collect(),
-        }
-    }
-}
-
-/// Samples of one pass.
-#[derive(Debug, Clone)]
-enum Select<'a> {
-    Indices(&'a [u64]),
-    Range(Range<u64>),
-}
-
-impl Select<'_> {
-    fn len(&self) -> u64 {
-        match self {
-            Select::Indices(indices) => indices.len() as u64,
-            Select::Range(range) => range.end - range.start,
-        }
-    }
-}
-
-impl Target for NetworkTarget {
-    fn local(&self) -> &LocalPosterior {
-        &self.local
-    }
-
-    fn loss_and_grad(&mut self, w: &Params, batch: Batch, grad: &mut Params) -> Result<f64, TargetError> {
-        let probed = self.probed.clone();
-        let selections = self.selections(batch, &probed);
-        let num_samples: u64 = selections.iter().map(Select::len).sum();
-        let mut loss = 0.0;
-        for (index, select) in selections.into_iter().enumerate() {
-            let share = select.len() as f64 / num_samples as f64;
-            // Leaves of their own, on the same memory.
-            let leaf = |view: &Tensor| view.f_detach()?.f_set_requires_grad(true);
-            let leaves = w.views().iter().map(leaf).collect::<Result<Vec<_>, TchError>>()?;
-            let tensors = self.tensors(&leaves);
-            let losses = self.losses(&tensors, select)?;
-            let mean = losses.f_mean(losses.kind())?;
-            let gradients = Tensor::f_run_backward(&[mean.f_mul_scalar(share)?], &leaves, false, false)?;
-            no_grad(|| -> Result<(), TchError> {
-                for (view, gradient) in grad.views().iter().zip(gradients) {
-                    let mut view = view.shallow_clone();
-                    if index == 0 {
-                        view.f_copy_(&gradient)?;
-                    } else {
-                        let _ = view.f_add_(&gradient)?;
-                    }
-                }
-                Ok(())
-            })?;
-            loss += share * mean.f_detach()?.f_double_value(&[])?;
-        }
-        Ok(loss)
-    }
-
-    fn loss(&mut self, w: &Params, batch: Batch) -> Result<f64, TargetError> {
-        let tensors = self.tensors(w.views());
-        let probed = self.probed.clone();
-        let (mut sum, mut num_samples) = (0.0, 0);
-        for select in self.selections(batch, &probed) {
-            num_samples += select.len();
-            let losses = no_grad(|| self.losses(&tensors, select))?;
-            sum += losses.f_sum(Kind::Double)?.f_double_value(&[])?;
-        }
-        Ok(sum / num_samples as f64)
-    }
-
-    fn loss_at_centre(&self, batch: Batch) -> Option<f64> {
-        Some(self.centre.loss(batch, &self.probed))
-    }
-
-    fn precise_loss(&mut self, w: &Params) -> Result<Option<f64>, TargetError> {
-        let coarse = self.evaluation.objective.clone();
-        if coarse.precision != Precision::Bf16 {
-            return Ok(None);
-        }
-        self.evaluation.objective.precision = Precision::F32;
-        let loss = self.loss(w, Batch::Full);
-        self.evaluation.objective = coarse;
-        loss.map(Some)
+        Ok(centre)
     }
 
     fn is_at_minimum(&self) -> bool {
         self.evaluation.answers == Answers::OwnOutputs
     }
 
-    fn probes_a_part(&self) -> bool {
-        self.probed.len() < self.samples.len()
+    fn precise(&self) -> Option<NetworkLosses> {
+        let is_coarse = self.evaluation.objective.precision == Precision::Bf16;
+        let mut precise = self.fork().ok().filter(|_| is_coarse)?;
+        precise.evaluation.objective.precision = Precision::F32;
+        Some(precise)
     }
 
-    /// libtorch keeps a number of threads for each calling thread.
-    fn use_threads(&mut self, num_threads: usize) {
-        tch::set_num_threads(num_threads as i32);
-    }
-
-    fn num_samples(&self) -> Option<u64> {
-        Some(self.samples.len() as u64)
-    }
-
-    fn with_density(&self, n_beta: f64, gamma: f64) -> Result<Box<dyn Target>, TargetError> {
-        Ok(Box::new(self.at_density(n_beta, gamma)?))
+    fn fork(&self) -> Result<NetworkLosses, TargetError> {
+        let share = |place: &Place| match place {
+            Place::Sampled(index) => Place::Sampled(*index),
+            Place::Fixed(tensor) => Place::Fixed(tensor.shallow_clone()),
+        };
+        Ok(NetworkLosses {
+            network: self.network.clone(),
+            buffers: self.buffers.try_clone()?,
+            samples: self.samples.clone(),
+            evaluation: self.evaluation.clone(),
+            places: self.places.iter().map(share).collect(),
+            probabilities: self.probabilities.as_ref().map(Tensor::shallow_clone),
+        })
     }
 }
 
@@ -359,8 +234,4 @@ fn own_answers(loss: &Loss, outputs: &Tensor) -> Result<Tensor, TchError> {
                                               targets"
         ))),
     }
-}
-
-fn chunks(n: u64) -> impl Iterator<Item = Range<u64>> {
-    (0..n.div_ceil(CHUNK)).map(move |chunk| chunk * CHUNK..((chunk + 1) * CHUNK).min(n))
 }

@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod llc;
 pub mod memory;
 pub mod minibatch;
+mod openmp;
 pub mod params;
 pub mod positive;
 pub mod probe;

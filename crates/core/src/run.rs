@@ -11,6 +11,7 @@ use crate::chain::{Chain, ChainRun, End, Plan};
 use crate::draws::DrawBlock;
 use crate::kernel::{ExtrapolateStep, LossTrace, Sampler};
 use crate::memory::MemoryError;
+use crate::openmp;
 use crate::params::Params;
 use crate::rng::Key;
 use crate::store::{Nowhere, Store};
@@ -189,6 +190,8 @@ impl Chains {
         let next = || waiting.lock().map(|mut chains| chains.next()).unwrap_or(None);
         let (sender, receiver) = mpsc::channel();
         let mut runs: Vec<Option<ChainRun>> = (0..self.num_chains).map(|_| None).collect();
+        // This thread waits from here on.
+        openmp::end_team();
         std::thread::scope(|scope| {
             for (pool, mut target) in workers {
                 let sender = sender.clone();

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::params::{Element, FloatType, Layout, Params};
     use crate::rng::{Key, Permutation, fill_normal};
-    use crate::slices::sum_and_replace;
+    use crate::slices::{ALONE, sum_and_replace};
     use crate::synthetic::{InputDist, SyntheticInputs};
     use crate::target::LocalPosterior;
     use crate::update;
@@ -195,7 +195,7 @@ mod tests {
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let layout = Arc::new(Layout::vector("w", 300_000));
+                let layout = Arc::new(Layout::vector("w", ALONE + 70_000));
                 let zeros = || Params::zeros(&layout, FloatType::F32);
                 let local = LocalPosterior::new(1000.0, 1.0, zeros()).unwrap();
                 let mut w = zeros();

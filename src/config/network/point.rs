@@ -19,6 +19,15 @@ pub struct PointConfig {
     /// Number of training images used, the first ones; `None` for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<usize>,
+    /// Which of its tensors are sampled.
+    #[serde(flatten)]
+    pub part: Part,
+}
+
+/// The part of a model that is sampled.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Part {
     /// The names of the tensors that are sampled, with `*` for any part of a name; all if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub params: Option<String>,
@@ -59,6 +68,8 @@ pub struct PointDefaults {
 
 /// The key that says what the loss is taken around.
 pub(in crate::config) const LOSS_AROUND: &str = "point.loss_around";
+/// The key of the tensors that are sampled.
+const PARAMS: &str = "point.params";
 /// The switch that said so before: on for [`OWN_FUNCTION`], off for [`LABELS`].
 pub(in crate::config) const FORCE_REALISABLE: &str = "point.force_realisable";
 pub(in crate::config) const OWN_FUNCTION: &str = "own-function";
@@ -112,15 +123,20 @@ pub fn keys(defaults: PointDefaults) -> Vec<Setting> {
             "N",
             "Use only the first N training images; n of the posterior is then N [default: all]",
         ),
-        Setting::new(
-            "point.params",
-            "params",
-            Kind::Text,
-            "NAMES",
-            "Sample only these tensors, where * matches any part of a name: 'layer3.*' or 'fc.weight,fc.bias'; the \
-             others are fixed, and the estimate is a refined coefficient [default: all]",
-        ),
+        part_key(),
     ]
+}
+
+/// The setting of the part that is sampled.
+pub(in crate::config) fn part_key() -> Setting {
+    Setting::new(
+        PARAMS,
+        "params",
+        Kind::Text,
+        "NAMES",
+        "Sample only these tensors, where * matches any part of a name: 'layer3.*' or 'fc.weight,fc.bias'; the \
+         others are fixed, and the estimate is a refined coefficient [default: all]",
+    )
 }
 
 /// The point that `raw` asks for.
@@ -128,22 +144,28 @@ pub fn keys(defaults: PointDefaults) -> Vec<Setting> {
 /// # Errors
 /// The [`ConfigError`] of the first setting that is not legal.
 pub fn check(raw: &RawConfig, defaults: PointDefaults) -> Result<PointConfig, ConfigError> {
-    let params = raw.word("point.params").map(str::to_owned);
-    if let Some(params) = &params {
-        for pattern in patterns(params) {
-            if let Err(error) = glob::Pattern::new(pattern) {
-                let reason = format!("`{pattern}` is not a valid pattern: {}", error.msg);
-                return Err(ConfigError::Refused { key: raw.key("point.params")?, reason });
-            }
-        }
-    }
     Ok(PointConfig {
         labels: raw.choice("point.labels").unwrap_or(defaults.labels),
         loss_around: raw.choice(LOSS_AROUND).unwrap_or(defaults.loss_around),
         // Below 3, 1/ln n is not a sensible β.
         size: raw.count("point.size", 3)?,
-        params,
+        part: check_part(raw)?,
     })
+}
+
+/// The part that `raw` asks for.
+///
+/// # Errors
+/// A malformed pattern.
+pub(in crate::config) fn check_part(raw: &RawConfig) -> Result<Part, ConfigError> {
+    let params = raw.word(PARAMS).map(str::to_owned);
+    for pattern in params.iter().flat_map(|params| patterns(params)) {
+        if let Err(error) = glob::Pattern::new(pattern) {
+            let reason = format!("`{pattern}` is not a valid pattern: {}", error.msg);
+            return Err(ConfigError::Refused { key: raw.key(PARAMS)?, reason });
+        }
+    }
+    Ok(Part { params })
 }
 
 /// Refuses a loss that a network's own outputs don't minimise, where they are the targets of `point`.
@@ -173,7 +195,9 @@ impl PointConfig {
         let num_samples = [self.size, data.train_size].into_iter().flatten().min();
         Subject { num_samples, num_tensors: None }
     }
+}
 
+impl Part {
     /// Which of the tensors called `names` are sampled: their indices in ascending order, or `None` for all of them.
     ///
     /// # Errors
@@ -219,12 +243,7 @@ mod tests {
     #[test]
     fn patterns_choose_tensors_in_the_network_s_order_and_an_unknown_one_is_named() {
         let names = ["conv1.weight", "layer1.0.conv1.weight", "layer1.0.bn1.weight", "fc.weight", "fc.bias"];
-        let config = |params: &str| PointConfig {
-            labels: PointLabels::Clean,
-            loss_around: LossAround::Labels,
-            size: None,
-            params: Some(params.to_owned()),
-        };
+        let config = |params: &str| Part { params: Some(params.to_owned()) };
         assert_eq!(config("fc.*, layer1.*").sampled(&names).unwrap(), Some(vec![1, 2, 3, 4]));
         assert_eq!(config("*.weight").sampled(&names).unwrap(), Some(vec![0, 1, 2, 3]));
         let error = config("fc.*,layer9.*").sampled(&names).unwrap_err().to_string();

@@ -13,6 +13,7 @@ use crate::kernel::SamplerKind;
 use crate::theory::Toy;
 
 const CHECKPOINT: &str = "checkpoint";
+const MODULE: &str = "module";
 
 /// What help says of the sampler; each source has defaults of its own, which [`described`] adds.
 const SAMPLER: SamplerDefaults = SamplerDefaults {
@@ -139,19 +140,19 @@ fn described(key: Setting) -> Setting {
         "sampler.kind" => {
             let (before, _) = key.help.rsplit_once(" [default:").unwrap_or((key.help, ""));
             text(format!(
-                "{before} [default: sgld around a checkpoint, gibbs around a deep linear network, hmc in a potential]"
+                "{before} [default: sgld around a trained network, gibbs around a deep linear network, hmc in a potential]"
             ))
         }
         "sampler.gamma" => {
             "Localisation of every rung of a ladder along n_beta: gamma/2 |w - w*|^2 is added to the potential, not scaled by beta [default: \
-             auto for a checkpoint, n_beta times the largest curvature at w* over 30; 100 for the potential line, 10 for dot; else 1]"
+             auto around a trained network, n_beta times the largest curvature at w* over 30; 100 for the potential line, 10 for dot; else 1]"
         }
         "sampler.num_steps" => {
             "Steps of a chain in the first round of a rung, warm-up included; each further round doubles the number \
              of kept draws [default: 2000, but around a deep linear network the sampler's own, as in llc dln]"
         }
         "sampler.warmup" => {
-            "Leading share of the first round that is not averaged, in [0, 1) [default: 0.5 around a checkpoint, 0.2 in a potential, \
+            "Leading share of the first round that is not averaged, in [0, 1) [default: 0.5 around a trained network, 0.2 in a potential, \
              else the sampler's own]"
         }
         "sampler.batch_size" => {
@@ -159,7 +160,7 @@ fn described(key: Setting) -> Setting {
         }
         "sampler.loss_trace" => {
             "Loss that is averaged: the minibatch's; that minus its value at w*, plus the full data's at w*; or the \
-             full data's [default: control-variate around a checkpoint, minibatch around a deep linear network, if \
+             full data's [default: control-variate around a trained network, minibatch around a deep linear network, if \
              the sampler draws minibatches; else full]"
         }
         _ => key.help,
@@ -190,18 +191,18 @@ pub fn kind(raw: &RawConfig) -> Result<SourceKind, ConfigError> {
     };
     let is_chosen = |kind: SourceKind| raw.paths().any(|path| kind_of(path) == Some(kind));
     let chosen = match () {
-        () if raw.get(CHECKPOINT).is_some() => SourceKind::Checkpoint,
+        () if raw.get(CHECKPOINT).is_some() || raw.get(MODULE).is_some() => SourceKind::Checkpoint,
         () if raw.get(POTENTIAL).is_some() => SourceKind::Potential,
         () if is_chosen(SourceKind::DeepLinear) => SourceKind::DeepLinear,
         () => {
-            let what = "choose what to profile: --checkpoint FILE (a trained network), --layer-widths 20,20,10 (a deep linear network) \
-                        or --potential NAME (a toy)";
+            let what = "choose what to profile: --checkpoint FILE (a trained network), --module FILE (a model of your own), --layer-widths 20,20,10 \
+                        (a deep linear network) or --potential NAME (a toy)";
             return Err(ConfigError::Missing { key: raw.key(CHECKPOINT)?, what });
         }
     };
     if let Some(path) = raw.paths().find(|path| kind_of(path).is_some_and(|kind| kind != chosen)) {
         let around = match chosen {
-            SourceKind::Checkpoint => "a checkpoint (--checkpoint)",
+            SourceKind::Checkpoint => "a trained network (--checkpoint, --module)",
             SourceKind::DeepLinear => "a deep linear network",
             SourceKind::Potential => "a potential (--potential)",
         };

@@ -1,8 +1,11 @@
 //! Tests of the loss around a network: gradients, parts, centres, coarse passes.
 
+use tch::{Device, Kind};
+
 use super::*;
 use crate::data::{Pictures, Preprocessing};
 use crate::model::{ModelOptions, ModelSpec};
+use crate::target::{Batch, Target as _};
 
 fn pictures(n: usize) -> Samples {
     let key = Key::new(11);
