@@ -1,6 +1,6 @@
 """Estimates λ̂ of one small classifier by llc and by devinterp 1.3.2 at the same posterior, beside long HMC.
 
-    python same_posterior.py              # five seeds, about ten minutes on one core
+    python same_posterior.py              # five seeds, about fifteen minutes on one core
 
 Needs a Python environment with the package llc, torch and devinterp==1.3.2.
 """
@@ -81,7 +81,7 @@ def main():
     for name, settings in rows.items():
         found = [by_devinterp(model, x, y, seed, n_beta, **dict(settings)) for seed in seeds]
         report(name, error, [(llc, spread, seconds, "") for llc, spread, seconds in found])
-    for name, settings in {"llc, nothing said": {}, "llc, hmc": dict(sampler="hmc", num_steps=150)}.items():
+    for name, settings in {"llc, nothing said": {}, "llc, hmc, 150 steps": dict(sampler="hmc", num_steps=150), "llc, hmc, 300 steps": dict(sampler="hmc", num_steps=300)}.items():
         found = [by_llc(model, x, y, seed, n_beta, **settings) for seed in seeds]
         report(name, error, [(est.llc, est.mcse, seconds, est.verdict) for est, seconds in found])
         covered = sum(low <= exact.llc <= high for low, high in (est.ci90 for est, _ in found))

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import llc
+from mixer import mixed
 
 safetensors = pytest.importorskip("safetensors.torch")
 
@@ -40,36 +41,6 @@ def estimated(exported, *flags, cwd, **settings):
     done = program("estimate", *files, *flags_of(**settings), "--threads", 1, "-F", "runs", *flags, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return llc.load(cwd / "runs" / "1")
-
-
-class Mixer(nn.Module):
-    """Batch norm, dropout, a frozen layer, a buffer and two layers that share their weight."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.norm, self.drop = nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Dropout(0.3)
-        self.second, self.third = nn.Linear(5, 5, bias=False), nn.Linear(5, 5)
-        self.third.weight = self.second.weight
-        self.frozen, self.head = nn.Linear(5, 5), nn.Linear(5, 3)
-        self.frozen.requires_grad_(False)
-        self.register_buffer("shift", torch.linspace(-1, 1, 5))
-
-    def forward(self, x):
-        x = self.drop(torch.tanh(self.norm(self.first(x))))
-        return self.head(torch.tanh(self.frozen(torch.tanh(self.third(torch.tanh(self.second(x)))) + self.shift)))
-
-
-def mixed():
-    torch.manual_seed(5)
-    model = Mixer()
-    x = torch.randn(203, 6)
-    y = torch.randint(0, 3, (203,))
-    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(30):
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
-    return model, x, y
 
 
 @needs_program

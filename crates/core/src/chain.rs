@@ -250,7 +250,6 @@ fn sample<K: Kernel>(
         state.restore(&saved.snapshot).ok_or_else(|| chain.slot.incomplete("the state of the sampler"))?;
     }
     let mut look = GradientLook::new(start)?;
-    let w_star = target.local().w_star().try_clone()?;
     for draw in out.trace.loss.len()..plan.num_draws {
         let mut acceptance = Mean::default();
         let (mut batch_loss, mut squared_distance) = (f64::NAN, None);
@@ -270,7 +269,10 @@ fn sample<K: Kernel>(
                 let batch = batches.at(out.num_steps - 1);
                 let at_centre = match target.loss_at_centre(batch) {
                     Some(loss) => loss,
-                    None => target.loss(&w_star, batch)?,
+                    None => {
+                        let w_star = target.local().w_star().try_clone()?;
+                        target.loss(&w_star, batch)?
+                    }
                 };
                 batch_loss - at_centre + plan.init_loss
             }
@@ -278,7 +280,7 @@ fn sample<K: Kernel>(
         };
         let distance = match squared_distance {
             Some(squared) => squared.sqrt(),
-            None => update::squared_distance(state.w(), &w_star)?.sqrt(),
+            None => update::squared_distance(state.w(), target.local().w_star())?.sqrt(),
         };
         if !(loss.is_finite() && distance.is_finite()) {
             return Err(KernelError::Diverged);
@@ -287,7 +289,7 @@ fn sample<K: Kernel>(
         block.push_statistics(K::STATISTICS, state.statistics());
         let kept = draw.checked_sub(plan.num_warmup);
         if kept.is_some() && plan.tensor_distances {
-            out.tensor_distances.add(state.w(), &w_star)?;
+            out.tensor_distances.add(state.w(), target.local().w_star())?;
         }
         if kept.is_some_and(|kept| plan.virial_every > 0 && kept.is_multiple_of(plan.virial_every)) {
             let unseen = (&mut probe_batches, &mut batches, out.num_steps);

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::chain::saved::{self, Saved};
 use crate::chain::{Chain, ChainRun, End, Plan};
@@ -181,11 +181,15 @@ impl Chains {
             let copy = target.with_gamma(target.local().gamma())?;
             workers.push((pool, copy));
         }
-        // A tensor belongs to one thread at a time: each chain takes its own start out of here.
-        let own = |start: &Start| start.try_clone().map(Some).map_err(TargetError::from);
-        let of_chain = |index: usize| own(if is_shared { first } else { &starts[index] });
-        let of_chains = Mutex::new((0..self.num_chains).map(of_chain).collect::<Result<Vec<_>, _>>()?);
-        let take = |index: usize| of_chains.lock().ok().and_then(|mut starts| starts[index].take());
+        // A tensor belongs to one thread at a time: each chain copies its own start out of here.
+        let starts = if is_shared { &starts[..1] } else { starts };
+        let starts = starts.iter().map(Start::try_clone).collect::<Result<Vec<_>, _>>().map_err(TargetError::from)?;
+        let starts = Mutex::new(starts);
+        let own = |index: usize| {
+            // Nothing panics while it holds them.
+            let starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+            starts[if is_shared { 0 } else { index }].try_clone()
+        };
         let waiting = Mutex::new(0..self.num_chains);
         let next = || waiting.lock().map(|mut chains| chains.next()).unwrap_or(None);
         let (sender, receiver) = mpsc::channel();
@@ -195,18 +199,16 @@ impl Chains {
         std::thread::scope(|scope| {
             for (pool, mut target) in workers {
                 let sender = sender.clone();
-                let (next, take) = (&next, &take);
+                let (next, own) = (&next, &own);
                 scope.spawn(move || {
                     pool.install(move || {
                         target.use_threads(self.threads_per_chain);
                         while let Some(index) = next() {
-                            let start = take(index).filter(|_| !cancel.load(Ordering::Relaxed));
-                            let Some(start) = start else {
-                                let never = ChainRun::empty(End::Cancelled);
-                                let _ = sender.send(Message::Done(index, Box::new(never)));
-                                continue;
+                            let run = match own(index) {
+                                _ if cancel.load(Ordering::Relaxed) => ChainRun::empty(End::Cancelled),
+                                Ok(start) => self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender),
+                                Err(error) => ChainRun::failed(error.into()),
                             };
-                            let run = self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender);
                             // The receiver lives until every worker has ended.
                             let _ = sender.send(Message::Done(index, Box::new(run)));
                         }
