@@ -18,7 +18,7 @@ use llc::train::{Objective, TrainingData};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
-use crate::trained::{Taken, Taking};
+use crate::trained::{Loaded, Loader};
 use crate::{expected, session};
 use llc::report::table;
 
@@ -32,12 +32,12 @@ impl Experiment for EstimateConfig {
 fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
     observers.emit(&Event::Stage("reading the data"));
     tch::set_num_threads(config.run().threads as i32);
-    let taking = Taking::open(config)?;
+    let loader = Loader::open(config)?;
     if files::is_several(config.files()) {
-        return several::estimate(&taking, context, observers);
+        return several::estimate(&loader, context, observers);
     }
-    let Taken { trained, scores, notes } = taking.take(Path::new(config.files()), observers)?;
-    let mut posterior = taking.posterior(&trained, config.sampler(), Key::new(config.seed()))?;
+    let Loaded { trained, scores, notes } = loader.load(Path::new(config.files()), observers)?;
+    let mut posterior = loader.posterior(&trained, config.sampler(), Key::new(config.seed()))?;
     let experiment = EstimateConfig::EXPERIMENT;
     let info = session::run_info(experiment, config, context)?;
     observers.emit(&Event::Started(&session::info_around(info, &posterior)));
@@ -69,8 +69,8 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
     let found = Network {
         checkpoint: Some(config.files().to_owned()),
         network: trained.name().to_owned(),
-        data: taking.data_name(),
-        n: taking.num_samples(),
+        data: loader.data_name(),
+        n: loader.num_samples(),
         d: target.local().w_star().len(),
         num_parameters: trained.num_parameters(),
         init_loss: chains.plan.init_loss,

@@ -1,4 +1,4 @@
-//! Takes what is sampled around from its file: a trained network from a checkpoint, or a module of one's own.
+//! Loads what is sampled around: a trained network from a checkpoint, or a module.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,24 +26,24 @@ use tch::{Device, Kind};
 use crate::trajectory::scores;
 use crate::{estimate, session};
 
-/// What every file of a run is taken with.
+/// Loads the files of a run.
 #[derive(Debug)]
-pub struct Taking<'a> {
+pub struct Loader<'a> {
     config: &'a EstimateConfig,
     device: Device,
-    with: With<'a>,
+    data: Data<'a>,
 }
 
 /// What belongs to the one kind of file or the other.
 #[derive(Debug)]
-pub enum With<'a> {
+pub enum Data<'a> {
     /// Images, for networks from checkpoints.
     Images(Box<Images<'a>>),
     /// The inputs of modules.
     Inputs(ModuleData),
 }
 
-/// What networks are taken with.
+/// What networks are evaluated on.
 #[derive(Debug)]
 pub struct Images<'a> {
     config: &'a CheckpointConfig,
@@ -54,9 +54,9 @@ pub struct Images<'a> {
     device: Device,
 }
 
-/// What was taken from a file.
+/// What was loaded from a file.
 #[derive(Debug)]
-pub struct Taken {
+pub struct Loaded {
     pub trained: Trained,
     /// How well it does on its images.
     pub scores: Option<Scores>,
@@ -117,23 +117,23 @@ impl Trained {
     }
 }
 
-impl<'a> Taking<'a> {
+impl<'a> Loader<'a> {
     /// Reads the data of `config`.
     ///
     /// # Errors
     /// Data that can't be read, a device that is not there.
-    pub fn open(config: &'a EstimateConfig) -> anyhow::Result<Taking<'a>> {
+    pub fn open(config: &'a EstimateConfig) -> anyhow::Result<Loader<'a>> {
         let device = session::device(config.run().device)?;
-        let with = match config.source() {
+        let data = match config.source() {
             Source::Checkpoint(config_of) => {
                 let data = TrainingData::load(config_of.data())?;
                 let samples = estimate::samples(&data, config_of.point())?;
                 let objective = estimate::objective(config.run().precision, config_of.loss());
-                With::Images(Box::new(Images { config: config_of, samples, test: data.test, objective, device }))
+                Data::Images(Box::new(Images { config: config_of, samples, test: data.test, objective, device }))
             }
-            Source::Module(config_of) => With::Inputs(ModuleData::read(config_of.data_file(), device)?),
+            Source::Module(config_of) => Data::Inputs(ModuleData::read(config_of.data_file(), device)?),
         };
-        Ok(Taking { config, device, with })
+        Ok(Loader { config, device, data })
     }
 
     /// The settings of the run.
@@ -142,23 +142,23 @@ impl<'a> Taking<'a> {
     }
 
     /// What belongs to the kind of file.
-    pub fn with(&self) -> &With<'a> {
-        &self.with
+    pub fn data(&self) -> &Data<'a> {
+        &self.data
     }
 
     /// Samples that the loss is taken on.
     pub fn num_samples(&self) -> usize {
-        match &self.with {
-            With::Images(images) => images.samples.len(),
-            With::Inputs(data) => data.len(),
+        match &self.data {
+            Data::Images(images) => images.samples.len(),
+            Data::Inputs(data) => data.len(),
         }
     }
 
     /// The dataset, where it has a name.
     pub fn data_name(&self) -> Option<DatasetName> {
-        match &self.with {
-            With::Images(images) => Some(images.config.data().name),
-            With::Inputs(_) => None,
+        match &self.data {
+            Data::Images(images) => Some(images.config.data().name),
+            Data::Inputs(_) => None,
         }
     }
 
@@ -168,12 +168,12 @@ impl<'a> Taking<'a> {
     /// As [`Around::posterior`] and [`Posterior::of_module`].
     pub fn posterior(&self, trained: &Trained, sampler: &SamplerConfig, key: Key) -> anyhow::Result<Posterior> {
         let run: &RunConfig = self.config.run();
-        Ok(match (trained, &self.with) {
-            (Trained::Network(trained), With::Images(images)) => {
+        Ok(match (trained, &self.data) {
+            (Trained::Network(trained), Data::Images(images)) => {
                 let (point, objective) = (images.config.point(), images.objective.clone());
                 Around { point, sampler, run, objective }.posterior(trained, &images.samples, key)?
             }
-            (Trained::Module(module), With::Inputs(data)) => {
+            (Trained::Module(module), Data::Inputs(data)) => {
                 Posterior::of_module((module, data), self.config.part(), sampler, run, key)?
             }
             _ => anyhow::bail!("a network has images, and a module has inputs"),
@@ -184,10 +184,10 @@ impl<'a> Taking<'a> {
     ///
     /// # Errors
     /// A file that can't be read or is of another network; settings that contradict it and were not asked for by name.
-    pub fn take(&self, path: &Path, observers: &mut Observers) -> anyhow::Result<Taken> {
-        match &self.with {
-            With::Images(images) => images.take(path, observers),
-            With::Inputs(_) => {
+    pub fn load(&self, path: &Path, observers: &mut Observers) -> anyhow::Result<Loaded> {
+        match &self.data {
+            Data::Images(images) => images.load(path, observers),
+            Data::Inputs(_) => {
                 let module = TrainedModule::read(path, self.device)?;
                 let precision = self.config.run().precision;
                 anyhow::ensure!(
@@ -197,14 +197,14 @@ impl<'a> Taking<'a> {
                     if module.kind() == Kind::Double { "float64" } else { "float32" },
                     if module.kind() == Kind::Double { "f64" } else { "f32" }
                 );
-                Ok(Taken { trained: Trained::Module(module), scores: None, notes: Vec::new() })
+                Ok(Loaded { trained: Trained::Module(module), scores: None, notes: Vec::new() })
             }
         }
     }
 }
 
 impl Images<'_> {
-    fn take(&self, path: &Path, observers: &mut Observers) -> anyhow::Result<Taken> {
+    fn load(&self, path: &Path, observers: &mut Observers) -> anyhow::Result<Loaded> {
         let checkpoint = Checkpoint::read(path)?;
         let known = TrainedOn::of(&checkpoint.header);
         let mut notes = known.as_ref().map_or(Ok(Vec::new()), |known| self.overridden(known, path))?;
@@ -252,7 +252,7 @@ impl Images<'_> {
             observers.emit(&Event::Warning(note));
         }
         let scores = Some(scores(on_train, on_test));
-        Ok(Taken { trained: Trained::Network(trained), scores, notes })
+        Ok(Loaded { trained: Trained::Network(trained), scores, notes })
     }
 
     /// A sentence for each setting that is not the training's and was asked for by name.

@@ -17,7 +17,7 @@ use crate::train::Objective;
 pub struct Posterior {
     /// The loss around w*.
     pub target: Box<dyn Target>,
-    /// Whatever draws.
+    /// The sampler.
     pub sampler: Box<dyn Sampler>,
     /// How many chains, and how long.
     pub chains: Chains,
@@ -40,13 +40,18 @@ impl Posterior {
         tch::set_num_threads(run.threads as i32);
         let probes = key.role(Role::Probe);
         let target = ModuleTarget::of_module(trained, data, part.sampled(&names)?, density, probes)?;
-        Posterior::of(target, sampler, run, key)
+        Posterior::of(target, sampler.for_samples(data.len()), run, key)
+    }
+
+    /// `sampler` at the γ of this posterior: for points that are to compare.
+    pub fn at_its_scale(&self, sampler: &SamplerConfig) -> SamplerConfig {
+        sampler.with_gamma(self.target.local().gamma())
     }
 
     /// What `sampler` draws from `target`, at its γ or at that which the largest curvature chooses.
     fn of<L: SampleLosses>(
         mut target: AutogradTarget<L>,
-        sampler: &SamplerConfig,
+        sampler: SamplerConfig,
         run: &RunConfig,
         key: Key,
     ) -> Result<Posterior, PosteriorError> {
@@ -55,8 +60,6 @@ impl Posterior {
             let (gamma, found) = sampler.gamma_around(&mut target, key)?;
             (target, largest_curvature) = (target.at_gamma(gamma)?, found);
         }
-        // It knows how many samples it has.
-        let sampler = sampler.for_samples(target.num_samples().unwrap_or(0) as usize);
         let mut chains = sampler.chains(run, key, target.init_loss());
         chains.plan.largest_curvature = largest_curvature;
         Ok(Posterior { target: Box::new(target), sampler: sampler.kernel.sampler(), chains })
@@ -108,7 +111,8 @@ impl Around<'_> {
         // Chains have their own number of threads; what is read here has all of them.
         tch::set_num_threads(self.run.threads as i32);
         let target = NetworkTarget::new(trained, samples.clone(), evaluation, density, key.role(Role::Probe))?;
-        let mut posterior = Posterior::of(target, self.sampler, self.run, key)?;
+        let sampler = self.sampler.for_samples(samples.len());
+        let mut posterior = Posterior::of(target, sampler, self.run, key)?;
         posterior.chains.plan.keep_last = self.objective.precision == Precision::Bf16;
         Ok(posterior)
     }

@@ -81,7 +81,7 @@ def main():
     for name, settings in rows.items():
         found = [by_devinterp(model, x, y, seed, n_beta, **dict(settings)) for seed in seeds]
         report(name, error, [(llc, spread, seconds, "") for llc, spread, seconds in found])
-    for name, settings in {"llc, nothing said": {}, "llc, hmc, 150 steps": dict(sampler="hmc", num_steps=150), "llc, hmc, 300 steps": dict(sampler="hmc", num_steps=300)}.items():
+    for name, settings in {"llc, default settings": {}, "llc, hmc, 150 steps": dict(sampler="hmc", num_steps=150), "llc, hmc, 300 steps": dict(sampler="hmc", num_steps=300)}.items():
         found = [by_llc(model, x, y, seed, n_beta, **settings) for seed in seeds]
         report(name, error, [(est.llc, est.mcse, seconds, est.verdict) for est, seconds in found])
         covered = sum(low <= exact.llc <= high for low, high in (est.ci90 for est, _ in found))

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::{self, Context, Outcome};
 use crate::session;
-use crate::trained::{Taken, Taking, Trained, With};
+use crate::trained::{Data, Loaded, Loader, Trained};
 use crate::trajectory::{Place, Trajectory};
 use llc::points::Points;
 use llc::report::table;
@@ -32,27 +32,27 @@ struct File {
     epoch: Option<f64>,
 }
 
-/// Estimates each file that the configuration of `taking` names.
-pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
-    let config = taking.config();
-    let is_of_modules = matches!(taking.with(), With::Inputs(_));
+/// Estimates each file that the configuration of `loader` names.
+pub fn estimate(loader: &Loader, context: &Context, observers: &mut Observers) -> anyhow::Result<Outcome> {
+    let config = loader.config();
+    let is_of_modules = matches!(loader.data(), Data::Inputs(_));
     let files = ordered(distinct(files::named(config.files())?, is_of_modules, observers)?);
-    let first = files.first().context("no file is named")?;
-    let taken = taking.take(&first.path, observers)?;
-    let sampler = at_one_scale(taking, &files, observers)?;
-    let subject = Subject::of(&taken.trained, config)?;
+    let first = files.first().context("--checkpoint or --module names no file")?;
+    let loaded = loader.load(&first.path, observers)?;
+    let sampler = at_one_scale(loader, &files, observers)?;
+    let subject = Subject::of(&loaded.trained, config)?;
     let journal = session::journal(context, observers, config);
     let trajectory = Trajectory {
         context,
         sampler: &sampler,
         run: config.run(),
-        num_samples: taking.num_samples(),
+        num_samples: loader.num_samples(),
         journal: journal.stage("estimates"),
     };
     observers.emit(&Event::Started(&trajectory.run_info(EstimateConfig::EXPERIMENT, config, subject.d)?));
     session::ensure_recorded(observers)?;
-    let mut several = Several { taking, files, subject, trajectory, points: Points::of(&journal)? };
-    let followed = several.follow(taken, observers);
+    let mut several = Several { loader, files, subject, trajectory, points: Points::of(&journal)? };
+    let followed = several.follow(loaded, observers);
     several.points.finish()?;
     match followed {
         Ok(is_interrupted) => {
@@ -69,15 +69,15 @@ pub fn estimate(taking: &Taking, context: &Context, observers: &mut Observers) -
 
 /// The sampler at one γ for all files, chosen around the last of them: that of the most trained network, where they are in the order of a
 /// training.
-fn at_one_scale(taking: &Taking, files: &[File], observers: &mut Observers) -> anyhow::Result<SamplerConfig> {
-    let config = taking.config();
+fn at_one_scale(loader: &Loader, files: &[File], observers: &mut Observers) -> anyhow::Result<SamplerConfig> {
+    let config = loader.config();
     let (Gamma::Auto, Some(last)) = (config.sampler().gamma, files.last()) else {
         return Ok(config.sampler().clone());
     };
     observers.emit(&Event::Stage("choosing the scale of all points around the last network"));
-    let Taken { trained, .. } = taking.take(&last.path, observers)?;
-    let posterior = taking.posterior(&trained, config.sampler(), Key::new(config.seed()))?;
-    Ok(config.sampler().with_gamma(posterior.target.local().gamma()))
+    let Loaded { trained, .. } = loader.load(&last.path, observers)?;
+    let posterior = loader.posterior(&trained, config.sampler(), Key::new(config.seed()))?;
+    Ok(posterior.at_its_scale(config.sampler()))
 }
 
 /// The network that every file must hold.
@@ -102,7 +102,7 @@ impl Subject {
 
 /// The files with what is needed to estimate each.
 struct Several<'a> {
-    taking: &'a Taking<'a>,
+    loader: &'a Loader<'a>,
     files: Vec<File>,
     subject: Subject,
     trajectory: Trajectory<'a>,
@@ -110,36 +110,36 @@ struct Several<'a> {
 }
 
 impl Several<'_> {
-    /// Estimates one file after the other; the first is `taken` already. Returns whether it was interrupted.
-    fn follow(&mut self, taken: Taken, observers: &mut Observers) -> anyhow::Result<bool> {
+    /// Estimates one file after the other; the first is `loaded` already. Returns whether it was interrupted.
+    fn follow(&mut self, loaded: Loaded, observers: &mut Observers) -> anyhow::Result<bool> {
         let known: HashSet<&str> = self.points.all().iter().filter_map(|point| point.checkpoint.as_deref()).collect();
         let is_left = |index: &usize| self.files[*index].path.to_str().is_none_or(|path| !known.contains(path));
         let left: Vec<usize> = (0..self.files.len()).filter(is_left).collect();
-        let mut first = Some(taken);
+        let mut first = Some(loaded);
         for (count, &index) in left.iter().enumerate() {
             if self.trajectory.context.cancel.load(Ordering::Relaxed) {
                 return Ok(true);
             }
             let of_first = if index == 0 { first.take() } else { None };
-            let taken = of_first.map_or_else(|| self.taking.take(&self.files[index].path, observers), Ok)?;
+            let loaded = of_first.map_or_else(|| self.loader.load(&self.files[index].path, observers), Ok)?;
             let num_points = (count == 0).then_some(left.len());
-            let Some(point) = self.point(index, taken, num_points, observers)? else { return Ok(true) };
+            let Some(point) = self.point(index, loaded, num_points, observers)? else { return Ok(true) };
             self.points.push(point)?;
         }
         Ok(false)
     }
 
-    /// The report of the file `index`, which was taken; `None` where that was interrupted.
+    /// The report of the file `index`, which was loaded; `None` where that was interrupted.
     fn point(
         &self,
         index: usize,
-        taken: Taken,
+        loaded: Loaded,
         num_points: Option<usize>,
         observers: &mut Observers,
     ) -> anyhow::Result<Option<Point>> {
         let file = &self.files[index];
-        let Taken { trained, scores, notes } = taken;
-        let found = Subject::of(&trained, self.taking.config())?;
+        let Loaded { trained, scores, notes } = loaded;
+        let found = Subject::of(&trained, self.loader.config())?;
         anyhow::ensure!(
             found == self.subject,
             "{} holds {} with {} parameters, but {} holds {} with {}: run each network separately",
@@ -161,20 +161,20 @@ impl Several<'_> {
             file: Some((index, file.path.display().to_string())),
         };
         // As a curve has them: its estimate at this step is repeated.
-        let key = Key::new(self.taking.config().seed()).part(step);
-        let posterior = self.taking.posterior(&trained, self.trajectory.sampler, key)?;
+        let key = Key::new(self.loader.config().seed()).part(step);
+        let posterior = self.loader.posterior(&trained, self.trajectory.sampler, key)?;
         self.trajectory.estimate(&place, (posterior, &notes), num_points, observers)
     }
 
     fn end(self, status: Status, fail_trace: &[String], observers: &mut Observers) -> anyhow::Result<Outcome> {
-        let (config, sampler) = (self.taking.config(), self.trajectory.sampler);
-        let n = self.taking.num_samples();
+        let (config, sampler) = (self.loader.config(), self.trajectory.sampler);
+        let n = self.loader.num_samples();
         observers.emit(&Event::Artifact { name: "curve.csv", content: &table::checkpoints_csv(self.points.all())? });
         let has_diverged = self.points.all().iter().any(|point| point.estimate.judgement.has_diverged());
         let found = Curve {
             network: self.subject.network,
             num_parameters: self.subject.num_parameters,
-            data: self.taking.data_name(),
+            data: self.loader.data_name(),
             n,
             n_beta: sampler.n_beta(n),
             gamma: sampler.fixed_gamma(),

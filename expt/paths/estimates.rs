@@ -63,7 +63,7 @@ impl Paths<'_> {
             Some(gamma) => config.sampler().with_gamma(gamma),
             None if config.sampler().gamma == Gamma::Auto => {
                 let first = around.posterior(&trained, &samples, self.path_key())?;
-                config.sampler().with_gamma(first.target.local().gamma())
+                first.at_its_scale(config.sampler())
             }
             None => config.sampler().clone(),
         };

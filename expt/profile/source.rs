@@ -22,7 +22,7 @@ use llc::train::{self, Evaluation, Objective};
 use crate::cli::Context;
 use crate::dln::report;
 use crate::session;
-use crate::trained::{Taken, Taking, Trained, With};
+use crate::trained::{Data, Loaded, Loader, Trained};
 use llc::climb;
 use llc::report::rungs::Columns;
 
@@ -116,19 +116,19 @@ fn trained(config: &EstimateConfig, key: Key, observers: &mut Observers) -> anyh
         !files::is_several(files),
         "{files}: llc profile takes one file; run it once for each, and `llc-analysis figures profile` shows them side by side",
     );
-    let taking = Taking::open(config)?;
-    let Taken { trained, scores, notes } = taking.take(Path::new(files), observers)?;
-    let posterior = taking.posterior(&trained, config.sampler(), key)?;
-    let (n, num_parameters, network) = (taking.num_samples(), trained.num_parameters(), trained.name().to_owned());
+    let loader = Loader::open(config)?;
+    let Loaded { trained, scores, notes } = loader.load(Path::new(files), observers)?;
+    let posterior = loader.posterior(&trained, config.sampler(), key)?;
+    let (n, num_parameters, network) = (loader.num_samples(), trained.num_parameters(), trained.name().to_owned());
     let sampled = trained.sampled(config)?;
-    let (subject, test) = match (trained, taking.with(), scores, taking.data_name()) {
-        (Trained::Network(trained), With::Images(images), Some(scores), Some(data)) => {
+    let (subject, test) = match (trained, loader.data(), scores, loader.data_name()) {
+        (Trained::Network(trained), Data::Images(images), Some(scores), Some(data)) => {
             let checkpoint = files.to_owned();
             let subject = Subject::Checkpoint { checkpoint, network, data, n, num_parameters, scores, notes };
             let (samples, objective) = (images.test.clone(), images.objective.clone());
             (subject, Some(Test { trained, samples, objective, sampled }))
         }
-        _ => (Subject::Model { network, n, num_parameters, notes }, None),
+        _ => (Subject::Model { network: files.to_owned(), n, num_parameters, notes }, None),
     };
     let init_loss = posterior.chains.plan.init_loss;
     Ok(Source { init_loss, target: posterior.target, key, subject, toy: None, test })

@@ -7,7 +7,7 @@ queries, keys and values of all heads of a layer in one tensor, `c_attn`; parts 
 layer is the smallest part here, not a single head.
 
 All curves have the same nβ and γ, so that they can be compared. The region around w* that they describe is small: γ alone would let each
-parameter move by 1/√γ = 0.006. That, few sequences and short chains let it run in about twenty minutes on one core of a processor.
+parameter move by 1/√γ = 0.006. That, few sequences and short chains let it run in about twenty-five minutes on one core of a processor.
 
 Needs: pip install "llc-estimator[torch,plot]" transformers
 Run:   python transformer.py --output transformer.png
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--gamma", type=float, default=3e4)
     parser.add_argument("--epsilon", default="1.3e-6", help="size of a step of a chain, or auto")
     parser.add_argument("--num-chains", type=int, default=3)
-    parser.add_argument("--num-steps", type=int, default=400, help="steps of a chain")
+    parser.add_argument("--num-steps", type=int, default=900, help="steps of a chain")
     parser.add_argument("--batch-size", type=int, default=4, help="sequences of a step of a chain")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

@@ -90,7 +90,9 @@ def dln(
     blocking: bool = True,
     **settings,
 ):
-    """λ̂ of a deep linear network around a true parameter whose layers all have rank `rank`, a `DeepLinearEstimate`: without PyTorch.
+    """Estimates λ of a deep linear network around a true parameter whose layers all have rank `rank`; needs no PyTorch.
+
+    Returns a `DeepLinearEstimate`.
 
     The exact λ stands beside it, so that a sampler and its settings can be tried where the answer is known. The truth and the inputs are drawn by
     NumPy from `seed`; `llc dln`, which has the published truths and the exact draws of Gibbs, draws others.
@@ -100,11 +102,11 @@ def dln(
     widths
         `[H_0, …, H_L]`, input first.
     rank
-        Of every layer, at most the smallest width.
+        Rank of every layer, at most the smallest width.
     num_samples
         n, of which n/ln n is the default nβ. The inputs are held: n·H_0 numbers.
 
-    The others are those of `estimate`.
+    The others are those of `estimate`, with other defaults: HMC at γ = 1.
 
     Examples
     --------

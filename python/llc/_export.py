@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,34 +16,38 @@ from ._loss import loss_of
 
 # The module's losses and gradients may differ from the model's own by this much, relatively: the same operations in another order.
 ROUNDING = 1e-4
-# The samples that are traced with, and those of the comparisons: other numbers of them, so that none is built into the module.
+# The samples that are traced with, and the batches whose gradients are compared: of other sizes, so that none is built into the module.
 TRACED = slice(0, 4)
-COMPARED = (slice(0, 4), slice(1, 4), slice(0, 3))
+COMPARED = (slice(0, 4), slice(1, 4))
+OTHER_LOSSES = "model: the traced module gives other losses than the model: control flow or sizes that depend on the batch can't be traced"
 
 
 class ExportedModule(NamedTuple):
-    """The two files of `export_module`."""
+    """The two files of `export_module`; as text, the command that estimates from them."""
 
     module: Path
     data_file: Path
+    #: "f32" or "f64", which `--precision` takes.
+    precision: str = "f32"
 
     def __str__(self) -> str:
-        return f"llc estimate --module {self.module} --data-file {self.data_file}"
+        flags = "" if self.precision == "f32" else f" --precision {self.precision}"
+        return f"llc estimate --module {shlex.quote(str(self.module))} --data-file {shlex.quote(str(self.data_file))}{flags}"
 
 
 def export_module(model: torch.nn.Module, data: Any, loss: Any, folder: str | Path, *, num_samples: int | None = None) -> ExportedModule:
     """Writes `folder`/loss.pt and `folder`/data.safetensors for `llc estimate --module loss.pt --data-file data.safetensors`.
 
     The first is a TorchScript module, by `torch.jit.trace`, that returns the loss of each sample; the second holds its inputs, n rows each.
-    Both are compared with the model before they are kept: losses and gradients of several batches, to 1e-4. The tensors have the
+    Both are compared with the model before they are kept: the losses of all samples, and gradients, to 1e-4. The tensors have the
     names that they have in `model`, so that `--params` takes the same patterns as `params` here. The model is left as it was.
 
     Args:
         model: The trained model; half precision is written as float32.
         data: As for `llc.estimate`; all of it is held in memory.
-        loss: As for `llc.estimate`, but it must give per-sample losses `[batch]`. "own-function" writes the model's outputs along as targets.
-        folder: Is made if it is not there.
-        num_samples: The first so many samples only.
+        loss: As for `llc.estimate`, but it must give per-sample losses `[batch]`. "own-function" also writes the model's outputs, as targets.
+        folder: Created if it does not exist.
+        num_samples: Use only the first `num_samples` samples.
 
     Returns:
         The paths of both files; printed, the command that estimates from them.
@@ -64,31 +69,29 @@ def export_module(model: torch.nn.Module, data: Any, loss: Any, folder: str | Pa
     except ImportError as error:
         raise ImportError("llc.export_module writes safetensors: pip install safetensors") from error
     folder = Path(folder)
-    exported = ExportedModule(folder / "loss.pt", folder / "data.safetensors")
     evaluator = Evaluator(model, samples_of(data, num_samples), loss_of(loss), device="cpu")
+    precision = "f64" if evaluator._dtype == torch.float64 else "f32"
+    exported = ExportedModule(folder / "loss.pt", folder / "data.safetensors", precision)
     with evaluator:
         evaluator.select(None)
         if evaluator.centre_losses is None:
-            raise ValueError("loss: a module returns the loss of each sample, and this one gives only their mean: reduction='none' in PyTorch's own")
+            raise ValueError("loss: export needs the loss of each sample, and this returns only their mean: use reduction='none'")
         batch = evaluator._placed(evaluator.samples.batch(slice(0, evaluator.num_samples)))
         inputs = _inputs(batch, evaluator.num_samples)
         whole = _Losses(evaluator, batch)
         folder.mkdir(parents=True, exist_ok=True)
         unchecked = exported.module.with_suffix(".part")
-        with warnings.catch_warnings():
-            # TorchScript is deprecated, and works; what tracing builds in as a constant the comparison finds.
-            warnings.simplefilter("ignore")
-            torch.jit.save(_traced(whole, [tensor[TRACED] for tensor in inputs.values()]), str(unchecked))
-            try:
+        metadata = {"inputs": ",".join(inputs), **({"at_minimum": "true"} if evaluator.is_at_minimum else {})}
+        try:
+            with warnings.catch_warnings():
+                # TorchScript is deprecated, and works; what tracing builds in as a constant the comparison finds.
+                warnings.simplefilter("ignore")
+                torch.jit.save(_traced(whole, [tensor[TRACED] for tensor in inputs.values()]), str(unchecked))
                 _compare(unchecked, evaluator, list(inputs.values()))
-            except BaseException:
-                unchecked.unlink()
-                raise
-        metadata = {"inputs": ",".join(inputs), "model": type(model).__name__, "loss": evaluator.loss_function.name}
-        if evaluator.is_at_minimum:
-            metadata["at_minimum"] = "true"
-        save_file({name: tensor.detach().contiguous().clone() for name, tensor in inputs.items()}, str(exported.data_file), metadata)
-        unchecked.replace(exported.module)
+            save_file({name: tensor.detach().contiguous().clone() for name, tensor in inputs.items()}, str(exported.data_file), metadata)
+            unchecked.replace(exported.module)
+        finally:
+            unchecked.unlink(missing_ok=True)
     return exported
 
 
@@ -151,17 +154,21 @@ def _compare(path: Path, evaluator: Evaluator, tensors: list[torch.Tensor]) -> N
     known = {name: p for name, p in module.named_parameters() if p.requires_grad}
     missing = [name for name in evaluator.names if name not in known]
     if missing:
-        raise ValueError(f"model: the traced module has no parameter {missing[0]}: is it made anew in forward?")
+        raise ValueError(f"model: the traced module has no parameter {missing[0]}: is it recreated in forward?")
+    with torch.jit.optimized_execution(False), torch.no_grad():
+        size = evaluator.chunk_size
+        parts = [module(*(tensor[start : start + size] for tensor in tensors)) for start in range(0, evaluator.num_samples, size)]
+        if not all(part.ndim == 1 for part in parts) or not _close(torch.cat(parts).double(), torch.from_numpy(evaluator.centre_losses)):
+            raise ValueError(OTHER_LOSSES)
     with torch.jit.optimized_execution(False):
         for rows in (rows for rows in COMPARED if rows.stop <= evaluator.num_samples):
             batch = evaluator._placed(evaluator.samples.batch(rows))
             ours, _ = evaluator._losses(batch, rows.stop - rows.start)
             theirs = module(*(tensor[rows] for tensor in tensors))
+            if not ours.requires_grad:
+                raise ValueError("loss: it does not depend on the model's parameters by autograd: is it computed under no_grad, or from .data?")
             if not _close(theirs, ours):
-                raise ValueError(
-                    f"model: for {rows.stop - rows.start} samples the traced module gives other losses than the model: control flow or sizes that "
-                    "depend on the batch can't be traced"
-                )
+                raise ValueError(OTHER_LOSSES)
             wanted = torch.autograd.grad(ours.sum(), evaluator._sampled, allow_unused=True)
             found = torch.autograd.grad(theirs.sum(), [known[name] for name in evaluator.names], allow_unused=True)
             for name, a, b in zip(evaluator.names, wanted, found):

@@ -131,7 +131,7 @@ X, Y = torch.randn(50, 4, generator=torch.Generator().manual_seed(1)), torch.ran
         (Squared(), {"x": X.double(), "y": Y}, [], "forward failed on the inputs (x, y)"),
         (Squared().double(), {"x": X.double(), "y": Y.double()}, [], "give --precision f64"),
         (Squared(), {"x": X, "y": Y}, ["--params", "head.*"], "the network has fc.weight, fc.bias"),
-        (Squared(), {"x": X, "y": Y}, ["--loss-around", "own-function"], "a --module brings its network"),
+        (Squared(), {"x": X, "y": Y}, ["--loss-around", "own-function"], "a module defines its own network"),
         (Squared().requires_grad_(False), {"x": X, "y": Y}, [], "none of its parameters requires a gradient"),
     ],
 )
@@ -157,6 +157,28 @@ def test_inputs_by_hand_come_in_the_order_of_their_names_or_as_the_file_lists_th
     assert done.returncode == 2 and "--data-file" in done.stderr
 
 
+@needs_program
+def test_a_float64_model_with_sparse_gradients_is_sampled_by_the_command_that_is_printed(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(12, 3, sparse=True), nn.Flatten(), nn.Linear(6, 2)).double()
+    tokens, labels = torch.randint(0, 12, (40, 2)), torch.randint(0, 2, (40,))
+    exported = llc.export_module(model, (tokens, labels), "cross-entropy", tmp_path / "a folder")
+    assert str(exported).endswith("--precision f64") and "'" in str(exported)
+    done = subprocess.run(str(exported).replace("llc", PROGRAM, 1) + " " + " ".join(FLAGS), shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+class Late(nn.Module):
+    """Another function for a sample that tracing does not see."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.fc(x) * (2.0 if (x > 90).any() else 1.0)
+
+
 class Branching(nn.Module):
     def __init__(self):
         super().__init__()
@@ -171,6 +193,10 @@ def test_what_can_t_be_exported_is_refused_and_leaves_no_file(tmp_path):
     pair = (X, Y.unsqueeze(1))
     with pytest.raises(ValueError, match="can't be traced"):
         llc.export_module(Branching(), pair, "mse", tmp_path / "a")
+    x = X.clone()
+    x[40] = 100
+    with pytest.raises(ValueError, match="can't be traced"):
+        llc.export_module(Late(), (x, Y.unsqueeze(1)), "mse", tmp_path / "c")
     with pytest.raises(ValueError, match="only their mean"):
         llc.export_module(nn.Linear(4, 1), pair, nn.MSELoss(), tmp_path / "b")
     assert not list(tmp_path.glob("*/loss*"))

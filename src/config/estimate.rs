@@ -1,4 +1,4 @@
-//! Configures `llc estimate`: λ̂ of a trained network, from a checkpoint, or of a module of one's own.
+//! Configures `llc estimate`: λ̂ of a trained network, from a checkpoint, or of your own model.
 //!
 //! Around a checkpoint the tables are `model` (what the checkpoint doesn't say of itself), `data`, `train` (the loss), `point`, `sampler` and `run`. Where
 //! nothing is said, `data` and the loss are those that the checkpoint carries ([`TrainedOn`]).
@@ -166,6 +166,16 @@ impl EstimateConfig {
     }
 }
 
+impl Source {
+    /// The word in reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Module(_) => "module",
+        }
+    }
+}
+
 impl CheckpointConfig {
     /// The settings that may differ from those of the training.
     pub fn overrides(&self) -> Overrides {
@@ -204,7 +214,7 @@ impl ModuleConfig {
 impl Configuration for EstimateConfig {
     const COMMAND_LINE: CommandLine = CommandLine {
         name: Self::EXPERIMENT,
-        about: "Estimate the learning coefficient of a trained network from a checkpoint",
+        about: "Estimate the learning coefficient of a trained network, from a checkpoint or a TorchScript module",
         examples: EXAMPLES,
         headings: &HEADINGS,
         ..CommandLine::WITHOUT_PRESETS
@@ -220,7 +230,7 @@ impl Configuration for EstimateConfig {
                     Kind::Text,
                     "FILES",
                     "The trained parameters: safetensors, or a PyTorch .pt or .pth file; several files, separated by commas or as a pattern \
-                     in quotes such as 'DIR/*.safetensors', are points of one record, at one n*beta and gamma [required]",
+                     in quotes such as 'DIR/*.safetensors', are points of one record, at one n*beta and gamma [required unless --module is given]",
                 ),
                 Setting::new(
                     MODULE,
@@ -235,8 +245,8 @@ impl Configuration for EstimateConfig {
                     "data-file",
                     Kind::Text,
                     "FILE",
-                    "The inputs of the module, tensors with a row for each sample: safetensors or .pt; in the order of their names, or \
-                     of the key `inputs` in the metadata [required with --module]",
+                    "The inputs of the module, tensors with a row for each sample: safetensors or .pt. Passed in the order of their names, or \
+                     in the order that the metadata key `inputs` lists [required with --module]",
                 ),
                 Setting::new(
                     OVERRIDES,
@@ -306,7 +316,7 @@ fn of_checkpoint(raw: &RawConfig) -> Result<CheckpointConfig, ConfigError> {
                 model of your own by --module";
     let checkpoint = raw.word(CHECKPOINT).ok_or(ConfigError::Missing { key, what })?;
     if raw.word(DATA_FILE).is_some() {
-        let reason = "it belongs to --module: a checkpoint's images are those of --data".to_owned();
+        let reason = "--data-file applies only to --module; a checkpoint takes its images from --data".to_owned();
         return Err(ConfigError::Refused { key: raw.key(DATA_FILE)?, reason });
     }
     let data = data::check(raw, &DATA)?;
@@ -348,11 +358,11 @@ fn of_module(raw: &RawConfig, module: &str) -> Result<ModuleConfig, ConfigError>
         sections.iter().any(|section| path.starts_with(section)) && *path != point::part_key().path
     };
     if let Some(path) = raw.paths().find(is_network_s) {
-        let reason = "a --module brings its network, its loss and the targets with it: remove this flag".to_owned();
+        let reason = "a module defines its own network, loss and targets: remove this flag".to_owned();
         return Err(ConfigError::Refused { key: raw.key(path)?, reason });
     }
     if raw.word("run.precision") == Some("bf16") {
-        let reason = "a module computes in the precision that it was exported in: leave it out".to_owned();
+        let reason = "bf16 is not available for modules: give f32 or f64, whichever its parameters have".to_owned();
         return Err(ConfigError::Refused { key: raw.key("run.precision")?, reason });
     }
     let what = "give the inputs of the module, for example --data-file data.safetensors";

@@ -76,7 +76,7 @@ impl Source {
     /// The word in reports.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Trained(_) => "checkpoint",
+            Self::Trained(config) => config.source().name(),
             Self::DeepLinear(_) => "deep-linear",
             Self::Potential(_) => "potential",
         }
@@ -179,12 +179,12 @@ impl Configuration for ProfileConfig {
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
         refuse_what_falls(raw)?;
         let kind = keys::kind(raw)?;
-        if kind != keys::SourceKind::Checkpoint && raw.word("sampler.gamma").is_some() {
+        if kind != keys::SourceKind::Trained && raw.word("sampler.gamma").is_some() {
             let reason = "auto is only for a --checkpoint: give a number".to_owned();
             return Err(ConfigError::Refused { key: raw.key("sampler.gamma")?, reason });
         }
         let source = match kind {
-            keys::SourceKind::Checkpoint => Source::Trained(Box::new(checkpoint(raw, threads)?)),
+            keys::SourceKind::Trained => Source::Trained(Box::new(checkpoint(raw, threads)?)),
             keys::SourceKind::DeepLinear => Source::DeepLinear(Box::new(deep_linear(raw, threads)?)),
             keys::SourceKind::Potential => Source::Potential(Box::new(potential::check(raw, threads)?)),
         };

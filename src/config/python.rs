@@ -114,9 +114,9 @@ impl Configuration for PythonConfig {
     fn build(raw: &RawConfig, threads: usize) -> Result<Self, ConfigError> {
         let text = |path: &str| raw.word(path).unwrap_or_default().to_owned();
         let what = "give the number of samples that the loss is a mean over, at least 3";
-        // Below 3, 1/ln n is not a sensible β.
-        let num_samples =
-            raw.count(NUM_SAMPLES, 3)?.ok_or(ConfigError::Missing { key: raw.key(NUM_SAMPLES)?, what })?;
+        let num_samples = raw
+            .count(NUM_SAMPLES, point::MIN_SAMPLES)?
+            .ok_or(ConfigError::Missing { key: raw.key(NUM_SAMPLES)?, what })?;
         let point = point::check_part(raw)?;
         let subject = Subject { num_samples: Some(num_samples), num_tensors: None };
         let sampler = sampler::check::sampler(raw, &estimate::SAMPLER, subject)?;

@@ -117,9 +117,9 @@ pub enum Subject {
         #[serde(default)]
         notes: Vec<String>,
     },
-    /// A model that Python holds.
+    /// A model from Python, or a module.
     Model {
-        /// Its class.
+        /// Its class, or the file of the module.
         network: String,
         /// Samples that the loss is taken on.
         n: usize,

@@ -57,7 +57,11 @@ pub fn part(d: usize, num_parameters: usize) -> String {
 /// One point of a curve, in a line.
 pub fn curve_line(point: &network::Point) -> String {
     let network::Point { scores, estimate, .. } = point;
-    let stem = |path: &String| Some(format!("{}  ", Path::new(path).file_stem()?.to_str()?));
+    // Modules are all called alike in folders of their own.
+    let name = |path: &String| match Path::new(path).file_stem()?.to_str()? {
+        "loss" => Some(format!("{path}  ")),
+        stem => Some(format!("{stem}  ")),
+    };
     let on_data = |scores: Scores| {
         format!(
             "train {:.4} {:5.1} %  test {:.4} {:5.1} %",
@@ -69,7 +73,7 @@ pub fn curve_line(point: &network::Point) -> String {
     };
     format!(
         "{}step {:>7}  {}  λ̂ {}  {}",
-        point.checkpoint.as_ref().and_then(stem).unwrap_or_default(),
+        point.checkpoint.as_ref().and_then(name).unwrap_or_default(),
         point.step,
         scores.map_or_else(|| format!("loss {:.4}", point.init_loss), on_data),
         with_error(estimate.llc.mean, estimate.llc.mcse, decimals(estimate.llc.mcse).min(3)),

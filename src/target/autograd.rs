@@ -2,7 +2,8 @@
 //! modules share.
 //!
 //! The losses of all samples at w* are computed once. L_B(w*) is then known for every minibatch B without another pass, so that the
-//! control variate of the loss trace costs nothing. Losses are summed in f64. Passes before a chain (curvature, descent) look at 512
+//! control variate of the loss trace costs nothing. The loss alone is summed in f64; with a gradient, the mean of each chunk is in the precision
+//! of the losses. Passes before a chain (curvature, descent) look at 512
 //! samples, the same at each call.
 
 use std::ops::Range;
@@ -59,7 +60,7 @@ impl Select<'_> {
 /// A tensor that autograd takes the gradient of.
 #[derive(Debug)]
 pub struct Leaf {
-    /// The place among the sampled tensors of that whose memory it is on.
+    /// Index of the sampled tensor whose memory it shares.
     pub place: usize,
     /// The tensor.
     pub tensor: Tensor,
@@ -83,7 +84,7 @@ pub trait SampleLosses: Send + Sized + 'static {
     /// Number of samples n.
     fn num_samples(&self) -> u64;
 
-    /// What gradients are taken of where the sampled tensors are `w`, on the same memory.
+    /// The tensors to differentiate with respect to, at `w`, whose memory they share.
     ///
     /// # Errors
     /// What libtorch reports.
@@ -92,10 +93,10 @@ pub trait SampleLosses: Send + Sized + 'static {
     /// The losses of the samples of `select` at `leaves`, shape `[b]`.
     ///
     /// # Errors
-    /// What keeps them from being computed.
+    /// Any failure to compute them.
     fn losses(&mut self, leaves: &[Leaf], select: &Select) -> Result<Tensor, TargetError>;
 
-    /// The loss of each sample at w*, where `leaves` are, which is computed before anything else: what the losses keep of w* is read there.
+    /// The loss of each sample at w*, where `leaves` are. Called first, so that an implementation can store what it needs from w*.
     ///
     /// # Errors
     /// As [`SampleLosses::losses`].
@@ -111,7 +112,12 @@ pub trait SampleLosses: Send + Sized + 'static {
     fn is_at_minimum(&self) -> bool;
 
     /// The same losses in the arithmetic of the parameters; `None` where they are computed in it.
-    fn precise(&self) -> Option<Self>;
+    ///
+    /// # Errors
+    /// As [`SampleLosses::fork`].
+    fn precise(&self) -> Result<Option<Self>, TargetError> {
+        Ok(None)
+    }
 
     /// The same losses for another chain.
     ///
@@ -211,8 +217,9 @@ impl<L: SampleLosses> Target for AutogradTarget<L> {
             let tensors: Vec<&Tensor> = leaves.iter().map(|leaf| &leaf.tensor).collect();
             let gradients = Tensor::f_run_backward(&[mean.f_mul_scalar(share)?], &tensors, false, false)?;
             no_grad(|| -> Result<(), TchError> {
-                // Without a gradient is what the loss does not depend on.
+                // The gradient is undefined where the loss does not depend on the leaf.
                 for (leaf, gradient) in leaves.iter().zip(gradients).filter(|(_, gradient)| gradient.defined()) {
+                    let gradient = if gradient.is_sparse() { gradient.f_to_dense(None, false)? } else { gradient };
                     let mut view = grad.view(leaf.place).shallow_clone();
                     if std::mem::replace(&mut is_written[leaf.place], true) {
                         let _ = view.f_add_(&gradient)?;
@@ -241,7 +248,7 @@ impl<L: SampleLosses> Target for AutogradTarget<L> {
     }
 
     fn precise_loss(&mut self, w: &Params) -> Result<Option<f64>, TargetError> {
-        let Some(mut precise) = self.losses.precise() else { return Ok(None) };
+        let Some(mut precise) = self.losses.precise()? else { return Ok(None) };
         mean(&mut precise, w, &self.selections(Batch::Full, &[])).map(Some)
     }
 

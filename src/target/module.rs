@@ -1,4 +1,4 @@
-//! Evaluates a TorchScript module that returns the loss of each sample: a model of one's own, without Python.
+//! Evaluates a TorchScript module that returns the loss of each sample: your own model, without Python.
 //!
 //! The module's parameters become views of the flat buffer that a chain moves, so that nothing is copied. Each chain has a module of its
 //! own, read from the same bytes. It runs in eval mode, and libtorch's executor runs its graph as it stands: an executor that rewrites the graph after
@@ -166,8 +166,8 @@ impl ModuleTarget {
     /// probes look at.
     ///
     /// # Errors
-    /// [`TargetError`] for nβ or γ out of range, and a [`ModuleError`] for a module that does not return the loss of each sample, or not a
-    /// finite one that is a function of its parameters.
+    /// [`TargetError`] for nβ or γ out of range, and a [`ModuleError`] for a module whose forward does not return one finite
+    /// loss per sample, or whose loss does not depend on its parameters.
     pub fn of_module(
         trained: &TrainedModule,
         data: &ModuleData,
@@ -249,10 +249,6 @@ impl SampleLosses for ModuleLosses {
         self.data.is_at_minimum()
     }
 
-    fn precise(&self) -> Option<ModuleLosses> {
-        None
-    }
-
     fn fork(&self) -> Result<ModuleLosses, TargetError> {
         Ok(ModuleLosses::new(&self.trained, self.data.shallow_clone(), Arc::clone(&self.sampled))?)
     }
@@ -275,7 +271,7 @@ pub enum ModuleError {
     #[error("{name}: none of its parameters requires a gradient, so that there is nothing to sample")]
     NothingToSample { name: String },
     /// Parameters of half precision, or of several.
-    #[error("{name}: its parameters are {kinds}: make them all float32 or all float64 before you export it")]
+    #[error("{name}: its parameters have the types {kinds}; convert all to float32 or float64 before exporting")]
     Kinds { name: String, kinds: String },
     /// A parameter that is not finite.
     #[error("the module's parameter {name} has an entry that is not finite, so that there is no loss around it")]
@@ -285,7 +281,7 @@ pub enum ModuleError {
     Forward { names: String, reason: String },
     /// Something other than a loss for each sample.
     #[error(
-        "the module returned the shape {shape:?} for {batch} samples: its forward is to return the loss of each sample, shape [{batch}]; \
+        "the module returned the shape {shape:?} for {batch} samples: its forward must return the loss of each sample, shape [{batch}]; \
          a loss with reduction=\"none\" does"
     )]
     Shape { shape: Vec<i64>, batch: u64 },
@@ -301,7 +297,7 @@ pub enum ModuleError {
     )]
     Random { apart: f64 },
     /// A loss that is not finite at w*.
-    #[error("the module's loss is {loss} at its parameters: λ̂ is about a loss that is finite there")]
+    #[error("the module's loss is {loss} at w*, but λ̂ needs a finite loss there")]
     Loss { loss: f64 },
     /// What libtorch reports.
     #[error(transparent)]

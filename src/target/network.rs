@@ -200,11 +200,13 @@ impl SampleLosses for NetworkLosses {
         self.evaluation.answers == Answers::OwnOutputs
     }
 
-    fn precise(&self) -> Option<NetworkLosses> {
-        let is_coarse = self.evaluation.objective.precision == Precision::Bf16;
-        let mut precise = self.fork().ok().filter(|_| is_coarse)?;
+    fn precise(&self) -> Result<Option<NetworkLosses>, TargetError> {
+        if self.evaluation.objective.precision != Precision::Bf16 {
+            return Ok(None);
+        }
+        let mut precise = self.fork()?;
         precise.evaluation.objective.precision = Precision::F32;
-        Some(precise)
+        Ok(Some(precise))
     }
 
     fn fork(&self) -> Result<NetworkLosses, TargetError> {

@@ -5,7 +5,7 @@
 //! thread that looked at w*, puts its threads to sleep after every operation. On two cores that made a pass of a perceptron of 987,210
 //! parameters 15 ms instead of 10.
 
-/// Ends the team of the calling thread, where an OpenMP library is loaded; its next parallel operation makes a new one.
+/// Ends the team of the calling thread, where GNU's OpenMP is loaded; its next parallel operation makes a new one.
 pub(crate) fn end_team() {
     #[cfg(unix)]
     unix::end_team();
@@ -13,7 +13,7 @@ pub(crate) fn end_team() {
 
 #[cfg(unix)]
 mod unix {
-    use std::ffi::c_int;
+    use std::ffi::{CStr, c_int, c_void};
     use std::mem::transmute;
 
     /// `omp_pause_hard` of OpenMP 5.0, section 3.2.44.
@@ -22,17 +22,19 @@ mod unix {
     type PauseAll = unsafe extern "C" fn(c_int) -> c_int;
 
     pub(super) fn end_team() {
-        if let Some(pause_all) = found() {
-            // SAFETY: the function is what the standard says of its name. Inside a parallel region it changes nothing, which it reports.
-            let _ = unsafe { pause_all(HARD) };
+        // LLVM's library, which Intel's is too, would end the teams of all threads.
+        if symbol(c"__kmpc_global_thread_num").is_none()
+            && let Some(pause_all) = symbol(c"omp_pause_resource_all")
+        {
+            // SAFETY: OpenMP 5.0 gives the function this signature, and forbids the call inside an explicit parallel region; the thread
+            // that starts a run is in none. GNU's library ends the team of the calling thread alone.
+            let _ = unsafe { transmute::<*mut c_void, PauseAll>(pause_all)(HARD) };
         }
     }
 
-    fn found() -> Option<PauseAll> {
-        // SAFETY: the name ends with a zero; the function has the signature that OpenMP 5.0 gives it.
-        unsafe {
-            let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"omp_pause_resource_all".as_ptr());
-            (!symbol.is_null()).then(|| transmute::<*mut libc::c_void, PauseAll>(symbol))
-        }
+    fn symbol(name: &CStr) -> Option<*mut c_void> {
+        // SAFETY: the name ends with a zero.
+        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        (!symbol.is_null()).then_some(symbol)
     }
 }

@@ -181,14 +181,17 @@ impl Chains {
             let copy = target.with_gamma(target.local().gamma())?;
             workers.push((pool, copy));
         }
-        // A tensor belongs to one thread at a time: each chain copies its own start out of here.
+        // A tensor belongs to one thread at a time: each chain takes its own start out of here, or copies the shared one.
         let starts = if is_shared { &starts[..1] } else { starts };
-        let starts = starts.iter().map(Start::try_clone).collect::<Result<Vec<_>, _>>().map_err(TargetError::from)?;
-        let starts = Mutex::new(starts);
+        let starts: Result<Vec<_>, _> = starts.iter().map(|start| start.try_clone().map(Some)).collect();
+        let starts = Mutex::new(starts.map_err(TargetError::from)?);
         let own = |index: usize| {
             // Nothing panics while it holds them.
-            let starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
-            starts[if is_shared { 0 } else { index }].try_clone()
+            let mut starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+            match is_shared {
+                true => starts[0].as_ref().map(Start::try_clone).transpose(),
+                false => Ok(starts[index].take()),
+            }
         };
         let waiting = Mutex::new(0..self.num_chains);
         let next = || waiting.lock().map(|mut chains| chains.next()).unwrap_or(None);
@@ -204,9 +207,12 @@ impl Chains {
                     pool.install(move || {
                         target.use_threads(self.threads_per_chain);
                         while let Some(index) = next() {
-                            let run = match own(index) {
-                                _ if cancel.load(Ordering::Relaxed) => ChainRun::empty(End::Cancelled),
-                                Ok(start) => self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender),
+                            let is_cancelled = cancel.load(Ordering::Relaxed);
+                            let run = match if is_cancelled { Ok(None) } else { own(index) } {
+                                Ok(None) => ChainRun::empty(End::Cancelled),
+                                Ok(Some(start)) => {
+                                    self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender)
+                                }
                                 Err(error) => ChainRun::failed(error.into()),
                             };
                             // The receiver lives until every worker has ended.

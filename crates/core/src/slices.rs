@@ -11,7 +11,7 @@ use crate::vectors::vectorised;
 /// Elements per piece of work: 128 KB of f32, a small part of a core's cache.
 const PIECE: usize = 1 << 15;
 
-/// So many elements are passed over by one thread.
+/// Up to this many elements, one thread does the pass.
 pub(crate) const ALONE: usize = 64 * PIECE;
 
 /// Running sums side by side, so that additions don't wait for each other: one AVX-512 register of f32, two of f64.

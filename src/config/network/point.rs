@@ -68,6 +68,9 @@ pub struct PointDefaults {
 
 /// The key that says what the loss is taken around.
 pub(in crate::config) const LOSS_AROUND: &str = "point.loss_around";
+/// Fewest samples of a loss: below 3, 1/ln n is not a sensible β.
+pub const MIN_SAMPLES: u64 = 3;
+
 /// The key of the tensors that are sampled.
 const PARAMS: &str = "point.params";
 /// The switch that said so before: on for [`OWN_FUNCTION`], off for [`LABELS`].
@@ -147,8 +150,7 @@ pub fn check(raw: &RawConfig, defaults: PointDefaults) -> Result<PointConfig, Co
     Ok(PointConfig {
         labels: raw.choice("point.labels").unwrap_or(defaults.labels),
         loss_around: raw.choice(LOSS_AROUND).unwrap_or(defaults.loss_around),
-        // Below 3, 1/ln n is not a sensible β.
-        size: raw.count("point.size", 3)?,
+        size: raw.count("point.size", MIN_SAMPLES)?,
         part: check_part(raw)?,
     })
 }

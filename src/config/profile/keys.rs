@@ -171,7 +171,7 @@ fn described(key: Setting) -> Setting {
 /// What the ladder is climbed around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
-    Checkpoint,
+    Trained,
     DeepLinear,
     Potential,
 }
@@ -186,12 +186,12 @@ pub fn kind(raw: &RawConfig) -> Result<SourceKind, ConfigError> {
     let kind_of = |path: &str| match path {
         POTENTIAL => Some(SourceKind::Potential),
         path if of_truth(path) => Some(SourceKind::DeepLinear),
-        path if of_network(path) => Some(SourceKind::Checkpoint),
+        path if of_network(path) => Some(SourceKind::Trained),
         _ => None,
     };
     let is_chosen = |kind: SourceKind| raw.paths().any(|path| kind_of(path) == Some(kind));
     let chosen = match () {
-        () if raw.get(CHECKPOINT).is_some() || raw.get(MODULE).is_some() => SourceKind::Checkpoint,
+        () if raw.get(CHECKPOINT).is_some() || raw.get(MODULE).is_some() => SourceKind::Trained,
         () if raw.get(POTENTIAL).is_some() => SourceKind::Potential,
         () if is_chosen(SourceKind::DeepLinear) => SourceKind::DeepLinear,
         () => {
@@ -202,7 +202,7 @@ pub fn kind(raw: &RawConfig) -> Result<SourceKind, ConfigError> {
     };
     if let Some(path) = raw.paths().find(|path| kind_of(path).is_some_and(|kind| kind != chosen)) {
         let around = match chosen {
-            SourceKind::Checkpoint => "a trained network (--checkpoint, --module)",
+            SourceKind::Trained => "a trained network (--checkpoint, --module)",
             SourceKind::DeepLinear => "a deep linear network",
             SourceKind::Potential => "a potential (--potential)",
         };

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, TchError, Tensor};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensor};
+use crate::config::network::point::MIN_SAMPLES;
 
 /// The key of a file's metadata that lists the inputs in the order of `forward`, separated by commas.
 const INPUTS: &str = "inputs";
 /// The key under which `true` says that the trained parameters are a minimum of the loss by construction.
 const AT_MINIMUM: &str = "at_minimum";
-/// Below 3, 1/ln n is not a sensible β.
-const MIN_SAMPLES: usize = 3;
 
 /// What a module is called with.
 #[derive(Debug)]
@@ -43,14 +42,12 @@ impl ModuleData {
         }
         let rows = |shape: &[usize]| shape.first().copied().unwrap_or(0);
         let num_samples = tensors.first().map_or(0, |tensor| rows(&tensor.shape));
-        if num_samples < MIN_SAMPLES || tensors.iter().any(|tensor| rows(&tensor.shape) != num_samples) {
-            let shape = |tensor: &crate::checkpoint::NamedTensor| format!("{} {:?}", tensor.name, tensor.shape);
+        if (num_samples as u64) < MIN_SAMPLES || tensors.iter().any(|tensor| rows(&tensor.shape) != num_samples) {
+            let shape = |tensor: &NamedTensor| format!("{} {:?}", tensor.name, tensor.shape);
             let shapes = tensors.iter().map(shape).collect::<Vec<_>>().join(", ");
             return Err(DataFileError::Rows { path, shapes });
         }
-        let input = |tensor: crate::checkpoint::NamedTensor| {
-            Ok((tensor.name.clone(), tensor.to_tensor()?.f_to_device(device)?))
-        };
+        let input = |tensor: NamedTensor| Ok((tensor.name.clone(), tensor.to_tensor()?.f_to_device(device)?));
         Ok(ModuleData {
             inputs: tensors.into_iter().map(input).collect::<Result<_, TchError>>()?,
             num_samples,
@@ -85,7 +82,7 @@ impl ModuleData {
     }
 }
 
-/// Says why a data file is of no use.
+/// Why a data file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataFileError {
@@ -93,11 +90,11 @@ pub enum DataFileError {
     #[error(transparent)]
     Read(Box<CheckpointError>),
     /// An input that is listed and not there.
-    #[error("{}: its metadata list the input `{name}`, and no tensor is called so", path.display())]
+    #[error("{}: its metadata lists the input `{name}`, but no tensor has that name", path.display())]
     Missing { path: PathBuf, name: String },
     /// Tensors whose rows are not samples.
     #[error(
-        "{}: row i of each tensor belongs to sample i, so that all have the same number of rows, at least {MIN_SAMPLES}; it holds {}",
+        "{}: row i of each tensor must belong to sample i, so all need the same number of rows, at least {MIN_SAMPLES}; found {}",
         path.display(), if shapes.is_empty() { "no tensor" } else { shapes }
     )]
     Rows { path: PathBuf, shapes: String },
