@@ -1,6 +1,11 @@
 import os
+import sys
+from pathlib import Path
 
 import pytest
+
+# What the tests share: pytest's import mode leaves their folder out.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_configure(config):

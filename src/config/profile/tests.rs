@@ -19,7 +19,7 @@ fn a_printed_configuration_reads_back_to_an_equal_one() {
 
 #[test]
 fn the_commands_that_help_shows_are_legal() {
-    assert_examples_are_legal::<ProfileConfig>(4);
+    assert_examples_are_legal::<ProfileConfig>(5);
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn what_is_not_legal_is_refused_with_what_to_do() {
     for (line, expected) in [
         ("", "choose what to profile"),
         ("--checkpoint x.pt --potential regular", "choose one source"),
-        ("--checkpoint x.pt --layer-widths 5,5", "a checkpoint (--checkpoint)"),
+        ("--checkpoint x.pt --layer-widths 5,5", "a trained network (--checkpoint, --module)"),
         ("--layer-widths 5,5 --data mnist", "--data"),
         ("--potential dot --rank 2", "--rank"),
         ("--potential dot --gamma 3", "--along n-beta"),
