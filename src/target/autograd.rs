@@ -158,7 +158,7 @@ impl<L: SampleLosses> AutogradTarget<L> {
     /// The same target with memory of its own, at localisation γ.
     ///
     /// # Errors
-    /// As [`AutogradTarget::around`].
+    /// [`TargetError`] for γ out of range; what libtorch reports.
     pub fn at_gamma(&self, gamma: f64) -> Result<Self, TargetError> {
         self.at_density(self.local.n_beta(), gamma)
     }
