@@ -33,8 +33,8 @@ use llc::train::{NetworkTrainer, StepLosses, TrainError, TrainingData};
 
 use crate::checkpoints::{self, Checkpoints};
 use crate::cli::{self, Context, Outcome};
-use crate::estimate::samples;
 use crate::registry::Experiment;
+use crate::trained::samples;
 use crate::{expected, session};
 use former::{Estimated, Former};
 use llc::points::Points;

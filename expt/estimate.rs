@@ -5,16 +5,13 @@ mod several;
 use std::path::Path;
 use std::sync::Arc;
 
-use llc::config::network::point::{PointConfig, PointLabels};
-use llc::config::{EstimateConfig, Precision, Switch, files};
+use llc::config::{EstimateConfig, Switch, files};
 use llc::estimate::estimate;
 use llc::observe::{Event, Observers, Status, forward};
 use llc::posterior::Posterior;
 use llc::report::network::Network;
 use llc::report::{Estimate, Scores};
 use llc::rng::Key;
-use llc::samples::Samples;
-use llc::train::{Objective, TrainingData};
 
 use crate::cli::{Context, Outcome};
 use crate::registry::Experiment;
@@ -86,18 +83,4 @@ fn sample(config: &EstimateConfig, context: &Context, observers: &mut Observers)
         _ if done.num_diverged > 0 => Outcome::Diverged,
         _ => Outcome::Done,
     })
-}
-
-/// The samples that the loss around a point is taken on.
-pub fn samples(data: &TrainingData, point: &PointConfig) -> anyhow::Result<Samples> {
-    let samples = match point.labels {
-        PointLabels::Clean => data.train.with_labels(&data.clean_train_labels)?,
-        PointLabels::Training => data.train.clone(),
-    };
-    Ok(samples.first(point.size.unwrap_or(usize::MAX)))
-}
-
-/// How losses are computed in the arithmetic of a run.
-pub fn objective(precision: Precision, loss: llc::config::network::Loss) -> Objective {
-    Objective { loss, precision, has_channels_last: false }
 }

@@ -110,7 +110,7 @@ impl<'a> Paths<'a> {
             num_draws: sampler.num_draws(),
             num_warmup: sampler.num_warmup_draws(),
             num_parameters: network.num_parameters(),
-            n_beta: sampler.n_beta(crate::estimate::samples(&data, config.point())?.len()),
+            n_beta: sampler.n_beta(crate::trained::samples(&data, config.point())?.len()),
             draws_at_points: true,
             ..session::run_info(PathsConfig::EXPERIMENT, config, context)?
         }));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use llc::checkpoint::{Checkpoint, assign, load_into};
 use llc::config::estimate::{CheckpointConfig, Source};
-use llc::config::network::point::UnknownTensors;
+use llc::config::network::point::{PointConfig, PointLabels, UnknownTensors};
 use llc::config::network::trained_on::Deviations;
 use llc::config::network::{Deviation, Loss, TrainedOn, model};
 use llc::config::{ConfigError, EstimateConfig, Precision, RunConfig, SamplerConfig};
@@ -23,8 +23,7 @@ use llc::tensors::Tensors;
 use llc::train::{self, Evaluation, Objective, TrainingData};
 use tch::{Device, Kind};
 
-use crate::trajectory::scores;
-use crate::{estimate, session};
+use crate::session;
 
 /// Loads the files of a run.
 #[derive(Debug)]
@@ -127,8 +126,8 @@ impl<'a> Loader<'a> {
         let data = match config.source() {
             Source::Checkpoint(config_of) => {
                 let data = TrainingData::load(config_of.data())?;
-                let samples = estimate::samples(&data, config_of.point())?;
-                let objective = estimate::objective(config.run().precision, config_of.loss());
+                let samples = samples(&data, config_of.point())?;
+                let objective = objective(config.run().precision, config_of.loss());
                 Data::Images(Box::new(Images { config: config_of, samples, test: data.test, objective, device }))
             }
             Source::Module(config_of) => Data::Inputs(ModuleData::read(config_of.data_file(), device)?),
@@ -291,6 +290,30 @@ fn is_far_from_trained(on_train: Evaluation, loss: &Loss, num_classes: usize) ->
         _ => f64::INFINITY,
     };
     on_train.accuracy < FAR_ACCURACY || on_train.loss > 0.5 * of_even_guess
+}
+
+/// The samples that the loss around a point is taken on.
+pub fn samples(data: &TrainingData, point: &PointConfig) -> anyhow::Result<Samples> {
+    let samples = match point.labels {
+        PointLabels::Clean => data.train.with_labels(&data.clean_train_labels)?,
+        PointLabels::Training => data.train.clone(),
+    };
+    Ok(samples.first(point.size.unwrap_or(usize::MAX)))
+}
+
+/// How losses are computed in the arithmetic of a run.
+pub fn objective(precision: Precision, loss: Loss) -> Objective {
+    Objective { loss, precision, has_channels_last: false }
+}
+
+/// Losses and accuracies as reports have them.
+pub fn scores(on_train: Evaluation, on_test: Evaluation) -> Scores {
+    Scores {
+        train_loss: on_train.loss,
+        train_accuracy: on_train.accuracy,
+        test_loss: on_test.loss,
+        test_accuracy: on_test.accuracy,
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use llc::observe::{Event, Observers, PointInfo, RunInfo, forward};
 use llc::posterior::Posterior;
 use llc::report::network::Point;
 use llc::report::{Estimate, Scores};
-use llc::train::Evaluation;
 
 use crate::cli::Context;
 use crate::{expected, session};
@@ -35,6 +34,8 @@ pub struct Place {
     pub name: String,
     /// Of its draws, `draws-NAME.zarr`; empty for `draws.zarr`.
     pub draws: String,
+    /// In its line; empty where the step says enough.
+    pub label: String,
     /// Where it is among the metrics.
     pub step: u64,
     pub scores: Option<Scores>,
@@ -106,17 +107,7 @@ impl Trajectory<'_> {
             ]);
         }
         observers.emit(&Event::Metrics { step: place.step, values: &values });
-        observers.emit(&Event::Line(&table::curve_line(&point)));
+        observers.emit(&Event::Line(&table::curve_line(&point, &place.label)));
         Ok(Some(point))
-    }
-}
-
-/// Losses and accuracies as reports have them.
-pub fn scores(on_train: Evaluation, on_test: Evaluation) -> Scores {
-    Scores {
-        train_loss: on_train.loss,
-        train_accuracy: on_train.accuracy,
-        test_loss: on_test.loss,
-        test_accuracy: on_test.accuracy,
     }
 }

@@ -12,7 +12,8 @@ use llc::tensors::Tensors;
 use llc::train::Objective;
 
 use super::Curve;
-use crate::trajectory::{Place, Trajectory, scores};
+use crate::trained::{objective, scores};
+use crate::trajectory::{Place, Trajectory};
 
 impl Curve<'_> {
     /// The network where the trainer stands.
@@ -42,7 +43,7 @@ impl Curve<'_> {
     /// How losses around a point are computed.
     fn objective(&self) -> Objective {
         let Objective { has_channels_last, loss, .. } = self.trainer.objective();
-        Objective { has_channels_last, ..crate::estimate::objective(self.config.run().precision, loss) }
+        Objective { has_channels_last, ..objective(self.config.run().precision, loss) }
     }
 
     /// The point where the trainer stands, as the report has it, by `sampler`; `None` where that was interrupted. The run's first has no
@@ -69,6 +70,7 @@ impl Curve<'_> {
         let place = Place {
             name,
             draws,
+            label: String::new(),
             step,
             scores: Some(scores(on_train, on_test)),
             epoch: Some(step as f64 / self.trainer.num_steps_per_epoch() as f64),

@@ -154,6 +154,7 @@ impl Several<'_> {
         let place = Place {
             draws: name(&self.files, index),
             name: name(&self.files, index),
+            label: label(&self.files, index),
             step,
             scores,
             epoch: file.epoch,
@@ -229,6 +230,14 @@ fn name(files: &[File], index: usize) -> String {
     }
 }
 
+/// What a point's line calls its file: by its stem, or by the whole path where others have the same stem.
+fn label(files: &[File], index: usize) -> String {
+    let stems: HashSet<_> = files.iter().map(|file| file.path.file_stem()).collect();
+    let path = &files[index].path;
+    let named = path.file_stem().filter(|_| stems.len() == files.len()).unwrap_or(path.as_os_str());
+    named.to_string_lossy().into_owned()
+}
+
 /// The step and the epoch at which a training wrote the checkpoint, as far as its header says: ours, or another program's facts of the
 /// usual names.
 fn when(header: &Header) -> (Option<u64>, Option<f64>) {
@@ -269,6 +278,16 @@ mod tests {
         assert_eq!([name(&some, 0), name(&some, 1)], ["point0000", "point0001"]);
         let equal = ordered(vec![file("b", Some(3), None), file("a", Some(3), None)]);
         assert_eq!([name(&equal, 0), name(&equal, 1)], ["point0000", "point0001"], "two trainings");
+    }
+
+    #[test]
+    fn a_line_calls_a_file_by_its_stem_or_by_its_path_where_stems_are_alike() {
+        let labels = |paths: [&str; 2]| {
+            let files = paths.map(|path| file(path, None, None));
+            [label(&files, 0), label(&files, 1)]
+        };
+        assert_eq!(labels(["runs/e_1.pt", "runs/e_2.pt"]), ["e_1", "e_2"]);
+        assert_eq!(labels(["e1/loss.pt", "e2/loss.pt"]), ["e1/loss.pt", "e2/loss.pt"]);
     }
 
     #[test]

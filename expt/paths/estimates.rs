@@ -49,13 +49,13 @@ impl Paths<'_> {
         curve.place(t, &mut w)?;
         let objective = {
             let own = self.landscape.objective();
-            let of_chains = crate::estimate::objective(config.run().precision, own.loss.clone());
+            let of_chains = crate::trained::objective(config.run().precision, own.loss.clone());
             llc::train::Objective { has_channels_last: own.has_channels_last, ..of_chains }
         };
         let buffers = self.landscape.statistics(&w)?.to(objective.kind(), self.device)?;
         let w = w.to(objective.kind(), self.device)?;
         let trained = TrainedNetwork { network: Arc::clone(&self.network), w, buffers };
-        let samples = crate::estimate::samples(&self.data, config.point())?;
+        let samples = crate::trained::samples(&self.data, config.point())?;
         let mut around = Around { point: config.point(), sampler: config.sampler(), run: config.run(), objective };
         // Points compare at one scale: that of the first one, which is a minimum.
         let known = self.found.estimates.first().map(|point| point.estimate.gamma);

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from . import theory
 from ._buffers import ranges
-from ._estimate import _FunctionEvaluator, _settings, _start
+from ._estimate import _FunctionEvaluator, _of_function
 from ._result import Estimate
 
 # Inputs are uniform on (-10, 10) in each coordinate, as in the published experiments.
@@ -72,24 +71,7 @@ class _DeepLinear:
         return scale * float(np.vdot(residual, residual)), grad
 
 
-def dln(
-    widths: Sequence[int],
-    rank: int,
-    *,
-    num_samples: int = 100_000,
-    n_beta: float | None = None,
-    gamma: float | str | None = 1.0,
-    sampler: str = "hmc",
-    epsilon: float | str = "auto",
-    num_chains: int = 4,
-    num_steps: int | None = None,
-    batch_size: int | None = None,
-    seed: int = 0,
-    record: str | Path | None = "runs",
-    progress: bool = True,
-    blocking: bool = True,
-    **settings,
-):
+def dln(widths: Sequence[int], rank: int, *, num_samples: int = 100_000, gamma: float | str | None = 1.0, seed: int = 0, **settings):
     """Estimates λ of a deep linear network around a true parameter whose layers all have rank `rank`; needs no PyTorch.
 
     Returns a `DeepLinearEstimate`.
@@ -106,7 +88,12 @@ def dln(
     num_samples
         n, of which n/ln n is the default nβ. The inputs are held: n·H_0 numbers.
 
-    The others are those of `estimate`, with other defaults: HMC at γ = 1.
+    gamma
+        The strength γ of the localisation.
+    seed
+        Of truth, inputs and chains.
+
+    The others, and their defaults, are those of `estimate_function`: HMC, recorded in `runs`.
 
     Examples
     --------
@@ -130,9 +117,5 @@ def dln(
         estimate.known = known
         return estimate
 
-    given = dict(
-        n_beta=n_beta, gamma=gamma, sampler=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed
-    )
-    facts = {"model": network.__name__, "loss": "squared-error", "data": f"uniform on (-10, 10)^{widths[0]}", "num_samples": num_samples}
-    settings.setdefault("threads", 1)
-    return _start(evaluator, _settings(facts, {**given, **settings}), result, (record, None, ()), progress, blocking)
+    facts = {"model": network.__name__, "loss": "squared-error", "data": f"uniform on (-10, 10)^{widths[0]}"}
+    return _of_function(evaluator, facts, result, gamma=gamma, seed=seed, **settings)

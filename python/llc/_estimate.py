@@ -301,13 +301,20 @@ def estimate_function(
     >>> abs(est.llc - 3) < 5 * est.mcse + 0.01
     True
     """
-    evaluator = _FunctionEvaluator(loss_and_grad, w_star, num_samples)
-    given = dict(
-        n_beta=n_beta, gamma=gamma, sampler=sampler, epsilon=epsilon, num_chains=num_chains, num_steps=num_steps, batch_size=batch_size, seed=seed
-    )
-    facts = {"model": getattr(loss_and_grad, "__name__", "function"), "loss": "function", "data": "function", "num_samples": num_samples}
-    settings.setdefault("threads", 1)
-    return _start(evaluator, _settings(facts, {**given, **settings}), Estimate, (record, resume, mongo), progress, blocking)
+    given = dict(n_beta=n_beta, gamma=gamma, epsilon=epsilon, num_steps=num_steps, batch_size=batch_size)
+    run = dict(sampler=sampler, num_chains=num_chains, seed=seed, record=record, resume=resume, mongo=mongo, progress=progress, blocking=blocking)
+    facts = {"model": getattr(loss_and_grad, "__name__", "function"), "loss": "function", "data": "function"}
+    return _of_function(_FunctionEvaluator(loss_and_grad, w_star, num_samples), facts, Estimate, **given, **run, **settings)
+
+
+def _of_function(
+    evaluator, facts, result, *, sampler="hmc", epsilon="auto", num_chains=4, record="runs", resume=None, mongo=(), progress=True, blocking=True, **settings
+):
+    """Starts the estimate of a function of an array: `facts` are what the record says of it."""
+    given = dict(sampler=sampler, epsilon=epsilon, num_chains=num_chains, **settings)
+    given.setdefault("threads", 1)
+    facts = {**facts, "num_samples": evaluator.num_samples}
+    return _start(evaluator, _settings(facts, given), result, (record, resume, mongo), progress, blocking)
 
 
 def _whole_tensors(params: str, model) -> str:

@@ -41,9 +41,10 @@ const OWN: &str = "Or a model of your own";
 const DEEP_LINEAR: &str = "Or a deep linear network";
 
 /// The sections of a file, under which `--help` shows their flags; the first that fits counts.
-const HEADINGS: [(&str, &str); 15] = [
+const HEADINGS: [(&str, &str); 16] = [
     ("profile.", "The ladder"),
     ("checkpoint", TRAINED),
+    ("override_checkpoint", TRAINED),
     ("module", OWN),
     ("data_file", OWN),
     ("model.input_dim", DEEP_LINEAR),

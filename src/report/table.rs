@@ -1,7 +1,6 @@
 //! Lays a report out as the table that a person reads at the end of a run.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use super::dln::{self, Dln, Outcome, Trained};
 use super::network::{self, Curve, Network, Subject};
@@ -54,14 +53,9 @@ pub fn part(d: usize, num_parameters: usize) -> String {
     if d < num_parameters { format!("{d} of {num_parameters} parameters") } else { format!("d = {d}") }
 }
 
-/// One point of a curve, in a line.
-pub fn curve_line(point: &network::Point) -> String {
+/// One point of a curve, in a line that begins with `name`, which may be empty.
+pub fn curve_line(point: &network::Point, name: &str) -> String {
     let network::Point { scores, estimate, .. } = point;
-    // Modules are all called alike in folders of their own.
-    let name = |path: &String| match Path::new(path).file_stem()?.to_str()? {
-        "loss" => Some(format!("{path}  ")),
-        stem => Some(format!("{stem}  ")),
-    };
     let on_data = |scores: Scores| {
         format!(
             "train {:.4} {:5.1} %  test {:.4} {:5.1} %",
@@ -72,8 +66,8 @@ pub fn curve_line(point: &network::Point) -> String {
         )
     };
     format!(
-        "{}step {:>7}  {}  λ̂ {}  {}",
-        point.checkpoint.as_ref().and_then(name).unwrap_or_default(),
+        "{name}{}step {:>7}  {}  λ̂ {}  {}",
+        if name.is_empty() { "" } else { "  " },
         point.step,
         scores.map_or_else(|| format!("loss {:.4}", point.init_loss), on_data),
         with_error(estimate.llc.mean, estimate.llc.mcse, decimals(estimate.llc.mcse).min(3)),
@@ -484,7 +478,7 @@ mod tests {
         let Report { schema_version, experiment, seed, run_dir, status, .. } = recorded::<Dln>(20);
         let network = render_network(&Report { schema_version, experiment, found, seed, run_dir, status });
         let dln = render(&dln);
-        for shown in [&network, &dln, &curve_line(&curve), &path_line(&path)] {
+        for shown in [&network, &dln, &curve_line(&curve, "e_10"), &path_line(&path)] {
             assert!(!shown.contains("NaN"), "{shown}");
             assert!(shown.contains('—'), "{shown}");
         }

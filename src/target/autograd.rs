@@ -5,6 +5,8 @@
 //! control variate of the loss trace costs nothing. The loss alone is summed in f64; with a gradient, the mean of each chunk is in the precision
 //! of the losses. Passes before a chain (curvature, descent) look at 512
 //! samples, the same at each call.
+//!
+//! *Tested by*: the tests of both, against finite differences and a formula.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -274,7 +274,7 @@ pub enum ModuleError {
     #[error("{name}: its parameters have the types {kinds}; convert all to float32 or float64 before exporting")]
     Kinds { name: String, kinds: String },
     /// A parameter that is not finite.
-    #[error("the module's parameter {name} has an entry that is not finite, so that there is no loss around it")]
+    #[error("the module's parameter {name} has an entry that is not finite, so the loss around it is undefined")]
     NotFinite { name: String },
     /// An exception in forward.
     #[error("the module's forward failed on the inputs ({names}) of the data file: {reason}")]

@@ -207,8 +207,8 @@ impl Chains {
                     pool.install(move || {
                         target.use_threads(self.threads_per_chain);
                         while let Some(index) = next() {
-                            let is_cancelled = cancel.load(Ordering::Relaxed);
-                            let run = match if is_cancelled { Ok(None) } else { own(index) } {
+                            let start = if cancel.load(Ordering::Relaxed) { Ok(None) } else { own(index) };
+                            let run = match start {
                                 Ok(None) => ChainRun::empty(End::Cancelled),
                                 Ok(Some(start)) => {
                                     self.run_one(index, sampler, target.as_mut(), &start, cancel, &sender)

@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn sums_over_several_pieces_and_a_rest_are_those_of_a_plain_loop_on_any_number_of_threads() {
-        // Enough for several threads; the last piece is no multiple of the lanes.
+        // Enough for several threads; the last piece is not a multiple of the lanes.
         let len = ALONE + PIECE + 77;
         let (mut a, mut b) = (vec![0f64; len], vec![0f32; len]);
         fill_normal(Key::new(1), 0, &mut a);

@@ -66,7 +66,7 @@ impl ModuleData {
         self.num_samples
     }
 
-    /// Whether there is no sample.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.num_samples == 0
     }
